@@ -1,0 +1,3 @@
+//! A `tc`-compatible command.
+
+fn main() {}

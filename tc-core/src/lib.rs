@@ -1,0 +1,1 @@
+//! Generic Linux traffic control over netlink.

@@ -1,0 +1,1 @@
+//! The qdisc and class kinds of Linux.
