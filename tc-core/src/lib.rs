@@ -1,1 +1,71 @@
-//! Generic Linux traffic control over netlink.
+//! Traffic control on Linux over netlink: requests, dumps, and a registry of
+//! kinds.
+//!
+//! The framework knows netlink and traffic control, and no kind. A kind (a
+//! qdisc, class, filter or action such as `tbf`) is a type that implements
+//! [`Kind`] and registers itself with [`register!`]; the [`Registry`] finds it
+//! by name for requests made of words and for entries of a dump.
+//!
+//! | to | use |
+//! |---|---|
+//! | ask the kernel for something | [`Connection`] with a [`Request`] |
+//! | list what is there | [`Connection::dump`], [`Connection::list`] with a [`Select`] |
+//! | see changes as they happen | [`monitor::Monitor`] |
+//! | add a kind | [`Kind`] and [`register!`] |
+//! | read or write messages by hand | [`Attrs`], [`AttrWriter`], [`message`] |
+//!
+//! ```no_run
+//! use tc_core::{Connection, Handle, Request, Select};
+//!
+//! let mut tc = Connection::open()?;
+//! let eth0 = tc.ifindex("eth0")?;
+//! tc.replace(&Request::qdisc(eth0).parent(Handle::ROOT).handle(Handle::qdisc(1)).kind("pfifo"))?;
+//! for qdisc in tc.list(&Select::qdiscs().device(eth0))? {
+//!     let qdisc = qdisc.entry()?;
+//!     println!("{} {}", qdisc.kind()?, qdisc.header.handle);
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+pub mod ack;
+mod apply;
+mod attr;
+mod connection;
+mod dump;
+mod error;
+mod estimator;
+mod handle;
+pub mod link;
+pub mod message;
+pub mod monitor;
+pub mod netns;
+mod object;
+mod ops;
+pub mod print;
+pub mod rate;
+mod registry;
+mod socket;
+mod stab;
+pub mod stats;
+mod transport;
+pub mod uapi;
+pub mod units;
+pub mod words;
+
+pub use ack::KernelError;
+pub use attr::{Attr, AttrWriter, Attrs, Nest, Reader};
+pub use connection::Connection;
+pub use dump::{Dump, Listed, OwnedEntry, Select};
+pub use error::{Cause, DecodeError, EncodeError, Error};
+pub use estimator::Estimator;
+pub use handle::{Handle, HandleError};
+#[doc(hidden)]
+pub use inventory;
+pub use object::{Request, Verb};
+pub use ops::{Fill, FillContext, Kind, Options, TcOps, TcType, ops_of, shared_ops_of};
+#[doc(hidden)]
+pub use registry::Registration;
+pub use registry::{Origin, Registered, Registry, RegistryError};
+pub use socket::Socket;
+pub use stab::Stab;
+pub use transport::{DEFAULT_TIMEOUT, Received, Transport};

@@ -1,1 +1,7 @@
-//! The qdisc and class kinds of Linux.
+//! The qdisc and class kinds of Linux, `plug` first.
+//!
+//! Each module is a kind; each registers itself. A program that wants them by
+//! name says `use tc_qdiscs as _;`.
+
+pub mod pfifo;
+pub mod plug;

@@ -1,0 +1,176 @@
+//! The kernel's verdict on a request: `NLMSG_ERROR`, `NLMSG_DONE`, and the
+//! extended acknowledgement behind them.
+
+use std::{fmt, io};
+
+use crate::attr::{Attr, Attrs, Reader, align};
+use crate::error::DecodeError;
+use crate::message::Message;
+use crate::uapi::*;
+
+/// A refusal of the kernel, with all that it said about the reason.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KernelError {
+    /// The error number, positive, as in `errno.h`.
+    pub errno: i32,
+    /// The extended acknowledgement.
+    pub ext_ack: ExtAck,
+}
+
+/// What the kernel adds to an error number, or to a success as a warning
+/// (`enum nlmsgerr_attrs`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExtAck {
+    /// `NLMSGERR_ATTR_MSG`: a sentence without a full stop.
+    pub message: Option<String>,
+    /// `NLMSGERR_ATTR_OFFS`: where in the request, in bytes from the start of
+    /// its netlink header, the attribute at fault begins.
+    pub offset: Option<u32>,
+    /// `NLMSGERR_ATTR_MISS_TYPE`: the type of an attribute that is missing.
+    pub missing_attribute: Option<u32>,
+    /// `NLMSGERR_ATTR_MISS_NEST`: the offset of the nest that it is missing from.
+    pub missing_in: Option<u32>,
+    /// `NLMSGERR_ATTR_POLICY`: the raw policy that the attribute breaks
+    /// (`enum netlink_policy_type_attr`).
+    pub policy: Option<Vec<u8>>,
+}
+
+impl ExtAck {
+    fn decode(attrs: Attrs<'_>) -> Self {
+        let mut ack = Self::default();
+        // A malformed extension never hides the error number.
+        for attr in attrs.map_while(Result::ok) {
+            match attr.kind {
+                NLMSGERR_ATTR_MSG => ack.message = attr.str().ok().map(str::to_owned),
+                NLMSGERR_ATTR_OFFS => ack.offset = attr.u32().ok(),
+                NLMSGERR_ATTR_MISS_TYPE => ack.missing_attribute = attr.u32().ok(),
+                NLMSGERR_ATTR_MISS_NEST => ack.missing_in = attr.u32().ok(),
+                NLMSGERR_ATTR_POLICY => ack.policy = Some(attr.payload.to_vec()),
+                _ => {}
+            }
+        }
+        ack
+    }
+}
+
+/// An answer that ends a request: `Ok` with what the kernel warned of (if it
+/// did), or its refusal.
+pub type Verdict = Result<Option<ExtAck>, KernelError>;
+
+/// Reads `NLMSG_ERROR` (an acknowledgement when its error is 0).
+pub(crate) fn decode_error(message: &Message<'_>) -> Result<Verdict, DecodeError> {
+    let mut reader = Reader::new(message.payload);
+    let error = reader.i32()?;
+    let original_length = Reader::new(reader.rest()).u32()? as usize;
+    if message.flags & NLM_F_ACK_TLVS == 0 {
+        return Ok(verdict(error, Attrs::new(&[])));
+    }
+    // Kernel: netlink_ack() copies the whole request unless it caps it; it
+    // never caps an error unless the socket asked for it (NETLINK_CAP_ACK).
+    let skip = if message.flags & NLM_F_CAPPED != 0 { NLMSG_HDRLEN } else { align(original_length) };
+    Ok(verdict(error, Attrs::new(reader.rest().get(skip..).unwrap_or(&[]))))
+}
+
+/// Reads `NLMSG_DONE`, which ends a dump and can carry an error as well.
+pub(crate) fn decode_done(message: &Message<'_>) -> Verdict {
+    let mut reader = Reader::new(message.payload);
+    let error = reader.i32().unwrap_or(0);
+    let attrs = if message.flags & NLM_F_ACK_TLVS != 0 { reader.rest() } else { &[] };
+    verdict(error, Attrs::new(attrs))
+}
+
+fn verdict(error: i32, attrs: Attrs<'_>) -> Verdict {
+    let ext_ack = ExtAck::decode(attrs);
+    match error {
+        0 => Ok((ext_ack != ExtAck::default()).then_some(ext_ack)),
+        error => Err(KernelError { errno: error.saturating_neg(), ext_ack }),
+    }
+}
+
+impl KernelError {
+    /// The text of the error number alone, as `strerror` has it.
+    pub fn strerror(&self) -> String {
+        // std adds " (os error N)", which scripts do not expect.
+        let text = io::Error::from_raw_os_error(self.errno).to_string();
+        match text.rfind(" (os error ") {
+            Some(end) => text[..end].to_owned(),
+            None => text,
+        }
+    }
+
+    /// The attribute of `request` that the kernel points at.
+    pub fn attribute_in<'a>(&self, request: &'a [u8]) -> Option<Attr<'a>> {
+        let bytes = request.get(self.ext_ack.offset? as usize..)?;
+        Attrs::new(bytes).next()?.ok()
+    }
+}
+
+impl fmt::Display for KernelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.ext_ack.message {
+            Some(message) => write!(f, "{message} ({})", self.strerror())?,
+            None => f.write_str(&self.strerror())?,
+        }
+        if let Some(offset) = self.ext_ack.offset {
+            write!(f, ", at byte {offset} of the request")?;
+        }
+        if let Some(attribute) = self.ext_ack.missing_attribute {
+            write!(f, ", attribute {attribute} is missing")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for KernelError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error_message(flags: u16, error: i32, request: &[u8], extension: &[u8]) -> Vec<u8> {
+        let payload = [&error.to_ne_bytes()[..], request, extension].concat();
+        let mut bytes = Vec::new();
+        bytes.extend((16 + payload.len() as u32).to_ne_bytes());
+        bytes.extend(NLMSG_ERROR.to_ne_bytes());
+        bytes.extend(flags.to_ne_bytes());
+        bytes.extend([0; 8]);
+        bytes.extend(payload);
+        bytes
+    }
+
+    fn read(bytes: &[u8]) -> Verdict {
+        let message = crate::message::Messages::new(bytes).next().unwrap().unwrap();
+        decode_error(&message).unwrap()
+    }
+
+    const TEXT: &[u8] = b"\x0b\0\x01\0foobar\0\0";
+    const OFFSET: &[u8] = b"\x08\0\x02\0\x24\0\0\0";
+
+    #[test]
+    fn the_extension_stands_behind_the_whole_request_or_behind_its_header() {
+        let mut request = vec![0u8; 36];
+        request[0] = 33; // an unaligned length: the extension starts at 36
+        let extension = [TEXT, OFFSET].concat();
+        let whole = read(&error_message(NLM_F_ACK_TLVS, -22, &request, &extension)).unwrap_err();
+        let capped =
+            read(&error_message(NLM_F_ACK_TLVS | NLM_F_CAPPED, -22, &request[..16], &extension)).unwrap_err();
+        assert_eq!(whole, capped);
+        assert_eq!((whole.errno, whole.ext_ack.offset), (22, Some(36)));
+        assert_eq!(whole.to_string(), "foobar (Invalid argument), at byte 36 of the request");
+    }
+
+    #[test]
+    fn a_success_can_carry_a_warning() {
+        let bytes = error_message(NLM_F_ACK_TLVS | NLM_F_CAPPED, 0, &[0; 16], TEXT);
+        assert_eq!(read(&bytes).unwrap().unwrap().message.as_deref(), Some("foobar"));
+        assert_eq!(read(&error_message(NLM_F_CAPPED, 0, &[0; 16], &[])), Ok(None));
+    }
+
+    #[test]
+    fn a_length_that_lies_hides_only_the_extension() {
+        let mut request = [0u8; 16];
+        request[..4].copy_from_slice(&u32::MAX.to_ne_bytes());
+        let error = read(&error_message(NLM_F_ACK_TLVS, -17, &request, TEXT)).unwrap_err();
+        assert_eq!(error, KernelError { errno: 17, ext_ack: ExtAck::default() });
+    }
+}

@@ -1,0 +1,108 @@
+//! What a request takes beyond one message, for the kinds that need it.
+//!
+//! Most kinds need nothing. Some cannot be changed safely without knowing what
+//! is there ([`Kind::CAREFUL`](crate::Kind::CAREFUL)), or cannot be told all at
+//! once ([`Kind::follow_up`](crate::Kind::follow_up)).
+
+use crate::ack::ExtAck;
+use crate::connection::Connection;
+use crate::error::{Cause, Error};
+use crate::handle::Handle;
+use crate::object::{Request, Verb};
+use crate::stab::Stab;
+use crate::transport::Transport;
+use crate::uapi::TCA_STAB;
+
+impl<T: Transport> Connection<T> {
+    /// Carries a request out, and returns what the kernel warned of.
+    ///
+    /// One message and its answer; for a kind that needs care, what is there is
+    /// looked up before, and a follow-up is sent behind. Where a follow-up to
+    /// an add fails, what was added is taken away again.
+    pub fn apply(&mut self, verb: Verb, request: &Request<'_>) -> Result<Option<ExtAck>, Error> {
+        let careful = request.ops().is_some_and(|ops| ops.is_careful());
+        if !careful || !matches!(verb, Verb::Add | Verb::Change | Verb::Replace) {
+            return self.apply_as_it_is(verb, request);
+        }
+        let there = match verb {
+            Verb::Add => None,
+            _ => self.find_own(request)?,
+        };
+        if verb == Verb::Change && there.is_none() {
+            let cause = Cause::Refused(format!("there is no {} to change", request.kind_name()));
+            return Err(Error::new(verb.name(), request.describe(), cause));
+        }
+        let first = match &there {
+            Some(there) => there.address(request.clone()),
+            None => request.clone(),
+        };
+        let warning = self.apply_as_it_is(verb, &first)?;
+        let Some(options) = request.get_options().and_then(|options| options.follow_up(verb)) else {
+            return Ok(warning);
+        };
+        self.follow_up(verb, request, &*options, there.is_none())?;
+        Ok(warning)
+    }
+
+    fn follow_up(
+        &mut self,
+        verb: Verb,
+        request: &Request<'_>,
+        options: &dyn crate::ops::Options,
+        made: bool,
+    ) -> Result<(), Error> {
+        let gone = || {
+            Error::new(verb.name(), request.describe(), Cause::Refused("it was taken away at once".into()))
+        };
+        let own = self.find_own(request)?.ok_or_else(gone)?;
+        let Some(ops) = request.ops() else { return Ok(()) };
+        let second = own.address(request.clone().options_of(ops, Some(options)));
+        let Err(error) = self.apply_as_it_is(Verb::Change, &second) else { return Ok(()) };
+        if made && verb == Verb::Add {
+            // The caller shall find all of it or nothing.
+            self.apply_as_it_is(Verb::Delete, &second)?;
+        }
+        Err(error)
+    }
+
+    /// The object of the request's kind where the request points. One of
+    /// another kind is an error for a change, and nothing for a replace.
+    fn find_own(&mut self, request: &Request<'_>) -> Result<Option<Own>, Error> {
+        let header = *request.header();
+        let mut place = Request::new(request.tc_type(), header.ifindex).parent(header.parent);
+        if header.parent.is_unspec() {
+            place = place.handle(header.handle);
+        }
+        let entry = match self.get(&place) {
+            Ok(entry) => entry,
+            Err(error) if error.errno() == Some(libc::ENOENT) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let ours = entry.kind() == Ok(request.kind_name()) && !entry.header.handle.is_unspec();
+        let handle = header.handle.is_unspec() || header.handle == entry.header.handle;
+        if !ours || !handle {
+            return Ok(None);
+        }
+        let stab = entry.attr(TCA_STAB).map(|attr| Stab::decode(&attr)).transpose();
+        let stab = stab.map_err(|error| Error::new("read", request.describe(), error))?;
+        Ok(Some(Own { handle: entry.header.handle, stab }))
+    }
+}
+
+/// An object that is there and of the right kind.
+struct Own {
+    handle: Handle,
+    stab: Option<Stab>,
+}
+
+impl Own {
+    /// The request, addressed to this object by its handle, with the size table
+    /// that a change would take away.
+    fn address<'a>(&'a self, request: Request<'a>) -> Request<'a> {
+        let request = request.handle(self.handle);
+        match &self.stab {
+            Some(stab) if !request.has_stab() => request.stab(stab),
+            _ => request,
+        }
+    }
+}

@@ -1,0 +1,433 @@
+//! Netlink attributes: a borrowed walk to read them, a writer to make them.
+//!
+//! Numbers are in the machine's byte order, as the kernel writes them.
+
+use bytes::BytesMut;
+
+use crate::error::{DecodeError, EncodeError};
+use crate::uapi::{NLA_F_NESTED, NLA_TYPE_MASK};
+
+const HEADER: usize = 4;
+const LONGEST: usize = u16::MAX as usize;
+
+/// Rounds up to the 4 bytes that netlink aligns to.
+pub(crate) const fn align(len: usize) -> usize {
+    (len + 3) & !3
+}
+
+/// One attribute, borrowed from the message that it stands in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attr<'a> {
+    /// Type, without the two flag bits.
+    pub kind: u16,
+    /// Whether `NLA_F_NESTED` is set. Old code never sets it: do not rely on it.
+    pub nested: bool,
+    /// What stands behind the header, without padding.
+    pub payload: &'a [u8],
+}
+
+macro_rules! getters {
+    ($($name:ident: $type:ty),*) => {$(
+        #[doc = concat!("The payload as `", stringify!($type), "`; a longer payload is cut, a shorter one is an error.")]
+        pub fn $name(&self) -> Result<$type, DecodeError> {
+            Reader::new(self.payload).$name().map_err(|e| e.at_attribute(self.kind))
+        }
+    )*};
+}
+
+impl<'a> Attr<'a> {
+    getters!(u8: u8, u16: u16, u32: u32, u64: u64, i32: i32, i64: i64);
+
+    /// The payload as text, up to its first NUL.
+    pub fn str(&self) -> Result<&'a str, DecodeError> {
+        let end = self.payload.iter().position(|b| *b == 0).unwrap_or(self.payload.len());
+        std::str::from_utf8(&self.payload[..end])
+            .map_err(|_| DecodeError::Malformed { what: "text" }.at_attribute(self.kind))
+    }
+
+    /// The attributes inside this one.
+    pub fn attrs(&self) -> Attrs<'a> {
+        Attrs::new(self.payload)
+    }
+
+    /// A cursor over the payload, for a C struct.
+    pub fn reader(&self) -> Reader<'a> {
+        Reader::new(self.payload)
+    }
+}
+
+/// A run of attributes: an iterator that borrows, allocates nothing, and ends
+/// with one error where a length leads outside.
+///
+/// ```
+/// use tc_core::Attrs;
+///
+/// let bytes = [8, 0, 1, 0, 42, 0, 0, 0];
+/// let first = Attrs::new(&bytes).next().unwrap()?;
+/// assert_eq!((first.kind, first.payload), (1, &bytes[4..]));
+/// # Ok::<(), tc_core::DecodeError>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Attrs<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Attrs<'a> {
+    /// The attributes in `bytes`.
+    pub const fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes }
+    }
+
+    /// The attributes by type, as the kernel's `nla_parse` sorts them: the last
+    /// of a type wins, types of `N` and above are passed over (a newer kernel
+    /// may send them).
+    pub fn table<const N: usize>(self) -> Result<[Option<Attr<'a>>; N], DecodeError> {
+        let mut table = [None; N];
+        for attr in self {
+            let attr = attr?;
+            if let Some(slot) = table.get_mut(usize::from(attr.kind)) {
+                *slot = Some(attr);
+            }
+        }
+        Ok(table)
+    }
+
+    /// The last attribute of this type.
+    pub fn find(self, kind: u16) -> Result<Option<Attr<'a>>, DecodeError> {
+        let mut found = None;
+        for attr in self {
+            let attr = attr?;
+            if attr.kind == kind {
+                found = Some(attr);
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl<'a> Iterator for Attrs<'a> {
+    type Item = Result<Attr<'a>, DecodeError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        // Kernel: fewer bytes than a header at the end are passed over (nla_ok).
+        let (header, _) = self.rest.split_first_chunk::<HEADER>()?;
+        let length = usize::from(u16::from_ne_bytes([header[0], header[1]]));
+        let kind = u16::from_ne_bytes([header[2], header[3]]);
+        if length < HEADER || length > self.rest.len() {
+            self.rest = &[];
+            return Some(Err(DecodeError::Malformed { what: "attribute length" }));
+        }
+        let payload = &self.rest[HEADER..length];
+        self.rest = self.rest.get(align(length)..).unwrap_or(&[]);
+        Some(Ok(Attr { kind: kind & NLA_TYPE_MASK, nested: kind & NLA_F_NESTED != 0, payload }))
+    }
+}
+
+/// A cursor over a C struct. What stands behind the fields that are read is
+/// passed over, because newer kernels lengthen structs.
+#[derive(Clone, Copy, Debug)]
+pub struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+macro_rules! fields {
+    ($($name:ident: $type:ty),*) => {$(
+        #[doc = concat!("The next field, `", stringify!($type), "` in the machine's byte order.")]
+        pub fn $name(&mut self) -> Result<$type, DecodeError> {
+            Ok(<$type>::from_ne_bytes(self.array()?))
+        }
+    )*};
+}
+
+impl<'a> Reader<'a> {
+    /// A cursor at the start of `bytes`.
+    pub const fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes }
+    }
+
+    fields!(u8: u8, i8: i8, u16: u16, i16: i16, u32: u32, i32: i32, u64: u64, i64: i64);
+
+    /// The next `N` bytes.
+    pub fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
+        let (head, rest) = self
+            .rest
+            .split_first_chunk::<N>()
+            .ok_or(DecodeError::Short { need: N, have: self.rest.len() })?;
+        self.rest = rest;
+        Ok(*head)
+    }
+
+    /// The next `n` bytes.
+    pub fn bytes(&mut self, n: usize) -> Result<&'a [u8], DecodeError> {
+        let (head, rest) =
+            self.rest.split_at_checked(n).ok_or(DecodeError::Short { need: n, have: self.rest.len() })?;
+        self.rest = rest;
+        Ok(head)
+    }
+
+    /// Passes over `n` bytes of padding.
+    pub fn skip(&mut self, n: usize) -> Result<(), DecodeError> {
+        self.bytes(n).map(|_| ())
+    }
+
+    /// What is left.
+    pub const fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+}
+
+/// Appends struct fields and attributes to a buffer.
+///
+/// Lengths and padding are its business: a nest repairs its own length when it
+/// is dropped, and every byte of padding is written as zero, so that a used
+/// buffer leaks nothing. What does not fit in an attribute's 16-bit length is
+/// remembered and reported once, by [`AttrWriter::finish`]; the kinds need not
+/// check.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use tc_core::AttrWriter;
+///
+/// let mut buffer = BytesMut::new();
+/// let mut out = AttrWriter::new(&mut buffer);
+/// {
+///     let mut nest = out.nest(2);
+///     nest.attr_u32(1, 7);
+/// }
+/// out.finish()?;
+/// assert_eq!(&buffer[..], [12, 0, 2, 0, 8, 0, 1, 0, 7, 0, 0, 0]);
+/// # Ok::<(), tc_core::EncodeError>(())
+/// ```
+#[derive(Debug)]
+pub struct AttrWriter<'b> {
+    buffer: &'b mut BytesMut,
+    too_long: Option<u16>,
+}
+
+macro_rules! putters {
+    ($($put:ident, $attr:ident: $type:ty),*) => {$(
+        #[doc = concat!("Appends a struct field, `", stringify!($type), "` in the machine's byte order.")]
+        pub fn $put(&mut self, value: $type) {
+            self.put(&value.to_ne_bytes());
+        }
+
+        #[doc = concat!("Appends an attribute that holds a `", stringify!($type), "`.")]
+        pub fn $attr(&mut self, kind: u16, value: $type) {
+            self.attr(kind, &value.to_ne_bytes());
+        }
+    )*};
+}
+
+impl<'b> AttrWriter<'b> {
+    /// A writer that appends to `buffer`.
+    pub fn new(buffer: &'b mut BytesMut) -> Self {
+        Self { buffer, too_long: None }
+    }
+
+    putters!(put_u8, attr_u8: u8, put_i8, attr_i8: i8, put_u16, attr_u16: u16, put_i16, attr_i16: i16,
+             put_u32, attr_u32: u32, put_i32, attr_i32: i32, put_u64, attr_u64: u64, put_i64, attr_i64: i64);
+
+    /// Appends raw bytes: a C struct, or part of one.
+    pub fn put(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// Appends an attribute.
+    pub fn attr(&mut self, kind: u16, payload: &[u8]) {
+        let start = self.begin(kind);
+        if HEADER + payload.len() <= LONGEST {
+            self.put(payload);
+        } else {
+            self.too_long.get_or_insert(kind);
+        }
+        self.end(start);
+    }
+
+    /// Appends an attribute that holds text and its NUL.
+    pub fn attr_str(&mut self, kind: u16, text: &str) {
+        let start = self.begin(kind);
+        if HEADER + text.len() < LONGEST {
+            self.put(text.as_bytes());
+            self.put_u8(0);
+        } else {
+            self.too_long.get_or_insert(kind);
+        }
+        self.end(start);
+    }
+
+    /// Appends an attribute without payload, a flag.
+    pub fn attr_flag(&mut self, kind: u16) {
+        self.attr(kind, &[]);
+    }
+
+    /// Starts an attribute that holds others, or a C struct and others. It ends
+    /// when the returned guard is dropped. `NLA_F_NESTED` is set only if `kind`
+    /// has it: `tc` leaves it out almost everywhere.
+    pub fn nest(&mut self, kind: u16) -> Nest<'_, 'b> {
+        let start = self.begin(kind);
+        Nest { writer: self, start, cancelled: false }
+    }
+
+    /// Pads with zeros to netlink's 4 bytes: between a C struct and the
+    /// attributes behind it.
+    pub fn align(&mut self) {
+        let length = self.buffer.len();
+        self.buffer.resize(align(length), 0);
+    }
+
+    /// How many bytes stand in the buffer.
+    pub fn position(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Ends the writing; an error if some attribute was too long.
+    pub fn finish(self) -> Result<(), EncodeError> {
+        match self.too_long {
+            Some(attribute) => Err(EncodeError::TooLong { attribute: attribute & NLA_TYPE_MASK }),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn truncate(&mut self, length: usize) {
+        self.buffer.truncate(length);
+    }
+
+    pub(crate) fn begin(&mut self, kind: u16) -> usize {
+        let start = self.buffer.len();
+        self.put(&[0, 0]);
+        self.put_u16(kind);
+        start
+    }
+
+    pub(crate) fn end(&mut self, start: usize) {
+        let length = self.buffer.len() - start;
+        match u16::try_from(length) {
+            Ok(length) => self.buffer[start..start + 2].copy_from_slice(&length.to_ne_bytes()),
+            Err(_) => {
+                let kind = u16::from_ne_bytes([self.buffer[start + 2], self.buffer[start + 3]]);
+                self.too_long.get_or_insert(kind);
+            }
+        }
+        // Attributes start on multiples of 4 from the start of the message,
+        // which itself starts the buffer or follows an aligned message.
+        let padding = align(length) - length;
+        self.put(&[0; 3][..padding]);
+    }
+
+    pub(crate) fn set_nested(&mut self, start: usize) {
+        let kind = u16::from_ne_bytes([self.buffer[start + 2], self.buffer[start + 3]]) | NLA_F_NESTED;
+        self.buffer[start + 2..start + 4].copy_from_slice(&kind.to_ne_bytes());
+    }
+}
+
+/// An attribute under construction; see [`AttrWriter::nest`].
+#[derive(Debug)]
+pub struct Nest<'w, 'b> {
+    writer: &'w mut AttrWriter<'b>,
+    start: usize,
+    cancelled: bool,
+}
+
+impl Nest<'_, '_> {
+    /// Gives the attribute up: nothing of it is left in the buffer.
+    pub fn cancel(mut self) {
+        self.writer.truncate(self.start);
+        self.cancelled = true;
+    }
+}
+
+impl<'b> std::ops::Deref for Nest<'_, 'b> {
+    type Target = AttrWriter<'b>;
+
+    fn deref(&self) -> &AttrWriter<'b> {
+        self.writer
+    }
+}
+
+impl<'b> std::ops::DerefMut for Nest<'_, 'b> {
+    fn deref_mut(&mut self) -> &mut AttrWriter<'b> {
+        self.writer
+    }
+}
+
+impl Drop for Nest<'_, '_> {
+    fn drop(&mut self) {
+        if !self.cancelled {
+            self.writer.end(self.start);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_dirty_buffer_leaves_no_trace() {
+        let mut buffer = BytesMut::from(&[0xa5u8; 64][..]);
+        buffer.clear();
+        let mut out = AttrWriter::new(&mut buffer);
+        out.attr_str(1, "plug");
+        out.attr_u8(2, 1);
+        out.finish().unwrap();
+        assert_eq!(&buffer[..], b"\x09\0\x01\0plug\0\0\0\0\x05\0\x02\0\x01\0\0\0");
+    }
+
+    #[test]
+    fn a_nest_over_64_kib_is_an_error_and_not_a_wrong_length() {
+        let mut buffer = BytesMut::new();
+        let mut out = AttrWriter::new(&mut buffer);
+        {
+            let mut nest = out.nest(2);
+            for _ in 0..2 {
+                nest.attr(1, &[0; 40_000]);
+            }
+        }
+        assert_eq!(out.finish(), Err(EncodeError::TooLong { attribute: 2 }));
+        let mut out = AttrWriter::new(&mut buffer);
+        out.attr(9, &[0; 65_532]);
+        assert_eq!(out.finish(), Err(EncodeError::TooLong { attribute: 9 }));
+    }
+
+    #[test]
+    fn a_cancelled_nest_leaves_nothing() {
+        let mut buffer = BytesMut::new();
+        let mut out = AttrWriter::new(&mut buffer);
+        let mut nest = out.nest(1);
+        nest.put_u32(1);
+        nest.cancel();
+        out.finish().unwrap();
+        assert!(buffer.is_empty());
+    }
+
+    #[test]
+    fn a_length_that_leads_outside_ends_the_walk_with_one_error() {
+        for bytes in [&[3u8, 0, 1, 0][..], &[9, 0, 1, 0, 0, 0, 0, 0]] {
+            let walk: Vec<_> = Attrs::new(bytes).collect();
+            assert_eq!(walk, [Err(DecodeError::Malformed { what: "attribute length" })]);
+        }
+        assert_eq!(Attrs::new(&[1, 2]).count(), 0, "less than a header is padding");
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_walk_to_an_end(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            for attr in Attrs::new(&bytes).flatten() {
+                let _ = (attr.u8(), attr.u64(), attr.str(), attr.attrs().count());
+            }
+        }
+
+        #[test]
+        fn what_is_written_is_read(attrs in proptest::collection::vec((0u16..100, proptest::collection::vec(any::<u8>(), 0..40)), 0..10)) {
+            let mut buffer = BytesMut::new();
+            let mut out = AttrWriter::new(&mut buffer);
+            for (kind, payload) in &attrs {
+                out.attr(*kind, payload);
+            }
+            out.finish().unwrap();
+            let read: Vec<_> = Attrs::new(&buffer).map(|a| a.map(|a| (a.kind, a.payload.to_vec()))).collect::<Result<_, _>>().unwrap();
+            prop_assert_eq!(read, attrs);
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! Requests and their answers: one by one, and dumps.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+
+use crate::ack::{ExtAck, Verdict, decode_done, decode_error};
+use crate::error::{Cause, DecodeError, EncodeError, Error};
+use crate::message::{Entry, Message, Messages};
+use crate::object::{Request, Verb};
+use crate::socket::Socket;
+use crate::transport::{DEFAULT_TIMEOUT, Transport};
+use crate::uapi::*;
+
+/// Room for one datagram. The kernel builds dumps in pieces of up to 32 KiB,
+/// but only for a receiver that has shown that much room before.
+const ROOM: usize = 64 * 1024;
+
+/// A conversation with the kernel about traffic control.
+///
+/// Both buffers are made once and used again: a request that succeeds allocates
+/// nothing and costs one send and one receive.
+///
+/// ```no_run
+/// use tc_core::{Connection, Handle, Request};
+///
+/// let mut tc = Connection::open()?;
+/// let lo = tc.ifindex("lo")?;
+/// tc.add(&Request::qdisc(lo).parent(Handle::ROOT).handle(Handle::qdisc(1)).kind("pfifo"))?;
+/// # Ok::<(), tc_core::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Connection<T: Transport = Socket> {
+    pub(crate) transport: T,
+    sequence: u32,
+    timeout: Duration,
+    request: BytesMut,
+    pub(crate) answer: Box<[u8]>,
+}
+
+impl Connection {
+    /// Opens a connection in the network namespace of the calling thread.
+    pub fn open() -> Result<Self, Error> {
+        let socket =
+            Socket::open().map_err(|error| Error::new("open", "netlink socket", Cause::System(error)))?;
+        Ok(Self::over(socket))
+    }
+
+    /// How long an answer may take (30 s unless set) before the outcome is
+    /// reported as unknown.
+    pub fn set_timeout(&mut self, timeout: Duration) -> Result<(), Error> {
+        self.timeout = timeout;
+        let set = self.transport.set_timeout(Some(timeout));
+        set.map_err(|error| Error::new("set", "receive timeout", Cause::System(error)))
+    }
+}
+
+impl<T: Transport> Connection<T> {
+    /// A connection over any transport: the embedded kernel, or one of a test.
+    pub fn over(transport: T) -> Self {
+        Self {
+            transport,
+            sequence: 0,
+            timeout: DEFAULT_TIMEOUT,
+            request: BytesMut::with_capacity(4096),
+            answer: vec![0; ROOM].into_boxed_slice(),
+        }
+    }
+
+    /// The transport below.
+    pub const fn transport(&self) -> &T {
+        &self.transport
+    }
+
+    /// The transport below, to change it.
+    pub const fn transport_mut(&mut self) -> &mut T {
+        &mut self.transport
+    }
+
+    /// Makes a new object.
+    pub fn add(&mut self, request: &Request<'_>) -> Result<(), Error> {
+        self.apply(Verb::Add, request).map(|_| ())
+    }
+
+    /// Changes an object that is there.
+    pub fn change(&mut self, request: &Request<'_>) -> Result<(), Error> {
+        self.apply(Verb::Change, request).map(|_| ())
+    }
+
+    /// Changes an object, or puts a new one in its place.
+    pub fn replace(&mut self, request: &Request<'_>) -> Result<(), Error> {
+        self.apply(Verb::Replace, request).map(|_| ())
+    }
+
+    /// Attaches a qdisc that is there to another parent.
+    pub fn link(&mut self, request: &Request<'_>) -> Result<(), Error> {
+        self.apply(Verb::Link, request).map(|_| ())
+    }
+
+    /// Takes an object away, and all that hangs below it.
+    pub fn delete(&mut self, request: &Request<'_>) -> Result<(), Error> {
+        self.apply(Verb::Delete, request).map(|_| ())
+    }
+
+    /// Sends one message and waits for the kernel's verdict: two system calls.
+    /// Returns what the kernel warned of, if it did.
+    ///
+    /// Most callers want [`Connection::apply`], which does more for kinds that
+    /// need it.
+    pub fn apply_as_it_is(&mut self, verb: Verb, request: &Request<'_>) -> Result<Option<ExtAck>, Error> {
+        let fail = |cause: Cause| Error::new(verb.name(), request.describe(), cause);
+        self.transact(|sequence, buffer| request.encode(verb, sequence, buffer)).map_err(fail)
+    }
+
+    /// Asks for one object, by its handle or parent.
+    pub fn get(&mut self, request: &Request<'_>) -> Result<Entry<'_>, Error> {
+        let fail = |cause: Cause| Error::new(Verb::Get.name(), request.describe(), cause);
+        let place = self.ask(|sequence, buffer| request.encode(Verb::Get, sequence, buffer)).map_err(fail)?;
+        let message = place.message(&self.answer).map_err(|error| fail(error.into()))?;
+        Entry::decode(&message).map_err(|error| fail(error.into()))
+    }
+
+    /// Sends what `encode` writes and waits for its acknowledgement.
+    pub(crate) fn transact(
+        &mut self,
+        encode: impl FnOnce(u32, &mut BytesMut) -> Result<(), EncodeError>,
+    ) -> Result<Option<ExtAck>, Cause> {
+        self.send(encode)?;
+        match self.wait()? {
+            Answer::Verdict(verdict) => Ok(verdict?),
+            Answer::Object(_) => Ok(None),
+        }
+    }
+
+    /// Sends what `encode` writes and waits for the object that answers it.
+    pub(crate) fn ask(
+        &mut self,
+        encode: impl FnOnce(u32, &mut BytesMut) -> Result<(), EncodeError>,
+    ) -> Result<Place, Cause> {
+        self.send(encode)?;
+        match self.wait()? {
+            Answer::Object(place) => Ok(place),
+            Answer::Verdict(Err(error)) => Err(error.into()),
+            Answer::Verdict(Ok(_)) => Err(DecodeError::Missing { what: "object in the answer" }.into()),
+        }
+    }
+
+    pub(crate) fn send(
+        &mut self,
+        encode: impl FnOnce(u32, &mut BytesMut) -> Result<(), EncodeError>,
+    ) -> Result<(), Cause> {
+        // 0 is what notices carry.
+        self.sequence = self.sequence.checked_add(1).unwrap_or(1);
+        self.request.clear();
+        encode(self.sequence, &mut self.request)?;
+        self.transport.send(&self.request).map_err(Cause::Send)
+    }
+
+    /// Waits for the answer to the last request: late answers to others,
+    /// notices and datagrams of other processes are passed over.
+    fn wait(&mut self) -> Result<Answer, Cause> {
+        let mut stray = Stray::default();
+        loop {
+            let length = self.receive(&mut stray)?;
+            let mut at = 0;
+            while let Some(place) = Place::next(&self.answer[..length], &mut at)? {
+                let message = place.message(&self.answer)?;
+                if !self.is_mine(&message) {
+                    continue;
+                }
+                return Ok(match message.kind {
+                    NLMSG_ERROR => Answer::Verdict(decode_error(&message)?),
+                    NLMSG_DONE => Answer::Verdict(decode_done(&message)),
+                    NLMSG_NOOP | NLMSG_OVERRUN => continue,
+                    _ => Answer::Object(place),
+                });
+            }
+        }
+    }
+
+    /// Receives one datagram of the kernel's.
+    pub(crate) fn receive(&mut self, stray: &mut Stray) -> Result<usize, Cause> {
+        loop {
+            stray.check(self.timeout)?;
+            let received = self.transport.receive(&mut self.answer).map_err(|error| match error.kind() {
+                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Cause::Timeout(self.timeout),
+                _ => Cause::AnswerLost(error),
+            })?;
+            if received.sender != 0 {
+                continue; // Another process: any may send to our port.
+            }
+            if received.length > self.answer.len() {
+                return Err(Cause::AnswerLost(io::Error::other("a datagram was cut short")));
+            }
+            return Ok(received.length);
+        }
+    }
+
+    pub(crate) fn is_mine(&self, message: &Message<'_>) -> bool {
+        message.sequence == self.sequence && message.port == self.transport.port()
+    }
+}
+
+/// What a request was answered with.
+enum Answer {
+    Verdict(Verdict),
+    Object(Place),
+}
+
+/// Keeps a flood of datagrams that are not for us from holding a request for
+/// ever: each receive has a time limit, and so has the sum of them.
+#[derive(Default)]
+pub(crate) struct Stray {
+    since: Option<Instant>,
+    received: bool,
+}
+
+impl Stray {
+    fn check(&mut self, timeout: Duration) -> Result<(), Cause> {
+        // The clock is not read for the first datagram, which is nearly always
+        // the answer.
+        if !std::mem::replace(&mut self.received, true) {
+            return Ok(());
+        }
+        match self.since.get_or_insert_with(Instant::now).elapsed() > timeout {
+            true => Err(Cause::Timeout(timeout)),
+            false => Ok(()),
+        }
+    }
+
+    /// Something of ours came: the limit starts again.
+    pub(crate) fn reset(&mut self) {
+        *self = Self::default();
+    }
+}
+
+/// Where in the answer buffer a message stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    start: usize,
+    end: usize,
+}
+
+impl Place {
+    /// The place of the message at `at`, which moves behind it.
+    pub(crate) fn next(datagram: &[u8], at: &mut usize) -> Result<Option<Self>, DecodeError> {
+        let Some(rest) = datagram.get(*at..).filter(|rest| !rest.is_empty()) else { return Ok(None) };
+        let message = match Messages::new(rest).next() {
+            None => return Ok(None),
+            Some(Err(error)) => {
+                *at = datagram.len();
+                return Err(error);
+            }
+            Some(Ok(message)) => message,
+        };
+        let start = *at;
+        let end = start + NLMSG_HDRLEN + message.payload.len();
+        *at = start + crate::attr::align(end - start);
+        Ok(Some(Self { start, end }))
+    }
+
+    pub(crate) fn bytes(self, buffer: &[u8]) -> &[u8] {
+        &buffer[self.start..self.end]
+    }
+
+    pub(crate) fn message(self, buffer: &[u8]) -> Result<Message<'_>, DecodeError> {
+        let missing = DecodeError::Missing { what: "message" };
+        Messages::new(self.bytes(buffer)).next().ok_or(missing)?
+    }
+}

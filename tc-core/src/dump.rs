@@ -1,0 +1,261 @@
+//! Dumps: all objects of a type, streamed as the kernel sends them.
+
+use bytes::{Bytes, BytesMut};
+
+use crate::ack::{decode_done, decode_error};
+use crate::attr::AttrWriter;
+use crate::connection::{Connection, Place, Stray};
+use crate::error::{Cause, DecodeError, EncodeError, Error};
+use crate::handle::Handle;
+use crate::message::{Entry, Message, Messages, TcHeader, begin_message, end_message};
+use crate::ops::TcType;
+use crate::transport::Transport;
+use crate::uapi::*;
+
+/// How often a list is read again because it changed meanwhile.
+const TRIES: u32 = 10;
+
+/// Which objects shall be listed.
+///
+/// ```
+/// use tc_core::Select;
+///
+/// let all_qdiscs = Select::qdiscs();
+/// let classes_of_device_2 = Select::classes(2);
+/// # let _ = (all_qdiscs, classes_of_device_2);
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Select {
+    tc_type: TcType,
+    header: TcHeader,
+    invisible: bool,
+}
+
+impl Select {
+    /// All qdiscs of all devices.
+    pub const fn qdiscs() -> Self {
+        Self::new(TcType::Qdisc, 0)
+    }
+
+    /// All classes of one device (the kernel does not list those of all).
+    pub const fn classes(ifindex: i32) -> Self {
+        Self::new(TcType::Class, ifindex)
+    }
+
+    /// Objects of a type on one device; 0 stands for all devices.
+    pub const fn new(tc_type: TcType, ifindex: i32) -> Self {
+        let header = TcHeader { family: 0, ifindex, handle: Handle::UNSPEC, parent: Handle::UNSPEC, info: 0 };
+        Self { tc_type, header, invisible: false }
+    }
+
+    /// Those of one device alone.
+    #[must_use]
+    pub const fn device(mut self, ifindex: i32) -> Self {
+        self.header.ifindex = ifindex;
+        self
+    }
+
+    /// Those below one parent alone; the kernel does that for classes and
+    /// filters.
+    #[must_use]
+    pub const fn parent(mut self, parent: Handle) -> Self {
+        self.header.parent = parent;
+        self
+    }
+
+    /// Qdiscs that are hidden by default too (`TCA_DUMP_INVISIBLE`).
+    #[must_use]
+    pub const fn invisible(mut self) -> Self {
+        self.invisible = true;
+        self
+    }
+
+    /// Appends the request to `buffer`.
+    pub fn encode(&self, sequence: u32, buffer: &mut BytesMut) -> Result<(), EncodeError> {
+        let kind = match self.tc_type {
+            TcType::Qdisc => RTM_GETQDISC,
+            TcType::Class => RTM_GETTCLASS,
+            TcType::Filter => RTM_GETTFILTER,
+            TcType::Action => RTM_GETACTION,
+        };
+        let start = begin_message(buffer, kind, NLM_F_REQUEST | NLM_F_DUMP, sequence);
+        self.header.encode(buffer);
+        let mut out = AttrWriter::new(buffer);
+        if self.invisible {
+            out.attr_flag(TCA_DUMP_INVISIBLE);
+        }
+        out.finish()?;
+        end_message(buffer, start);
+        Ok(())
+    }
+}
+
+impl<T: Transport> Connection<T> {
+    /// Lists objects, each borrowed from the receive buffer.
+    ///
+    /// What changes while the list is read can be missed or seen twice: the
+    /// kernel then says so, and the dump ends with an error that is
+    /// [`Cause::Interrupted`]. [`Connection::list`] tries again by itself.
+    pub fn dump(&mut self, select: &Select) -> Result<Dump<'_, T>, Error> {
+        let fail = |cause: Cause| Error::new("list", plural(select.tc_type), cause);
+        self.send(|sequence, buffer| select.encode(sequence, buffer)).map_err(fail)?;
+        Ok(Dump { connection: self, select: *select, at: 0, length: 0, interrupted: false, done: false })
+    }
+
+    /// Lists objects into memory of their own. A list that changed while it was
+    /// read is read again. An entry that cannot be read is left out.
+    pub fn list(&mut self, select: &Select) -> Result<Vec<OwnedEntry>, Error> {
+        for _ in 1..TRIES {
+            match self.list_once(select) {
+                Err(error) if matches!(error.cause(), Cause::Interrupted(_)) => {}
+                other => return other,
+            }
+        }
+        self.list_once(select)
+    }
+
+    fn list_once(&mut self, select: &Select) -> Result<Vec<OwnedEntry>, Error> {
+        let mut entries = Vec::new();
+        let mut dump = self.dump(select)?;
+        while let Some(listed) = dump.next()? {
+            entries.extend(listed.to_owned());
+        }
+        Ok(entries)
+    }
+}
+
+const fn plural(tc_type: TcType) -> &'static str {
+    match tc_type {
+        TcType::Qdisc => "qdiscs",
+        TcType::Class => "classes",
+        TcType::Filter => "filters",
+        TcType::Action => "actions",
+    }
+}
+
+/// A list that is being read; see [`Connection::dump`].
+///
+/// When it is dropped early it reads the rest: the kernel refuses another dump
+/// on the same socket before that.
+#[derive(Debug)]
+pub struct Dump<'c, T: Transport> {
+    connection: &'c mut Connection<T>,
+    select: Select,
+    at: usize,
+    length: usize,
+    interrupted: bool,
+    done: bool,
+}
+
+/// One object of a list, as the message that it came in.
+#[derive(Clone, Copy, Debug)]
+pub struct Listed<'a> {
+    message: Message<'a>,
+    bytes: &'a [u8],
+}
+
+impl<'a> Listed<'a> {
+    /// The object; an error if not even its header and attributes can be told
+    /// apart. The next one is not affected by that.
+    pub fn entry(&self) -> Result<Entry<'a>, DecodeError> {
+        Entry::decode(&self.message)
+    }
+
+    /// The netlink message, header included.
+    pub const fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    fn to_owned(self) -> Option<OwnedEntry> {
+        self.entry().ok().map(|_| OwnedEntry { bytes: Bytes::copy_from_slice(self.bytes) })
+    }
+}
+
+impl<T: Transport> Dump<'_, T> {
+    /// The next object; `None` at the end.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "it lends from the receive buffer, which Iterator cannot"
+    )]
+    pub fn next(&mut self) -> Result<Option<Listed<'_>>, Error> {
+        let place = match self.next_place() {
+            Ok(place) => place,
+            Err(cause) => {
+                self.done = true;
+                return Err(Error::new("list", plural(self.select.tc_type), cause));
+            }
+        };
+        let Some(place) = place else { return Ok(None) };
+        let bytes = place.bytes(&self.connection.answer);
+        let message = place.message(&self.connection.answer);
+        let message = message.map_err(|error| Error::new("list", plural(self.select.tc_type), error))?;
+        Ok(Some(Listed { message, bytes }))
+    }
+
+    fn next_place(&mut self) -> Result<Option<Place>, Cause> {
+        let mut stray = Stray::default();
+        while !self.done {
+            if self.at >= self.length {
+                self.length = self.connection.receive(&mut stray)?;
+                self.at = 0;
+            }
+            let Some(place) = Place::next(&self.connection.answer[..self.length], &mut self.at)? else {
+                continue;
+            };
+            let message = place.message(&self.connection.answer)?;
+            if !self.connection.is_mine(&message) {
+                continue;
+            }
+            stray.reset();
+            self.interrupted |= message.flags & NLM_F_DUMP_INTR != 0;
+            match message.kind {
+                NLMSG_DONE => {
+                    self.done = true;
+                    decode_done(&message)?;
+                    if self.interrupted {
+                        return Err(Cause::Interrupted(TRIES));
+                    }
+                }
+                NLMSG_ERROR => {
+                    self.done = true;
+                    decode_error(&message)??;
+                }
+                NLMSG_NOOP | NLMSG_OVERRUN => {}
+                _ if self.is_selected(&message) => return Ok(Some(place)),
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// Kernel: a qdisc dump comes for all devices, whatever was asked for.
+    fn is_selected(&self, message: &Message<'_>) -> bool {
+        let ifindex = self.select.header.ifindex;
+        ifindex == 0 || message.payload.get(4..8).is_none_or(|bytes| *bytes == ifindex.to_ne_bytes())
+    }
+}
+
+impl<T: Transport> Drop for Dump<'_, T> {
+    fn drop(&mut self) {
+        while let Ok(Some(_)) = self.next_place() {}
+    }
+}
+
+/// An object of a list, kept in memory of its own.
+#[derive(Clone, Debug)]
+pub struct OwnedEntry {
+    bytes: Bytes,
+}
+
+impl OwnedEntry {
+    /// The object.
+    pub fn entry(&self) -> Result<Entry<'_>, DecodeError> {
+        let missing = DecodeError::Missing { what: "message" };
+        Entry::decode(&Messages::new(&self.bytes).next().ok_or(missing)??)
+    }
+
+    /// The netlink message, header included.
+    pub const fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+}

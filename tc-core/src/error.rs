@@ -1,0 +1,201 @@
+//! What can go wrong, as types.
+
+use std::io;
+use std::time::Duration;
+
+use crate::ack::KernelError;
+
+/// Bytes that are not what they should be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// Fewer bytes than the field needs.
+    #[error("{have} bytes where {need} are needed")]
+    Short {
+        /// Bytes that the field takes.
+        need: usize,
+        /// Bytes that were left.
+        have: usize,
+    },
+    /// A length, text or number that cannot be.
+    #[error("malformed {what}")]
+    Malformed {
+        /// What is malformed.
+        what: &'static str,
+    },
+    /// Something that has to be there is not.
+    #[error("no {what}")]
+    Missing {
+        /// What is missing.
+        what: &'static str,
+    },
+    /// An error inside an attribute.
+    #[error("attribute {attribute}: {cause}")]
+    In {
+        /// The attribute's type.
+        attribute: u16,
+        /// What is wrong in it.
+        cause: Box<DecodeError>,
+    },
+}
+
+impl DecodeError {
+    /// The same error, said to be inside an attribute.
+    #[must_use]
+    pub fn at_attribute(self, attribute: u16) -> Self {
+        Self::In { attribute, cause: Box::new(self) }
+    }
+}
+
+/// A request that cannot be put into bytes.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EncodeError {
+    /// More than the 65,535 bytes that an attribute can hold.
+    #[error("attribute {attribute} would be longer than 65535 bytes")]
+    TooLong {
+        /// The attribute's type.
+        attribute: u16,
+    },
+    /// Options of one kind given to another.
+    #[error("options of {found} given to {expected}")]
+    WrongKind {
+        /// The kind that the request is for.
+        expected: &'static str,
+        /// The kind that the options are of.
+        found: &'static str,
+    },
+    /// Options that contradict each other or lack something.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+/// An operation that failed: what was tried, on what, and why.
+///
+/// ```
+/// # fn try_it() -> Result<(), tc_core::Error> {
+/// use tc_core::{Connection, Handle, Request};
+///
+/// let mut tc = Connection::open()?;
+/// match tc.delete(&Request::qdisc(1).parent(Handle::ROOT)) {
+///     Err(error) if error.is_not_found() => println!("nothing to delete"),
+///     other => other?,
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[error("{operation} {object}: {cause}")]
+pub struct Error {
+    operation: &'static str,
+    object: String,
+    #[source]
+    cause: Box<Cause>,
+}
+
+/// Why an operation failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The kernel refused. Nothing was changed.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    /// The request could not be sent. Nothing was changed.
+    #[error("cannot send: {0}")]
+    Send(#[source] io::Error),
+    /// The request was sent and its answer lost: whether the kernel carried it
+    /// out is not known.
+    #[error("the answer was lost ({0}): the outcome is unknown, look before you try again")]
+    AnswerLost(#[source] io::Error),
+    /// No answer came in time: whether the kernel carried the request out is
+    /// not known.
+    #[error("no answer within {0:?}: the outcome is unknown, look before you try again")]
+    Timeout(Duration),
+    /// The objects changed while they were listed, again and again.
+    #[error("the list changed while it was read ({0} tries)")]
+    Interrupted(u32),
+    /// The request could not be put into bytes. Nothing was sent.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// An answer that cannot be read.
+    #[error("cannot read the kernel's answer: {0}")]
+    Decode(#[from] DecodeError),
+    /// The request makes no sense, or would do harm. Nothing was sent.
+    #[error("{0}")]
+    Refused(String),
+    /// A system call other than those on the socket failed.
+    #[error("{0}")]
+    System(#[source] io::Error),
+}
+
+impl Error {
+    pub(crate) fn new(operation: &'static str, object: impl Into<String>, cause: impl Into<Cause>) -> Self {
+        Self { operation, object: object.into(), cause: Box::new(cause.into()) }
+    }
+
+    /// What was tried: `add`, `change`, `list`, `open`, ...
+    pub fn operation(&self) -> &'static str {
+        self.operation
+    }
+
+    /// What it was tried on, in words: `qdisc tbf 1: on device 3`.
+    pub fn object(&self) -> &str {
+        &self.object
+    }
+
+    /// Why it failed.
+    pub fn cause(&self) -> &Cause {
+        &self.cause
+    }
+
+    /// What the kernel said, if it was the kernel that refused.
+    pub fn kernel(&self) -> Option<&KernelError> {
+        match &*self.cause {
+            Cause::Kernel(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// The error number (positive, as in `errno.h`), the kernel's or a system
+    /// call's.
+    pub fn errno(&self) -> Option<i32> {
+        match &*self.cause {
+            Cause::Kernel(error) => Some(error.errno),
+            Cause::Send(error) | Cause::AnswerLost(error) | Cause::System(error) => error.raw_os_error(),
+            _ => None,
+        }
+    }
+
+    /// `ENOENT` or `ENODEV`: the object, its parent or its device is not there,
+    /// or the kernel does not know the kind.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self.errno(), Some(libc::ENOENT | libc::ENODEV))
+    }
+
+    /// `EEXIST`: something is there already.
+    pub fn is_exists(&self) -> bool {
+        self.errno() == Some(libc::EEXIST)
+    }
+
+    /// `EPERM` or `EACCES`: the process lacks `CAP_NET_ADMIN` in the user
+    /// namespace that owns the network namespace.
+    pub fn is_permission_denied(&self) -> bool {
+        matches!(self.errno(), Some(libc::EPERM | libc::EACCES))
+    }
+
+    /// `EINVAL`: the kernel does not accept these values.
+    pub fn is_invalid(&self) -> bool {
+        self.errno() == Some(libc::EINVAL)
+    }
+
+    /// `EOPNOTSUPP`: the kind or the device cannot do this.
+    pub fn is_unsupported(&self) -> bool {
+        self.errno() == Some(libc::EOPNOTSUPP)
+    }
+
+    /// Whether the kernel may have carried the request out all the same: it was
+    /// sent, and its answer is not known.
+    pub fn is_outcome_unknown(&self) -> bool {
+        matches!(*self.cause, Cause::AnswerLost(_) | Cause::Timeout(_))
+    }
+}

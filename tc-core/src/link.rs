@@ -1,0 +1,155 @@
+//! Devices, as far as traffic control needs to know them.
+
+use std::fmt;
+use std::io;
+
+use bytes::BytesMut;
+
+use crate::attr::{Attr, AttrWriter};
+use crate::connection::Connection;
+use crate::error::{Cause, DecodeError, EncodeError, Error};
+use crate::message::{Message, begin_message, end_message};
+use crate::transport::Transport;
+use crate::uapi::*;
+
+/// Names of devices by index, on demand: one cheap system call each, never a
+/// list of all devices.
+pub trait DeviceNames: fmt::Debug {
+    /// The name of the device with this index.
+    fn device_name(&self, ifindex: i32) -> io::Result<DeviceName>;
+}
+
+/// A device's name, at most 15 bytes, held in place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeviceName([u8; IFNAMSIZ]);
+
+impl DeviceName {
+    /// From the kernel's bytes, which end with a NUL.
+    pub const fn new(bytes: [u8; IFNAMSIZ]) -> Self {
+        Self(bytes)
+    }
+
+    /// The name as text. The kernel allows other bytes than UTF-8 in it; then
+    /// it reads as `?`.
+    pub fn as_str(&self) -> &str {
+        let end = self.0.iter().position(|byte| *byte == 0).unwrap_or(IFNAMSIZ);
+        std::str::from_utf8(&self.0[..end]).unwrap_or("?")
+    }
+}
+
+/// A device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Its index, by which requests name it.
+    pub ifindex: i32,
+    /// Its name.
+    pub name: String,
+    /// `IFF_*`.
+    pub flags: u32,
+    /// The largest packet, in bytes, without the link's header.
+    pub mtu: u32,
+    /// `txqueuelen`, in packets.
+    pub tx_queue_len: u32,
+    /// How many transmit queues it has.
+    pub tx_queues: u32,
+    /// The kind of its root qdisc.
+    pub qdisc: String,
+    /// The kind of device (`veth`, `ifb`, ...); empty for hardware.
+    pub kind: String,
+    /// How often its carrier came or went.
+    pub carrier_changes: u32,
+}
+
+impl Link {
+    /// Reads an `RTM_NEWLINK` message.
+    pub fn decode(message: &Message<'_>) -> Result<Self, DecodeError> {
+        let mut reader = crate::attr::Reader::new(message.payload);
+        reader.skip(4)?;
+        let (ifindex, flags) = (reader.i32()?, reader.u32()?);
+        reader.skip(4)?;
+        let table =
+            crate::attr::Attrs::new(reader.rest()).table::<{ IFLA_CARRIER_CHANGES as usize + 1 }>()?;
+        let attr = |kind: u16| table[usize::from(kind)];
+        let text = |attr: Option<Attr<'_>>| attr.map(|a| a.str().map(str::to_owned)).transpose();
+        let number = |kind: u16| attr(kind).map(|a| a.u32()).transpose().map(Option::unwrap_or_default);
+        let info = attr(IFLA_LINKINFO).map(|a| a.attrs().find(IFLA_INFO_KIND)).transpose()?.flatten();
+        Ok(Self {
+            ifindex,
+            name: text(attr(IFLA_IFNAME))?.ok_or(DecodeError::Missing { what: "device name" })?,
+            flags,
+            mtu: number(IFLA_MTU)?,
+            tx_queue_len: number(IFLA_TXQLEN)?,
+            tx_queues: number(IFLA_NUM_TX_QUEUES)?,
+            qdisc: text(attr(IFLA_QDISC))?.unwrap_or_default(),
+            kind: text(info)?.unwrap_or_default(),
+            carrier_changes: number(IFLA_CARRIER_CHANGES)?,
+        })
+    }
+
+    /// Whether the device is up.
+    pub const fn is_up(&self) -> bool {
+        self.flags & IFF_UP != 0
+    }
+}
+
+impl<T: Transport> Connection<T> {
+    /// The index of a device, by its name or one of its alternative names.
+    pub fn ifindex(&mut self, name: &str) -> Result<i32, Error> {
+        self.link_by_name(name).map(|link| link.ifindex)
+    }
+
+    /// A device by its name or one of its alternative names.
+    pub fn link_by_name(&mut self, name: &str) -> Result<Link, Error> {
+        let fail = |cause: Cause| Error::new("find", format!("device {name:?}"), cause);
+        let attribute = match name.len() {
+            0 => return Err(fail(Cause::Refused("the name is empty".into()))),
+            len if len < IFNAMSIZ => IFLA_IFNAME,
+            _ => IFLA_ALT_IFNAME,
+        };
+        let place = match self.ask(|sequence, buffer| get_link(0, Some((attribute, name)), sequence, buffer))
+        {
+            // Kernel: IFLA_IFNAME does not find alternative names.
+            Err(Cause::Kernel(error)) if error.errno == libc::ENODEV && attribute == IFLA_IFNAME => {
+                self.ask(|sequence, buffer| get_link(0, Some((IFLA_ALT_IFNAME, name)), sequence, buffer))
+            }
+            other => other,
+        };
+        let link = place.and_then(|place| Ok(Link::decode(&place.message(&self.answer)?)?));
+        link.map_err(fail)
+    }
+
+    /// A device by its index.
+    pub fn link_by_index(&mut self, ifindex: i32) -> Result<Link, Error> {
+        let place = self.ask(|sequence, buffer| get_link(ifindex, None, sequence, buffer));
+        let link = place.and_then(|place| Ok(Link::decode(&place.message(&self.answer)?)?));
+        link.map_err(|cause| Error::new("find", format!("device {ifindex}"), cause))
+    }
+
+    /// The names of devices, on demand; they can be asked for while a dump is
+    /// read.
+    pub fn device_names(&self) -> Result<Box<dyn DeviceNames>, Error> {
+        let names = self.transport.device_names();
+        names.map_err(|error| Error::new("open", "device names", Cause::System(error)))
+    }
+}
+
+fn get_link(
+    ifindex: i32,
+    name: Option<(u16, &str)>,
+    sequence: u32,
+    buffer: &mut BytesMut,
+) -> Result<(), EncodeError> {
+    let start = begin_message(buffer, RTM_GETLINK, NLM_F_REQUEST, sequence);
+    let mut out = AttrWriter::new(buffer);
+    // struct ifinfomsg: family, type, index, flags, change.
+    out.put_u32(0);
+    out.put_i32(ifindex);
+    out.put_u64(0);
+    out.attr_u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+    if let Some((kind, name)) = name {
+        out.attr_str(kind, name);
+    }
+    out.finish()?;
+    end_message(buffer, start);
+    Ok(())
+}

@@ -1,0 +1,96 @@
+//! Notices: what changes in traffic control and on devices, as it happens.
+
+use std::io;
+
+use crate::connection::Place;
+use crate::error::{Cause, Error};
+use crate::message::Message;
+use crate::socket::Socket;
+use crate::transport::Transport;
+use crate::uapi::*;
+
+/// How much room the kernel gets for notices that were not read yet.
+const ROOM_FOR_NOTICES: u32 = 4 * 1024 * 1024;
+
+/// Receives notices. Those of other processes, which any may forge, are passed
+/// over.
+#[derive(Debug)]
+pub struct Monitor<T: Transport = Socket> {
+    transport: T,
+    buffer: Box<[u8]>,
+    at: usize,
+    length: usize,
+}
+
+/// What a monitor saw.
+#[derive(Clone, Copy, Debug)]
+pub enum Notice<'a> {
+    /// A message of the kernel's: `RTM_NEWQDISC`, `RTM_DELTCLASS`,
+    /// `RTM_NEWLINK`, ...
+    Message(Message<'a>),
+    /// Notices were lost because they were not read in time: what is known from
+    /// earlier ones has to be listed again.
+    Overflow,
+}
+
+impl Monitor {
+    /// Opens a monitor of these groups (`RTNLGRP_*`) in the network namespace of
+    /// the calling thread. It waits without a time limit.
+    pub fn open(groups: &[u32]) -> Result<Self, Error> {
+        let open = || {
+            let mut socket = Socket::open()?;
+            socket.set_timeout(None)?;
+            socket.set_receive_buffer(ROOM_FOR_NOTICES)?;
+            groups.iter().try_for_each(|group| socket.join(*group))?;
+            Ok(socket)
+        };
+        let socket = open().map_err(|error| Error::new("open", "monitor", Cause::System(error)))?;
+        Ok(Self::over(socket))
+    }
+}
+
+impl<T: Transport> Monitor<T> {
+    /// A monitor over any transport that delivers notices.
+    pub fn over(transport: T) -> Self {
+        Self { transport, buffer: vec![0; 64 * 1024].into_boxed_slice(), at: 0, length: 0 }
+    }
+
+    /// The transport below.
+    pub const fn transport(&self) -> &T {
+        &self.transport
+    }
+
+    /// Waits for the next notice; `None` when nothing came within the
+    /// transport's time limit.
+    pub fn receive(&mut self) -> Result<Option<Notice<'_>>, Error> {
+        let fail = |cause: Cause| Error::new("receive", "notice", cause);
+        let place = loop {
+            match Place::next(&self.buffer[..self.length], &mut self.at)
+                .map_err(|error| fail(error.into()))?
+            {
+                Some(place) => break place,
+                None => match self.transport.receive(&mut self.buffer) {
+                    Ok(received) if received.sender == 0 && received.length <= self.buffer.len() => {
+                        (self.at, self.length) = (0, received.length);
+                    }
+                    Ok(received) if received.sender == 0 => return Ok(Some(Notice::Overflow)),
+                    Ok(_) => {}
+                    Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {
+                        return Ok(Some(Notice::Overflow));
+                    }
+                    Err(error)
+                        if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) =>
+                    {
+                        return Ok(None);
+                    }
+                    Err(error) => return Err(fail(Cause::System(error))),
+                },
+            }
+        };
+        let message = place.message(&self.buffer).map_err(|error| fail(error.into()))?;
+        Ok(Some(match message.kind {
+            NLMSG_OVERRUN => Notice::Overflow,
+            _ => Notice::Message(message),
+        }))
+    }
+}

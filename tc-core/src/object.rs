@@ -1,0 +1,308 @@
+//! Requests: what shall be done to which qdisc, class or filter.
+
+use bytes::BytesMut;
+
+use crate::attr::AttrWriter;
+use crate::error::EncodeError;
+use crate::estimator::Estimator;
+use crate::handle::Handle;
+use crate::message::{TcHeader, begin_message, end_message};
+use crate::ops::{Fill, FillContext, Kind, Options, TcOps, TcType, ops_of};
+use crate::stab::Stab;
+use crate::uapi::*;
+
+/// What a request does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Verb {
+    /// Make a new object; an error if it is there.
+    Add,
+    /// Change an object that is there.
+    Change,
+    /// Change the object, or put a new one in its place.
+    Replace,
+    /// Attach a qdisc that is there to another parent.
+    Link,
+    /// Take the object away.
+    Delete,
+    /// Ask for the object.
+    Get,
+}
+
+impl Verb {
+    /// The word for it, as in `tc qdisc add`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Add => "add",
+            Self::Change => "change",
+            Self::Replace => "replace",
+            Self::Link => "link",
+            Self::Delete => "delete",
+            Self::Get => "get",
+        }
+    }
+
+    /// The netlink flags that `tc` sends for it.
+    const fn flags(self, tc_type: TcType) -> u16 {
+        match (self, tc_type) {
+            (Self::Add, _) => NLM_F_EXCL | NLM_F_CREATE,
+            (Self::Replace, TcType::Qdisc) => NLM_F_CREATE | NLM_F_REPLACE,
+            (Self::Replace, _) => NLM_F_CREATE,
+            (Self::Link, _) => NLM_F_REPLACE,
+            (Self::Change | Self::Delete | Self::Get, _) => 0,
+        }
+    }
+}
+
+/// A request for one object: which one, and what it shall be.
+///
+/// The same value serves every verb. It borrows the options, so that one that
+/// is sent often costs nothing to keep.
+///
+/// ```
+/// use tc_core::{Handle, Request};
+///
+/// let root = Request::qdisc(2).parent(Handle::ROOT).handle(Handle::qdisc(1)).kind("pfifo");
+/// assert_eq!(root.describe(), "qdisc pfifo 1: parent root on device 2");
+/// ```
+#[derive(Clone, Debug)]
+pub struct Request<'a> {
+    tc_type: TcType,
+    header: TcHeader,
+    kind: &'a str,
+    ops: Option<&'a dyn TcOps>,
+    options: Option<&'a dyn Options>,
+    stab: Option<&'a Stab>,
+    estimator: Option<Estimator>,
+    ingress_block: Option<u32>,
+    egress_block: Option<u32>,
+    as_tc: bool,
+}
+
+impl<'a> Request<'a> {
+    /// A request for a qdisc on the device with this index.
+    pub const fn qdisc(ifindex: i32) -> Self {
+        Self::new(TcType::Qdisc, ifindex)
+    }
+
+    /// A request for a class on the device with this index.
+    pub const fn class(ifindex: i32) -> Self {
+        Self::new(TcType::Class, ifindex)
+    }
+
+    /// A request for an object of this type on the device with this index.
+    pub const fn new(tc_type: TcType, ifindex: i32) -> Self {
+        Self {
+            tc_type,
+            header: TcHeader { family: 0, ifindex, handle: Handle::UNSPEC, parent: Handle::UNSPEC, info: 0 },
+            kind: "",
+            ops: None,
+            options: None,
+            stab: None,
+            estimator: None,
+            ingress_block: None,
+            egress_block: None,
+            as_tc: false,
+        }
+    }
+
+    /// The object's own handle. For a new qdisc the kernel chooses one if none
+    /// is given. Give it on a change: a change without it can replace a qdisc
+    /// of another kind.
+    #[must_use]
+    pub const fn handle(mut self, handle: Handle) -> Self {
+        self.header.handle = handle;
+        self
+    }
+
+    /// Where the object is attached: [`Handle::ROOT`], or a class.
+    #[must_use]
+    pub const fn parent(mut self, parent: Handle) -> Self {
+        self.header.parent = parent;
+        self
+    }
+
+    /// `tcm_info`: priority and protocol of a filter.
+    #[must_use]
+    pub const fn info(mut self, info: u32) -> Self {
+        self.header.info = info;
+        self
+    }
+
+    /// The kind by its name, with the kernel's default options.
+    #[must_use]
+    pub const fn kind(mut self, kind: &'a str) -> Self {
+        self.kind = kind;
+        self
+    }
+
+    /// The kind and its options, as a value of the kind's type. `None` in
+    /// place of options is said by [`Request::options_of`].
+    #[must_use]
+    pub fn options<K: Kind>(self, options: &'a K) -> Self {
+        self.options_of(ops_of::<K>(), Some(options))
+    }
+
+    /// The kind by its operations, which a registry found, and its options, if
+    /// there are any.
+    #[must_use]
+    pub fn options_of(mut self, ops: &'a dyn TcOps, options: Option<&'a dyn Options>) -> Self {
+        self.kind = ops.kind();
+        self.ops = Some(ops);
+        self.options = options;
+        self
+    }
+
+    /// The size table. A change without it takes the qdisc's table away.
+    #[must_use]
+    pub const fn stab(mut self, stab: &'a Stab) -> Self {
+        self.stab = Some(stab);
+        self
+    }
+
+    /// A rate estimator.
+    #[must_use]
+    pub const fn estimator(mut self, estimator: Estimator) -> Self {
+        self.estimator = Some(estimator);
+        self
+    }
+
+    /// The shared filter block of the ingress side (not 0).
+    #[must_use]
+    pub const fn ingress_block(mut self, block: u32) -> Self {
+        self.ingress_block = Some(block);
+        self
+    }
+
+    /// The shared filter block of the egress side (not 0).
+    #[must_use]
+    pub const fn egress_block(mut self, block: u32) -> Self {
+        self.egress_block = Some(block);
+        self
+    }
+
+    /// Whether to send exactly the bytes that `tc` sends, rate tables included,
+    /// which kernels have not read since 3.8. Off by default.
+    #[must_use]
+    pub const fn as_tc(mut self, as_tc: bool) -> Self {
+        self.as_tc = as_tc;
+        self
+    }
+
+    /// The type of the object.
+    pub const fn tc_type(&self) -> TcType {
+        self.tc_type
+    }
+
+    /// Which object it is about.
+    pub const fn header(&self) -> &TcHeader {
+        &self.header
+    }
+
+    /// The kind's operations, if its options were given.
+    pub const fn ops(&self) -> Option<&'a dyn TcOps> {
+        self.ops
+    }
+
+    /// The options.
+    pub const fn get_options(&self) -> Option<&'a dyn Options> {
+        self.options
+    }
+
+    /// Whether a size table goes with it.
+    pub const fn has_stab(&self) -> bool {
+        self.stab.is_some()
+    }
+
+    /// The kind's name; empty if none was given.
+    pub const fn kind_name(&self) -> &'a str {
+        self.kind
+    }
+
+    /// The object in words, for errors.
+    pub fn describe(&self) -> String {
+        let mut text = self.tc_type.name().to_owned();
+        if !self.kind.is_empty() {
+            text = text + " " + self.kind;
+        }
+        if !self.header.handle.is_unspec() {
+            text += &format!(" {}", self.header.handle);
+        }
+        if !self.header.parent.is_unspec() {
+            text += &format!(" parent {}", self.header.parent);
+        }
+        text + &format!(" on device {}", self.header.ifindex)
+    }
+
+    /// Appends the message to `buffer`. On an error the buffer is as it was.
+    pub fn encode(&self, verb: Verb, sequence: u32, buffer: &mut BytesMut) -> Result<(), EncodeError> {
+        let start = buffer.len();
+        let written = self.try_encode(verb, sequence, buffer);
+        if written.is_err() {
+            buffer.truncate(start);
+        }
+        written
+    }
+
+    fn try_encode(&self, verb: Verb, sequence: u32, buffer: &mut BytesMut) -> Result<(), EncodeError> {
+        // A get is answered by the object itself, which ends it.
+        let answer = if verb == Verb::Get { 0 } else { NLM_F_ACK };
+        let flags = NLM_F_REQUEST | answer | verb.flags(self.tc_type);
+        let start = begin_message(buffer, self.tc_type.message(verb), flags, sequence);
+        self.header.encode(buffer);
+        let mut out = AttrWriter::new(buffer);
+        if !self.kind.is_empty() {
+            out.attr_str(TCA_KIND, self.kind);
+        }
+        // In the order of tc's messages.
+        if let Some(estimator) = self.estimator {
+            estimator.encode(&mut out);
+        }
+        if let Some(block) = self.ingress_block {
+            out.attr_u32(TCA_INGRESS_BLOCK, block);
+        }
+        if let Some(block) = self.egress_block {
+            out.attr_u32(TCA_EGRESS_BLOCK, block);
+        }
+        if let Some(ops) = self.ops {
+            self.fill(ops, verb, &mut out)?;
+        }
+        if let Some(stab) = self.stab {
+            stab.encode(&mut out);
+        }
+        out.finish()?;
+        end_message(buffer, start);
+        Ok(())
+    }
+
+    fn fill(&self, ops: &dyn TcOps, verb: Verb, out: &mut AttrWriter<'_>) -> Result<(), EncodeError> {
+        let context = FillContext { verb, as_tc: self.as_tc };
+        let start = out.begin(TCA_OPTIONS);
+        match ops.msg_fill(self.options, &context, out)? {
+            Fill::Absent => out.truncate(start),
+            Fill::Written => out.end(start),
+            Fill::Nested => {
+                out.set_nested(start);
+                out.end(start);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl TcType {
+    /// The netlink message of a verb.
+    const fn message(self, verb: Verb) -> u16 {
+        let new = match self {
+            Self::Qdisc => RTM_NEWQDISC,
+            Self::Class => RTM_NEWTCLASS,
+            Self::Filter => RTM_NEWTFILTER,
+            Self::Action => RTM_NEWACTION,
+        };
+        // Kernel: NEW, DEL and GET follow each other in every family.
+        match verb {
+            Verb::Delete => new + 1,
+            Verb::Get => new + 2,
+            _ => new,
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! What a kind is: the typed layer that authors write, and its object-safe
+//! face, [`TcOps`].
+
+use std::any::Any;
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use crate::attr::AttrWriter;
+use crate::error::{DecodeError, EncodeError};
+use crate::object::Verb;
+use crate::print::Printer;
+use crate::words::{WordError, Words, WordsContext};
+
+/// What kinds can be kinds of (libnl's `rtnl_tc_type`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TcType {
+    /// A queueing discipline.
+    Qdisc,
+    /// A class of a classful qdisc.
+    Class,
+    /// A filter (classifier).
+    Filter,
+    /// An action.
+    Action,
+}
+
+impl TcType {
+    /// The word for it, as in `tc qdisc`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Qdisc => "qdisc",
+            Self::Class => "class",
+            Self::Filter => "filter",
+            Self::Action => "action",
+        }
+    }
+}
+
+impl fmt::Display for TcType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What was written as a kind's options.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fill {
+    /// Nothing: the message shall have no `TCA_OPTIONS` at all. To the kernel
+    /// that is not the same as empty options.
+    Absent,
+    /// The payload of `TCA_OPTIONS`.
+    Written,
+    /// The same, with `NLA_F_NESTED` set, where `tc` sets it.
+    Nested,
+}
+
+/// What the bytes of options can depend on, beside the options.
+#[derive(Clone, Copy, Debug)]
+pub struct FillContext {
+    /// What is asked of the object.
+    pub verb: Verb,
+    /// Whether to write what `tc` writes also where the kernel does not read
+    /// it (rate tables).
+    pub as_tc: bool,
+}
+
+/// A kind: implemented by the type that holds the kind's options.
+///
+/// One file and one [`register!`](crate::register) make a kind; see the
+/// example there. The methods mirror each other: words and print for people,
+/// encode and decode for the kernel.
+pub trait Kind: Any + Clone + fmt::Debug + PartialEq + Send + Sync {
+    /// The name that the kernel knows it by, at most 15 bytes.
+    const KIND: &'static str;
+    /// What it is a kind of.
+    const TYPE: TcType = TcType::Qdisc;
+    /// The text for `tc qdisc add KIND help`, with a newline at the end.
+    const USAGE: &'static str;
+    /// Whether a change has to be careful: the object is looked up first, its
+    /// own handle and size table go with the request, and an object of another
+    /// kind is never touched.
+    const CAREFUL: bool = false;
+
+    /// Reads options from words, as `tc` does. `None` means that the message
+    /// shall carry no options.
+    fn parse_words(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result<Option<Self>, WordError>;
+
+    /// Appends the payload of `TCA_OPTIONS`.
+    fn encode(&self, context: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError>;
+
+    /// Reads the payload of `TCA_OPTIONS`. Too short is an error; longer, and
+    /// attributes that are not known, are not.
+    fn decode(payload: &[u8]) -> Result<Self, DecodeError>;
+
+    /// Prints the options as `tc` does.
+    fn print(&self, out: &mut Printer);
+
+    /// What a change has to say after a request with these options succeeded,
+    /// where the kernel cannot be told all of it at once.
+    fn follow_up(&self, verb: Verb) -> Option<Self> {
+        let _ = verb;
+        None
+    }
+
+    /// Prints the kind's own counters (`TCA_STATS_APP`), as `tc` does; returns
+    /// whether there was anything to print.
+    fn print_xstats(payload: &[u8], out: &mut Printer) -> Result<bool, DecodeError> {
+        let _ = (payload, out);
+        Ok(false)
+    }
+}
+
+/// Options of some kind: any type that is a [`Kind`].
+pub trait Options: Any + fmt::Debug + Send + Sync {
+    /// The kind's name.
+    fn kind(&self) -> &'static str;
+    /// What it is a kind of.
+    fn tc_type(&self) -> TcType;
+    /// A copy in a box.
+    fn boxed(&self) -> Box<dyn Options>;
+    /// See [`Kind::follow_up`].
+    fn follow_up(&self, verb: Verb) -> Option<Box<dyn Options>>;
+}
+
+impl<K: Kind> Options for K {
+    fn kind(&self) -> &'static str {
+        K::KIND
+    }
+
+    fn tc_type(&self) -> TcType {
+        K::TYPE
+    }
+
+    fn boxed(&self) -> Box<dyn Options> {
+        Box::new(self.clone())
+    }
+
+    fn follow_up(&self, verb: Verb) -> Option<Box<dyn Options>> {
+        Kind::follow_up(self, verb).map(|options| Box::new(options) as Box<dyn Options>)
+    }
+}
+
+impl dyn Options {
+    /// The options as the type they are of, if it is this one.
+    pub fn downcast_ref<K: Kind>(&self) -> Option<&K> {
+        (self as &dyn Any).downcast_ref()
+    }
+}
+
+/// The operations of a kind: what a registry holds, in the role of libnl's
+/// `struct rtnl_tc_ops`.
+///
+/// Every [`Kind`] has them through [`ops_of`]; nobody needs to implement this
+/// by hand.
+pub trait TcOps: Send + Sync {
+    /// The kind's name.
+    fn kind(&self) -> &'static str;
+    /// What it is a kind of.
+    fn tc_type(&self) -> TcType;
+    /// The text for `help`.
+    fn usage(&self) -> &'static str;
+    /// See [`Kind::CAREFUL`].
+    fn is_careful(&self) -> bool;
+    /// Reads options from words.
+    fn parse_words(
+        &self,
+        words: &mut Words<'_>,
+        context: &WordsContext<'_>,
+    ) -> Result<Option<Box<dyn Options>>, WordError>;
+    /// Appends the payload of `TCA_OPTIONS`. Options of another kind are an
+    /// error.
+    fn msg_fill(
+        &self,
+        options: Option<&dyn Options>,
+        context: &FillContext,
+        out: &mut AttrWriter<'_>,
+    ) -> Result<Fill, EncodeError>;
+    /// Reads the payload of `TCA_OPTIONS`.
+    fn msg_parse(&self, payload: &[u8]) -> Result<Box<dyn Options>, DecodeError>;
+    /// Prints the payload of `TCA_OPTIONS`; on an error nothing was printed.
+    fn print(&self, payload: &[u8], out: &mut Printer) -> Result<(), DecodeError>;
+    /// Prints the payload of `TCA_STATS_APP`; returns whether there was
+    /// anything to print.
+    fn print_xstats(&self, payload: &[u8], out: &mut Printer) -> Result<bool, DecodeError>;
+}
+
+impl fmt::Debug for dyn TcOps + '_ {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TcOps({} {})", self.tc_type(), self.kind())
+    }
+}
+
+/// The operations of a kind.
+pub const fn ops_of<K: Kind>() -> &'static dyn TcOps {
+    &Adapter::<K>(PhantomData)
+}
+
+/// The operations of a kind, for a registry that is filled at run time.
+pub fn shared_ops_of<K: Kind>() -> Arc<dyn TcOps> {
+    Arc::new(Adapter::<K>(PhantomData))
+}
+
+/// The one bridge between the two layers.
+struct Adapter<K>(PhantomData<fn() -> K>);
+
+impl<K: Kind> TcOps for Adapter<K> {
+    fn kind(&self) -> &'static str {
+        K::KIND
+    }
+
+    fn tc_type(&self) -> TcType {
+        K::TYPE
+    }
+
+    fn usage(&self) -> &'static str {
+        K::USAGE
+    }
+
+    fn is_careful(&self) -> bool {
+        K::CAREFUL
+    }
+
+    fn parse_words(
+        &self,
+        words: &mut Words<'_>,
+        context: &WordsContext<'_>,
+    ) -> Result<Option<Box<dyn Options>>, WordError> {
+        Ok(K::parse_words(words, context)?.map(|options| Box::new(options) as Box<dyn Options>))
+    }
+
+    fn msg_fill(
+        &self,
+        options: Option<&dyn Options>,
+        context: &FillContext,
+        out: &mut AttrWriter<'_>,
+    ) -> Result<Fill, EncodeError> {
+        let Some(options) = options else { return Ok(Fill::Absent) };
+        let wrong = || EncodeError::WrongKind { expected: K::KIND, found: options.kind() };
+        options.downcast_ref::<K>().ok_or_else(wrong)?.encode(context, out)
+    }
+
+    fn msg_parse(&self, payload: &[u8]) -> Result<Box<dyn Options>, DecodeError> {
+        Ok(Box::new(K::decode(payload)?))
+    }
+
+    fn print(&self, payload: &[u8], out: &mut Printer) -> Result<(), DecodeError> {
+        K::decode(payload)?.print(out);
+        Ok(())
+    }
+
+    fn print_xstats(&self, payload: &[u8], out: &mut Printer) -> Result<bool, DecodeError> {
+        K::print_xstats(payload, out)
+    }
+}

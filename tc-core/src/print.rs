@@ -1,0 +1,536 @@
+//! Output in two forms from one description: `tc`'s text, and JSON.
+//!
+//! A kind says once what it prints: a JSON key, the text before the value, the
+//! value, the text behind it. The two forms cannot drift apart.
+
+use std::fmt;
+use std::io::Write as _;
+
+use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter};
+
+use crate::handle::Handle;
+use crate::units::{PrintG, PrintRate, PrintSize, PrintTime, PrintTimeNs};
+
+/// What the output shall look like: `tc`'s global options.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Style {
+    /// `-s`: counters too.
+    pub stats: bool,
+    /// `-d`: more details.
+    pub details: bool,
+    /// `-r`: raw handles and ticks too.
+    pub raw: bool,
+    /// `-iec`: rates in units of 1024.
+    pub iec: bool,
+    /// `-N`: numbers in place of names.
+    pub numeric: bool,
+    /// `-o`: one line for each object; inner line ends become `\`.
+    pub oneline: bool,
+    /// `-c`: device names in colour.
+    pub color: Option<Color>,
+}
+
+/// The palette for a dark or for a light terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Color {
+    /// For a light background.
+    Light,
+    /// For a dark background (`COLORFGBG` says so).
+    Dark,
+}
+
+/// The two forms of output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Form {
+    /// `tc`'s text.
+    #[default]
+    Text,
+    /// JSON on one line.
+    Json,
+    /// JSON with line ends and indentation.
+    PrettyJson,
+}
+
+/// Collects output in memory, as text or as JSON.
+///
+/// ```
+/// use tc_core::print::{Form, Printer, Style};
+///
+/// fn describe(out: &mut Printer) {
+///     out.item("limit", "limit ", 1000, "p ");
+/// }
+/// let mut text = Printer::new(Form::Text, Style::default());
+/// describe(&mut text);
+/// assert_eq!(text.as_str(), "limit 1000p ");
+///
+/// let mut json = Printer::new(Form::Json, Style::default());
+/// json.object("", describe);
+/// assert_eq!(json.as_str(), r#"{"limit":1000}"#);
+/// ```
+#[derive(Debug)]
+pub struct Printer {
+    out: Vec<u8>,
+    style: Style,
+    json: Option<Json>,
+}
+
+#[derive(Debug)]
+struct Json {
+    layout: Layout,
+    /// For each open object or array, innermost last: whether nothing stands
+    /// in it yet, and whether it is an array.
+    open: Vec<(bool, bool)>,
+}
+
+#[derive(Debug)]
+enum Layout {
+    Compact(CompactFormatter),
+    Pretty(PrettyFormatter<'static>),
+}
+
+/// Calls one of serde_json's layout methods. Writing to memory cannot fail.
+macro_rules! layout {
+    ($printer:expr, $method:ident $(, $argument:expr)*) => {
+        if let Some(json) = &mut $printer.json {
+            let _written = match &mut json.layout {
+                Layout::Compact(layout) => layout.$method(&mut $printer.out $(, $argument)*),
+                Layout::Pretty(layout) => layout.$method(&mut $printer.out $(, $argument)*),
+            };
+        }
+    };
+}
+
+impl Printer {
+    /// An empty printer.
+    pub fn new(form: Form, style: Style) -> Self {
+        let layout = match form {
+            Form::Text => None,
+            Form::Json => Some(Layout::Compact(CompactFormatter)),
+            Form::PrettyJson => Some(Layout::Pretty(PrettyFormatter::with_indent(b"    "))),
+        };
+        Self { out: Vec::new(), style, json: layout.map(|layout| Json { layout, open: Vec::new() }) }
+    }
+
+    /// What the output shall look like.
+    pub const fn style(&self) -> &Style {
+        &self.style
+    }
+
+    /// Whether the form is JSON.
+    pub const fn is_json(&self) -> bool {
+        self.json.is_some()
+    }
+
+    /// One value: in JSON under its key, in text between `before` and `after`.
+    pub fn item(&mut self, key: &str, before: &str, value: impl Item, after: &str) {
+        if self.is_json() {
+            self.json(key, value);
+        } else {
+            self.text_item(before, value, after);
+        }
+    }
+
+    /// One value in JSON alone.
+    pub fn json(&mut self, key: &str, value: impl Item) {
+        if self.is_json() {
+            self.begin_value(key);
+            value.json(&mut self.out);
+            self.end_value();
+        }
+    }
+
+    /// One value in text alone.
+    pub fn text_item(&mut self, before: &str, value: impl Item, after: &str) {
+        if !self.is_json() {
+            self.out.extend_from_slice(before.as_bytes());
+            value.text(&mut self.out, &self.style);
+            self.out.extend_from_slice(after.as_bytes());
+        }
+    }
+
+    /// Something that is there or not: in JSON `true` under its key, in text
+    /// `text`.
+    pub fn flag(&mut self, key: &str, text: &str) {
+        self.json(key, true);
+        self.text(text);
+    }
+
+    /// Something that is there or not, as JSON says it in both cases: `true` or
+    /// `false` under its key; in text `text`, or nothing.
+    pub fn switch(&mut self, key: &str, on: bool, text: &str) {
+        self.json(key, on);
+        if on {
+            self.text(text);
+        }
+    }
+
+    /// Words in text alone.
+    pub fn text(&mut self, text: &str) {
+        if !self.is_json() {
+            self.out.extend_from_slice(text.as_bytes());
+        }
+    }
+
+    /// The end of a line in text: `\` when there shall be one line an object.
+    pub fn newline(&mut self) {
+        self.text(if self.style.oneline { "\\" } else { "\n" });
+    }
+
+    /// An object in JSON (`key` is empty inside an array and at the top); in
+    /// text just what is in it.
+    pub fn object(&mut self, key: &str, inside: impl FnOnce(&mut Self)) {
+        self.begin_object(key);
+        inside(self);
+        self.end_object();
+    }
+
+    /// An array in JSON; in text just what is in it.
+    pub fn array(&mut self, key: &str, inside: impl FnOnce(&mut Self)) {
+        self.begin_array(key);
+        inside(self);
+        self.end_array();
+    }
+
+    /// Starts an object; [`Printer::end_object`] ends it.
+    pub fn begin_object(&mut self, key: &str) {
+        if self.is_json() {
+            self.begin_value(key);
+            layout!(self, begin_object);
+            self.enter(false);
+        }
+    }
+
+    /// Ends an object.
+    pub fn end_object(&mut self) {
+        if self.is_json() {
+            self.leave();
+            layout!(self, end_object);
+            self.end_value();
+        }
+    }
+
+    /// Starts an array; [`Printer::end_array`] ends it.
+    pub fn begin_array(&mut self, key: &str) {
+        if self.is_json() {
+            self.begin_value(key);
+            layout!(self, begin_array);
+            self.enter(true);
+        }
+    }
+
+    /// Ends an array.
+    pub fn end_array(&mut self) {
+        if self.is_json() {
+            self.leave();
+            layout!(self, end_array);
+            self.end_value();
+        }
+    }
+
+    /// Ends what a caller left open down to `depth` (see [`Printer::depth`]),
+    /// so that the JSON stays valid when something failed half way.
+    pub fn close_to(&mut self, depth: usize) {
+        while let Some((_, array)) =
+            self.json.as_ref().filter(|j| j.open.len() > depth).and_then(|j| j.open.last())
+        {
+            if *array { self.end_array() } else { self.end_object() }
+        }
+    }
+
+    /// How many objects and arrays are open.
+    pub fn depth(&self) -> usize {
+        self.json.as_ref().map_or(0, |json| json.open.len())
+    }
+
+    /// A device's name, in colour if the style says so.
+    pub fn device(&mut self, key: &str, before: &str, name: &str, after: &str) {
+        // The palettes of iproute2: cyan, bold where the background is dark.
+        let (on, off) = match self.style.color.filter(|_| !self.is_json()) {
+            None => ("", ""),
+            Some(Color::Light) => ("\x1b[36m", "\x1b[0m"),
+            Some(Color::Dark) => ("\x1b[1;36m", "\x1b[0m"),
+        };
+        self.text(before);
+        self.text(on);
+        self.item(key, "", name, after);
+        self.text(off);
+    }
+
+    /// What was printed so far.
+    pub fn bytes(&self) -> &[u8] {
+        &self.out
+    }
+
+    /// What was printed so far, as text.
+    pub fn as_str(&self) -> &str {
+        // Only str and formatted numbers are ever written.
+        std::str::from_utf8(&self.out).unwrap_or_default()
+    }
+
+    /// Forgets what was printed (it was written out); what is open stays open.
+    pub fn clear(&mut self) {
+        self.out.clear();
+    }
+
+    /// Forgets what was printed behind the first `length` bytes, in text.
+    pub fn truncate(&mut self, length: usize) {
+        self.out.truncate(length);
+    }
+
+    fn begin_value(&mut self, key: &str) {
+        let Some((empty, array)) = self.json.as_mut().and_then(|json| json.open.last_mut()) else { return };
+        let (first, array) = (std::mem::replace(empty, false), *array);
+        if array {
+            layout!(self, begin_array_value, first);
+        } else {
+            layout!(self, begin_object_key, first);
+            key.json(&mut self.out);
+            layout!(self, end_object_key);
+            layout!(self, begin_object_value);
+        }
+    }
+
+    fn end_value(&mut self) {
+        match self.json.as_ref().and_then(|json| json.open.last()) {
+            Some((_, true)) => layout!(self, end_array_value),
+            Some((_, false)) => layout!(self, end_object_value),
+            None => {}
+        }
+    }
+
+    fn enter(&mut self, array: bool) {
+        if let Some(json) = &mut self.json {
+            json.open.push((true, array));
+        }
+    }
+
+    fn leave(&mut self) {
+        if let Some(json) = &mut self.json {
+            json.open.pop();
+        }
+    }
+}
+
+/// A value that can be printed in both forms.
+pub trait Item {
+    /// Appends the value as text.
+    fn text(&self, out: &mut Vec<u8>, style: &Style);
+    /// Appends the value as JSON.
+    fn json(&self, out: &mut Vec<u8>);
+}
+
+macro_rules! integers {
+    ($($type:ty),*) => {$(
+        impl Item for $type {
+            fn text(&self, out: &mut Vec<u8>, _: &Style) {
+                out.extend_from_slice(itoa::Buffer::new().format(*self).as_bytes());
+            }
+            fn json(&self, out: &mut Vec<u8>) {
+                out.extend_from_slice(itoa::Buffer::new().format(*self).as_bytes());
+            }
+        }
+    )*};
+}
+
+integers!(u8, u16, u32, u64, usize, i8, i16, i32, i64);
+
+fn shown(out: &mut Vec<u8>, value: impl fmt::Display) {
+    // Writing to memory cannot fail.
+    let _written = write!(out, "{value}");
+}
+
+impl Item for bool {
+    fn text(&self, out: &mut Vec<u8>, _: &Style) {
+        shown(out, self);
+    }
+    fn json(&self, out: &mut Vec<u8>) {
+        shown(out, self);
+    }
+}
+
+impl Item for str {
+    fn text(&self, out: &mut Vec<u8>, _: &Style) {
+        out.extend_from_slice(self.as_bytes());
+    }
+    fn json(&self, out: &mut Vec<u8>) {
+        let _written = serde_json::to_writer(out, self);
+    }
+}
+
+impl<T: Item + ?Sized> Item for &T {
+    fn text(&self, out: &mut Vec<u8>, style: &Style) {
+        (**self).text(out, style);
+    }
+    fn json(&self, out: &mut Vec<u8>) {
+        (**self).json(out);
+    }
+}
+
+impl Item for String {
+    fn text(&self, out: &mut Vec<u8>, style: &Style) {
+        self.as_str().text(out, style);
+    }
+    fn json(&self, out: &mut Vec<u8>) {
+        self.as_str().json(out);
+    }
+}
+
+impl Item for Handle {
+    fn text(&self, out: &mut Vec<u8>, _: &Style) {
+        shown(out, self);
+    }
+    fn json(&self, out: &mut Vec<u8>) {
+        shown(out, format_args!("\"{self}\""));
+    }
+}
+
+/// `null` in JSON, the text in text.
+#[derive(Clone, Copy, Debug)]
+pub struct Null<'a>(pub &'a str);
+
+impl Item for Null<'_> {
+    fn text(&self, out: &mut Vec<u8>, style: &Style) {
+        self.0.text(out, style);
+    }
+    fn json(&self, out: &mut Vec<u8>) {
+        shown(out, "null");
+    }
+}
+
+macro_rules! quantities {
+    ($($(#[$doc:meta])* $name:ident($type:ty): $text:expr, $json:expr;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug)]
+        pub struct $name(pub $type);
+
+        impl Item for $name {
+            fn text(&self, out: &mut Vec<u8>, style: &Style) {
+                let text: fn($type, &Style) -> _ = $text;
+                shown(out, text(self.0, style));
+            }
+            fn json(&self, out: &mut Vec<u8>) {
+                let json: fn($type) -> _ = $json;
+                json(self.0).json(out);
+            }
+        }
+    )*};
+}
+
+quantities! {
+    /// A rate in bytes per second: `8Kbit`; in JSON the bytes.
+    Rate(u64): |bytes, style| PrintRate { bytes, iec: style.iec }, |bytes| bytes;
+    /// A size in bytes: `1Kb`; in JSON the bytes.
+    Size(u32): |bytes, _| PrintSize(bytes), |bytes| bytes;
+    /// A time in microseconds: `5ms`; in JSON the microseconds.
+    Time(u32): |us, _| PrintTime(us), |us| us;
+    /// A time in nanoseconds: `5ms`; in JSON the nanoseconds.
+    TimeNs(i64): |ns, _| PrintTimeNs(ns), |ns| ns;
+    /// A hexadecimal number without prefix: `1f`; in JSON a string.
+    Hex(u32): |number, _| Lower(number), |number| format!("{number:x}");
+    /// A hexadecimal number with prefix: `0x1f`; in JSON a string.
+    Hex0x(u64): |number, _| Prefixed(number), |number| format!("{number:#x}");
+    /// A number as C prints it with `%g`, in both forms.
+    Float(f64): |number, _| PrintG(number, 6), |number| Bare(PrintG(number, 6));
+}
+
+struct Lower(u32);
+
+impl fmt::Display for Lower {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:x}", self.0)
+    }
+}
+
+struct Prefixed(u64);
+
+impl fmt::Display for Prefixed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#x}", self.0)
+    }
+}
+
+/// Anything that can be displayed and is a JSON token as it stands.
+struct Bare<T>(T);
+
+impl<T: fmt::Display> Item for Bare<T> {
+    fn text(&self, out: &mut Vec<u8>, _: &Style) {
+        shown(out, &self.0);
+    }
+    fn json(&self, out: &mut Vec<u8>) {
+        shown(out, &self.0);
+    }
+}
+
+/// Formatted words: `Formatted(format_args!(...))`; in JSON a string.
+#[derive(Clone, Copy, Debug)]
+pub struct Formatted<'a>(pub fmt::Arguments<'a>);
+
+impl Item for Formatted<'_> {
+    fn text(&self, out: &mut Vec<u8>, _: &Style) {
+        shown(out, self.0);
+    }
+    fn json(&self, out: &mut Vec<u8>) {
+        self.0.to_string().json(out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn describe(out: &mut Printer) {
+        out.item("rate", "rate ", Rate(125), " ");
+        out.flag("ecn", "ecn ");
+        out.array("map", |out| {
+            for n in [1u8, 2] {
+                out.item("", " ", n, "");
+            }
+        });
+        out.object("inner", |out| out.item("name", " name ", "a\"b", ""));
+        out.newline();
+    }
+
+    #[test]
+    fn one_description_makes_text_and_json() {
+        let mut text = Printer::new(Form::Text, Style::default());
+        text.object("", describe);
+        assert_eq!(text.as_str(), "rate 1Kbit ecn  1 2 name a\"b\n");
+        let mut json = Printer::new(Form::Json, Style::default());
+        json.array("", |out| {
+            out.object("", describe);
+            out.object("", |_| {});
+        });
+        assert_eq!(json.as_str(), r#"[{"rate":125,"ecn":true,"map":[1,2],"inner":{"name":"a\"b"}},{}]"#);
+    }
+
+    #[test]
+    fn pretty_json_reads_back_as_the_same_value() {
+        let print = |form| {
+            let mut out = Printer::new(form, Style::default());
+            out.array("", |out| out.object("", describe));
+            serde_json::from_slice::<serde_json::Value>(out.bytes()).unwrap()
+        };
+        assert_eq!(print(Form::Json), print(Form::PrettyJson));
+    }
+
+    #[test]
+    fn what_failed_half_way_is_closed() {
+        let mut out = Printer::new(Form::Json, Style::default());
+        out.begin_array("");
+        let depth = out.depth();
+        out.begin_object("");
+        out.begin_array("half");
+        out.close_to(depth);
+        out.end_array();
+        assert_eq!(out.as_str(), r#"[{"half":[]}]"#);
+    }
+
+    #[test]
+    fn a_device_name_is_coloured_in_text_alone() {
+        let style = Style { color: Some(Color::Light), oneline: true, ..Style::default() };
+        let mut out = Printer::new(Form::Text, style);
+        out.device("dev", "dev ", "eth0", " ");
+        out.newline();
+        assert_eq!(out.as_str(), "dev \x1b[36meth0 \x1b[0m\\");
+    }
+}

@@ -1,0 +1,76 @@
+//! The way to a kernel: a socket, or a kernel in memory.
+
+use std::io;
+use std::time::Duration;
+
+use crate::link::DeviceNames;
+
+/// How long an answer may take before its outcome is reported as unknown.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Carries netlink datagrams to a kernel and back.
+///
+/// [`Socket`](crate::Socket) is the real one; the embedded kernel implements it
+/// in memory, and a test can stand between. A call is one system call at most,
+/// apart from retries after a signal.
+pub trait Transport {
+    /// Sends one datagram (which may hold several messages) to the kernel.
+    fn send(&mut self, datagram: &[u8]) -> io::Result<()>;
+
+    /// Waits for one datagram and copies it into `buffer`.
+    ///
+    /// `WouldBlock` and `TimedOut` mean that nothing came in time; the raw
+    /// error `ENOBUFS` means that the kernel dropped something.
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Received>;
+
+    /// The port number that the kernel addresses its answers to.
+    fn port(&self) -> u32;
+
+    /// The names of devices, on demand.
+    fn device_names(&self) -> io::Result<Box<dyn DeviceNames>>;
+}
+
+/// A datagram that was received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// Its length. More than the buffer's means that the rest was cut off.
+    pub length: usize,
+    /// The port it came from: 0 is the kernel, anything else another process.
+    pub sender: u32,
+}
+
+impl<T: Transport + ?Sized> Transport for &mut T {
+    fn send(&mut self, datagram: &[u8]) -> io::Result<()> {
+        (**self).send(datagram)
+    }
+
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Received> {
+        (**self).receive(buffer)
+    }
+
+    fn port(&self) -> u32 {
+        (**self).port()
+    }
+
+    fn device_names(&self) -> io::Result<Box<dyn DeviceNames>> {
+        (**self).device_names()
+    }
+}
+
+impl<T: Transport + ?Sized> Transport for Box<T> {
+    fn send(&mut self, datagram: &[u8]) -> io::Result<()> {
+        (**self).send(datagram)
+    }
+
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Received> {
+        (**self).receive(buffer)
+    }
+
+    fn port(&self) -> u32 {
+        (**self).port()
+    }
+
+    fn device_names(&self) -> io::Result<Box<dyn DeviceNames>> {
+        (**self).device_names()
+    }
+}

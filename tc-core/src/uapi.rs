@@ -1,0 +1,113 @@
+//! Numbers of the kernel's netlink interface, under the kernel's names.
+//!
+//! From `linux/rtnetlink.h`, `linux/netlink.h`, `linux/pkt_sched.h`,
+//! `linux/gen_stats.h` and `linux/if_link.h`. Kinds keep the numbers of their
+//! own attributes.
+
+#![expect(missing_docs, reason = "the kernel's headers document them; the names are theirs")]
+
+pub use netlink_packet_core::{
+    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_ECHO, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST,
+};
+
+pub const NLMSG_NOOP: u16 = 1;
+pub const NLMSG_ERROR: u16 = 2;
+pub const NLMSG_DONE: u16 = 3;
+pub const NLMSG_OVERRUN: u16 = 4;
+
+pub const NLM_F_MULTI: u16 = 0x2;
+pub const NLM_F_DUMP_INTR: u16 = 0x10;
+pub const NLM_F_CAPPED: u16 = 0x100;
+pub const NLM_F_ACK_TLVS: u16 = 0x200;
+
+pub const NLMSGERR_ATTR_MSG: u16 = 1;
+pub const NLMSGERR_ATTR_OFFS: u16 = 2;
+pub const NLMSGERR_ATTR_COOKIE: u16 = 3;
+pub const NLMSGERR_ATTR_POLICY: u16 = 4;
+pub const NLMSGERR_ATTR_MISS_TYPE: u16 = 5;
+pub const NLMSGERR_ATTR_MISS_NEST: u16 = 6;
+
+pub const NLA_F_NESTED: u16 = 0x8000;
+pub const NLA_F_NET_BYTEORDER: u16 = 0x4000;
+pub const NLA_TYPE_MASK: u16 = 0x3fff;
+
+pub const RTM_NEWLINK: u16 = 16;
+pub const RTM_DELLINK: u16 = 17;
+pub const RTM_GETLINK: u16 = 18;
+pub const RTM_SETLINK: u16 = 19;
+pub const RTM_NEWQDISC: u16 = 36;
+pub const RTM_DELQDISC: u16 = 37;
+pub const RTM_GETQDISC: u16 = 38;
+pub const RTM_NEWTCLASS: u16 = 40;
+pub const RTM_DELTCLASS: u16 = 41;
+pub const RTM_GETTCLASS: u16 = 42;
+pub const RTM_NEWTFILTER: u16 = 44;
+pub const RTM_DELTFILTER: u16 = 45;
+pub const RTM_GETTFILTER: u16 = 46;
+pub const RTM_NEWACTION: u16 = 48;
+pub const RTM_DELACTION: u16 = 49;
+pub const RTM_GETACTION: u16 = 50;
+pub const RTM_NEWCHAIN: u16 = 100;
+pub const RTM_DELCHAIN: u16 = 101;
+pub const RTM_GETCHAIN: u16 = 102;
+
+pub const RTNLGRP_LINK: u32 = 1;
+pub const RTNLGRP_TC: u32 = 4;
+
+pub const TCA_KIND: u16 = 1;
+pub const TCA_OPTIONS: u16 = 2;
+pub const TCA_STATS: u16 = 3;
+pub const TCA_XSTATS: u16 = 4;
+pub const TCA_RATE: u16 = 5;
+pub const TCA_FCNT: u16 = 6;
+pub const TCA_STATS2: u16 = 7;
+pub const TCA_STAB: u16 = 8;
+pub const TCA_PAD: u16 = 9;
+pub const TCA_DUMP_INVISIBLE: u16 = 10;
+pub const TCA_CHAIN: u16 = 11;
+pub const TCA_HW_OFFLOAD: u16 = 12;
+pub const TCA_INGRESS_BLOCK: u16 = 13;
+pub const TCA_EGRESS_BLOCK: u16 = 14;
+pub const TCA_DUMP_FLAGS: u16 = 15;
+pub const TCA_EXT_WARN_MSG: u16 = 16;
+
+pub const TCA_STAB_BASE: u16 = 1;
+pub const TCA_STAB_DATA: u16 = 2;
+
+pub const TCA_STATS_BASIC: u16 = 1;
+pub const TCA_STATS_RATE_EST: u16 = 2;
+pub const TCA_STATS_QUEUE: u16 = 3;
+pub const TCA_STATS_APP: u16 = 4;
+pub const TCA_STATS_RATE_EST64: u16 = 5;
+pub const TCA_STATS_PAD: u16 = 6;
+pub const TCA_STATS_BASIC_HW: u16 = 7;
+pub const TCA_STATS_PKT64: u16 = 8;
+
+pub const IFLA_IFNAME: u16 = 3;
+pub const IFLA_MTU: u16 = 4;
+pub const IFLA_QDISC: u16 = 6;
+pub const IFLA_TXQLEN: u16 = 13;
+pub const IFLA_OPERSTATE: u16 = 16;
+pub const IFLA_LINKINFO: u16 = 18;
+pub const IFLA_EXT_MASK: u16 = 29;
+pub const IFLA_NUM_TX_QUEUES: u16 = 31;
+pub const IFLA_CARRIER: u16 = 33;
+pub const IFLA_CARRIER_CHANGES: u16 = 35;
+pub const IFLA_ALT_IFNAME: u16 = 53;
+pub const IFLA_INFO_KIND: u16 = 1;
+pub const RTEXT_FILTER_SKIP_STATS: u32 = 8;
+
+pub const IFF_UP: u32 = 1;
+pub const IFF_LOWER_UP: u32 = 1 << 16;
+
+/// `IFNAMSIZ`: a device name has at most 15 bytes, and a NUL.
+pub const IFNAMSIZ: usize = 16;
+/// The longest kind name that the kernel accepts, without its NUL.
+pub const KIND_MAX: usize = 15;
+
+/// Length of `struct nlmsghdr`.
+pub const NLMSG_HDRLEN: usize = 16;
+/// Length of `struct tcmsg`.
+pub const TCMSG_LEN: usize = 20;
+/// Length of `struct ifinfomsg`.
+pub const IFINFOMSG_LEN: usize = 16;

@@ -1,0 +1,514 @@
+//! Numbers with units, as `tc` reads and prints them.
+//!
+//! Rates are bytes per second, sizes are bytes, times are microseconds (or
+//! nanoseconds where the name says so), also where people write bits and
+//! milliseconds.
+
+use std::fmt;
+
+/// A text that is not a number, rate, size or time as `tc` reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected {expected}")]
+pub struct UnitError {
+    /// What is expected instead.
+    pub expected: &'static str,
+}
+
+/// Nanoseconds in one tick of the packet scheduler's clock (`PSCHED_SHIFT` 6 in
+/// `net/pkt_sched.h`, since Linux 2.6.31).
+pub const TICK_NS: u32 = 64;
+
+/// Ticks for a time in microseconds, rounded down as `tc` does.
+pub fn ticks_from_us(us: u32) -> u32 {
+    saturate(f64::from(us) * 15.625)
+}
+
+/// Microseconds for a number of ticks, rounded down as `tc` does.
+pub fn us_from_ticks(ticks: u32) -> u32 {
+    saturate(f64::from(ticks) / 15.625)
+}
+
+/// Ticks that `bytes` take at `rate` bytes per second (`tc_calc_xmittime`).
+pub fn transmit_ticks(rate: u64, bytes: u32) -> u32 {
+    ticks_from_us(saturate(1e6 * (f64::from(bytes) / rate as f64)))
+}
+
+/// Bytes that pass in `ticks` at `rate` bytes per second (`tc_calc_xmitsize`).
+pub fn transmit_bytes(rate: u64, ticks: u32) -> u32 {
+    saturate(rate as f64 * f64::from(us_from_ticks(ticks)) / 1e6)
+}
+
+/// The whole part of a number, held in the bounds of `u32` (NaN is 0).
+fn saturate(number: f64) -> u32 {
+    number as u32
+}
+
+/// Reads a decimal number, an octal one that starts with `0`, or a hexadecimal
+/// one that starts with `0x` (`strtoul` in base 0).
+pub fn parse_u64(text: &str) -> Result<u64, UnitError> {
+    let error = UnitError { expected: "a whole number" };
+    let digits = text.strip_prefix('+').unwrap_or(text);
+    let (digits, radix) = match digits.as_bytes() {
+        [b'0', b'x' | b'X', ..] => (&digits[2..], 16),
+        [b'0', _, ..] => (&digits[1..], 8),
+        _ => (digits, 10),
+    };
+    // from_str_radix would take a sign of its own.
+    if !digits.bytes().all(|b| b.is_ascii_alphanumeric()) {
+        return Err(error);
+    }
+    u64::from_str_radix(digits, radix).map_err(|_| error)
+}
+
+/// Reads a number as [`parse_u64`] does, at most `u32::MAX`.
+pub fn parse_u32(text: &str) -> Result<u32, UnitError> {
+    narrow(parse_u64(text)?)
+}
+
+/// Reads a number as [`parse_u64`] does, at most `u16::MAX`.
+pub fn parse_u16(text: &str) -> Result<u16, UnitError> {
+    narrow(parse_u64(text)?)
+}
+
+/// Reads a number as [`parse_u64`] does, at most `u8::MAX`.
+pub fn parse_u8(text: &str) -> Result<u8, UnitError> {
+    narrow(parse_u64(text)?)
+}
+
+/// Reads a number as [`parse_u64`] does, with a sign, in the bounds of `i32`.
+pub fn parse_i32(text: &str) -> Result<i32, UnitError> {
+    match text.strip_prefix('-') {
+        Some(rest) if !rest.starts_with(['+', '-']) => narrow(-i128::from(parse_u64(rest)?)),
+        _ => narrow(parse_u64(text)?),
+    }
+}
+
+fn narrow<N, T: TryFrom<N>>(number: N) -> Result<T, UnitError> {
+    T::try_from(number).map_err(|_| UnitError { expected: "a smaller number" })
+}
+
+/// Splits a text into the number that it starts with and the rest, as `strtod`
+/// does. `inf` and `nan` are no numbers here.
+pub fn split_number(text: &str) -> Option<(f64, &str)> {
+    let bytes = text.as_bytes();
+    let digits = |from: usize| bytes[from..].iter().take_while(|b| b.is_ascii_digit()).count();
+    let sign = usize::from(matches!(bytes.first(), Some(b'+' | b'-')));
+    if let [b'0', b'x' | b'X', ..] = &bytes[sign..] {
+        let from = sign + 2;
+        let count = bytes[from..].iter().take_while(|b| b.is_ascii_hexdigit()).count();
+        if let Ok(number) = u64::from_str_radix(&text[from..from + count], 16) {
+            let number = number as f64;
+            return Some((if bytes[0] == b'-' { -number } else { number }, &text[from + count..]));
+        }
+    }
+    let mut end = sign + digits(sign);
+    let mut count = end - sign;
+    if bytes.get(end) == Some(&b'.') {
+        let fraction = digits(end + 1);
+        count += fraction;
+        end += 1 + fraction;
+    }
+    if count == 0 {
+        return None;
+    }
+    if let Some(b'e' | b'E') = bytes.get(end) {
+        let sign = usize::from(matches!(bytes.get(end + 1), Some(b'+' | b'-')));
+        let exponent = digits((end + 1 + sign).min(bytes.len()));
+        if exponent > 0 {
+            end += 1 + sign + exponent;
+        }
+    }
+    text[..end].parse().ok().map(|number| (number, &text[end..]))
+}
+
+/// Reads a number with one of these units (in any case), or without one.
+fn parse_scaled(text: &str, units: &[(&str, f64)], expected: &'static str) -> Result<f64, UnitError> {
+    let error = UnitError { expected };
+    let (number, unit) = split_number(text).ok_or(error)?;
+    let scale = match unit {
+        "" => 1.0,
+        unit => units.iter().find(|(name, _)| unit.eq_ignore_ascii_case(name)).ok_or(error)?.1,
+    };
+    Ok(number * scale)
+}
+
+const KIBI: f64 = 1024.0;
+
+const RATES: &[(&str, f64)] = &[
+    ("bit", 1.0),
+    ("kibit", KIBI),
+    ("kbit", 1e3),
+    ("mibit", KIBI * KIBI),
+    ("mbit", 1e6),
+    ("gibit", KIBI * KIBI * KIBI),
+    ("gbit", 1e9),
+    ("tibit", KIBI * KIBI * KIBI * KIBI),
+    ("tbit", 1e12),
+    ("bps", 8.0),
+    ("kibps", 8.0 * KIBI),
+    ("kbps", 8e3),
+    ("mibps", 8.0 * KIBI * KIBI),
+    ("mbps", 8e6),
+    ("gibps", 8.0 * KIBI * KIBI * KIBI),
+    ("gbps", 8e9),
+    ("tibps", 8.0 * KIBI * KIBI * KIBI * KIBI),
+    ("tbps", 8e12),
+];
+
+/// Reads a rate in bytes per second: a bare number is bits per second; `bit`
+/// and `bps` (bytes) take the prefixes `k m g t` (1000) and `ki mi gi ti`
+/// (1024).
+///
+/// ```
+/// use tc_core::units::parse_rate;
+/// assert_eq!(parse_rate("1mbit"), Ok(125_000));
+/// assert_eq!(parse_rate("1kbps"), Ok(1_000));
+/// assert!(parse_rate("1megabit").is_err());
+/// ```
+pub fn parse_rate(text: &str) -> Result<u64, UnitError> {
+    let expected = "a rate such as 10mbit, 1.5gbit or 500kbps";
+    let bits = parse_scaled(text, RATES, expected)?;
+    whole(bits / 8.0, u64::MAX as f64, expected)
+}
+
+/// Reads a rate as [`parse_rate`] does; over `u32::MAX` bytes per second is an
+/// error.
+pub fn parse_rate32(text: &str) -> Result<u32, UnitError> {
+    narrow(parse_rate(text)?)
+}
+
+const SIZES: &[(&str, f64)] = &[
+    ("b", 1.0),
+    ("k", KIBI),
+    ("kb", KIBI),
+    ("kbit", KIBI / 8.0),
+    ("m", KIBI * KIBI),
+    ("mb", KIBI * KIBI),
+    ("mbit", KIBI * KIBI / 8.0),
+    ("g", KIBI * KIBI * KIBI),
+    ("gb", KIBI * KIBI * KIBI),
+    ("gbit", KIBI * KIBI * KIBI / 8.0),
+];
+
+/// Reads a size in bytes, at most `u32::MAX`: `b`, `k`, `kb`, `m`, `mb`, `g`,
+/// `gb`, and `kbit`, `mbit`, `gbit`, all of them powers of 1024.
+pub fn parse_size(text: &str) -> Result<u32, UnitError> {
+    let expected = "a size such as 1600, 32kb or 1mb, below 4gb";
+    let bytes = parse_scaled(text, SIZES, expected)?;
+    // The bound keeps the cast exact.
+    whole(bytes, f64::from(u32::MAX), expected).map(|bytes| bytes as u32)
+}
+
+const TIMES_US: &[(&str, f64)] = &[
+    ("s", 1e6),
+    ("sec", 1e6),
+    ("secs", 1e6),
+    ("ms", 1e3),
+    ("msec", 1e3),
+    ("msecs", 1e3),
+    ("us", 1.0),
+    ("usec", 1.0),
+    ("usecs", 1.0),
+];
+
+/// Reads a time in microseconds: `s`, `ms` or `us`; a bare number is
+/// microseconds.
+pub fn parse_time_us(text: &str) -> Result<u32, UnitError> {
+    let expected = "a time such as 5ms, 20us or 1.5s";
+    let us = parse_scaled(text, TIMES_US, expected)?;
+    whole(us, f64::from(u32::MAX), expected).map(|us| us as u32)
+}
+
+const TIMES_NS: &[(&str, f64)] = &[
+    ("s", 1e9),
+    ("sec", 1e9),
+    ("secs", 1e9),
+    ("ms", 1e6),
+    ("msec", 1e6),
+    ("msecs", 1e6),
+    ("us", 1e3),
+    ("usec", 1e3),
+    ("usecs", 1e3),
+    ("ns", 1.0),
+    ("nsec", 1.0),
+    ("nsecs", 1.0),
+];
+
+/// Reads a time in nanoseconds, with a sign: `s`, `ms`, `us` or `ns`; a bare
+/// number is nanoseconds.
+pub fn parse_time_ns(text: &str) -> Result<i64, UnitError> {
+    let expected = "a time such as 5ms, 20us or 100ns";
+    let ns = parse_scaled(text, TIMES_NS, expected)?;
+    if ns.abs() < i64::MAX as f64 { Ok(ns as i64) } else { Err(UnitError { expected }) }
+}
+
+/// Reads a share of one from a percentage, `0` to `100`, with or without `%`.
+pub fn parse_percent(text: &str) -> Result<f64, UnitError> {
+    let expected = "a percentage from 0 to 100";
+    let percent = parse_scaled(text, &[("%", 1.0)], expected)?;
+    if (0.0..=100.0).contains(&percent) { Ok(percent / 100.0) } else { Err(UnitError { expected }) }
+}
+
+/// The whole part of a number that must lie between 0 and `most`.
+fn whole(number: f64, most: f64, expected: &'static str) -> Result<u64, UnitError> {
+    // One below the next whole number still rounds down into the bounds.
+    if number >= 0.0 && number.floor() <= most { Ok(number as u64) } else { Err(UnitError { expected }) }
+}
+
+/// A rate in bytes per second, printed in bits: `1500Kbit`, with `iec`
+/// `1465Kibit`.
+///
+/// A prefix is taken while the number stays whole or is at least 1000 units.
+#[derive(Clone, Copy, Debug)]
+pub struct PrintRate {
+    /// Bytes per second.
+    pub bytes: u64,
+    /// Prefixes of 1024 (`Ki`) in place of those of 1000 (`K`).
+    pub iec: bool,
+}
+
+impl fmt::Display for PrintRate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kilo = if self.iec { 1024 } else { 1000 };
+        // Kernel: nothing; tc shifts and loses the high bits in the same way.
+        let mut bits = self.bytes << 3;
+        let mut prefixes = ["", "K", "M", "G", "T"].into_iter();
+        let mut prefix = "";
+        for next in prefixes.by_ref() {
+            prefix = next;
+            if next == "T" || bits < kilo || (!bits.is_multiple_of(kilo) && bits < 1000 * kilo) {
+                break;
+            }
+            bits /= kilo;
+        }
+        // tc passes the number through a double.
+        let bits = bits as f64;
+        write!(f, "{bits:.0}{prefix}{}bit", if self.iec && !prefix.is_empty() { "i" } else { "" })
+    }
+}
+
+/// A size in bytes, as `tc` prints it: `1600b`, `32Kb`, `1Mb`. A unit is taken
+/// when it is off by less than 16 bytes (`Kb`) or 1024 bytes (`Mb`).
+#[derive(Clone, Copy, Debug)]
+pub struct PrintSize(pub u32);
+
+impl fmt::Display for PrintSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = f64::from(self.0);
+        let near = |unit: f64, off: f64| {
+            bytes >= unit && (unit * (bytes / unit).round_ties_even() - bytes).abs() < off
+        };
+        if near(KIBI * KIBI, 1024.0) {
+            write!(f, "{}Mb", PrintG((bytes / (KIBI * KIBI)).round_ties_even(), 6))
+        } else if near(KIBI, 16.0) {
+            write!(f, "{}Kb", PrintG((bytes / KIBI).round_ties_even(), 6))
+        } else {
+            write!(f, "{}b", self.0)
+        }
+    }
+}
+
+/// A time in microseconds, as `tc` prints it: `20us`, `5ms`, `1.5s`.
+#[derive(Clone, Copy, Debug)]
+pub struct PrintTime(pub u32);
+
+impl fmt::Display for PrintTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match f64::from(self.0) {
+            us if us >= 1e6 => write!(f, "{}s", PrintG(us / 1e6, 3)),
+            us if us >= 1e3 => write!(f, "{}ms", PrintG(us / 1e3, 3)),
+            _ => write!(f, "{}us", self.0),
+        }
+    }
+}
+
+/// A time in nanoseconds, as `tc` prints it: `100ns`, `20us`, `5ms`, `1.5s`.
+#[derive(Clone, Copy, Debug)]
+pub struct PrintTimeNs(pub i64);
+
+impl fmt::Display for PrintTimeNs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 as f64 {
+            ns if ns >= 1e9 => write!(f, "{}s", PrintG(ns / 1e9, 3)),
+            ns if ns >= 1e6 => write!(f, "{}ms", PrintG(ns / 1e6, 3)),
+            ns if ns >= 1e3 => write!(f, "{}us", PrintG(ns / 1e3, 3)),
+            _ => write!(f, "{}ns", self.0),
+        }
+    }
+}
+
+/// A number as C prints it with `%.Ng`: at most that many digits, no zeros at
+/// the end, an exponent where it is below -4 or has more digits.
+#[derive(Clone, Copy, Debug)]
+pub struct PrintG(pub f64, pub usize);
+
+impl fmt::Display for PrintG {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(number, precision) = *self;
+        let precision = precision.max(1);
+        if number == 0.0 || !number.is_finite() {
+            return write!(f, "{number}");
+        }
+        // Rounding to the digits can raise the exponent: let {:e} round first.
+        let scientific = format!("{number:.*e}", precision - 1);
+        let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+        let exponent: i32 = exponent.parse().unwrap_or(0);
+        let trim = |digits: &str| match digits.contains('.') {
+            true => digits.trim_end_matches('0').trim_end_matches('.').to_owned(),
+            false => digits.to_owned(),
+        };
+        if exponent < -4 || exponent >= precision as i32 {
+            let sign = if exponent < 0 { '-' } else { '+' };
+            return write!(f, "{}e{sign}{:02}", trim(mantissa), exponent.abs());
+        }
+        let decimals = (precision as i32 - 1 - exponent) as usize;
+        f.write_str(&trim(&format!("{number:.decimals$}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_read_as_tc_reads_them() {
+        for (text, bytes) in [
+            ("1000", 125),
+            ("1kbit", 125),
+            ("1Kibit", 128),
+            ("1.5mbit", 187_500),
+            ("10Gbit", 1_250_000_000),
+            ("100gbit", 12_500_000_000),
+            ("1bps", 1),
+            ("1KiBps", 1024),
+            ("1e3kbit", 125_000),
+            ("7", 0),
+        ] {
+            assert_eq!(parse_rate(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "fast", "1 mbit", "1mb", "-1kbit", "inf", "nan", "1e400", "1kbitx", "."] {
+            assert!(parse_rate(text).is_err(), "{text:?} is no rate");
+        }
+        assert_eq!(parse_rate32("34359738360"), Ok(u32::MAX));
+        assert!(parse_rate32("34359738368").is_err());
+    }
+
+    #[test]
+    fn sizes_read_as_tc_reads_them() {
+        for (text, bytes) in [
+            ("1600", 1600),
+            ("32kb", 32768),
+            ("1M", 1 << 20),
+            ("1kbit", 128),
+            ("0.5k", 512),
+            ("4294967295", u32::MAX),
+            ("1gb", 1 << 30),
+        ] {
+            assert_eq!(parse_size(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "4294967296", "4gb", "-1", "1t", "32 kb", "kb", "1e20"] {
+            assert!(parse_size(text).is_err(), "{text:?} is no size");
+        }
+    }
+
+    #[test]
+    fn times_read_as_tc_reads_them() {
+        for (text, us) in
+            [("5ms", 5000), ("1.5s", 1_500_000), ("20", 20), ("20usec", 20), ("2SECS", 2_000_000)]
+        {
+            assert_eq!(parse_time_us(text), Ok(us), "{text}");
+        }
+        assert!(
+            parse_time_us("1ns").is_err() && parse_time_us("5000s").is_err() && parse_time_us("-1").is_err()
+        );
+        assert_eq!(parse_time_ns("-1.5us"), Ok(-1500));
+        assert_eq!(parse_time_ns("7"), Ok(7));
+    }
+
+    #[test]
+    fn whole_numbers_read_in_three_bases() {
+        assert_eq!(parse_u32("10"), Ok(10));
+        assert_eq!(parse_u32("0x1F"), Ok(31));
+        assert_eq!(parse_u32("010"), Ok(8));
+        assert_eq!(parse_u32("0"), Ok(0));
+        assert_eq!(parse_i32("-0x10"), Ok(-16));
+        assert_eq!(parse_i32("-2147483648"), Ok(i32::MIN));
+        for text in ["", "-1", "4294967296", "1x", "0x", "08", " 1", "+-1", "0x+1"] {
+            assert!(parse_u32(text).is_err(), "{text:?} is no number");
+        }
+        assert!(parse_i32("--1").is_err() && parse_i32("2147483648").is_err());
+    }
+
+    #[test]
+    fn rates_print_as_tc_prints_them() {
+        for (bits, text) in [
+            (20_000u64, "20Kbit"),
+            (1_500_000, "1500Kbit"),
+            (1_234_568, "1234Kbit"),
+            (999_992, "999992bit"),
+            (1_000_000_000, "1Gbit"),
+            (10_000_000_000_000, "10Tbit"),
+            (8, "8bit"),
+            (0, "0bit"),
+            (1000, "1Kbit"),
+        ] {
+            assert_eq!(PrintRate { bytes: bits / 8, iec: false }.to_string(), text);
+        }
+        assert_eq!(PrintRate { bytes: 128, iec: true }.to_string(), "1Kibit");
+    }
+
+    #[test]
+    fn sizes_print_as_tc_prints_them() {
+        for (bytes, text) in [
+            (1600, "1600b"),
+            (1039, "1Kb"),
+            (1040, "1040b"),
+            (65535, "64Kb"),
+            (1 << 20, "1Mb"),
+            (1 << 30, "1024Mb"),
+            (0, "0b"),
+        ] {
+            assert_eq!(PrintSize(bytes).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn times_print_as_tc_prints_them() {
+        for (us, text) in [
+            (200, "200us"),
+            (5000, "5ms"),
+            (1_500_000, "1.5s"),
+            (600_000_000, "600s"),
+            (12_345, "12.3ms"),
+            (4_000_000_000, "4e+03s"),
+        ] {
+            assert_eq!(PrintTime(us).to_string(), text);
+        }
+        assert_eq!(PrintTimeNs(300_000).to_string(), "300us");
+    }
+
+    #[test]
+    fn numbers_print_as_c_prints_them() {
+        for (number, precision, text) in [
+            (0.0, 6, "0"),
+            (0.1, 6, "0.1"),
+            (100.0, 6, "100"),
+            (1e6, 6, "1e+06"),
+            (999_999.5, 6, "1e+06"),
+            (0.0001, 6, "0.0001"),
+            (0.00001, 6, "1e-05"),
+            (-2.5, 6, "-2.5"),
+            (99.96, 3, "100"),
+            (1.0 / 3.0, 6, "0.333333"),
+        ] {
+            assert_eq!(PrintG(number, precision).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_burst_survives_the_way_through_ticks() {
+        assert_eq!(transmit_ticks(125_000, 1600), 200_000);
+        assert_eq!(transmit_bytes(125_000, 200_000), 1600);
+        assert_eq!(transmit_ticks(0, 1600), u32::MAX, "a zero rate is no division by zero");
+    }
+}
