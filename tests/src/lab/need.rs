@@ -100,10 +100,12 @@ fn link(kind: &str) -> bool {
     command::run(&mut command::command("ip".as_ref(), &words)).code == 0
 }
 
-/// ENOENT is the kernel's word for a kind that it neither has nor can load; any other answer,
-/// refusals of these bare requests included, comes from the kind itself.
+/// ENOENT is the kernel's word for a kind that it neither has nor can load. EPERM: in a user
+/// namespace it refuses every action. Any other answer comes from the kind, which dislikes these
+/// bare requests.
 fn knows(request: &[u8]) -> bool {
-    ask(request).expect("the kernel answers requests") != -(Errno::ENOENT as i32)
+    let code = ask(request).expect("the kernel answers requests");
+    !matches!(Errno::from_raw(-code), Errno::ENOENT | Errno::EPERM)
 }
 
 fn ask(request: &[u8]) -> nix::Result<i32> {
