@@ -1,0 +1,194 @@
+//! Skips that are seen: a test names what it needs of the kernel, and the report names the test.
+//!
+//! Names are the modules': `sch_plug`, `cls_u32`, `act_mirred`, or a type of device (`veth`).
+//! `netns` is the right to make a namespace; all others include it.
+
+use std::collections::HashMap;
+use std::env;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::fd::AsRawFd;
+use std::sync::{LazyLock, Mutex, PoisonError};
+use std::thread;
+
+use nix::errno::Errno;
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recv, sendto, socket,
+};
+
+use super::command;
+
+/// Returns from the test, and reports it as skipped, unless the kernel has all these features.
+///
+/// ```no_run
+/// # use tests::need;
+/// fn a_test() {
+///     need!("sch_plug", "veth");
+/// }
+/// ```
+#[macro_export]
+macro_rules! need {
+    ($($feature:expr),+ $(,)?) => {
+        fn here() {}
+        let test = ::std::any::type_name_of_val(&here);
+        if !$crate::lab::need::met(test.trim_end_matches("::here"), &[$($feature),+]) {
+            return;
+        }
+    };
+}
+
+/// Whether the kernel has all `features`; if not, the test is put down as skipped.
+///
+/// `TC_SKIPPED` names the file that lists skipped tests. With `TC_NO_SKIP` a missing feature is a
+/// failure, unless the list `TC_MAY_SKIP` allows it.
+///
+/// # Panics
+///
+/// With `TC_NO_SKIP`, when a feature is missing.
+#[must_use]
+pub fn met(test: &str, features: &[&str]) -> bool {
+    let Some(missing) = features.iter().find(|feature| !has(feature)) else {
+        return true;
+    };
+    let line = format!("{test}: needs {missing}\n");
+    print!("skipped {line}");
+    let allowed = env::var("TC_MAY_SKIP").unwrap_or_default();
+    assert!(
+        env::var_os("TC_NO_SKIP").is_none()
+            || allowed.split_whitespace().any(|name| name == *missing),
+        "{missing} is missing, and nothing may be skipped here"
+    );
+    if let Some(path) = env::var_os("TC_SKIPPED") {
+        OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(path)
+            .and_then(|mut file| file.write_all(line.as_bytes()))
+            .expect("TC_SKIPPED names a file that can be written");
+    }
+    false
+}
+
+/// Asks the kernel once per feature.
+#[must_use]
+pub fn has(feature: &str) -> bool {
+    static KNOWN: LazyLock<Mutex<HashMap<String, bool>>> = LazyLock::new(Mutex::default);
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    *known
+        .entry(feature.to_owned())
+        .or_insert_with(|| probe(feature.to_owned()))
+}
+
+/// In a namespace that ends with the probe.
+fn probe(feature: String) -> bool {
+    let asked = thread::spawn(move || {
+        unshare(CloneFlags::CLONE_NEWNET).is_ok()
+            && match feature.split_once('_') {
+                Some(("sch", kind)) => knows(&qdisc(kind)),
+                Some(("cls", kind)) => knows(&qdisc("clsact")) && knows(&filter(kind)),
+                Some(("act", kind)) => knows(&action(kind)),
+                _ if feature == "netns" => true,
+                _ => link(&feature),
+            }
+    });
+    asked.join().expect("the probe ends")
+}
+
+fn link(kind: &str) -> bool {
+    let words = ["link", "add", "probe", "type", kind];
+    command::run(&mut command::command("ip".as_ref(), &words)).code == 0
+}
+
+/// ENOENT is the kernel's word for a kind that it neither has nor can load. EPERM: in a user
+/// namespace it refuses every action. Any other answer comes from the kind, which dislikes these
+/// bare requests.
+fn knows(request: &[u8]) -> bool {
+    let code = ask(request).expect("the kernel answers requests");
+    !matches!(Errno::from_raw(-code), Errno::ENOENT | Errno::EPERM)
+}
+
+fn ask(request: &[u8]) -> nix::Result<i32> {
+    let socket = socket(
+        AddressFamily::Netlink,
+        SockType::Raw,
+        SockFlag::SOCK_CLOEXEC,
+        SockProtocol::NetlinkRoute,
+    )?;
+    sendto(
+        socket.as_raw_fd(),
+        request,
+        &NetlinkAddr::new(0, 0),
+        MsgFlags::empty(),
+    )?;
+    let mut reply = [0; 1024];
+    recv(socket.as_raw_fd(), &mut reply, MsgFlags::empty())?;
+    // The header is 16 bytes, then comes NLMSG_ERROR's code.
+    Ok(i32::from_ne_bytes([
+        reply[16], reply[17], reply[18], reply[19],
+    ]))
+}
+
+const LOOPBACK: i32 = 1; // its ifindex in every namespace
+const TCA_KIND: u16 = 1;
+const TCA_ACT_TAB: u16 = 1;
+const TCA_ACT_KIND: u16 = 1;
+
+fn qdisc(kind: &str) -> Vec<u8> {
+    let (handle, parent) = match kind {
+        "ingress" | "clsact" => (0xffff_0000, 0xffff_fff1),
+        _ => (0, u32::MAX),
+    };
+    let mut body = tcmsg(handle, parent, 0);
+    body.extend(attribute(TCA_KIND, &name(kind)));
+    message(36, &body) // RTM_NEWQDISC
+}
+
+fn filter(kind: &str) -> Vec<u8> {
+    let all_protocols = u32::from(3_u16.to_be());
+    let mut body = tcmsg(0, 0xffff_fff2, 1 << 16 | all_protocols);
+    body.extend(attribute(TCA_KIND, &name(kind)));
+    message(44, &body) // RTM_NEWTFILTER
+}
+
+fn action(kind: &str) -> Vec<u8> {
+    let first = attribute(1, &attribute(TCA_ACT_KIND, &name(kind)));
+    let mut body = vec![0; 4];
+    body.extend(attribute(TCA_ACT_TAB, &first));
+    message(48, &body) // RTM_NEWACTION
+}
+
+fn message(kind: u16, body: &[u8]) -> Vec<u8> {
+    const FLAGS: u16 = 0x1 | 0x4 | 0x200 | 0x400; // request, ack, exclusive, create
+    let length = 16 + u32::try_from(body.len()).expect("a short message");
+    let mut message = length.to_ne_bytes().to_vec();
+    message.extend(kind.to_ne_bytes());
+    message.extend(FLAGS.to_ne_bytes());
+    message.extend([0; 8]); // sequence number and port
+    message.extend(body);
+    message
+}
+
+fn tcmsg(handle: u32, parent: u32, info: u32) -> Vec<u8> {
+    let mut body = vec![0; 4];
+    body.extend(LOOPBACK.to_ne_bytes());
+    for word in [handle, parent, info] {
+        body.extend(word.to_ne_bytes());
+    }
+    body
+}
+
+fn attribute(kind: u16, payload: &[u8]) -> Vec<u8> {
+    let length = 4 + u16::try_from(payload.len()).expect("a short attribute");
+    let mut attribute = length.to_ne_bytes().to_vec();
+    attribute.extend(kind.to_ne_bytes());
+    attribute.extend(payload);
+    attribute.resize(attribute.len().next_multiple_of(4), 0);
+    attribute
+}
+
+fn name(kind: &str) -> Vec<u8> {
+    let mut name = kind.as_bytes().to_vec();
+    name.push(0);
+    name
+}
