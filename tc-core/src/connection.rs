@@ -298,19 +298,20 @@ pub(crate) struct Place {
 impl Place {
     /// The place of the message at `at`, which moves behind it.
     pub(crate) fn next(datagram: &[u8], at: &mut usize) -> Result<Option<Self>, DecodeError> {
-        let Some(rest) = datagram.get(*at..).filter(|rest| !rest.is_empty()) else { return Ok(None) };
-        let message = match Messages::new(rest).next() {
-            None => return Ok(None),
+        let Some(rest) = datagram.get(*at..) else { return Ok(None) };
+        match Messages::new(rest).next() {
+            None => Ok(None),
             Some(Err(error)) => {
                 *at = datagram.len();
-                return Err(error);
+                Err(error)
             }
-            Some(Ok(message)) => message,
-        };
-        let start = *at;
-        let end = start + NLMSG_HDRLEN + message.payload.len();
-        *at = start + crate::attr::align(end - start);
-        Ok(Some(Self { start, end }))
+            Some(Ok(message)) => {
+                let start = *at;
+                let end = start + NLMSG_HDRLEN + message.payload.len();
+                *at = start + crate::attr::align(end - start);
+                Ok(Some(Self { start, end }))
+            }
+        }
     }
 
     /// The first byte behind it, on netlink's 4 bytes.
@@ -323,7 +324,9 @@ impl Place {
     }
 
     pub(crate) fn message(self, buffer: &[u8]) -> Result<Message<'_>, DecodeError> {
-        let missing = DecodeError::Missing { what: "message" };
-        Messages::new(self.bytes(buffer)).next().ok_or(missing)?
+        match Messages::new(self.bytes(buffer)).next() {
+            Some(message) => message,
+            None => Err(DecodeError::Missing { what: "message" }),
+        }
     }
 }

@@ -16,11 +16,16 @@ use crate::transport::{DEFAULT_TIMEOUT, Received, Transport};
 
 /// A route-netlink socket, bound to a port of the kernel's choice, with extended
 /// acknowledgements asked for.
+///
+/// It is connected to the kernel, which then refuses what other processes send
+/// to its port.
 #[derive(Debug)]
 pub struct Socket {
     // Never cloned: netlink-sys closes the descriptor of each copy.
     socket: netlink_sys::Socket,
     port: u32,
+    /// Whether anyone but the kernel can be the sender of what arrives.
+    in_group: bool,
 }
 
 impl Socket {
@@ -28,10 +33,16 @@ impl Socket {
     pub fn open() -> io::Result<Self> {
         let mut socket = netlink_sys::Socket::new(NETLINK_ROUTE)?;
         let port = socket.bind_auto()?.port_number();
+        // Kernel: netlink_getsockbyportid() lets only the peer send to a
+        // connected socket (but not so to a group). Neither side then handles
+        // an address in each call.
+        socket.connect(&SocketAddr::new(0, 0))?;
+        // What came between the two is not the kernel's, which was not asked yet.
+        while retry(|| socket.recv(&mut &mut [0u8; 1][..], libc::MSG_DONTWAIT)).is_ok() {}
         // Kernels before 4.12 have no extended acknowledgement: errors are then
         // numbers alone.
         let _unsupported = socket.set_ext_ack(true);
-        let socket = Self { socket, port };
+        let socket = Self { socket, port, in_group: false };
         socket.set_timeout(Some(DEFAULT_TIMEOUT))?;
         Ok(socket)
     }
@@ -61,6 +72,7 @@ impl Socket {
 
     /// Joins a multicast group (`RTNLGRP_*`): its notices then arrive here.
     pub fn join(&mut self, group: u32) -> io::Result<()> {
+        self.in_group = true;
         self.socket.add_membership(group)
     }
 
@@ -89,11 +101,15 @@ impl AsFd for Socket {
 impl Transport for Socket {
     fn send(&mut self, datagram: &[u8]) -> io::Result<()> {
         // A netlink datagram is taken whole or not at all.
-        retry(|| self.socket.send_to(datagram, &SocketAddr::new(0, 0), 0)).map(|_| ())
+        retry(|| self.socket.send(datagram, 0)).map(|_| ())
     }
 
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Received> {
         // With MSG_TRUNC the full length comes back, also where it was cut.
+        if !self.in_group {
+            let length = retry(|| self.socket.recv(&mut &mut *buffer, libc::MSG_TRUNC))?;
+            return Ok(Received { length, sender: 0 });
+        }
         let (length, sender) = retry(|| self.socket.recv_from(&mut &mut *buffer, libc::MSG_TRUNC))?;
         Ok(Received { length, sender: sender.port_number() })
     }
