@@ -227,6 +227,13 @@ impl Printer {
         }
     }
 
+    /// Ends a whole JSON document, with a line end.
+    pub fn end_document(&mut self) {
+        if self.is_json() {
+            self.out.push(b'\n');
+        }
+    }
+
     /// Ends what a caller left open down to `depth` (see [`Printer::depth`]),
     /// so that the JSON stays valid when something failed half way.
     pub fn close_to(&mut self, depth: usize) {

@@ -13,11 +13,7 @@
 //!
 //! `tests/run` runs these tests twice: on this machine's kernel, where [`need!`](crate::need) skips
 //! what it lacks, and in a small VM, where a skip is a failure.
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on says so and stops"
-)]
+#![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot go on says so and stops")]
 
 mod cli;
 mod command;
@@ -64,9 +60,7 @@ impl Net {
     pub fn new() -> Self {
         let back = current();
         if let Err(error) = unshare(CloneFlags::CLONE_NEWNET) {
-            panic!(
-                "no network namespace: {error}; a test that may run without root begins with need!"
-            );
+            panic!("no network namespace: {error}; a test that may run without root begins with need!");
         }
         Self::prepared(current(), Some(back))
     }
@@ -85,11 +79,7 @@ impl Net {
     }
 
     fn prepared(space: OwnedFd, back: Option<OwnedFd>) -> Self {
-        let net = Self {
-            space,
-            back,
-            _thread: PhantomData,
-        };
+        let net = Self { space, back, _thread: PhantomData };
         // Fails where IPv6 is absent, which is as good.
         let _ = net.inside(|| fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1"));
         net.ip("link set lo up").ok();
@@ -136,11 +126,9 @@ impl Net {
 
     /// Two connected devices, `near` here and `far` in another namespace, up and without addresses.
     pub fn veth_to(&self, near: &str, there: &Net, far: &str) {
-        self.ip(&format!("link add name {near} type veth peer name {far}"))
-            .ok();
+        self.ip(&format!("link add name {near} type veth peer name {far}")).ok();
         if self.space.as_raw_fd() != there.space.as_raw_fd() {
-            self.ip(&format!("link set dev {far} netns {}", there.path()))
-                .ok();
+            self.ip(&format!("link set dev {far} netns {}", there.path())).ok();
         }
         self.ip(&format!("link set dev {near} up")).ok();
         there.ip(&format!("link set dev {far} up")).ok();
@@ -156,9 +144,7 @@ impl Net {
     #[must_use]
     pub fn udp(&self, address: &str) -> UdpSocket {
         let socket = self.inside(|| UdpSocket::bind(address)).expect(address);
-        socket
-            .set_read_timeout(Some(PATIENCE))
-            .expect("a UDP socket takes a timeout");
+        socket.set_read_timeout(Some(PATIENCE)).expect("a UDP socket takes a timeout");
         socket
     }
 
@@ -185,9 +171,7 @@ impl Drop for Net {
 }
 
 fn current() -> OwnedFd {
-    File::open("/proc/thread-self/ns/net")
-        .expect("every thread has a network namespace")
-        .into()
+    File::open("/proc/thread-self/ns/net").expect("every thread has a network namespace").into()
 }
 
 fn split(words: &str) -> Vec<&str> {

@@ -29,13 +29,7 @@ fn frames_travel_along_a_veth_pair() {
     let net = Net::new();
     net.veth("a", "b");
     let (a, b) = (net.wire("a"), net.wire("b"));
-    let frame = [
-        [0xff; 6].as_slice(),
-        &[2, 0, 0, 0, 0, 1],
-        &[0x88, 0xb5],
-        &[7; 50],
-    ]
-    .concat();
+    let frame = [[0xff; 6].as_slice(), &[2, 0, 0, 0, 0, 1], &[0x88, 0xb5], &[7; 50]].concat();
     a.send(&frame).unwrap();
     assert_eq!(b.receive(PATIENCE), Some(frame));
     assert_eq!(b.receive(QUIET), None);

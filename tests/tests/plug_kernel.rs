@@ -21,8 +21,7 @@ fn add_takes_every_action_and_none() {
     need!("sch_plug", "dummy");
     let net = dummy();
     for action in ["", "block", "release", "release_indefinite", "limit 8192"] {
-        net.tc(&format!("qdisc add dev d0 root handle 1: plug {action}"))
-            .ok();
+        net.tc(&format!("qdisc add dev d0 root handle 1: plug {action}")).ok();
         assert_eq!(plugs(&net), 1, "after add {action}");
         net.tc("qdisc del dev d0 root").ok();
         assert_eq!(plugs(&net), 0, "after del");
@@ -35,10 +34,7 @@ fn replace_and_change_set_the_limit() {
     let net = dummy();
     net.tc("qdisc add dev d0 root handle 1: plug").ok();
     for verb in ["replace", "change"] {
-        net.tc(&format!(
-            "qdisc {verb} dev d0 root handle 1: plug limit 4096"
-        ))
-        .ok();
+        net.tc(&format!("qdisc {verb} dev d0 root handle 1: plug limit 4096")).ok();
         assert_eq!(plugs(&net), 1, "after {verb}");
     }
 }
@@ -47,24 +43,18 @@ fn replace_and_change_set_the_limit() {
 fn plug_holds_packets_until_it_is_released() {
     need!("sch_plug", "veth");
     let pair = Pair::new();
-    pair.near
-        .tc("qdisc add dev near root handle 1: plug limit 32768")
-        .ok();
+    pair.near.tc("qdisc add dev near root handle 1: plug limit 32768").ok();
 
     pair.send(&[1, 2, 3]);
     assert_eq!(pair.receive(1, QUIET), [], "plugged");
     // Kernel: without options, qdisc_change() succeeds and never asks the kind.
-    pair.near
-        .tc("qdisc change dev near root handle 1: plug")
-        .ok();
+    pair.near.tc("qdisc change dev near root handle 1: plug").ok();
     assert_eq!(pair.receive(1, QUIET), [], "still plugged");
     let shown = pair.near.tc("-s qdisc show dev near").ok();
     let backlog = format!("backlog {}b 3p", 3 * Pair::FRAME_BYTES);
     assert!(shown.contains(&backlog), "{backlog}, not {shown}");
 
-    pair.near
-        .tc("qdisc change dev near root handle 1: plug release_indefinite")
-        .ok();
+    pair.near.tc("qdisc change dev near root handle 1: plug release_indefinite").ok();
     assert_eq!(pair.receive(3, PATIENCE), [1, 2, 3], "released");
     pair.send(&[4]);
     assert_eq!(pair.receive(1, PATIENCE), [4], "open from now on");
@@ -75,15 +65,9 @@ fn release_lets_out_what_came_before_the_last_block() {
     need!("sch_plug", "veth");
     let pair = Pair::new();
     let plug = |action: &str| {
-        pair.near
-            .tc(&format!(
-                "qdisc change dev near root handle 1: plug {action}"
-            ))
-            .ok();
+        pair.near.tc(&format!("qdisc change dev near root handle 1: plug {action}")).ok();
     };
-    pair.near
-        .tc("qdisc add dev near root handle 1: plug limit 32768")
-        .ok();
+    pair.near.tc("qdisc add dev near root handle 1: plug limit 32768").ok();
     pair.send(&[1, 2]);
     plug("block");
     pair.send(&[3]);

@@ -16,17 +16,11 @@ pub fn tc_cli() -> &'static Path {
 fn build() -> PathBuf {
     // TARGET/PROFILE/deps/test-0123456789abcdef
     let test = env::current_exe().expect("a test has a path");
-    let profile = test
-        .ancestors()
-        .nth(2)
-        .expect("cargo puts tests into a folder");
+    let profile = test.ancestors().nth(2).expect("cargo puts tests into a folder");
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
         .args(["build", "--quiet", "--package", "tc-cli"])
-        .args([
-            "--manifest-path",
-            concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"),
-        ])
+        .args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml")])
         .arg("--target-dir")
         .arg(profile.parent().expect("the profile's folder is in target"));
     if profile.ends_with("release") {

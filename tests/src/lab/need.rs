@@ -55,8 +55,7 @@ pub fn met(test: &str, features: &[&str]) -> bool {
     print!("skipped {line}");
     let allowed = env::var("TC_MAY_SKIP").unwrap_or_default();
     assert!(
-        env::var_os("TC_NO_SKIP").is_none()
-            || allowed.split_whitespace().any(|name| name == *missing),
+        env::var_os("TC_NO_SKIP").is_none() || allowed.split_whitespace().any(|name| name == *missing),
         "{missing} is missing, and nothing may be skipped here"
     );
     if let Some(path) = env::var_os("TC_SKIPPED") {
@@ -75,9 +74,7 @@ pub fn met(test: &str, features: &[&str]) -> bool {
 pub fn has(feature: &str) -> bool {
     static KNOWN: LazyLock<Mutex<HashMap<String, bool>>> = LazyLock::new(Mutex::default);
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    *known
-        .entry(feature.to_owned())
-        .or_insert_with(|| probe(feature.to_owned()))
+    *known.entry(feature.to_owned()).or_insert_with(|| probe(feature.to_owned()))
 }
 
 /// In a namespace that ends with the probe.
@@ -109,24 +106,13 @@ fn knows(request: &[u8]) -> bool {
 }
 
 fn ask(request: &[u8]) -> nix::Result<i32> {
-    let socket = socket(
-        AddressFamily::Netlink,
-        SockType::Raw,
-        SockFlag::SOCK_CLOEXEC,
-        SockProtocol::NetlinkRoute,
-    )?;
-    sendto(
-        socket.as_raw_fd(),
-        request,
-        &NetlinkAddr::new(0, 0),
-        MsgFlags::empty(),
-    )?;
+    let socket =
+        socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkRoute)?;
+    sendto(socket.as_raw_fd(), request, &NetlinkAddr::new(0, 0), MsgFlags::empty())?;
     let mut reply = [0; 1024];
     recv(socket.as_raw_fd(), &mut reply, MsgFlags::empty())?;
     // The header is 16 bytes, then comes NLMSG_ERROR's code.
-    Ok(i32::from_ne_bytes([
-        reply[16], reply[17], reply[18], reply[19],
-    ]))
+    Ok(i32::from_ne_bytes([reply[16], reply[17], reply[18], reply[19]]))
 }
 
 const LOOPBACK: i32 = 1; // its ifindex in every namespace

@@ -32,8 +32,7 @@ impl Pair {
         near.veth_to(Self::NEAR, &far, Self::FAR);
         let ends = [(&near, Self::NEAR, 1, 2), (&far, Self::FAR, 2, 1)];
         for (net, dev, own, other) in ends {
-            net.ip(&format!("link set dev {dev} address 02:00:00:00:00:0{own}"))
-                .ok();
+            net.ip(&format!("link set dev {dev} address 02:00:00:00:00:0{own}")).ok();
             net.ip(&format!("addr add 192.0.2.{own}/24 dev {dev}")).ok();
             net.ip(&format!(
                 "neigh replace 192.0.2.{other} dev {dev} lladdr 02:00:00:00:00:0{other} nud permanent"
@@ -42,15 +41,8 @@ impl Pair {
         }
         let receiver = far.udp("192.0.2.2:7");
         let sender = near.udp("192.0.2.1:7");
-        sender
-            .connect("192.0.2.2:7")
-            .expect("the far host is on the same line");
-        Self {
-            near,
-            far,
-            sender,
-            receiver,
-        }
+        sender.connect("192.0.2.2:7").expect("the far host is on the same line");
+        Self { near, far, sender, receiver }
     }
 
     /// Sends one datagram for each number.
@@ -71,9 +63,7 @@ impl Pair {
             if left.is_zero() {
                 break;
             }
-            self.receiver
-                .set_read_timeout(Some(left))
-                .expect("a UDP socket takes a timeout");
+            self.receiver.set_read_timeout(Some(left)).expect("a UDP socket takes a timeout");
             let mut number = [0];
             if self.receiver.recv(&mut number).is_ok() {
                 numbers.push(number[0]);

@@ -7,8 +7,8 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::ifaddrs::getifaddrs;
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, bind, recv, send, setsockopt,
-    socket, sockopt::ReceiveTimeout,
+    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, bind, recv, send, setsockopt, socket,
+    sockopt::ReceiveTimeout,
 };
 use nix::sys::time::{TimeVal, TimeValLike};
 
@@ -21,12 +21,8 @@ impl Wire {
             .filter(|interface| interface.interface_name == dev)
             .find_map(|interface| interface.address?.as_link_addr().copied())
             .ok_or(Errno::ENODEV)?;
-        let socket = socket(
-            AddressFamily::Packet,
-            SockType::Raw,
-            SockFlag::SOCK_CLOEXEC,
-            SockProtocol::EthAll,
-        )?;
+        let socket =
+            socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::EthAll)?;
         bind(socket.as_raw_fd(), &address)?;
         Ok(Self(socket))
     }
