@@ -3,8 +3,9 @@
 use std::env;
 use std::io::{self, IsTerminal as _};
 
+use tc_core::netns::Namespace;
 use tc_core::print::{Color, Form, Style};
-use tc_core::{Connection, Registry, netns};
+use tc_core::{Connection, Registry};
 
 use crate::command::{self, Command, Reading};
 use crate::devices::Devices;
@@ -107,13 +108,17 @@ impl Kernel {
 }
 
 fn enter(name: &str) -> Result<(), Failure> {
-    netns::enter(name).map_err(|error| {
-        let reason = match error.cause() {
-            tc_core::Cause::System(error) => reason(error),
-            cause => cause.to_string(),
-        };
-        Failure::Words(format!("Cannot open network namespace \"{name}\": {reason}"))
-    })
+    let failed = |text: String| {
+        move |error: tc_core::Error| {
+            Failure::Words(match error.cause() {
+                tc_core::Cause::System(error) => format!("{text}: {}", reason(error)),
+                cause => format!("{text}: {cause}"),
+            })
+        }
+    };
+    let namespace =
+        Namespace::open(name).map_err(failed(format!("Cannot open network namespace \"{name}\"")))?;
+    namespace.enter().map_err(failed(format!("setting the network namespace \"{name}\" failed")))
 }
 
 fn style(globals: &Globals) -> Style {

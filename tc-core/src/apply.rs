@@ -75,7 +75,7 @@ impl<T: Transport> Connection<T> {
         }
         let entry = match self.get(&place) {
             Ok(entry) => entry,
-            Err(error) if error.errno() == Some(libc::ENOENT) => return Ok(None),
+            Err(error) if error.is_not_found() && error.errno() != Some(libc::ENODEV) => return Ok(None),
             Err(error) => return Err(error),
         };
         let ours = entry.kind() == Ok(request.kind_name()) && !entry.header.handle.is_unspec();

@@ -113,10 +113,11 @@ impl<T: Transport> Connection<T> {
         self.transact(|sequence, buffer| request.encode(verb, sequence, buffer)).map_err(fail)
     }
 
-    /// Asks for one object, by its handle or parent.
+    /// Asks for one object, by its handle or parent: one send and two receives.
     pub fn get(&mut self, request: &Request<'_>) -> Result<Entry<'_>, Error> {
         let fail = |cause: Cause| Error::new(Verb::Get.name(), request.describe(), cause);
-        let place = self.ask(|sequence, buffer| request.encode(Verb::Get, sequence, buffer)).map_err(fail)?;
+        self.send(|sequence, buffer| request.encode(Verb::Get, sequence, buffer)).map_err(fail)?;
+        let place = self.wait_for_object().map_err(fail)?;
         let message = place.message(&self.answer).map_err(|error| fail(error.into()))?;
         Entry::decode(&message).map_err(|error| fail(error.into()))
     }
@@ -157,14 +158,34 @@ impl<T: Transport> Connection<T> {
         self.transport.send(&self.request).map_err(Cause::Send)
     }
 
+    /// Waits for an object and the acknowledgement behind it. Kernel: the
+    /// built-in defaults (noqueue) are not shown, only acknowledged.
+    fn wait_for_object(&mut self) -> Result<Place, Cause> {
+        match self.wait()? {
+            Answer::Verdict(verdict) => verdict.map_err(Cause::from).and(Err(Cause::NotShown)),
+            Answer::Object(place) => {
+                // Behind the object, so that it stays whole.
+                match self.wait_behind(place.end())? {
+                    Answer::Verdict(verdict) => verdict.map_err(Cause::from).map(|_| place),
+                    Answer::Object(_) => Err(DecodeError::Malformed { what: "answer: two objects" }.into()),
+                }
+            }
+        }
+    }
+
     /// Waits for the answer to the last request: late answers to others,
     /// notices and datagrams of other processes are passed over.
     fn wait(&mut self) -> Result<Answer, Cause> {
+        self.wait_behind(0)
+    }
+
+    /// The same, with what comes behind the first `kept` bytes of the buffer.
+    fn wait_behind(&mut self, kept: usize) -> Result<Answer, Cause> {
         let mut stray = Stray::default();
         loop {
-            let length = self.receive(&mut stray)?;
-            let mut at = 0;
-            while let Some(place) = Place::next(&self.answer[..length], &mut at)? {
+            let end = kept + self.receive_behind(kept, &mut stray)?;
+            let mut at = kept;
+            while let Some(place) = Place::next(&self.answer[..end], &mut at)? {
                 let message = place.message(&self.answer)?;
                 if !self.is_mine(&message) {
                     continue;
@@ -181,16 +202,21 @@ impl<T: Transport> Connection<T> {
 
     /// Receives one datagram of the kernel's.
     pub(crate) fn receive(&mut self, stray: &mut Stray) -> Result<usize, Cause> {
+        self.receive_behind(0, stray)
+    }
+
+    fn receive_behind(&mut self, kept: usize, stray: &mut Stray) -> Result<usize, Cause> {
         loop {
             stray.check(self.timeout)?;
-            let received = self.transport.receive(&mut self.answer).map_err(|error| match error.kind() {
-                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Cause::Timeout(self.timeout),
-                _ => Cause::AnswerLost(error),
-            })?;
+            let received =
+                self.transport.receive(&mut self.answer[kept..]).map_err(|error| match error.kind() {
+                    io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Cause::Timeout(self.timeout),
+                    _ => Cause::AnswerLost(error),
+                })?;
             if received.sender != 0 {
                 continue; // Another process: any may send to our port.
             }
-            if received.length > self.answer.len() {
+            if received.length > self.answer.len() - kept {
                 return Err(Cause::AnswerLost(io::Error::other("a datagram was cut short")));
             }
             return Ok(received.length);
@@ -258,6 +284,11 @@ impl Place {
         let end = start + NLMSG_HDRLEN + message.payload.len();
         *at = start + crate::attr::align(end - start);
         Ok(Some(Self { start, end }))
+    }
+
+    /// The first byte behind it, on netlink's 4 bytes.
+    const fn end(self) -> usize {
+        crate::attr::align(self.end)
     }
 
     pub(crate) fn bytes(self, buffer: &[u8]) -> &[u8] {

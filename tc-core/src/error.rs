@@ -117,6 +117,10 @@ pub enum Cause {
     /// The request could not be put into bytes. Nothing was sent.
     #[error(transparent)]
     Encode(#[from] EncodeError),
+    /// The object is there, but the kernel does not show it: a default that it
+    /// made by itself, such as noqueue.
+    #[error("a built-in default of the kernel's, which it does not show")]
+    NotShown,
     /// An answer that cannot be read.
     #[error("cannot read the kernel's answer: {0}")]
     Decode(#[from] DecodeError),
@@ -167,9 +171,9 @@ impl Error {
     }
 
     /// `ENOENT` or `ENODEV`: the object, its parent or its device is not there,
-    /// or the kernel does not know the kind.
+    /// or the kernel does not show it, or does not know the kind.
     pub fn is_not_found(&self) -> bool {
-        matches!(self.errno(), Some(libc::ENOENT | libc::ENODEV))
+        matches!(self.errno(), Some(libc::ENOENT | libc::ENODEV)) || matches!(*self.cause, Cause::NotShown)
     }
 
     /// `EEXIST`: something is there already.

@@ -2,36 +2,69 @@
 
 use std::fs::File;
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Cause, Error};
 use crate::socket;
 
-/// Puts the calling thread into the network namespace of this name, as `tc -n`
-/// does: one of `ip netns add`, below `/run/netns`. A name with a slash is taken
-/// as a path (`/proc/PID/ns/net`).
+/// A network namespace that is held open: it lives at least as long as this.
 ///
-/// What the thread opens from then on belongs to that namespace.
-pub fn enter(name: &str) -> Result<(), Error> {
-    let path = if name.contains('/') { PathBuf::from(name) } else { Path::new("/var/run/netns").join(name) };
-    let entered = File::open(&path).and_then(|file| socket::enter_netns(&file));
-    entered.map_err(|error| Error::new("enter", format!("network namespace {name:?}"), Cause::System(error)))
+/// Threads, not processes, are in a namespace, and what a thread opens (a
+/// connection, a UDP socket) stays in the namespace that it was opened in.
+#[derive(Debug)]
+pub struct Namespace {
+    file: File,
+    name: String,
 }
 
-/// Puts the calling thread into a new network namespace, which ends with the
-/// last thread or socket in it. All that is in it is a loopback device that is
-/// down.
-///
-/// Where the process may not, it first makes a user namespace of its own in
-/// which it may; the kernel allows that only while it has a single thread.
-pub fn unshare() -> Result<(), Error> {
-    let made = socket::unshare(libc::CLONE_NEWNET).or_else(|error| match error.raw_os_error() {
-        Some(libc::EPERM) => unshare_user(),
-        _ => Err(error),
-    });
-    made.map_err(|error| Error::new("make", "network namespace", Cause::System(error)))
+impl Namespace {
+    /// The namespace of the calling thread.
+    pub fn current() -> Result<Self, Error> {
+        Self::open_path(Path::new("/proc/thread-self/ns/net"), "of this thread")
+    }
+
+    /// The namespace of this name, as `tc -n` takes it: one of `ip netns add`.
+    /// A name with a slash is taken as a path (`/proc/PID/ns/net`).
+    pub fn open(name: &str) -> Result<Self, Error> {
+        let path =
+            if name.contains('/') { PathBuf::from(name) } else { Path::new("/var/run/netns").join(name) };
+        Self::open_path(&path, name)
+    }
+
+    fn open_path(path: &Path, name: &str) -> Result<Self, Error> {
+        match File::open(path) {
+            Ok(file) => Ok(Self { file, name: name.to_owned() }),
+            Err(error) => Err(fail("open", name, error)),
+        }
+    }
+
+    /// Puts the calling thread into this namespace.
+    pub fn enter(&self) -> Result<(), Error> {
+        socket::enter_netns(&self.file).map_err(|error| fail("enter", &self.name, error))
+    }
+
+    /// Puts the calling thread into a new namespace. All that is in it is a
+    /// loopback device that is down.
+    ///
+    /// Where the process may not, it first makes a user namespace of its own in
+    /// which it may; the kernel allows that only while it has a single thread.
+    pub fn unshare() -> Result<Self, Error> {
+        let made = socket::unshare(libc::CLONE_NEWNET).or_else(|error| match error.raw_os_error() {
+            Some(libc::EPERM) => socket::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNET),
+            _ => Err(error),
+        });
+        made.map_err(|error| fail("make", "new", error))?;
+        Self::current()
+    }
 }
 
-fn unshare_user() -> io::Result<()> {
-    socket::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNET)
+impl AsFd for Namespace {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+fn fail(operation: &'static str, name: &str, error: io::Error) -> Error {
+    Error::new(operation, format!("network namespace {name:?}"), Cause::System(error))
 }

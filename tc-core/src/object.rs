@@ -48,7 +48,9 @@ impl Verb {
             (Self::Replace, TcType::Qdisc) => NLM_F_CREATE | NLM_F_REPLACE,
             (Self::Replace, _) => NLM_F_CREATE,
             (Self::Link, _) => NLM_F_REPLACE,
-            (Self::Change | Self::Delete | Self::Get, _) => 0,
+            // Kernel: without ECHO the object goes to listeners, not to the asker.
+            (Self::Get, _) => NLM_F_ECHO,
+            (Self::Change | Self::Delete, _) => 0,
         }
     }
 }
@@ -244,9 +246,7 @@ impl<'a> Request<'a> {
     }
 
     fn try_encode(&self, verb: Verb, sequence: u32, buffer: &mut BytesMut) -> Result<(), EncodeError> {
-        // A get is answered by the object itself, which ends it.
-        let answer = if verb == Verb::Get { 0 } else { NLM_F_ACK };
-        let flags = NLM_F_REQUEST | answer | verb.flags(self.tc_type);
+        let flags = NLM_F_REQUEST | NLM_F_ACK | verb.flags(self.tc_type);
         let start = begin_message(buffer, self.tc_type.message(verb), flags, sequence);
         self.header.encode(buffer);
         let mut out = AttrWriter::new(buffer);

@@ -35,6 +35,7 @@ pub const RTM_NEWLINK: u16 = 16;
 pub const RTM_DELLINK: u16 = 17;
 pub const RTM_GETLINK: u16 = 18;
 pub const RTM_SETLINK: u16 = 19;
+pub const RTM_NEWADDR: u16 = 20;
 pub const RTM_NEWQDISC: u16 = 36;
 pub const RTM_DELQDISC: u16 = 37;
 pub const RTM_GETQDISC: u16 = 38;
@@ -94,8 +95,14 @@ pub const IFLA_NUM_TX_QUEUES: u16 = 31;
 pub const IFLA_CARRIER: u16 = 33;
 pub const IFLA_CARRIER_CHANGES: u16 = 35;
 pub const IFLA_ALT_IFNAME: u16 = 53;
+pub const IFLA_NET_NS_FD: u16 = 28;
 pub const IFLA_INFO_KIND: u16 = 1;
+pub const IFLA_INFO_DATA: u16 = 2;
+pub const VETH_INFO_PEER: u16 = 1;
 pub const RTEXT_FILTER_SKIP_STATS: u32 = 8;
+
+pub const IFA_ADDRESS: u16 = 1;
+pub const IFA_LOCAL: u16 = 2;
 
 pub const IFF_UP: u32 = 1;
 pub const IFF_LOWER_UP: u32 = 1 << 16;

@@ -1,5 +1,7 @@
 //! Devices, as far as traffic control needs to know them.
 
+mod request;
+
 use std::fmt;
 use std::io;
 
@@ -11,6 +13,8 @@ use crate::error::{Cause, DecodeError, EncodeError, Error};
 use crate::message::{Message, begin_message, end_message};
 use crate::transport::Transport;
 use crate::uapi::*;
+
+pub use request::LinkChange;
 
 /// Names of devices by index, on demand: one cheap system call each, never a
 /// list of all devices.
