@@ -1,11 +1,13 @@
 //! Requests: the words that qdiscs and classes share, and what becomes of them.
 
 use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{Estimator, Handle, Options, Request, Stab, TcOps, TcType, Verb};
+use tc_core::{Estimator, Handle, Options, OwnedEntry, Request, Stab, TcOps, TcType, Verb};
 
 use crate::command::Reading;
+use crate::dry_run;
 use crate::failure::{Failure, sentence};
 use crate::session::Session;
+use crate::show::{Show, Shown};
 
 /// One request, with the device still a name.
 #[derive(Debug)]
@@ -122,14 +124,48 @@ impl<'a> Change<'a> {
 
     /// Asks the kernel for it.
     pub(crate) fn run(&self, session: &mut Session<'_>) -> Result<(), Failure> {
+        if session.globals.dry_run {
+            return self.dry_run(session);
+        }
         let ifindex = self.dev.map(|dev| session.ifindex(dev)).transpose()?.unwrap_or(0);
         let request = self.request(ifindex, session.globals.as_tc);
+        let echo = session.globals.echo;
         let (kernel, _) = session.kernel()?;
+        kernel.connection.set_echo(echo);
         let applied = kernel.connection.apply(self.verb, &request);
         let warning = applied.map_err(|error| Failure::Request { error, kind: self.kind.to_owned() })?;
         if let Some(message) = warning.and_then(|ext_ack| ext_ack.message) {
             session.report.warning(&sentence("Warning", &message));
         }
+        if echo { self.show_echo(session) } else { Ok(()) }
+    }
+
+    /// Prints the message in place of sending it. A device that is not there
+    /// has the index 0.
+    fn dry_run(&self, session: &mut Session<'_>) -> Result<(), Failure> {
+        let ifindex = self.dev.and_then(|dev| session.ifindex(dev).ok()).unwrap_or(0);
+        let request = self.request(ifindex, session.globals.as_tc);
+        let out = &mut session.output.printer;
+        out.begin_array("");
+        let shown = dry_run::show(self.verb, &request, self.dev.unwrap_or_default(), out);
+        out.end_array();
+        out.end_document();
+        shown.map_err(|error| Failure::Kind(sentence("Error", &error.to_string())))
+    }
+
+    /// Shows what the kernel made of the request.
+    fn show_echo(&self, session: &mut Session<'_>) -> Result<(), Failure> {
+        let (registry, names, report) = (session.registry, session.names.clone(), session.report);
+        let (kernel, output) = session.kernel()?;
+        output.printer.begin_array("");
+        if let Some(Ok(entry)) = kernel.connection.take_echo().as_ref().map(OwnedEntry::entry) {
+            let show = Show { registry, names: &names, one_device: false, one_qdisc: false };
+            let mut shown = Shown::new(&mut output.printer, &mut kernel.devices);
+            show.entry(self.tc_type, &entry, &mut shown);
+            shown.odd.iter().for_each(|odd| report.warning(odd));
+        }
+        output.printer.end_array();
+        output.printer.end_document();
         Ok(())
     }
 }

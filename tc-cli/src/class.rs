@@ -13,6 +13,15 @@ use crate::usage;
 const VERBS: [(&str, Verb); 4] =
     [("add", Verb::Add), ("change", Verb::Change), ("replace", Verb::Replace), ("delete", Verb::Delete)];
 
+/// Verbs and the words behind them, for completions.
+pub(crate) fn words() -> Vec<(&'static str, &'static [&'static str])> {
+    let change = VERBS.iter().map(|(verb, _)| (*verb, CHANGE));
+    change.chain([("show", SHOW)]).collect()
+}
+
+const CHANGE: &[&str] = &["dev", "classid", "root", "parent", "estimator", "help"];
+const SHOW: &[&str] = &["dev", "qdisc", "classid", "root", "parent", "help"];
+
 /// Reads what stands behind `class`.
 pub(crate) fn parse<'a>(mut words: Words<'a>, reading: Reading<'a>) -> Result<Command<'a>, Failure> {
     let Some(verb) = words.next() else { return list(words) };

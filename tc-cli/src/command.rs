@@ -6,6 +6,8 @@ use tc_core::{Registry, TcType};
 use crate::change::Change;
 use crate::failure::Failure;
 use crate::list::List;
+use crate::monitor::{self, Watch};
+use crate::own::{self, Own};
 use crate::{class, qdisc, usage};
 
 /// What a command line asks for.
@@ -17,6 +19,10 @@ pub(crate) enum Command<'a> {
     Change(Change<'a>),
     /// A list.
     List(List<'a>),
+    /// Notices, until the end.
+    Monitor(Watch<'a>),
+    /// A command that `tc` does not have, and its words.
+    Own(&'static Own, &'a [&'a str]),
 }
 
 /// What reading words can refer to.
@@ -38,6 +44,9 @@ pub(crate) fn parse<'a>(words: &'a [&'a str], reading: Reading<'a>) -> Result<Co
             return parse(name, words, reading);
         }
     }
+    if let Some(own) = own::find(object) {
+        return Ok(Command::Own(own, words.rest()));
+    }
     Err(Failure::Words(format!("Object \"{object}\" is unknown, try \"tc help\".")))
 }
 
@@ -49,7 +58,7 @@ const OBJECTS: [(&str, Parse); 8] = [
     ("filter", unsupported),
     ("chain", unsupported),
     ("actions", unsupported),
-    ("monitor", unsupported),
+    ("monitor", |_, words, reading| monitor::parse(words, reading)),
     ("exec", unsupported),
     ("help", |_, _, _| Ok(Command::Help(usage::tc()))),
 ];

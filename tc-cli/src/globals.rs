@@ -76,35 +76,58 @@ pub(crate) enum Parsed<'a> {
     Run(Globals, Vec<&'a str>),
 }
 
+/// One of `tc`'s options.
+#[derive(Debug)]
+pub(crate) struct GlobalOption {
+    /// Its name, which may be shortened.
+    pub(crate) name: &'static str,
+    /// What its value is called; empty if it has none.
+    pub(crate) value: &'static str,
+    /// One line of help; empty for another name of the same option.
+    pub(crate) help: &'static str,
+    flag: Flag,
+}
+
 /// `tc`'s options in the order in which it compares them: the first that a word
 /// is a beginning of is meant.
-const OPTIONS: &[(&str, Flag)] = &[
-    ("-stats", Flag::Stats),
-    ("-statistics", Flag::Stats),
-    ("-details", Flag::Details),
-    ("-raw", Flag::Raw),
-    ("-pretty", Flag::Pretty),
-    ("-graph", Flag::Graph),
-    ("-Version", Flag::Version),
-    ("-iec", Flag::Iec),
-    ("-help", Flag::Help),
-    ("-force", Flag::Force),
-    ("-batch", Flag::Batch),
-    ("-netns", Flag::Netns),
-    ("-Numeric", Flag::Numeric),
-    ("-names", Flag::Names),
-    ("-nm", Flag::Names),
-    ("-cf", Flag::NamesFile),
-    ("-conf", Flag::NamesFile),
-    ("-color", Flag::Color),
-    ("-timestamp", Flag::Timestamp),
-    ("-tshort", Flag::ShortTimestamp),
-    ("-json", Flag::Json),
-    ("-oneline", Flag::Oneline),
-    ("-brief", Flag::Brief),
+#[rustfmt::skip]
+pub(crate) const OPTIONS: &[GlobalOption] = &[
+    option("-stats", Flag::Stats, "", ""),
+    option("-statistics", Flag::Stats, "", "Show counters too"),
+    option("-details", Flag::Details, "", "Show more details"),
+    option("-raw", Flag::Raw, "", "Show raw handles and ticks too"),
+    option("-pretty", Flag::Pretty, "", "With -json: indent it"),
+    option("-graph", Flag::Graph, "", "Show classes as a tree"),
+    option("-Version", Flag::Version, "", "Show the version"),
+    option("-iec", Flag::Iec, "", "Show rates in units of 1024"),
+    option("-help", Flag::Help, "", "Show the usage text"),
+    option("-force", Flag::Force, "", "Go on with a batch after a failure"),
+    option("-batch", Flag::Batch, "FILE", "Run the commands of a file, or of standard input (-)"),
+    option("-netns", Flag::Netns, "NAME", "Work in another network namespace"),
+    option("-Numeric", Flag::Numeric, "", "Show numbers in place of names"),
+    option("-names", Flag::Names, "", "Show names of classes"),
+    option("-nm", Flag::Names, "", ""),
+    option("-cf", Flag::NamesFile, "", ""),
+    option("-conf", Flag::NamesFile, "FILE", "Read the names of classes from this file"),
+    option("-color", Flag::Color, "WHEN", "Use colours: always, auto or never"),
+    option("-timestamp", Flag::Timestamp, "", "Show the time of each notice"),
+    option("-tshort", Flag::ShortTimestamp, "", "Show the time of each notice, in short"),
+    option("-json", Flag::Json, "", "Show JSON"),
+    option("-oneline", Flag::Oneline, "", "Show each object on one line"),
+    option("-brief", Flag::Brief, "", "Show filters and actions in brief"),
 ];
 
-#[derive(Clone, Copy)]
+/// The options of our own, which can stand anywhere.
+pub(crate) const OWN_OPTIONS: &[(&str, &str)] = &[
+    ("--dry-run", "Show messages in place of sending them"),
+    ("--as-tc", "Send the same bytes as tc, rate tables included"),
+];
+
+const fn option(name: &'static str, flag: Flag, value: &'static str, help: &'static str) -> GlobalOption {
+    GlobalOption { name, value, help, flag }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Flag {
     Stats,
     Details,
@@ -202,24 +225,25 @@ fn value(words: &mut Words<'_>) -> Result<String, WordError> {
 }
 
 fn find(word: &str) -> Result<Flag, Failure> {
-    match word {
-        "--help" => return Ok(Flag::Help),
-        "--version" => return Ok(Flag::Version),
-        "-echo" => return Ok(Flag::Echo),
-        _ => {}
-    }
-    let found = OPTIONS.iter().find(|(name, flag)| match flag {
+    // Two dashes are ours: the whole name behind them, as shells complete it.
+    let whole = |option: &&GlobalOption| word.strip_prefix('-').is_some_and(|name| name == option.name);
+    let meant = |option: &&GlobalOption| match option.flag {
         Flag::Color => color(word).is_some(),
-        _ => is_prefix(word, name),
-    });
-    let unknown = || Failure::Words(format!("Option \"{word}\" is unknown, try \"tc -help\"."));
-    found.map(|(_, flag)| *flag).ok_or_else(unknown)
+        _ => is_prefix(word, option.name),
+    };
+    let found = OPTIONS.iter().find(whole).or_else(|| OPTIONS.iter().find(meant));
+    match (found, word) {
+        (Some(option), _) => Ok(option.flag),
+        (None, "--version") => Ok(Flag::Version),
+        (None, "-echo" | "--echo") => Ok(Flag::Echo),
+        (None, _) => Err(Failure::Words(format!("Option \"{word}\" is unknown, try \"tc -help\"."))),
+    }
 }
 
 /// `-color`, `-color=always`, `-color=auto` or `-color=never`, shortened or not.
 fn color(word: &str) -> Option<When> {
     let (name, when) = word.split_once('=').unwrap_or((word, ""));
-    if !is_prefix(name, "-color") {
+    if !is_prefix(name, "-color") && name != "--color" {
         return None;
     }
     match when {
@@ -268,5 +292,6 @@ mod tests {
         let (globals, rest) = parse(&["--dry-run", "qdisc", "add", "--as-tc"]);
         assert!(globals.dry_run && globals.as_tc);
         assert_eq!(rest, ["qdisc", "add"]);
+        assert!(parse(&["--json"]).0.json && parse(&["--color=never"]).0.color == When::Never);
     }
 }

@@ -4,15 +4,20 @@
 //! whose words are checked, then a message; what comes back is printed. A
 //! [`Failure`] says what went wrong; what exit code that is, the caller knows.
 
+mod batch;
 mod change;
 mod class;
 mod command;
 mod devices;
+mod dry_run;
 mod environment;
 mod failure;
 mod globals;
 mod list;
+mod monitor;
+mod names;
 mod output;
+mod own;
 mod qdisc;
 mod report;
 mod session;
@@ -53,7 +58,12 @@ fn run_reported(arguments: impl Iterator<Item = OsString>, report: &mut Report) 
         Parsed::Run(globals, rest) => (globals, rest),
     };
     report.set_json(globals.json);
-    Session::new(globals, report)?.run(&rest)
+    let batch = globals.batch.clone();
+    let mut session = Session::new(globals, report)?;
+    match batch {
+        Some(file) => session.batch(&file),
+        None => session.run(&rest),
+    }
 }
 
 fn text(argument: OsString) -> Result<String, Failure> {

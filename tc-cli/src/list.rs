@@ -5,7 +5,7 @@ use tc_core::{Cause, Handle, Select, TcType};
 
 use crate::failure::Failure;
 use crate::session::{Kernel, Session};
-use crate::show::{Show, Shown};
+use crate::show::{Show, Shown, graph};
 
 /// Which objects to list, with the device still a name. What is unspecified
 /// does not count.
@@ -36,10 +36,23 @@ impl<'a> List<'a> {
     pub(crate) fn run(&self, session: &mut Session<'_>) -> Result<(), Failure> {
         let ifindex = self.dev.map(|dev| session.ifindex(dev)).transpose()?.unwrap_or(0);
         let report = session.report;
-        let show =
-            Show { registry: session.registry, one_device: ifindex != 0, one_qdisc: !self.qdisc.is_unspec() };
+        let names = session.names.clone();
+        let as_graph = session.globals.graph && self.tc_type == TcType::Class && !session.globals.json;
+        let show = Show {
+            names: &names,
+            registry: session.registry,
+            one_device: ifindex != 0,
+            one_qdisc: !self.qdisc.is_unspec(),
+        };
         let (Kernel { connection, devices }, output) = session.kernel()?;
         devices.forget();
+        if as_graph {
+            let classes = connection.list(&self.select(ifindex)).map_err(Failure::List)?;
+            let mut shown = Shown::new(&mut output.printer, devices);
+            graph::draw(&show, &classes, &mut shown);
+            shown.odd.iter().for_each(|odd| report.warning(odd));
+            return Ok(());
+        }
         let mut dump = connection.dump(&self.select(ifindex)).map_err(Failure::List)?;
         output.printer.begin_array("");
         let ended = loop {

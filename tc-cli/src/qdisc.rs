@@ -19,6 +19,27 @@ const VERBS: [(&str, Verb); 5] = [
     ("delete", Verb::Delete),
 ];
 
+/// Verbs and the words behind them, for completions.
+pub(crate) fn words() -> Vec<(&'static str, &'static [&'static str])> {
+    let change = VERBS.iter().map(|(verb, _)| (*verb, CHANGE));
+    change.chain([("show", SHOW)]).collect()
+}
+
+const CHANGE: &[&str] = &[
+    "dev",
+    "handle",
+    "root",
+    "clsact",
+    "ingress",
+    "parent",
+    "estimator",
+    "stab",
+    "ingress_block",
+    "egress_block",
+    "help",
+];
+const SHOW: &[&str] = &["dev", "root", "ingress", "clsact", "parent", "handle", "help", "invisible"];
+
 /// Reads what stands behind `qdisc`.
 pub(crate) fn parse<'a>(mut words: Words<'a>, reading: Reading<'a>) -> Result<Command<'a>, Failure> {
     let Some(verb) = words.next() else { return list(words) };

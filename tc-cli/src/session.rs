@@ -7,12 +7,15 @@ use tc_core::netns::Namespace;
 use tc_core::print::{Color, Form, Style};
 use tc_core::{Connection, Registry};
 
+use crate::batch;
 use crate::command::{self, Command, Reading};
 use crate::devices::Devices;
 use crate::environment::Machine;
 use crate::failure::{Failure, reason};
 use crate::globals::{Globals, When};
+use crate::names::ClassNames;
 use crate::output::Output;
+use crate::own;
 use crate::report::Report;
 
 /// One run of the program.
@@ -22,6 +25,7 @@ pub(crate) struct Session<'r> {
     pub(crate) report: &'r Report,
     pub(crate) registry: &'static Registry,
     pub(crate) output: Output,
+    pub(crate) names: ClassNames,
     machine: Machine,
     kernel: Option<Kernel>,
 }
@@ -41,7 +45,11 @@ impl<'r> Session<'r> {
         let output = Output::new(form, style(&globals));
         let machine = Machine::new(*report, globals.netns.is_some());
         let registry = Registry::global()?;
-        Ok(Self { globals, report, registry, output, machine, kernel: None })
+        let names = match globals.names {
+            true => ClassNames::load(globals.names_file.as_deref(), report)?,
+            false => ClassNames::default(),
+        };
+        Ok(Self { globals, report, registry, output, names, machine, kernel: None })
     }
 
     /// Runs what the command line asks for.
@@ -51,7 +59,15 @@ impl<'r> Session<'r> {
         done.and(written)
     }
 
-    fn command(&mut self, words: &[&str]) -> Result<(), Failure> {
+    /// Runs the commands of a file.
+    pub(crate) fn batch(&mut self, file: &str) -> Result<(), Failure> {
+        let done = batch::run(file, self);
+        let written = self.output.flush();
+        done.and(written)
+    }
+
+    /// Runs one command; what it printed may not be written yet.
+    pub(crate) fn command(&mut self, words: &[&str]) -> Result<(), Failure> {
         let machine = self.machine.clone();
         let reading = Reading { registry: self.registry, environment: &machine };
         match command::parse(words, reading)? {
@@ -61,6 +77,8 @@ impl<'r> Session<'r> {
             }
             Command::Change(change) => change.run(self),
             Command::List(list) => list.run(self),
+            Command::Monitor(watch) => watch.run(self),
+            Command::Own(own, words) => own::run(own, words, self),
         }
     }
 
@@ -72,6 +90,11 @@ impl<'r> Session<'r> {
             None => Kernel::open()?,
         };
         Ok((self.kernel.insert(kernel), &mut self.output))
+    }
+
+    /// What the output shall look like.
+    pub(crate) const fn style(&self) -> Style {
+        *self.output.printer.style()
     }
 
     /// The index of a device.

@@ -1,13 +1,19 @@
 //! Usage texts. Those of `tc` have its words, because scripts and people know
 //! them.
 
+use crate::globals::OWN_OPTIONS;
+use crate::own::OWN;
+
 /// `-V`: as `tc` begins it, for those who look for iproute2's version.
 pub(crate) const VERSION: &str =
     concat!("tc utility, iproute2-6.1.0 compatible, tc-cli ", env!("CARGO_PKG_VERSION"), "\n");
 
-/// `tc help`.
+/// `tc help`, and the commands and options of our own.
 pub(crate) fn tc() -> String {
-    TC.to_owned()
+    let own = OWN.iter().map(|own| (own.name, own.about));
+    let more = own.chain(OWN_OPTIONS.iter().copied());
+    let lines: String = more.map(|(name, about)| format!("  {name:12} {about}\n")).collect();
+    format!("{TC}Of tc-cli alone:\n{lines}")
 }
 
 const TC: &str = "\
@@ -49,3 +55,6 @@ Where:
 QDISC_KIND := { prio | cbq | etc. }
 OPTIONS := ... try tc class add <desired QDISC_KIND> help
 ";
+
+/// `tc monitor help`.
+pub(crate) const MONITOR: &str = "Usage: tc [-timestamp [-tshort] monitor\n";

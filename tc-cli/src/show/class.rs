@@ -8,11 +8,11 @@ use tc_core::{Handle, TcOps, TcType};
 
 use super::{Show, Shown};
 
-impl Show {
+impl Show<'_> {
     /// Shows a class.
     pub(super) fn class(&self, entry: &Entry<'_>, shown: &mut Shown<'_>) {
         let kind = self.kind(TcType::Class, entry, shown);
-        shown.out.begin_object("");
+        shown.begin();
         if entry.message_type == RTM_DELTCLASS {
             shown.out.item("deleted", "", Null("deleted "), "");
         }
@@ -34,14 +34,14 @@ impl Show {
         shown.out.item("class", "class ", kind, " ");
         match header.handle {
             Handle::UNSPEC => shown.out.item("handle", "", "", " "),
-            handle => shown.out.item("handle", "", self.short(handle), " "),
+            handle => shown.out.item("handle", "", self.short(handle).as_str(), " "),
         }
         if !self.one_device {
             shown.out.item("dev", "dev ", shown.devices.name(header.ifindex), " ");
         }
         match header.parent {
             Handle::ROOT => shown.out.flag("root", "root "),
-            parent => shown.out.item("parent", "parent ", self.short(parent), " "),
+            parent => shown.out.item("parent", "parent ", self.short(parent).as_str(), " "),
         }
         if header.info != 0 {
             let leaf = header.info >> 16;
@@ -50,7 +50,7 @@ impl Show {
         }
     }
 
-    fn class_options(&self, kind: &str, entry: &Entry<'_>, shown: &mut Shown<'_>) {
+    pub(super) fn class_options(&self, kind: &str, entry: &Entry<'_>, shown: &mut Shown<'_>) {
         let Some(payload) = entry.options() else { return };
         let Some(ops) = self.registry.get(TcType::Class, kind) else {
             let dev = shown.devices.name(entry.header.ifindex);
@@ -71,8 +71,9 @@ impl Show {
         self.registry.get(TcType::Class, kind).or_else(|| self.qdisc_ops(kind))
     }
 
-    /// A handle without its major number where one qdisc was asked for.
-    fn short(&self, handle: Handle) -> Handle {
-        if self.one_qdisc { Handle::class(0, handle.minor()) } else { handle }
+    /// A handle, without its major number where one qdisc was asked for.
+    fn short(&self, handle: Handle) -> String {
+        let handle = if self.one_qdisc { Handle::class(0, handle.minor()) } else { handle };
+        self.names.of(handle).to_string()
     }
 }

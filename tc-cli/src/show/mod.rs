@@ -1,6 +1,7 @@
 //! One description of a qdisc or class for both forms of output.
 
 mod class;
+pub(crate) mod graph;
 mod qdisc;
 mod stats;
 
@@ -9,11 +10,14 @@ use tc_core::print::Printer;
 use tc_core::{DecodeError, Registry, TcOps, TcType};
 
 use crate::devices::Devices;
+use crate::names::ClassNames;
 
 /// How entries are shown.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Show {
+pub(crate) struct Show<'n> {
     pub(crate) registry: &'static Registry,
+    /// Names of classes.
+    pub(crate) names: &'n ClassNames,
     /// All are of one device, which was named: it is left out.
     pub(crate) one_device: bool,
     /// All are of one qdisc, which was named: its major number is left out.
@@ -26,15 +30,27 @@ pub(crate) struct Shown<'o> {
     pub(crate) out: &'o mut Printer,
     pub(crate) devices: &'o mut Devices,
     pub(crate) odd: Vec<String>,
+    /// When it happened, for JSON.
+    pub(crate) timestamp: Option<String>,
 }
 
 impl<'o> Shown<'o> {
     pub(crate) fn new(out: &'o mut Printer, devices: &'o mut Devices) -> Self {
-        Self { out, devices, odd: Vec::new() }
+        Self { out, devices, odd: Vec::new(), timestamp: None }
     }
 }
 
-impl Show {
+impl Shown<'_> {
+    /// Starts an entry.
+    fn begin(&mut self) {
+        self.out.begin_object("");
+        if let Some(timestamp) = self.timestamp.take() {
+            self.out.json("timestamp", timestamp);
+        }
+    }
+}
+
+impl Show<'_> {
     /// Shows one entry: what is odd about it spoils only that part of it.
     pub(crate) fn entry(&self, tc_type: TcType, entry: &Entry<'_>, shown: &mut Shown<'_>) {
         match tc_type {

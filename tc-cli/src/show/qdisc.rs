@@ -7,11 +7,11 @@ use tc_core::{Handle, Stab, TcType};
 
 use super::{Show, Shown};
 
-impl Show {
+impl Show<'_> {
     /// Shows a qdisc.
     pub(super) fn qdisc(&self, entry: &Entry<'_>, shown: &mut Shown<'_>) {
         let kind = self.kind(TcType::Qdisc, entry, shown);
-        shown.out.begin_object("");
+        shown.begin();
         event(entry, shown);
         self.head(kind, entry, shown);
         self.options(kind, entry, shown);
@@ -46,7 +46,9 @@ impl Show {
         match header.parent {
             Handle::ROOT => out.flag("root", "root "),
             Handle::UNSPEC => {}
-            parent => out.item("parent", "parent ", parent, " "),
+            parent => {
+                out.item("parent", "parent ", Formatted(format_args!("{}", self.names.of(parent))), " ")
+            }
         }
         if header.info != 1 {
             out.item("refcnt", "refcnt ", header.info, " ");

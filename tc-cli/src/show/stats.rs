@@ -7,7 +7,7 @@ use tc_core::{TcOps, TcType};
 
 use super::{Show, Shown};
 
-impl Show {
+impl Show<'_> {
     /// The counters that all have, with `prefix` at the start of each line.
     pub(super) fn stats(&self, tc_type: TcType, entry: &Entry<'_>, prefix: &str, shown: &mut Shown<'_>) {
         match entry.stats() {
