@@ -1,7 +1,7 @@
 //! Requests: the words that qdiscs and classes share, and what becomes of them.
 
 use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{Estimator, Handle, Options, OwnedEntry, Request, Stab, TcOps, TcType, Verb};
+use tc_core::{Estimator, Handle, Options, Request, Stab, TcOps, TcType, Verb};
 
 use crate::command::Reading;
 use crate::dry_run;
@@ -158,8 +158,9 @@ impl<'a> Change<'a> {
         let (registry, names, report) = (session.registry, session.names.clone(), session.report);
         let (kernel, output) = session.kernel()?;
         output.printer.begin_array("");
-        if let Some(Ok(entry)) = kernel.connection.take_echo().as_ref().map(OwnedEntry::entry) {
-            let show = Show { registry, names: &names, one_device: false, one_qdisc: false };
+        let show = Show { registry, names: &names, one_device: false, one_qdisc: false };
+        for echoed in kernel.connection.take_echo() {
+            let Ok(entry) = echoed.entry() else { continue };
             let mut shown = Shown::new(&mut output.printer, &mut kernel.devices);
             show.entry(self.tc_type, &entry, &mut shown);
             shown.odd.iter().for_each(|odd| report.warning(odd));

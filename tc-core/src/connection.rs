@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 
 use crate::ack::{ExtAck, Verdict, decode_done, decode_error};
-use crate::dump::OwnedEntry;
+use crate::echo::Echo;
 use crate::error::{Cause, DecodeError, EncodeError, Error};
 use crate::message::{Entry, Message, Messages};
 use crate::object::{Request, Verb};
@@ -38,8 +38,7 @@ pub struct Connection<T: Transport = Socket> {
     timeout: Duration,
     request: BytesMut,
     pub(crate) answer: Box<[u8]>,
-    echo: bool,
-    echoed: Option<OwnedEntry>,
+    pub(crate) echo: Echo,
 }
 
 impl Connection {
@@ -68,8 +67,7 @@ impl<T: Transport> Connection<T> {
             timeout: DEFAULT_TIMEOUT,
             request: BytesMut::with_capacity(4096),
             answer: vec![0; ROOM].into_boxed_slice(),
-            echo: false,
-            echoed: None,
+            echo: Echo::default(),
         }
     }
 
@@ -81,17 +79,6 @@ impl<T: Transport> Connection<T> {
     /// The transport below, to change it.
     pub const fn transport_mut(&mut self) -> &mut T {
         &mut self.transport
-    }
-
-    /// Whether the kernel shall echo what requests made, changed or took away
-    /// (`NLM_F_ECHO`); [`Connection::take_echo`] has it then.
-    pub const fn set_echo(&mut self, echo: bool) {
-        self.echo = echo;
-    }
-
-    /// What the last request with an echo made, changed or took away.
-    pub const fn take_echo(&mut self) -> Option<OwnedEntry> {
-        self.echoed.take()
     }
 
     /// Makes a new object.
@@ -143,22 +130,13 @@ impl<T: Transport> Connection<T> {
         &mut self,
         encode: impl FnOnce(u32, &mut BytesMut) -> Result<(), EncodeError>,
     ) -> Result<Option<ExtAck>, Cause> {
-        let echo = self.echo;
-        self.send(|sequence, buffer| {
-            encode(sequence, buffer)?;
-            if echo {
-                set_flag(buffer, NLM_F_ECHO);
-            }
-            Ok(())
-        })?;
-        loop {
-            match self.wait()? {
-                Answer::Verdict(verdict) => return Ok(verdict?),
-                Answer::Object(place) if echo => {
-                    self.echoed = Some(OwnedEntry::copy(place.bytes(&self.answer)));
-                }
-                Answer::Object(_) => return Ok(None),
-            }
+        if self.echo.is_on() {
+            return self.transact_with_echo(encode);
+        }
+        self.send(encode)?;
+        match self.wait()? {
+            Answer::Verdict(verdict) => Ok(verdict?),
+            Answer::Object(_) => Ok(None),
         }
     }
 
@@ -280,14 +258,6 @@ impl<T: Transport> Connection<T> {
 
     pub(crate) fn is_mine(&self, message: &Message<'_>) -> bool {
         message.sequence == self.sequence && message.port == self.transport.port()
-    }
-}
-
-/// Sets a flag in the netlink header at the start of `buffer`.
-fn set_flag(buffer: &mut BytesMut, flag: u16) {
-    if let Some(bytes) = buffer.get_mut(6..8) {
-        let flags = u16::from_ne_bytes([bytes[0], bytes[1]]) | flag;
-        bytes.copy_from_slice(&flags.to_ne_bytes());
     }
 }
 
