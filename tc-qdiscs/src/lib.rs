@@ -5,3 +5,4 @@
 
 pub mod pfifo;
 pub mod plug;
+pub mod tbf;
