@@ -9,7 +9,8 @@
 //! | to | use |
 //! |---|---|
 //! | ask the kernel for something | [`Connection`] with a [`Request`] |
-//! | ask for many things in one send | [`Connection::pack`] |
+//! | ask for a few things in one send | [`Connection::pack`] |
+//! | ask for thousands of things | [`Connection::batch`] |
 //! | list what is there | [`Connection::dump`], [`Connection::list`] with a [`Select`] |
 //! | see changes as they happen | [`monitor::Monitor`] |
 //! | add a kind | [`Kind`] and [`register!`] |
@@ -31,6 +32,7 @@
 pub mod ack;
 mod apply;
 mod attr;
+mod batch;
 mod connection;
 mod dump;
 mod echo;
@@ -47,6 +49,8 @@ mod pack;
 pub mod print;
 pub mod rate;
 mod registry;
+#[cfg(test)]
+mod scripted;
 mod socket;
 mod stab;
 pub mod stats;
@@ -57,6 +61,7 @@ pub mod words;
 
 pub use ack::KernelError;
 pub use attr::{Attr, AttrWriter, Attrs, Nest, Reader};
+pub use batch::Batch;
 pub use connection::Connection;
 pub use dump::{Dump, Listed, OwnedEntry, Select};
 pub use error::{Cause, DecodeError, EncodeError, Error};

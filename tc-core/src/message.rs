@@ -3,7 +3,7 @@
 
 use bytes::BytesMut;
 
-use crate::attr::{AttrTable, Attr, Attrs, Reader, align};
+use crate::attr::{Attr, AttrTable, Attrs, Reader, align};
 use crate::error::DecodeError;
 use crate::handle::Handle;
 use crate::stats::Stats;
@@ -213,6 +213,13 @@ pub(crate) fn begin_message(buffer: &mut BytesMut, kind: u16, flags: u16, sequen
 fn put_words<const N: usize>(buffer: &mut BytesMut, words: [u32; N]) {
     let bytes = words.map(u32::to_ne_bytes);
     buffer.extend_from_slice(bytes.as_flattened());
+}
+
+/// Changes `nlmsg_flags` of the message that starts at `start`.
+pub(crate) fn edit_flags(buffer: &mut BytesMut, start: usize, edit: impl FnOnce(u16) -> u16) {
+    let place = start + 6..start + 8;
+    let flags = u16::from_ne_bytes([buffer[place.start], buffer[place.start + 1]]);
+    buffer[place].copy_from_slice(&edit(flags).to_ne_bytes());
 }
 
 /// Ends the message that starts at `start`.

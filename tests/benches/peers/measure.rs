@@ -81,8 +81,7 @@ pub struct Row {
 /// Runs the contenders in turn, `rounds` times, after one round that does not count.
 pub fn compare(rounds: usize, mut contenders: Vec<Contender<'_>>) -> Vec<Row> {
     let clock_ns = clock_ns();
-    let mut meters: Vec<_> =
-        contenders.iter().map(|_| Meter { clock_ns, ..Meter::default() }).collect();
+    let mut meters: Vec<_> = contenders.iter().map(|_| Meter { clock_ns, ..Meter::default() }).collect();
     for contender in &mut contenders {
         (contender.run)(&mut Meter::default());
     }
