@@ -26,7 +26,7 @@ const SLOT: usize = ROOM / SLOTS;
 
 /// What an answer takes of the receive buffer at most, with what the kernel
 /// counts beside its bytes. Seen on Linux 6.18: 832 bytes for an
-/// acknowledgement, 1280 with a long text.
+/// acknowledgement, and for a refusal with a text; a very long one takes 1280.
 const ANSWER: usize = 2048;
 
 /// The end of throwing answers away, should somebody keep sending.
