@@ -51,6 +51,7 @@ pub mod rate;
 mod registry;
 #[cfg(test)]
 mod scripted;
+mod short;
 mod socket;
 mod stab;
 pub mod stats;
