@@ -5,4 +5,5 @@
 
 pub mod bfifo;
 pub mod pfifo;
+pub mod pfifo_head_drop;
 pub mod plug;
