@@ -7,3 +7,4 @@ pub mod bfifo;
 pub mod pfifo;
 pub mod pfifo_head_drop;
 pub mod plug;
+pub mod prio;
