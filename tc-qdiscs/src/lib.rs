@@ -5,6 +5,7 @@
 
 pub mod bfifo;
 pub mod pfifo;
+pub mod pfifo_fast;
 pub mod pfifo_head_drop;
 pub mod plug;
 pub mod prio;
