@@ -4,6 +4,7 @@
 //! name says `use tc_qdiscs as _;`.
 
 pub mod bfifo;
+pub mod fq_codel;
 pub mod pfifo;
 pub mod pfifo_fast;
 pub mod pfifo_head_drop;
