@@ -5,6 +5,7 @@
 
 pub mod bfifo;
 pub mod fq_codel;
+pub mod ingress;
 pub mod pfifo;
 pub mod pfifo_fast;
 pub mod pfifo_head_drop;
