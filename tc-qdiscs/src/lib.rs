@@ -4,6 +4,7 @@
 //! name says `use tc_qdiscs as _;`.
 
 pub mod bfifo;
+pub mod clsact;
 pub mod fq_codel;
 pub mod ingress;
 pub mod pfifo;
