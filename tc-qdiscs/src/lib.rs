@@ -7,6 +7,7 @@ pub mod bfifo;
 pub mod clsact;
 pub mod fq_codel;
 pub mod ingress;
+pub mod mq;
 pub mod noqueue;
 pub mod pfifo;
 pub mod pfifo_fast;
