@@ -235,6 +235,58 @@ fn every_captured_command_does_the_same() {
 }
 
 #[test]
+fn a_tree_of_classes_is_drawn_alike() {
+    need!("sch_htb", "veth");
+    if !known(&["htb"]) {
+        return println!("skipped: tc-cli does not know htb");
+    }
+    let net = Net::new();
+    net.veth("d0", "d1");
+    net.tc("qdisc add dev d0 root handle 1: htb default 10").ok();
+    for class in ["1: 1:1", "1:1 1:10", "1:1 1:20", "1:20 1:21", "1: 1:2", "1:2 1:30", "1:20 1:22"] {
+        let (parent, id) = class.split_once(' ').unwrap_or_default();
+        net.tc(&format!("class add dev d0 parent {parent} classid {id} htb rate 1mbit")).ok();
+    }
+    // tc draws the bars in the lines that end a branch from memory that it has freed.
+    let drawn = |text: String| -> Vec<String> {
+        text.lines().filter(|line| !line.trim_matches([' ', '|']).is_empty()).map(str::to_owned).collect()
+    };
+    for words in ["-g class show dev d0", "-g -s class show dev d0"] {
+        assert_eq!(drawn(net.tc_cli(words).ok()), drawn(net.tc(words).ok()), "{words}");
+    }
+}
+
+#[test]
+fn changes_are_shown_alike_as_they_happen() {
+    need!("veth");
+    let net = Net::new();
+    net.veth("d0", "d1");
+    // Both see the same; what shows when both have started ends the wait for it.
+    let script = "tc monitor >$D/theirs & a=$!; $T monitor >$D/ours & b=$!
+        for i in $(seq 100); do
+            tc qdisc replace dev d1 root handle 9: pfifo
+            [ -s $D/theirs ] && [ -s $D/ours ] && break
+            sleep 0.1
+        done
+        tc qdisc add dev d0 root handle 7: pfifo; tc qdisc change dev d0 root handle 7: pfifo limit 5
+        tc qdisc replace dev d0 root handle 8: bfifo; tc qdisc del dev d0 root
+        tc qdisc add dev d0 ingress; tc qdisc del dev d0 ingress; tc qdisc add dev d0 root handle 77: pfifo
+        for i in $(seq 100); do
+            grep -q 77: $D/theirs && grep -q 77: $D/ours && break
+            sleep 0.1
+        done
+        kill $a $b; cat $D/theirs; echo ---; cat $D/ours";
+    let folder = std::env::temp_dir().join(format!("parity-{}", std::process::id()));
+    let (d, t) = (folder.display(), tests::lab::tc_cli().display());
+    let shown =
+        net.run("bash", &["-c", &format!("export D={d} T={t}; mkdir -p $D; {script}; rm -r $D")]).ok();
+    let (theirs, ours) = shown.split_once("---\n").unwrap_or_default();
+    let changes = |text: &str| text.split_once("qdisc pfifo 7:").map(|(_, rest)| rest.to_owned());
+    assert!(changes(theirs).is_some_and(|text| text.contains("deleted ")), "{theirs}");
+    assert_eq!(changes(ours), changes(theirs));
+}
+
+#[test]
 fn words_are_refused_alike() {
     need!("veth");
     let twins = Twins::new();
