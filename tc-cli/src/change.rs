@@ -124,6 +124,9 @@ impl<'a> Change<'a> {
 
     /// Asks the kernel for it.
     pub(crate) fn run(&self, session: &mut Session<'_>) -> Result<(), Failure> {
+        if let Some(Estimator { interval, ewma_log }) = self.estimator.filter(|_| session.globals.raw) {
+            session.report.warning(&format!("[estimator i={interval} e={ewma_log}]"));
+        }
         if session.globals.dry_run {
             return self.dry_run(session);
         }

@@ -122,6 +122,7 @@ const STORIES: &[(&[&str], &[&str])] = &[
             "qdisc replace dev d0 root handle 2: pfifo limit 7",
             "qdisc replace dev d0 root handle 2: stab overhead 20 linklayer atm pfifo limit 7",
             "qdisc replace dev d0 root handle 2: estimator 1s 8s pfifo limit 7",
+            "-r qdisc change dev d0 root handle 2: est 2s 9s pfifo limit 7",
             "qdisc link dev d0 root handle 3:",
             "qdisc add dev d0 parent 2:1 pfifo",
             "qdisc add dev d0 parent 9:1 handle 9: pfifo",
