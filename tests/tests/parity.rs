@@ -133,6 +133,7 @@ const STORIES: &[(&[&str], &[&str])] = &[
             "qdisc del dev d0 parent 1:",
             "qdisc add dev d0 root nosuch",
             "qdisc add root pfifo",
+            "qdisc add dev d0 root handle 4: stab mtu 1500 mpu 64 overhead 20 linklayer atm est 1s 8s pfifo",
         ],
     ),
     (
@@ -202,9 +203,10 @@ fn the_same_commands_do_the_same() {
         let twins = Twins::new();
         for command in *story {
             if twins.run(command) == 0 {
-                twins.show(SHOWS, command);
+                twins.show(BRIEFLY, command);
             }
         }
+        twins.show(SHOWS, "the story");
         told += 1;
     }
     assert_ne!(told, 0, "every kernel has pfifo");
