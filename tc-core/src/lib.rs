@@ -32,6 +32,7 @@ mod apply;
 mod attr;
 mod connection;
 mod dump;
+pub mod embedded;
 mod error;
 mod estimator;
 mod handle;

@@ -1,0 +1,515 @@
+//! Requests for qdiscs, with the rules and the words of `net/sched/sch_api.c`
+//! (6.1).
+
+use bytes::BytesMut;
+
+use super::device::{DEEPEST, Device, Id, Qdisc};
+use super::discipline::Refusal;
+use super::fill::Head;
+use super::policy::{self, Table};
+use super::stab::SizeTable;
+use super::state::{Ask, State};
+use crate::attr::Attr;
+use crate::handle::Handle;
+use crate::message::TcHeader;
+use crate::uapi::*;
+
+pub(super) type Attributes<'a> = Table<'a, { policy::TC_ATTRS }>;
+
+const fn no(errno: i32, message: &'static str) -> Refusal {
+    Refusal::new(errno, message)
+}
+
+/// Notices that a request causes, a datagram each.
+pub(super) type Notices = Vec<BytesMut>;
+
+/// A request for a qdisc, taken apart.
+struct Request<'a> {
+    ask: Ask<'a>,
+    header: TcHeader,
+    attributes: Attributes<'a>,
+}
+
+impl Request<'_> {
+    fn kind(&self) -> Option<&[u8]> {
+        self.attributes[usize::from(TCA_KIND)].map(|attr| text(attr.payload))
+    }
+
+    fn attr(&self, kind: u16) -> Option<Attr<'_>> {
+        self.attributes[usize::from(kind)]
+    }
+
+    const fn has(&self, flag: u16) -> bool {
+        self.ask.message.flags & flag != 0
+    }
+
+    fn is_other_kind(&self, qdisc: Option<&Qdisc>) -> bool {
+        let kind = qdisc.map_or("noop", |qdisc| &qdisc.kind);
+        self.kind().is_some_and(|asked| asked != kind.as_bytes())
+    }
+}
+
+/// What `nla_strcmp` compares: all but one NUL at the end.
+fn text(payload: &[u8]) -> &[u8] {
+    payload.strip_suffix(&[0]).unwrap_or(payload)
+}
+
+/// What a request for a new or other qdisc comes to.
+enum Plan {
+    Change(Id),
+    Graft { parent: Option<Id>, qdisc: Id },
+    Create { parent: Option<Id> },
+}
+
+impl State {
+    /// `RTM_NEWQDISC`: `tc_modify_qdisc`.
+    pub(super) fn modify_qdisc(&mut self, ask: Ask<'_>) -> Result<Notices, Refusal> {
+        let attributes = policy::parse(ask.message.payload, TCMSG_LEN, policy::tc)?;
+        let header = super::state::tc_header(&ask)?;
+        let request = Request { ask, header, attributes };
+        let position = self.position(header.ifindex)?;
+        let mut device = std::mem::replace(&mut self.devices[position], Device::placeholder());
+        let done = device.modify(&request, &mut self.last_auto_handle);
+        self.devices[position] = device;
+        done
+    }
+
+    /// `RTM_GETQDISC` and `RTM_DELQDISC`: `tc_get_qdisc`.
+    pub(super) fn get_qdisc(&mut self, ask: Ask<'_>) -> Result<Notices, Refusal> {
+        let attributes = policy::parse(ask.message.payload, TCMSG_LEN, policy::tc)?;
+        let header = super::state::tc_header(&ask)?;
+        let request = Request { ask, header, attributes };
+        let position = self.position(header.ifindex)?;
+        self.devices[position].get_or_delete(&request)
+    }
+}
+
+impl Device {
+    fn modify(&mut self, request: &Request<'_>, last_auto: &mut u32) -> Result<Notices, Refusal> {
+        let clid = request.header.parent;
+        match self.plan(request)? {
+            Plan::Change(id) => {
+                if request.has(NLM_F_EXCL) {
+                    return Err(no(libc::EEXIST, "Exclusivity flag on, cannot modify"));
+                }
+                if request.is_other_kind(self.qdiscs.get(&id)) {
+                    return Err(no(libc::EINVAL, "Invalid qdisc name"));
+                }
+                self.change(request, id)?;
+                self.fill_leaves(id);
+                Ok(self.qdisc_notice(request, clid, None, Some(id)).into_iter().collect())
+            }
+            Plan::Graft { parent, qdisc } => {
+                self.hold(qdisc);
+                let grafted = self.graft(request, parent, Some(qdisc), false);
+                if grafted.is_err() {
+                    self.put(Some(qdisc));
+                }
+                grafted
+            }
+            Plan::Create { parent } => {
+                let qdisc = self.create(request, last_auto)?;
+                let grafted = self.graft(request, parent, Some(qdisc), false);
+                if grafted.is_err() {
+                    self.put(Some(qdisc));
+                }
+                grafted
+            }
+        }
+    }
+
+    fn plan(&mut self, request: &Request<'_>) -> Result<Plan, Refusal> {
+        let (clid, handle) = (request.header.parent, request.header.handle);
+        if clid.is_unspec() {
+            if handle.is_unspec() {
+                return Err(no(libc::EINVAL, "Handle cannot be zero"));
+            }
+            return self.plan_change(self.lookup(handle));
+        }
+        let (mut parent, there) = if clid == Handle::ROOT {
+            (None, self.root)
+        } else if clid == Handle::INGRESS {
+            (None, *self.ingress.get_or_insert(None))
+        } else {
+            let parent =
+                self.lookup(clid.qdisc_of()).ok_or(no(libc::ENOENT, "Failed to find specified qdisc"))?;
+            (Some(parent), self.leaf_of(parent, clid)?)
+        };
+        // A default qdisc counts as none.
+        let there = there.filter(|id| self.get(Some(*id)).is_some_and(|qdisc| !qdisc.handle.is_unspec()));
+        let same = |id: Id| self.get(Some(id)).is_some_and(|qdisc| qdisc.handle == handle);
+        match there {
+            Some(id) if same(id) => self.plan_change(Some(id)),
+            _ if !handle.is_unspec() => {
+                if there.is_some() && !request.has(NLM_F_REPLACE) {
+                    return Err(no(libc::EEXIST, "NLM_F_REPLACE needed to override"));
+                }
+                if handle.minor() != 0 {
+                    return Err(no(libc::EINVAL, "Invalid minor handle"));
+                }
+                match self.lookup(handle) {
+                    None => plan_create(request, parent),
+                    Some(qdisc) => self.plan_graft(request, parent.take(), qdisc),
+                }
+            }
+            None => plan_create(request, parent),
+            Some(id) => {
+                if request.is_other_kind(self.qdiscs.get(&id)) {
+                    let (create, replace, exclusive) =
+                        (request.has(NLM_F_CREATE), request.has(NLM_F_REPLACE), request.has(NLM_F_EXCL));
+                    if create && (replace || exclusive) {
+                        return plan_create(request, parent);
+                    }
+                    // Kernel: its hole. A change without any flag puts a new
+                    // qdisc in the place of one of another kind.
+                    if !create && !replace && !exclusive {
+                        return Ok(Plan::Create { parent });
+                    }
+                }
+                self.plan_change(Some(id))
+            }
+        }
+    }
+
+    fn plan_change(&self, qdisc: Option<Id>) -> Result<Plan, Refusal> {
+        qdisc.map(Plan::Change).ok_or(no(libc::ENOENT, "Specified qdisc not found"))
+    }
+
+    /// A qdisc with the handle asked for is there, but not where it is asked to
+    /// be.
+    fn plan_graft(&self, request: &Request<'_>, parent: Option<Id>, id: Id) -> Result<Plan, Refusal> {
+        let Some(qdisc) = self.qdiscs.get(&id) else {
+            return Err(no(libc::ENOENT, "Specified qdisc not found"));
+        };
+        if qdisc.parent != request.header.parent {
+            return Err(no(libc::EINVAL, "Cannot move an existing qdisc to a different parent"));
+        }
+        if request.has(NLM_F_EXCL) {
+            return Err(no(libc::EEXIST, "Exclusivity flag on, cannot override"));
+        }
+        if request.is_other_kind(Some(qdisc)) {
+            return Err(no(libc::EINVAL, "Invalid qdisc name"));
+        }
+        if qdisc.discipline.nature().ingress {
+            return Err(no(libc::EINVAL, "Cannot regraft ingress or clsact Qdiscs"));
+        }
+        if parent.is_some_and(|parent| parent == id || self.is_below(parent, id)) {
+            return Err(no(libc::ELOOP, "Qdisc parent/child loop detected"));
+        }
+        if request.header.parent == Handle::INGRESS {
+            return Err(no(libc::EINVAL, "Ingress cannot graft directly"));
+        }
+        Ok(Plan::Graft { parent, qdisc: id })
+    }
+
+    /// Whether `id` hangs somewhere below `above`.
+    fn is_below(&self, id: Id, above: Id) -> bool {
+        let leaves = self.qdiscs.get(&above).map(|qdisc| qdisc.leaves.values());
+        leaves.into_iter().flatten().any(|leaf| *leaf == id || self.is_below(id, *leaf))
+    }
+
+    /// `qdisc_leaf`.
+    fn leaf_of(&self, parent: Id, clid: Handle) -> Result<Option<Id>, Refusal> {
+        let classes = self.qdiscs.get(&parent).and_then(|qdisc| qdisc.discipline.classes());
+        let classes = classes.ok_or(no(libc::EOPNOTSUPP, "Parent qdisc is not classful"))?;
+        let class = classes.find(clid).ok_or(no(libc::ENOENT, "Specified class not found"))?;
+        Ok(self.leaf(parent, class))
+    }
+
+    /// `qdisc_create`.
+    fn create(&mut self, request: &Request<'_>, last_auto: &mut u32) -> Result<Id, Refusal> {
+        let header = &request.header;
+        let unknown = no(libc::ENOENT, "Specified qdisc kind is unknown");
+        let kind = request.kind().and_then(|kind| std::str::from_utf8(kind).ok()).ok_or(unknown.clone())?;
+        let mut discipline = self.kinds.make(kind).ok_or(unknown)?;
+        let nature = discipline.nature();
+        let handle = if header.parent == Handle::INGRESS {
+            if !nature.ingress {
+                let text = "Specified parent ID is reserved for ingress and clsact Qdiscs";
+                return Err(no(libc::EINVAL, text));
+            }
+            Handle::INGRESS.qdisc_of()
+        } else if header.handle.is_unspec() {
+            let full = no(libc::ENOSPC, "Maximum number of qdisc handles was exceeded");
+            self.automatic_handle(last_auto).ok_or(full)?
+        } else {
+            header.handle
+        };
+        let ingress_block = block(request.attr(TCA_INGRESS_BLOCK), nature.ingress, "Ingress")?;
+        let clsact = nature.ingress && kind != "ingress";
+        let egress_block = block(request.attr(TCA_EGRESS_BLOCK), clsact, "Egress")?;
+        let place = self.place(handle, header.parent);
+        discipline.init(request.attr(TCA_OPTIONS).map(|attr| attr.payload), &place)?;
+        let stab = request.attr(TCA_STAB).map(|attr| SizeTable::decode(&attr)).transpose()?;
+        let has_estimator = match request.attr(TCA_RATE) {
+            Some(_) if nature.multi_queue => {
+                let text = "Cannot attach rate estimator to a multi-queue root qdisc";
+                return Err(no(libc::EOPNOTSUPP, text));
+            }
+            Some(attr) if !is_estimator(attr.payload) => {
+                return Err(no(libc::EINVAL, "Failed to generate new estimator"));
+            }
+            estimator => estimator.is_some(),
+        };
+        let id = self.insert(kind, handle, header.parent, discipline);
+        if let Some(qdisc) = self.qdiscs.get_mut(&id) {
+            (qdisc.stab, qdisc.has_estimator) = (stab, has_estimator);
+            (qdisc.ingress_block, qdisc.egress_block) = (ingress_block, egress_block);
+        }
+        self.fill_leaves(id);
+        self.remember(id, false);
+        Ok(id)
+    }
+
+    /// `qdisc_alloc_handle`: `8001:` and up, never one that is in use here.
+    fn automatic_handle(&self, last: &mut u32) -> Option<Handle> {
+        (0..0x8000).find_map(|_| {
+            *last = last.wrapping_add(0x1_0000);
+            if *last == 0xffff_0000 {
+                *last = 0x8000_0000;
+            }
+            let handle = Handle::from_raw(*last);
+            self.lookup(handle).is_none().then_some(handle)
+        })
+    }
+
+    /// `qdisc_change`.
+    fn change(&mut self, request: &Request<'_>, id: Id) -> Result<(), Refusal> {
+        let Some(qdisc) = self.qdiscs.get(&id) else { return Ok(()) };
+        let nature = qdisc.discipline.nature();
+        let place = self.place(qdisc.handle, qdisc.parent);
+        let Some(qdisc) = self.qdiscs.get_mut(&id) else { return Ok(()) };
+        if let Some(options) = request.attr(TCA_OPTIONS) {
+            if nature.fixed {
+                return Err(no(libc::EINVAL, "Change operation not supported by specified qdisc"));
+            }
+            if request.attr(TCA_INGRESS_BLOCK).or(request.attr(TCA_EGRESS_BLOCK)).is_some() {
+                return Err(no(libc::EOPNOTSUPP, "Change of blocks is not supported"));
+            }
+            qdisc.discipline.change(options.payload, &place)?;
+        }
+        // Kernel: without TCA_STAB the table that was there is lost.
+        qdisc.stab = request.attr(TCA_STAB).map(|attr| SizeTable::decode(&attr)).transpose()?;
+        // Kernel: a bad estimator is passed over here.
+        qdisc.has_estimator |= request.attr(TCA_RATE).is_some_and(|attr| is_estimator(attr.payload));
+        Ok(())
+    }
+
+    fn get_or_delete(&mut self, request: &Request<'_>) -> Result<Notices, Refusal> {
+        let (clid, handle) = (request.header.parent, request.header.handle);
+        let (parent, there) = if clid.is_unspec() {
+            let unknown = no(libc::ENOENT, "Failed to find qdisc with specified handle");
+            (None, Some(self.lookup(handle).ok_or(unknown)?))
+        } else if clid == Handle::ROOT {
+            (None, self.root)
+        } else if clid.major() == Handle::INGRESS.major() {
+            let none = no(libc::ENOENT, "Cannot find specified qdisc on specified device");
+            (None, self.ingress.ok_or(none)?)
+        } else {
+            let unknown = no(libc::ENOENT, "Failed to find qdisc with specified classid");
+            let parent = self.lookup(clid.qdisc_of()).ok_or(unknown)?;
+            let none = no(libc::ENOENT, "Cannot find specified qdisc on specified device");
+            (Some(parent), Some(self.leaf_of(parent, clid)?.ok_or(none)?))
+        };
+        let own = self.get(there).map_or(Handle::UNSPEC, |qdisc| qdisc.handle);
+        if !clid.is_unspec() && !handle.is_unspec() && own != handle {
+            return Err(no(libc::EINVAL, "Invalid handle"));
+        }
+        if request.is_other_kind(self.get(there)) {
+            return Err(no(libc::EINVAL, "Invalid qdisc name"));
+        }
+        if request.ask.message.kind == RTM_GETQDISC {
+            return Ok(self.qdisc_notice(request, clid, None, there).into_iter().collect());
+        }
+        if clid.is_unspec() {
+            return Err(no(libc::EINVAL, "Classid cannot be zero"));
+        }
+        if own.is_unspec() {
+            return Err(no(libc::ENOENT, "Cannot delete qdisc with handle of zero"));
+        }
+        let ingress = self.get(there).is_some_and(|qdisc| qdisc.discipline.nature().ingress);
+        self.graft(request, parent, None, ingress)
+    }
+
+    /// `qdisc_graft`: puts `new` (or nothing) below a parent or on the device
+    /// itself. `ingress` says that what goes is the ingress qdisc.
+    fn graft(
+        &mut self,
+        request: &Request<'_>,
+        parent: Option<Id>,
+        new: Option<Id>,
+        ingress: bool,
+    ) -> Result<Notices, Refusal> {
+        let clid = request.header.parent;
+        if let Some(parent) = parent {
+            return self.graft_below(request, parent, new);
+        }
+        let nature = self.get(new).map(|qdisc| qdisc.discipline.nature()).unwrap_or_default();
+        let ingress = ingress || nature.ingress;
+        if ingress && self.ingress.is_none() {
+            return Err(no(libc::ENOENT, "Device does not have an ingress queue"));
+        }
+        if self.up {
+            self.deactivate();
+        }
+        let notice = if ingress {
+            let old = self.ingress.replace(None).flatten();
+            // Kernel: the last reference is given up before the notice.
+            if let Some(qdisc) = old.and_then(|id| self.qdiscs.get_mut(&id)) {
+                qdisc.references = 0;
+            }
+            let notice = self.qdisc_notice(request, clid, old, new);
+            old.into_iter().for_each(|old| self.destroy(old));
+            self.ingress = Some(new);
+            notice
+        } else {
+            self.graft_root(request, new, nature.attaches)
+        };
+        if self.up {
+            self.activate();
+        }
+        Ok(notice.into_iter().collect())
+    }
+
+    fn graft_root(&mut self, request: &Request<'_>, new: Option<Id>, attaches: bool) -> Option<BytesMut> {
+        if !attaches {
+            for queue in 0..self.queues.len() {
+                let old = std::mem::replace(&mut self.queues[queue], new);
+                if let Some(new) = new.filter(|_| queue > 0) {
+                    self.hold(new);
+                }
+                self.put(old);
+            }
+            new.into_iter().for_each(|new| self.hold(new));
+        }
+        let old = std::mem::replace(&mut self.root, new);
+        let notice = self.qdisc_notice(request, request.header.parent, old, new);
+        self.put(old);
+        if let Some(new) = new.filter(|_| attaches) {
+            self.attach(new);
+        }
+        notice
+    }
+
+    fn graft_below(
+        &mut self,
+        request: &Request<'_>,
+        parent: Id,
+        new: Option<Id>,
+    ) -> Result<Notices, Refusal> {
+        let clid = request.header.parent;
+        let unsupported = || Refusal::errno(libc::EOPNOTSUPP);
+        let above = self.qdiscs.get(&parent).ok_or_else(unsupported)?;
+        let nature = above.discipline.nature();
+        let classes = above.discipline.classes().filter(|_| !nature.ingress).ok_or_else(unsupported)?;
+        let class = classes.find(clid).ok_or(no(libc::ENOENT, "Specified class not found"))?;
+        if let Some(qdisc) = self.get(new) {
+            if qdisc.discipline.nature().queueless {
+                return Err(no(libc::EINVAL, "Cannot assign noqueue to a class"));
+            }
+            if qdisc.stab.is_some() && !nature.multi_queue {
+                return Err(no(libc::EINVAL, "STAB not supported on a non root"));
+            }
+            if above.depth >= DEEPEST {
+                return Err(no(libc::E2BIG, "Qdisc hierarchy is too deep"));
+            }
+        }
+        classes.may_graft(class)?;
+        let old = if nature.multi_queue {
+            self.graft_queue(class, new)
+        } else {
+            self.graft_leaf(parent, class, new)
+        };
+        new.into_iter().for_each(|new| self.set_depth(parent, new));
+        let notice = self.qdisc_notice(request, clid, old, new);
+        self.put(old);
+        Ok(notice.into_iter().collect())
+    }
+
+    /// `mq_graft`.
+    fn graft_queue(&mut self, class: Handle, new: Option<Id>) -> Option<Id> {
+        if self.up {
+            self.deactivate();
+        }
+        let queue = usize::from(class.minor()).saturating_sub(1);
+        let old = self.queues.get_mut(queue).and_then(|queue| std::mem::replace(queue, new));
+        if self.up {
+            self.activate();
+        }
+        old
+    }
+
+    fn graft_leaf(&mut self, parent: Id, class: Handle, new: Option<Id>) -> Option<Id> {
+        let new = new.or_else(|| {
+            let leaf = self.insert_default(super::kinds::LEAF, class)?;
+            self.set_depth(parent, leaf);
+            self.remember(leaf, true);
+            Some(leaf)
+        });
+        let leaves = &mut self.qdiscs.get_mut(&parent)?.leaves;
+        let old = match new {
+            Some(new) => leaves.insert(class, new),
+            None => leaves.remove(&class),
+        };
+        old.into_iter().for_each(|old| self.reset(old));
+        old
+    }
+
+    /// `qdisc_notify`: what was there and what is now, in one datagram. What is
+    /// hidden by default is left out.
+    fn qdisc_notice(
+        &self,
+        request: &Request<'_>,
+        clid: Handle,
+        old: Option<Id>,
+        new: Option<Id>,
+    ) -> Option<BytesMut> {
+        let mut datagram = BytesMut::new();
+        let shown = |id: &Id| self.get(Some(*id)).is_some_and(|qdisc| !qdisc.invisible);
+        let head = Head {
+            kind: RTM_DELQDISC,
+            flags: 0,
+            sequence: request.ask.message.sequence,
+            port: request.ask.port,
+        };
+        if let Some(old) = old.filter(shown) {
+            self.fill_qdisc(&mut datagram, head, old, clid);
+        }
+        if let Some(new) = new.filter(shown) {
+            let flags = if old.is_some() { NLM_F_REPLACE } else { 0 };
+            self.fill_qdisc(&mut datagram, Head { kind: RTM_NEWQDISC, flags, ..head }, new, clid);
+        }
+        (!datagram.is_empty()).then_some(datagram)
+    }
+}
+
+fn plan_create(request: &Request<'_>, parent: Option<Id>) -> Result<Plan, Refusal> {
+    if request.has(NLM_F_CREATE) {
+        return Ok(Plan::Create { parent });
+    }
+    Err(no(libc::ENOENT, "Qdisc not found. To create specify NLM_F_CREATE flag"))
+}
+
+/// `qdisc_block_indexes_set`.
+fn block(attr: Option<Attr<'_>>, supported: bool, side: &str) -> Result<Option<u32>, Refusal> {
+    let Some(attr) = attr else { return Ok(None) };
+    let refuse = |errno, text: String| Refusal { message: Some(text.into()), ..Refusal::errno(errno) };
+    match attr.u32().unwrap_or_default() {
+        0 => Err(refuse(libc::EINVAL, format!("{side} block index cannot be 0"))),
+        _ if !supported => {
+            Err(refuse(libc::EOPNOTSUPP, format!("{side} block sharing is not supported")))
+        }
+        block => Ok(Some(block)),
+    }
+}
+
+/// What `gen_new_estimator` accepts: an interval from 250 ms to 8 s, and a
+/// weight.
+fn is_estimator(payload: &[u8]) -> bool {
+    match payload {
+        [interval, weight, ..] => {
+            (-2..=3).contains(&i8::from_ne_bytes([*interval])) && (1..31).contains(weight)
+        }
+        _ => false,
+    }
+}
