@@ -3,5 +3,6 @@
 //! Each module is a kind; each registers itself. A program that wants them by
 //! name says `use tc_qdiscs as _;`.
 
+pub mod embedded;
 pub mod pfifo;
 pub mod plug;

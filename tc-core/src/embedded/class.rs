@@ -54,7 +54,8 @@ impl Device {
             (RTM_NEWTCLASS, Some(_)) => {}
             (RTM_DELTCLASS, Some(class)) => {
                 let told = notice(self, class, RTM_DELTCLASS);
-                self.edit_classes(id, |classes| classes.delete(class))?;
+                let listed = classes.lists_restored_leaves();
+                self.edit_classes(id, listed, |classes| classes.delete_class(class))?;
                 return Ok(told);
             }
             (_, Some(class)) => return Ok(notice(self, class, RTM_NEWTCLASS)),
@@ -68,7 +69,7 @@ impl Device {
             return Err(Refusal::new(libc::EINVAL, text));
         }
         let options = attributes[usize::from(TCA_OPTIONS)].map(|attr| attr.payload);
-        self.edit_classes(id, |classes| classes.change(class, parent, options))?;
+        self.edit_classes(id, true, |classes| classes.change_class(class, parent, options))?;
         Ok(notice(self, class, RTM_NEWTCLASS))
     }
 
@@ -96,11 +97,12 @@ impl Device {
     fn edit_classes(
         &mut self,
         id: Id,
+        listed: bool,
         edit: impl FnOnce(&mut dyn super::discipline::Classes) -> Result<(), Refusal>,
     ) -> Result<(), Refusal> {
         let classes = self.qdiscs.get_mut(&id).and_then(|qdisc| qdisc.discipline.classes_mut());
         edit(classes.ok_or(Refusal::errno(libc::EOPNOTSUPP))?)?;
-        self.fill_leaves(id);
+        self.fill_leaves(id, listed);
         Ok(())
     }
 }

@@ -151,13 +151,14 @@ impl Device {
         let mut discipline = self.kinds.make_default(kind);
         discipline.init(None, &self.place(Handle::UNSPEC, parent)).ok()?;
         let id = self.insert(kind, Handle::UNSPEC, parent, discipline);
-        self.fill_leaves(id);
+        self.fill_leaves(id, true);
         Some(id)
     }
 
     /// Makes the qdiscs of leaf classes that have none, and takes those of
-    /// classes away that are no leaves any more.
-    pub(super) fn fill_leaves(&mut self, id: Id) {
+    /// classes away that are no leaves any more. `listed` says whether the new
+    /// ones can be seen in a dump of hidden qdiscs.
+    pub(super) fn fill_leaves(&mut self, id: Id, listed: bool) {
         let Some(qdisc) = self.qdiscs.get(&id) else { return };
         let Some(classes) = qdisc.discipline.classes() else { return };
         let (multi, attached) = (qdisc.discipline.nature().multi_queue, self.root == Some(id));
@@ -168,8 +169,7 @@ impl Device {
             classes.list().into_iter().filter(|class| classes.is_leaf(*class)).collect();
         let left: Vec<Handle> =
             qdisc.leaves.keys().copied().filter(|class| !leaves.contains(class)).collect();
-        let new: Vec<Handle> =
-            leaves.into_iter().filter(|class| !qdisc.leaves.contains_key(class)).collect();
+        let new: Vec<Handle> = leaves.into_iter().filter(|class| !qdisc.leaves.contains_key(class)).collect();
         for class in left {
             let leaf = self.qdiscs.get_mut(&id).and_then(|qdisc| qdisc.leaves.remove(&class));
             self.put(leaf);
@@ -178,7 +178,7 @@ impl Device {
             let kind = if multi { self.kinds.default_kind().to_owned() } else { LEAF.to_owned() };
             let Some(leaf) = self.insert_default(&kind, class) else { continue };
             self.set_depth(id, leaf);
-            if !multi {
+            if listed && !multi {
                 self.remember(leaf, true);
             }
             if let Some(qdisc) = self.qdiscs.get_mut(&id) {

@@ -238,15 +238,22 @@ pub trait Classes {
         if self.is_leaf(class) { Ok(()) } else { Err(Refusal::errno(libc::EINVAL)) }
     }
 
+    /// Whether the qdisc that a class gets back, because another one or its last
+    /// child was taken away, is shown in dumps of hidden qdiscs. Kernel: htb
+    /// forgets that.
+    fn lists_restored_leaves(&self) -> bool {
+        true
+    }
+
     /// Makes the class, or changes it if `class` is there. A kind whose classes
     /// are fixed leaves this out.
-    fn change(&mut self, class: Handle, parent: Handle, options: Option<&[u8]>) -> Result<(), Refusal> {
+    fn change_class(&mut self, class: Handle, parent: Handle, options: Option<&[u8]>) -> Result<(), Refusal> {
         let _ = (class, parent, options);
         Err(Refusal::errno(libc::EOPNOTSUPP))
     }
 
     /// Takes the class away. A kind whose classes are fixed leaves this out.
-    fn delete(&mut self, class: Handle) -> Result<(), Refusal> {
+    fn delete_class(&mut self, class: Handle) -> Result<(), Refusal> {
         let _ = class;
         Err(Refusal::errno(libc::EOPNOTSUPP))
     }
@@ -259,9 +266,15 @@ pub trait Classes {
     }
 
     /// Appends the class's `TCA_OPTIONS`.
-    fn dump(&self, class: Handle, out: &mut AttrWriter<'_>) -> Fill {
+    fn dump_class(&self, class: Handle, out: &mut AttrWriter<'_>) -> Fill {
         let _ = (class, out);
         Fill::Absent
+    }
+
+    /// The class's counters of its own (`TCA_STATS_APP`).
+    fn xstats(&self, class: Handle) -> Option<Vec<u8>> {
+        let _ = class;
+        None
     }
 
     /// The leaf class that a packet belongs to; `None` is the qdisc itself.

@@ -7,9 +7,9 @@ use super::discipline::Refusal;
 use super::fill::{Head, message};
 use super::policy;
 use super::state::{Ask, encode_extension};
+use crate::attr::Reader;
 use crate::handle::Handle;
 use crate::message::TcHeader;
-use crate::attr::Reader;
 use crate::uapi::*;
 
 /// A dump that is under way. Each piece shows what is there when it is made:
@@ -21,6 +21,7 @@ pub(super) struct Dump {
     sequence: u32,
     /// The place of the next object: device, and object of the device.
     next: (usize, usize),
+    /// What its end tells.
     refusal: Option<Refusal>,
     ended: bool,
 }
@@ -43,7 +44,8 @@ enum Object {
 impl Dump {
     pub(super) fn new(ask: &Ask<'_>) -> Result<Self, Refusal> {
         let payload = ask.message.payload;
-        let mut refusal = None;
+        let warning = policy::leftover(&ask.message);
+        let mut refusal = warning.map(|text| Refusal { message: Some(text), ..Refusal::errno(0) });
         let what = match ask.message.kind {
             RTM_GETQDISC => match policy::parse::<{ policy::TC_ATTRS }>(payload, TCMSG_LEN, policy::tc) {
                 Ok(table) => What::Qdiscs { invisible: table[usize::from(TCA_DUMP_INVISIBLE)].is_some() },

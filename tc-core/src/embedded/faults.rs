@@ -53,17 +53,8 @@ impl Chances {
         use Fault::{
             Doubled, DumpInterrupted, Forged, Interrupted, Late, Lost, NoBuffers, Reordered, Truncated,
         };
-        let faults = [
-            Lost,
-            Late,
-            Doubled,
-            Forged,
-            Reordered,
-            NoBuffers,
-            Interrupted,
-            Truncated,
-            DumpInterrupted,
-        ];
+        let faults =
+            [Lost, Late, Doubled, Forged, Reordered, NoBuffers, Interrupted, Truncated, DumpInterrupted];
         Self(faults.into_iter().map(|fault| (fault, per_mille)).collect())
     }
 

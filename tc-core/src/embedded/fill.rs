@@ -50,13 +50,14 @@ struct Counters {
 }
 
 impl Counters {
-    /// Appends `TCA_STATS2`, `TCA_STATS` and `TCA_XSTATS`.
-    fn encode(&self, out: &mut AttrWriter<'_>) {
+    /// Appends `TCA_STATS2`, `TCA_STATS` and `TCA_XSTATS`. The kind's own
+    /// counters come first in a qdisc and last in a class.
+    fn encode(&self, out: &mut AttrWriter<'_>, own_first: bool) {
         let (bytes, packets) = self.sent;
         let short_packets = packets as u32; // Kernel: the 32-bit count wraps
         {
             let mut nest = out.nest(TCA_STATS2);
-            if let Some(xstats) = &self.xstats {
+            if let Some(xstats) = self.xstats.as_ref().filter(|_| own_first) {
                 nest.attr(TCA_STATS_APP, xstats);
             }
             {
@@ -71,10 +72,15 @@ impl Counters {
             if self.has_estimator {
                 nest.attr(TCA_STATS_RATE_EST, &[0; 8]); // no time passes here
             }
-            let mut queue = nest.nest(TCA_STATS_QUEUE);
-            let Queue { qlen, backlog, drops, requeues, overlimits } = self.queue;
-            for number in [qlen, backlog, drops, requeues, overlimits] {
-                queue.put_u32(number);
+            {
+                let mut queue = nest.nest(TCA_STATS_QUEUE);
+                let Queue { qlen, backlog, drops, requeues, overlimits } = self.queue;
+                for number in [qlen, backlog, drops, requeues, overlimits] {
+                    queue.put_u32(number);
+                }
+            }
+            if let Some(xstats) = self.xstats.as_ref().filter(|_| !own_first) {
+                nest.attr(TCA_STATS_APP, xstats);
             }
         }
         {
@@ -125,7 +131,7 @@ impl Device {
             if let Some(stab) = &qdisc.stab {
                 out.nest(TCA_STAB).attr(TCA_STAB_BASE, &stab.base);
             }
-            counters.encode(&mut out);
+            counters.encode(&mut out, true);
         });
     }
 
@@ -145,14 +151,14 @@ impl Device {
             sent: leaf.map_or((0, 0), |leaf| self.sent_by(leaf)),
             queue: leaf.map(|leaf| self.queue_of(leaf)).unwrap_or_default(),
             has_estimator: false,
-            xstats: None,
+            xstats: classes.xstats(class),
         };
         message(out, head, |out| {
             header.encode(out);
             let mut out = AttrWriter::new(out);
             out.attr_str(TCA_KIND, &qdisc.kind);
-            options(&mut out, |out| classes.dump(class, out));
-            counters.encode(&mut out);
+            options(&mut out, |out| classes.dump_class(class, out));
+            counters.encode(&mut out, false);
         });
     }
 
@@ -188,8 +194,7 @@ impl Device {
 
     /// `IFF_*`.
     pub(super) fn flags(&self) -> u32 {
-        let kind =
-            if self.loopback { libc::IFF_LOOPBACK } else { libc::IFF_BROADCAST | libc::IFF_MULTICAST };
+        let kind = if self.loopback { libc::IFF_LOOPBACK } else { libc::IFF_BROADCAST | libc::IFF_MULTICAST };
         let mut flags = kind as u32;
         if self.up {
             flags |= IFF_UP;
@@ -203,10 +208,10 @@ impl Device {
     /// `IF_OPER_*` of `linux/if.h`.
     fn operational_state(&self) -> u8 {
         match (self.up, self.carrier, self.loopback) {
-            (false, ..) => 2,            // down
-            (true, false, _) => 3,       // lower layer down
-            (true, true, true) => 0,     // unknown
-            (true, true, false) => 6,    // up
+            (false, ..) => 2,         // down
+            (true, false, _) => 3,    // lower layer down
+            (true, true, true) => 0,  // unknown
+            (true, true, false) => 6, // up
         }
     }
 }

@@ -39,6 +39,9 @@ fn number(attributes: &Attributes<'_>, kind: u16) -> Option<u32> {
 impl State {
     /// `RTM_GETLINK` for one device.
     pub(super) fn get_link(&mut self, ask: Ask<'_>) -> Result<BytesMut, Refusal> {
+        if ask.message.payload.len() < IFINFOMSG_LEN {
+            return Err(Refusal::new(libc::EINVAL, "Invalid header for get link"));
+        }
         let attributes: Attributes<'_> = policy::parse(ask.message.payload, IFINFOMSG_LEN, policy::link)?;
         let header = header(ask.message.payload);
         let position = if header.ifindex > 0 {
@@ -47,8 +50,7 @@ impl State {
             self.by_name(&attributes).ok_or(Refusal::errno(libc::EINVAL))??
         };
         let mut answer = BytesMut::new();
-        let head =
-            Head { kind: RTM_NEWLINK, flags: 0, sequence: ask.message.sequence, port: ask.port };
+        let head = Head { kind: RTM_NEWLINK, flags: 0, sequence: ask.message.sequence, port: ask.port };
         self.devices[position].fill_link(&mut answer, head, 0);
         Ok(answer)
     }

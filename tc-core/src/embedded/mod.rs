@@ -37,6 +37,7 @@ mod dump;
 mod faults;
 mod fifo;
 mod fill;
+mod graft;
 mod kernel;
 mod kinds;
 mod link;

@@ -4,7 +4,8 @@
 use std::borrow::Cow;
 
 use super::discipline::Refusal;
-use crate::attr::{Attr, AttrWriter, Attrs};
+use crate::attr::{Attr, AttrWriter, Attrs, align};
+use crate::message::Message;
 use crate::uapi::*;
 
 /// `enum netlink_attribute_type`, as far as it is needed here.
@@ -20,12 +21,15 @@ pub(super) enum Policy {
     /// At most so many bytes.
     BinaryUpTo(usize),
     Nested,
+    /// A struct: at least so many bytes. It is not described in errors.
+    Struct(usize),
 }
 
 impl Policy {
     fn admits(self, payload: &[u8]) -> bool {
         match self {
             Self::Any => true,
+            Self::Struct(least) => payload.len() >= least,
             Self::Flag => payload.is_empty(),
             Self::U32 => payload.len() >= 4,
             Self::String => !payload.is_empty(),
@@ -40,7 +44,7 @@ impl Policy {
     /// `NL_ATTR_TYPE_*`.
     pub(super) const fn number(self) -> u32 {
         match self {
-            Self::Any => 0,
+            Self::Any | Self::Struct(_) => 0,
             Self::Flag => 1,
             Self::U32 => 4,
             Self::BinaryUpTo(_) => 10,
@@ -72,14 +76,22 @@ pub(super) fn parse<'a, const N: usize>(
     policy: impl Fn(u16) -> Policy,
 ) -> Result<Table<'a, N>, Refusal> {
     let short = Refusal::new(libc::EINVAL, "Invalid header length");
-    let attributes = payload.get(header..).ok_or(short)?;
+    parse_inside(payload, payload.get(header..).ok_or(short)?, policy)
+}
+
+/// The same for attributes anywhere inside the message with this payload.
+pub(super) fn parse_inside<'a, const N: usize>(
+    payload: &[u8],
+    attributes: &'a [u8],
+    policy: impl Fn(u16) -> Policy,
+) -> Result<Table<'a, N>, Refusal> {
     let mut table = [None; N];
     for attr in Attrs::new(attributes).map_while(Result::ok) {
         let Some(slot) = table.get_mut(usize::from(attr.kind)).filter(|_| attr.kind != 0) else { continue };
         let policy = policy(attr.kind);
         if !policy.admits(attr.payload) {
-            let behind = attr.payload.as_ptr() as usize - payload.as_ptr() as usize;
-            let offset = (NLMSG_HDRLEN + behind - 4) as u32;
+            let behind = (attr.payload.as_ptr() as usize).saturating_sub(payload.as_ptr() as usize);
+            let offset = (NLMSG_HDRLEN + behind).saturating_sub(4) as u32;
             return Err(Refusal {
                 errno: libc::ERANGE,
                 message: Some(Cow::Borrowed("Attribute failed policy validation")),
@@ -89,6 +101,21 @@ pub(super) fn parse<'a, const N: usize>(
         *slot = Some(attr);
     }
     Ok(table)
+}
+
+/// What the kernel says of bytes behind the last whole attribute, unless
+/// something else is to be said.
+pub(super) fn leftover(message: &Message<'_>) -> Option<Cow<'static, str>> {
+    let header = match message.kind {
+        RTM_NEWLINK..=RTM_SETLINK => IFINFOMSG_LEN,
+        RTM_NEWQDISC..=RTM_GETTCLASS => TCMSG_LEN,
+        _ => return None,
+    };
+    let mut rest = message.payload.get(header..)?;
+    while let Some(Ok(attr)) = Attrs::new(rest).next() {
+        rest = rest.get(align(attr.payload.len() + 4)..).unwrap_or(&[]);
+    }
+    (!rest.is_empty()).then_some(Cow::Borrowed("bytes leftover after parsing attributes"))
 }
 
 pub(super) const TC_ATTRS: usize = TCA_EXT_WARN_MSG as usize + 1;
@@ -121,7 +148,7 @@ impl Policy {
     /// Appends the policy as `NLMSGERR_ATTR_POLICY` shows it
     /// (`enum netlink_policy_type_attr`).
     pub(super) fn encode(self, out: &mut AttrWriter<'_>) {
-        if self == Self::Any {
+        if self.number() == 0 {
             return;
         }
         let mut nest = out.nest(NLMSGERR_ATTR_POLICY | NLA_F_NESTED);
@@ -133,7 +160,7 @@ impl Policy {
             Self::StringUpTo(most) | Self::BinaryUpTo(most) => {
                 nest.attr_u32(POLICY_MAX_LENGTH, most as u32);
             }
-            Self::Any | Self::Flag | Self::String | Self::Nested => {}
+            _ => {}
         }
         nest.attr_u32(POLICY_TYPE, self.number());
     }

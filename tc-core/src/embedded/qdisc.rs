@@ -3,9 +3,8 @@
 
 use bytes::BytesMut;
 
-use super::device::{DEEPEST, Device, Id, Qdisc};
+use super::device::{Device, Id, Qdisc};
 use super::discipline::Refusal;
-use super::fill::Head;
 use super::policy::{self, Table};
 use super::stab::SizeTable;
 use super::state::{Ask, State};
@@ -16,7 +15,7 @@ use crate::uapi::*;
 
 pub(super) type Attributes<'a> = Table<'a, { policy::TC_ATTRS }>;
 
-const fn no(errno: i32, message: &'static str) -> Refusal {
+pub(super) const fn no(errno: i32, message: &'static str) -> Refusal {
     Refusal::new(errno, message)
 }
 
@@ -24,9 +23,9 @@ const fn no(errno: i32, message: &'static str) -> Refusal {
 pub(super) type Notices = Vec<BytesMut>;
 
 /// A request for a qdisc, taken apart.
-struct Request<'a> {
-    ask: Ask<'a>,
-    header: TcHeader,
+pub(super) struct Request<'a> {
+    pub(super) ask: Ask<'a>,
+    pub(super) header: TcHeader,
     attributes: Attributes<'a>,
 }
 
@@ -96,8 +95,8 @@ impl Device {
                     return Err(no(libc::EINVAL, "Invalid qdisc name"));
                 }
                 self.change(request, id)?;
-                self.fill_leaves(id);
-                Ok(self.qdisc_notice(request, clid, None, Some(id)).into_iter().collect())
+                self.fill_leaves(id, true);
+                Ok(self.qdisc_notice(request, clid, None, Some(id), false).into_iter().collect())
             }
             Plan::Graft { parent, qdisc } => {
                 self.hold(qdisc);
@@ -240,7 +239,10 @@ impl Device {
         let egress_block = block(request.attr(TCA_EGRESS_BLOCK), clsact, "Egress")?;
         let place = self.place(handle, header.parent);
         discipline.init(request.attr(TCA_OPTIONS).map(|attr| attr.payload), &place)?;
-        let stab = request.attr(TCA_STAB).map(|attr| SizeTable::decode(&attr)).transpose()?;
+        let stab = request
+            .attr(TCA_STAB)
+            .map(|attr| SizeTable::decode(&attr, request.ask.message.payload))
+            .transpose()?;
         let has_estimator = match request.attr(TCA_RATE) {
             Some(_) if nature.multi_queue => {
                 let text = "Cannot attach rate estimator to a multi-queue root qdisc";
@@ -256,7 +258,7 @@ impl Device {
             (qdisc.stab, qdisc.has_estimator) = (stab, has_estimator);
             (qdisc.ingress_block, qdisc.egress_block) = (ingress_block, egress_block);
         }
-        self.fill_leaves(id);
+        self.fill_leaves(id, true);
         self.remember(id, false);
         Ok(id)
     }
@@ -289,7 +291,10 @@ impl Device {
             qdisc.discipline.change(options.payload, &place)?;
         }
         // Kernel: without TCA_STAB the table that was there is lost.
-        qdisc.stab = request.attr(TCA_STAB).map(|attr| SizeTable::decode(&attr)).transpose()?;
+        qdisc.stab = request
+            .attr(TCA_STAB)
+            .map(|attr| SizeTable::decode(&attr, request.ask.message.payload))
+            .transpose()?;
         // Kernel: a bad estimator is passed over here.
         qdisc.has_estimator |= request.attr(TCA_RATE).is_some_and(|attr| is_estimator(attr.payload));
         Ok(())
@@ -319,7 +324,7 @@ impl Device {
             return Err(no(libc::EINVAL, "Invalid qdisc name"));
         }
         if request.ask.message.kind == RTM_GETQDISC {
-            return Ok(self.qdisc_notice(request, clid, None, there).into_iter().collect());
+            return Ok(self.qdisc_notice(request, clid, None, there, false).into_iter().collect());
         }
         if clid.is_unspec() {
             return Err(no(libc::EINVAL, "Classid cannot be zero"));
@@ -329,157 +334,6 @@ impl Device {
         }
         let ingress = self.get(there).is_some_and(|qdisc| qdisc.discipline.nature().ingress);
         self.graft(request, parent, None, ingress)
-    }
-
-    /// `qdisc_graft`: puts `new` (or nothing) below a parent or on the device
-    /// itself. `ingress` says that what goes is the ingress qdisc.
-    fn graft(
-        &mut self,
-        request: &Request<'_>,
-        parent: Option<Id>,
-        new: Option<Id>,
-        ingress: bool,
-    ) -> Result<Notices, Refusal> {
-        let clid = request.header.parent;
-        if let Some(parent) = parent {
-            return self.graft_below(request, parent, new);
-        }
-        let nature = self.get(new).map(|qdisc| qdisc.discipline.nature()).unwrap_or_default();
-        let ingress = ingress || nature.ingress;
-        if ingress && self.ingress.is_none() {
-            return Err(no(libc::ENOENT, "Device does not have an ingress queue"));
-        }
-        if self.up {
-            self.deactivate();
-        }
-        let notice = if ingress {
-            let old = self.ingress.replace(None).flatten();
-            // Kernel: the last reference is given up before the notice.
-            if let Some(qdisc) = old.and_then(|id| self.qdiscs.get_mut(&id)) {
-                qdisc.references = 0;
-            }
-            let notice = self.qdisc_notice(request, clid, old, new);
-            old.into_iter().for_each(|old| self.destroy(old));
-            self.ingress = Some(new);
-            notice
-        } else {
-            self.graft_root(request, new, nature.attaches)
-        };
-        if self.up {
-            self.activate();
-        }
-        Ok(notice.into_iter().collect())
-    }
-
-    fn graft_root(&mut self, request: &Request<'_>, new: Option<Id>, attaches: bool) -> Option<BytesMut> {
-        if !attaches {
-            for queue in 0..self.queues.len() {
-                let old = std::mem::replace(&mut self.queues[queue], new);
-                if let Some(new) = new.filter(|_| queue > 0) {
-                    self.hold(new);
-                }
-                self.put(old);
-            }
-            new.into_iter().for_each(|new| self.hold(new));
-        }
-        let old = std::mem::replace(&mut self.root, new);
-        let notice = self.qdisc_notice(request, request.header.parent, old, new);
-        self.put(old);
-        if let Some(new) = new.filter(|_| attaches) {
-            self.attach(new);
-        }
-        notice
-    }
-
-    fn graft_below(
-        &mut self,
-        request: &Request<'_>,
-        parent: Id,
-        new: Option<Id>,
-    ) -> Result<Notices, Refusal> {
-        let clid = request.header.parent;
-        let unsupported = || Refusal::errno(libc::EOPNOTSUPP);
-        let above = self.qdiscs.get(&parent).ok_or_else(unsupported)?;
-        let nature = above.discipline.nature();
-        let classes = above.discipline.classes().filter(|_| !nature.ingress).ok_or_else(unsupported)?;
-        let class = classes.find(clid).ok_or(no(libc::ENOENT, "Specified class not found"))?;
-        if let Some(qdisc) = self.get(new) {
-            if qdisc.discipline.nature().queueless {
-                return Err(no(libc::EINVAL, "Cannot assign noqueue to a class"));
-            }
-            if qdisc.stab.is_some() && !nature.multi_queue {
-                return Err(no(libc::EINVAL, "STAB not supported on a non root"));
-            }
-            if above.depth >= DEEPEST {
-                return Err(no(libc::E2BIG, "Qdisc hierarchy is too deep"));
-            }
-        }
-        classes.may_graft(class)?;
-        let old = if nature.multi_queue {
-            self.graft_queue(class, new)
-        } else {
-            self.graft_leaf(parent, class, new)
-        };
-        new.into_iter().for_each(|new| self.set_depth(parent, new));
-        let notice = self.qdisc_notice(request, clid, old, new);
-        self.put(old);
-        Ok(notice.into_iter().collect())
-    }
-
-    /// `mq_graft`.
-    fn graft_queue(&mut self, class: Handle, new: Option<Id>) -> Option<Id> {
-        if self.up {
-            self.deactivate();
-        }
-        let queue = usize::from(class.minor()).saturating_sub(1);
-        let old = self.queues.get_mut(queue).and_then(|queue| std::mem::replace(queue, new));
-        if self.up {
-            self.activate();
-        }
-        old
-    }
-
-    fn graft_leaf(&mut self, parent: Id, class: Handle, new: Option<Id>) -> Option<Id> {
-        let new = new.or_else(|| {
-            let leaf = self.insert_default(super::kinds::LEAF, class)?;
-            self.set_depth(parent, leaf);
-            self.remember(leaf, true);
-            Some(leaf)
-        });
-        let leaves = &mut self.qdiscs.get_mut(&parent)?.leaves;
-        let old = match new {
-            Some(new) => leaves.insert(class, new),
-            None => leaves.remove(&class),
-        };
-        old.into_iter().for_each(|old| self.reset(old));
-        old
-    }
-
-    /// `qdisc_notify`: what was there and what is now, in one datagram. What is
-    /// hidden by default is left out.
-    fn qdisc_notice(
-        &self,
-        request: &Request<'_>,
-        clid: Handle,
-        old: Option<Id>,
-        new: Option<Id>,
-    ) -> Option<BytesMut> {
-        let mut datagram = BytesMut::new();
-        let shown = |id: &Id| self.get(Some(*id)).is_some_and(|qdisc| !qdisc.invisible);
-        let head = Head {
-            kind: RTM_DELQDISC,
-            flags: 0,
-            sequence: request.ask.message.sequence,
-            port: request.ask.port,
-        };
-        if let Some(old) = old.filter(shown) {
-            self.fill_qdisc(&mut datagram, head, old, clid);
-        }
-        if let Some(new) = new.filter(shown) {
-            let flags = if old.is_some() { NLM_F_REPLACE } else { 0 };
-            self.fill_qdisc(&mut datagram, Head { kind: RTM_NEWQDISC, flags, ..head }, new, clid);
-        }
-        (!datagram.is_empty()).then_some(datagram)
     }
 }
 
@@ -496,9 +350,7 @@ fn block(attr: Option<Attr<'_>>, supported: bool, side: &str) -> Result<Option<u
     let refuse = |errno, text: String| Refusal { message: Some(text.into()), ..Refusal::errno(errno) };
     match attr.u32().unwrap_or_default() {
         0 => Err(refuse(libc::EINVAL, format!("{side} block index cannot be 0"))),
-        _ if !supported => {
-            Err(refuse(libc::EOPNOTSUPP, format!("{side} block sharing is not supported")))
-        }
+        _ if !supported => Err(refuse(libc::EOPNOTSUPP, format!("{side} block sharing is not supported"))),
         block => Ok(Some(block)),
     }
 }

@@ -1,7 +1,7 @@
 //! What packets count as (`TCA_STAB`).
 
 use super::discipline::Refusal;
-use super::policy::{Policy, parse};
+use super::policy::{Policy, parse_inside};
 use crate::attr::{Attr, Reader};
 use crate::uapi::*;
 
@@ -22,24 +22,17 @@ pub(super) struct SizeTable {
 }
 
 impl SizeTable {
-    /// `qdisc_get_stab`.
-    pub(super) fn decode(attr: &Attr<'_>) -> Result<Self, Refusal> {
+    /// `qdisc_get_stab`, for an attribute of the message with this payload.
+    pub(super) fn decode(attr: &Attr<'_>, payload: &[u8]) -> Result<Self, Refusal> {
         let invalid = |text| Refusal::new(libc::EINVAL, text);
-        // Where in the request the faulty attribute stands is not told here.
-        let table = parse::<3>(attr.payload, 0, |_| Policy::Any)?;
+        let policy = |kind| if kind == TCA_STAB_BASE { Policy::Struct(BASE_LEN) } else { Policy::Any };
+        let table = parse_inside::<3>(payload, attr.payload, policy)?;
         let base = table[usize::from(TCA_STAB_BASE)]
             .ok_or_else(|| invalid("Size table base attribute is missing"))?;
-        let short = |_| Refusal {
-            message: Some("Attribute failed policy validation".into()),
-            ..Refusal::errno(libc::ERANGE)
-        };
-        let mut reader = Reader::new(base.payload);
-        let raw: [u8; BASE_LEN] = reader.array().map_err(short)?;
+        let raw: [u8; BASE_LEN] = base.reader().array().map_err(|_| Refusal::errno(libc::ERANGE))?;
         let mut reader = Reader::new(&raw);
-        let (cell_log, size_log) =
-            (reader.u8().unwrap_or_default(), reader.u8().unwrap_or_default());
-        let (cell_align, overhead) =
-            (reader.i16().unwrap_or_default(), reader.i32().unwrap_or_default());
+        let (cell_log, size_log) = (reader.u8().unwrap_or_default(), reader.u8().unwrap_or_default());
+        let (cell_align, overhead) = (reader.i16().unwrap_or_default(), reader.i32().unwrap_or_default());
         let _linklayer_mpu_mtu = reader.skip(12);
         let tsize = reader.u32().unwrap_or_default();
         let data = table[usize::from(TCA_STAB_DATA)];

@@ -12,6 +12,7 @@ use super::dump::Dump;
 use super::fill::{Head, message};
 use super::kinds::Kinds;
 use super::mailbox::Mailbox;
+use super::policy;
 use super::qdisc::Notices;
 use crate::attr::{AttrWriter, Reader, align};
 use crate::message::{Message, Messages, TcHeader};
@@ -135,13 +136,17 @@ impl State {
     /// `netlink_ack`.
     fn acknowledge(&mut self, port: u32, asked: &Message<'_>, bytes: &[u8], verdict: Result<(), Refusal>) {
         let Some(socket) = self.sockets.get_mut(&port) else { return };
-        let refusal = verdict.err();
+        let warning = policy::leftover(asked);
+        let mut refusal = verdict.err();
         // The whole request goes back with an error, its header alone with a
         // success.
         let capped = refusal.is_none() || socket.caps_acks;
         let mut extension = BytesMut::new();
-        if let Some(refusal) = refusal.as_ref().filter(|_| socket.extended_acks) {
-            encode_extension(refusal, &mut extension);
+        if socket.extended_acks && asked.flags & NLM_F_REQUEST != 0 {
+            let mut said = refusal.take().unwrap_or(Refusal::errno(0));
+            said.message = said.message.or(warning);
+            encode_extension(&said, &mut extension);
+            refusal = (said.errno != 0).then_some(said);
         }
         let mut flags = if capped { NLM_F_CAPPED } else { 0 };
         if !extension.is_empty() {
@@ -202,4 +207,3 @@ impl Device {
         Self::new(Arc::default(), 0, String::new(), 1)
     }
 }
-

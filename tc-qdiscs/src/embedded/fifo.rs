@@ -1,6 +1,6 @@
 //! The fifos in the embedded kernel (`net/sched/sch_fifo.c`).
 
-use tc_core::embedded::{Discipline, Enqueued, Nature, PacketQueue, Packet, Place, Refusal};
+use tc_core::embedded::{Discipline, Enqueued, Nature, Packet, PacketQueue, Place, Refusal};
 use tc_core::stats::Queue;
 use tc_core::{AttrWriter, Fill, Reader};
 
@@ -58,9 +58,7 @@ impl Discipline for Fifo {
     fn enqueue(&mut self, packet: Packet) -> Enqueued {
         let limit = u64::from(self.limit);
         let fits = match self.sort {
-            Sort::Bytes => {
-                u64::from(self.queue.backlog_bytes()) + u64::from(packet.counted_bytes) <= limit
-            }
+            Sort::Bytes => u64::from(self.queue.backlog_bytes()) + u64::from(packet.counted_bytes) <= limit,
             _ => (self.queue.len() as u64) < limit,
         };
         if fits {

@@ -131,7 +131,11 @@ impl Classes for Htb {
         self.classes.get(&class).is_some_and(|class| class.level == 0)
     }
 
-    fn change(&mut self, class: Handle, parent: Handle, options: Option<&[u8]>) -> Result<(), Refusal> {
+    fn lists_restored_leaves(&self) -> bool {
+        false
+    }
+
+    fn change_class(&mut self, class: Handle, parent: Handle, options: Option<&[u8]>) -> Result<(), Refusal> {
         let options = options.ok_or(super::invalid())?;
         let parms = Attrs::new(options).find(TCA_HTB_PARMS).ok().flatten().ok_or(super::invalid())?;
         let rates = |mut reader: Reader<'_>| {
@@ -174,7 +178,7 @@ impl Classes for Htb {
         Ok(())
     }
 
-    fn delete(&mut self, class: Handle) -> Result<(), Refusal> {
+    fn delete_class(&mut self, class: Handle) -> Result<(), Refusal> {
         if self.has_children(class) {
             return Err(Refusal::errno(16)); // EBUSY
         }
@@ -192,10 +196,15 @@ impl Classes for Htb {
         Some(self.classes.get(&class).and_then(|class| class.parent).unwrap_or(Handle::ROOT))
     }
 
-    fn dump(&self, class: Handle, out: &mut AttrWriter<'_>) -> Fill {
+    fn dump_class(&self, class: Handle, out: &mut AttrWriter<'_>) -> Fill {
         let Some(class) = self.classes.get(&class) else { return Fill::Absent };
         out.put(&class.options);
         Fill::Written
+    }
+
+    /// `struct tc_htb_xstats`. Nothing is shaped, so nothing is lent.
+    fn xstats(&self, _: Handle) -> Option<Vec<u8>> {
+        Some(vec![0; 20])
     }
 
     fn classify(&self, packet: &Packet) -> Option<Handle> {

@@ -41,8 +41,8 @@ pub use prio::Prio;
 /// and every qdisc kind of the registry.
 #[must_use]
 pub fn kinds(mut builder: Builder) -> Builder {
-    if let Ok(registry) = Registry::new() {
-        for registered in registry.of_type(TcType::Qdisc) {
+    if let Ok(registry) = Registry::of_program() {
+        for registered in registry.iter().filter(|registered| registered.ops().tc_type() == TcType::Qdisc) {
             builder = builder.kind(registered.ops().kind(), Stored::new);
         }
     }

@@ -30,7 +30,8 @@ impl Default for Plug {
 
 impl Discipline for Plug {
     fn init(&mut self, options: Option<&[u8]>, place: &Place) -> Result<(), Refusal> {
-        self.0 = Model::init(options, place.tx_queue_len, place.frame_bytes()).map_err(|_| super::invalid())?;
+        self.0 =
+            Model::init(options, place.tx_queue_len, place.frame_bytes()).map_err(|_| super::invalid())?;
         Ok(())
     }
 
