@@ -3,9 +3,9 @@
 //! Each module is a kind; each registers itself. A program that wants them by
 //! name says `use tc_qdiscs as _;`.
 
-pub mod embedded;
 pub mod bfifo;
 pub mod clsact;
+pub mod embedded;
 pub mod fq_codel;
 pub mod htb;
 pub mod ingress;

@@ -22,7 +22,8 @@ pub enum Fault {
     /// Another process sends a success in its name first: the same bytes with
     /// the error number 0, from a port that is not the kernel's.
     Forged,
-    /// The datagram behind it comes first, if there is one.
+    /// The datagram behind it comes first, if there is one. No kernel does that
+    /// on one socket.
     Reordered,
     /// It is lost, and the receive fails with `ENOBUFS`.
     NoBuffers,
