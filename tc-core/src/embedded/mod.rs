@@ -30,6 +30,8 @@
 //!
 //! [`Faults`] stands before any transport and loses, doubles or spoils answers.
 
+mod activate;
+mod builder;
 mod class;
 mod device;
 mod discipline;
@@ -44,6 +46,7 @@ mod link;
 mod mailbox;
 mod multi;
 mod path;
+mod plan;
 mod policy;
 mod qdisc;
 mod random;
@@ -53,10 +56,11 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+pub use builder::{Builder, Device};
 pub use discipline::{Classes, Discipline, Enqueued, Nature, Packet, Place, Refusal};
 pub use faults::{Chances, Fault, Faults};
 pub use fifo::{PacketQueue, Queueless, Stored};
-pub use kernel::{Builder, Device, Kernel};
+pub use kernel::Kernel;
 pub use multi::Multi;
 pub use path::Sent;
 pub use socket::Socket;

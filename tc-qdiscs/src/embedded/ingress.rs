@@ -6,19 +6,19 @@ use tc_core::stats::Queue;
 use tc_core::{AttrWriter, Fill, Handle};
 
 /// The discipline of ingress or clsact.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Ingress {
     clsact: bool,
 }
 
 impl Ingress {
-    /// An ingress.
-    pub const fn ingress() -> Self {
+    /// An ingress: the packets that come in.
+    pub const fn new() -> Self {
         Self { clsact: false }
     }
 
-    /// A clsact.
-    pub const fn clsact() -> Self {
+    /// A clsact: those that come in and those that go out.
+    pub const fn both_sides() -> Self {
         Self { clsact: true }
     }
 }

@@ -54,8 +54,8 @@ pub fn kinds(mut builder: Builder) -> Builder {
         .kind("pfifo_fast", PfifoFast::new)
         .kind("noqueue", || Queueless)
         .kind("mq", Multi::default)
-        .kind("ingress", Ingress::ingress)
-        .kind("clsact", Ingress::clsact)
+        .kind("ingress", Ingress::new)
+        .kind("clsact", Ingress::both_sides)
         .kind("prio", Prio::new)
         .kind("htb", Htb::new)
 }
@@ -69,3 +69,6 @@ pub(crate) const fn invalid() -> tc_core::embedded::Refusal {
 pub(crate) const fn unsupported() -> tc_core::embedded::Refusal {
     tc_core::embedded::Refusal::errno(95)
 }
+
+#[cfg(test)]
+mod tests;
