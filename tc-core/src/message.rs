@@ -105,7 +105,7 @@ pub struct TcHeader {
 
 impl TcHeader {
     #[inline]
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let family = reader.u8()?;
         reader.skip(3)?;
         Ok(Self {
