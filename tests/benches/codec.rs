@@ -1,6 +1,7 @@
 //! What the library itself takes, without a kernel: bytes written, read and printed.
 //!
 //! `cargo bench -p tests --bench codec`
+#![expect(clippy::expect_used, reason = "a benchmark that cannot go on says so and stops")]
 
 use bytes::BytesMut;
 use divan::{Bencher, black_box, counter::ItemsCount};

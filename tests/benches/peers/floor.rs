@@ -9,14 +9,14 @@ use nix::sys::socket::{
 const NLMSG_DONE: u16 = 3;
 
 /// A netlink socket with nothing around it.
-pub struct Floor {
+pub(crate) struct Floor {
     socket: OwnedFd,
     buffer: Vec<u8>,
 }
 
 impl Floor {
     /// In the namespace of the calling thread.
-    pub fn open() -> Self {
+    pub(crate) fn open() -> Self {
         let (family, kind) = (AddressFamily::Netlink, SockType::Raw);
         let socket = socket(family, kind, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkRoute)
             .expect("every kernel has netlink");
@@ -25,7 +25,7 @@ impl Floor {
     }
 
     /// One request and one answer.
-    pub fn exchange(&mut self, request: &[u8]) {
+    pub(crate) fn exchange(&mut self, request: &[u8]) {
         self.send(request);
         let length = self.receive();
         // An error number of 0, behind the header.
@@ -33,7 +33,7 @@ impl Floor {
     }
 
     /// A dump: reads up to the end, and counts bytes.
-    pub fn dump(&mut self, request: &[u8]) -> usize {
+    pub(crate) fn dump(&mut self, request: &[u8]) -> usize {
         self.send(request);
         let mut bytes = 0;
         loop {

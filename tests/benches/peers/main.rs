@@ -1,135 +1,111 @@
-//! Scratch.
-#![allow(missing_docs, clippy::all, clippy::expect_used, clippy::unwrap_used, clippy::panic)]
+//! How fast this library and its tc are beside others, each in turn in one run.
+//!
+//! ```text
+//! cargo bench -p tests --bench peers -- [--quick] [--classes N] [--devices N] [--rounds N] [SCENE...]
+//! cargo bench -p tests --bench peers -- --curve FILE
+//! ```
+//!
+//! Prints a table of each scene for Markdown. The first line of each, the floor, is prebuilt bytes
+//! through a bare socket: compare ratios to it, not times of different machines. `--curve` measures
+//! times against the number of objects and writes them as CSV; `plot` beside this file draws them.
+//! All of it happens in network namespaces that end with it; it needs root.
+#![expect(clippy::expect_used, reason = "a benchmark that cannot go on says so and stops")]
+
+mod curve;
 mod floor;
 mod measure;
-use bytes::BytesMut;
-use floor::Floor;
-use measure::*;
-use tc_core::*;
-use tc_qdiscs::pfifo::Pfifo;
-use tests::lab::Net;
-fn show(title: &str, rows: &[Row]) {
-    println!("{title}");
-    for r in rows {
-        println!(
-            "  {:24} p50 {:9.1} p99 {:9.1} user {:8.1} ratio {:.3}",
-            r.name,
-            r.p50_ns,
-            r.p99_ns.unwrap_or(0.0),
-            r.user_ns,
-            r.p50_ns / rows[0].p50_ns
-        );
+mod rivals;
+mod scenes;
+
+use std::fs;
+use std::process::Command;
+
+use measure::Row;
+use rivals::Rivals;
+use scenes::{Sizes, Stage};
+
+const WHOLE: Sizes = Sizes { changes: 20_000, classes: 10_000, devices: 1000, rounds: 11, starts: 20 };
+const QUICK: Sizes = Sizes { changes: 5000, classes: 2000, devices: 200, rounds: 5, starts: 10 };
+
+fn main() {
+    let mut words = std::env::args().skip(1).filter(|word| word != "--bench");
+    // Without --bench, cargo asks for a test; there is none.
+    if !std::env::args().any(|word| word == "--bench") {
+        return;
+    }
+    let (mut sizes, mut scenes) = (WHOLE, Vec::new());
+    while let Some(word) = words.next() {
+        let mut number = || words.next().and_then(|word| word.parse::<usize>().ok()).expect("a number");
+        match word.as_str() {
+            "--quick" => sizes = QUICK,
+            "--classes" => sizes.classes = number().try_into().expect("at most 65535 classes"),
+            "--devices" => sizes.devices = number(),
+            "--rounds" => sizes.rounds = number(),
+            "--curve" => return curve::write(&words.next().expect("a file"), sizes.rounds),
+            _ => scenes.push(word),
+        }
+    }
+    let wanted = |scene: &str| scenes.is_empty() || scenes.iter().any(|word| word == scene);
+    let rivals = Rivals::new();
+    println!("{}\n", machine());
+    for missing in rivals.missing() {
+        println!("Left out: {missing}\n");
+    }
+    if wanted("pfifo") {
+        table("Change one pfifo", &scenes::change_pfifo(&rivals, sizes));
+    }
+    if wanted("tbf") {
+        table("Change one tbf", &scenes::change_tbf(&rivals, sizes));
+    }
+    if wanted("classes") || wanted("packed") || wanted("dump-classes") {
+        let stage = Stage::shaped(sizes.classes);
+        let count = sizes.classes;
+        if wanted("classes") {
+            let rows = scenes::change_classes(&stage, &rivals, sizes);
+            table(&format!("Change {count} htb classes, one by one"), &rows);
+        }
+        if wanted("packed") {
+            let rows = scenes::change_classes_packed(&stage, sizes);
+            table(&format!("Change {count} htb classes, packed"), &rows);
+        }
+        if wanted("dump-classes") {
+            let rows = scenes::dump_classes(&stage, &rivals, sizes);
+            table(&format!("List {count} htb classes with counters, each"), &rows);
+        }
+    }
+    if wanted("dump-qdiscs") {
+        let rows = scenes::dump_qdiscs(&rivals, sizes);
+        table(&format!("List two qdiscs on each of {} devices with counters, each", sizes.devices), &rows);
+    }
+    if wanted("start") {
+        for devices in [1, sizes.devices] {
+            let rows = scenes::start(&rivals, devices, sizes);
+            table(&format!("Start and show one device of {devices}"), &rows);
+        }
     }
 }
-fn main() {
-    let net = Net::new();
-    let mut tc = Connection::open().unwrap();
-    tc.add_link("b0", "ifb").unwrap();
-    let b0 = tc.ifindex("b0").unwrap();
-    let one = Handle::qdisc(1);
-    let opts = [Pfifo { limit_packets: 10 }, Pfifo { limit_packets: 20 }];
-    tc.add(&Request::qdisc(b0).parent(Handle::ROOT).handle(one).options(&opts[0])).unwrap();
-    let reqs: Vec<_> =
-        opts.iter().map(|o| Request::qdisc(b0).parent(Handle::ROOT).handle(one).options(o)).collect();
-    let raw: Vec<_> = reqs
-        .iter()
-        .map(|r| {
-            let mut b = BytesMut::new();
-            r.encode(Verb::Change, 1, &mut b).unwrap();
-            b
-        })
-        .collect();
-    let mut floor = Floor::open();
-    let mut sock = Socket::open().unwrap();
-    let n = 20_000;
-    let mut buf = vec![0u8; 65536];
-    let mut tc2 = Connection::open().unwrap();
-    let rows = compare(
-        9,
-        vec![
-            Contender::new("floor", |m| m.each(n, |i| floor.exchange(&raw[i & 1]))),
-            Contender::new("socket", |m| {
-                m.each(n, |i| {
-                    sock.send(&raw[i & 1]).unwrap();
-                    sock.receive(&mut buf).unwrap();
-                })
-            }),
-            Contender::new("library", |m| m.each(n, |i| tc2.change(&reqs[i & 1]).unwrap())),
-        ],
-    );
-    show("pfifo", &rows);
-    net.tc("qdisc del dev b0 root").ok();
-    net.tc("qdisc add dev b0 root handle 1: htb").ok();
-    let mut text = String::new();
-    let classes = 5000;
-    for i in 1..=classes {
-        text += &format!("class add dev b0 parent 1: classid 1:{i:x} htb rate 1mbit\n");
+
+/// Where and when.
+fn machine() -> String {
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    let cpus = read("/proc/cpuinfo");
+    let model = cpus.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("unknown processor");
+    let model = model.trim_start_matches(['\t', ' ', ':']);
+    let count = cpus.lines().filter(|line| line.starts_with("processor")).count();
+    let kernel = read("/proc/sys/kernel/osrelease");
+    let date = Command::new("date").arg("+%F").output().map(|output| output.stdout).unwrap_or_default();
+    format!("{}, {count} x {model}, Linux {}", String::from_utf8_lossy(&date).trim(), kernel.trim())
+}
+
+fn table(title: &str, rows: &[Row]) {
+    let Some(floor) = rows.first() else { return };
+    println!("| {title} | median us | x floor | p99 us | cpu us | x floor | user us |");
+    println!("|---|--:|--:|--:|--:|--:|--:|");
+    for row in rows {
+        let p99 = row.p99_ns.map_or_else(String::new, |ns| format!("{:.2}", ns / 1e3));
+        let (p50, times) = (row.p50_ns / 1e3, row.p50_ns / floor.p50_ns);
+        let (cpu, cpus, user) = (row.cpu_ns / 1e3, row.cpu_ns / floor.cpu_ns, row.user_ns / 1e3);
+        println!("| {} | {p50:.2} | {times:.2} | {p99} | {cpu:.2} | {cpus:.2} | {user:.2} |", row.name);
     }
-    std::fs::write("/tmp/speed.batch", text).unwrap();
-    net.tc("-batch /tmp/speed.batch").ok();
-    let mut b = BytesMut::new();
-    let select = Select::classes(b0);
-    select.encode(1, &mut b).unwrap();
-    // warm
-    let mut f2 = Floor::open();
-    let rows = compare(
-        15,
-        vec![
-            Contender::new("floor", |m| {
-                m.all(classes, || {
-                    f2.dump(&b);
-                })
-            }),
-            Contender::new("walk", |m| {
-                m.all(classes, || {
-                    let mut d = tc2.dump(&select).unwrap();
-                    let mut k = 0;
-                    while let Some(_) = d.next().unwrap() {
-                        k += 1;
-                    }
-                    assert_eq!(k, classes);
-                })
-            }),
-            Contender::new("entry", |m| {
-                m.all(classes, || {
-                    let mut d = tc.dump(&select).unwrap();
-                    let mut k = 0;
-                    while let Some(l) = d.next().unwrap() {
-                        let e = l.entry().unwrap();
-                        assert_eq!(e.kind(), Ok("htb"));
-                        k += 1;
-                    }
-                    assert_eq!(k, classes);
-                })
-            }),
-        ],
-    );
-    show("dump", &rows);
-    let mut tc3 = Connection::open().unwrap();
-    let rows = compare(
-        15,
-        vec![
-            Contender::new("floor", |m| {
-                m.all(classes, || {
-                    f2.dump(&b);
-                })
-            }),
-            Contender::new("stats", |m| {
-                m.all(classes, || {
-                    let mut d = tc3.dump(&select).unwrap();
-                    let mut k = 0;
-                    while let Some(l) = d.next().unwrap() {
-                        let e = l.entry().unwrap();
-                        assert_eq!(e.kind(), Ok("htb"));
-                        let s = e.stats().unwrap().unwrap();
-                        std::hint::black_box(s);
-                        std::hint::black_box(e.options());
-                        k += 1;
-                    }
-                    assert_eq!(k, classes);
-                })
-            }),
-        ],
-    );
-    show("dump", &rows);
+    println!();
 }
