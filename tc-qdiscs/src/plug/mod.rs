@@ -1,5 +1,6 @@
 //! `plug`: holds a device's output until it is told to let it go.
 
+pub mod commit;
 mod kind;
 
 pub use kind::{Action, Plug};
