@@ -33,6 +33,7 @@ mod apply;
 mod attr;
 mod connection;
 mod dump;
+mod echo;
 mod error;
 mod estimator;
 mod handle;

@@ -3,11 +3,14 @@
 //! A kind says once what it prints: a JSON key, the text before the value, the
 //! value, the text behind it. The two forms cannot drift apart.
 
+mod pretty;
+
 use std::fmt;
 use std::io::Write as _;
 
-use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter};
+use serde_json::ser::{CompactFormatter, Formatter};
 
+use self::pretty::Pretty;
 use crate::handle::Handle;
 use crate::units::{PrintG, PrintRate, PrintSize, PrintTime, PrintTimeNs};
 
@@ -85,7 +88,7 @@ struct Json {
 #[derive(Debug)]
 enum Layout {
     Compact(CompactFormatter),
-    Pretty(PrettyFormatter<'static>),
+    Pretty(Pretty),
 }
 
 /// Calls one of serde_json's layout methods. Writing to memory cannot fail.
@@ -106,7 +109,7 @@ impl Printer {
         let layout = match form {
             Form::Text => None,
             Form::Json => Some(Layout::Compact(CompactFormatter)),
-            Form::PrettyJson => Some(Layout::Pretty(PrettyFormatter::with_indent(b"    "))),
+            Form::PrettyJson => Some(Layout::Pretty(Pretty::default())),
         };
         Self { out: Vec::new(), style, json: layout.map(|layout| Json { layout, open: Vec::new() }) }
     }
@@ -224,6 +227,13 @@ impl Printer {
             self.leave();
             layout!(self, end_array);
             self.end_value();
+        }
+    }
+
+    /// Ends a whole JSON document, with a line end.
+    pub fn end_document(&mut self) {
+        if self.is_json() {
+            self.out.push(b'\n');
         }
     }
 
@@ -427,8 +437,9 @@ quantities! {
     TimeNs(i64): |ns, _| PrintTimeNs(ns), |ns| ns;
     /// A hexadecimal number without prefix: `1f`; in JSON a string.
     Hex(u32): |number, _| Lower(number), |number| format!("{number:x}");
-    /// A hexadecimal number with prefix: `0x1f`; in JSON a string.
-    Hex0x(u64): |number, _| Prefixed(number), |number| format!("{number:#x}");
+    /// A hexadecimal number with prefix: `0x1f`, but `0`, as C's `%#x` prints
+    /// it; in JSON a string.
+    Hex0x(u64): |number, _| Prefixed(number), |number| Prefixed(number).to_string();
     /// A number as C prints it with `%g`, in both forms.
     Float(f64): |number, _| PrintG(number, 6), |number| Bare(PrintG(number, 6));
 }
@@ -445,7 +456,10 @@ struct Prefixed(u64);
 
 impl fmt::Display for Prefixed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:#x}", self.0)
+        match self.0 {
+            0 => f.write_str("0"),
+            number => write!(f, "{number:#x}"),
+        }
     }
 }
 
@@ -501,6 +515,33 @@ mod tests {
             out.object("", |_| {});
         });
         assert_eq!(json.as_str(), r#"[{"rate":125,"ecn":true,"map":[1,2],"inner":{"name":"a\"b"}},{}]"#);
+    }
+
+    #[test]
+    fn pretty_json_is_laid_out_as_iproute2_does() {
+        let mut out = Printer::new(Form::PrettyJson, Style::default());
+        out.array("", |out| {
+            out.object("", |out| {
+                out.json("a", 1);
+                out.array("b", |out| [1, 2].into_iter().for_each(|n| out.json("", n)));
+                out.object("c", |_| {});
+                out.array("d", |_| {});
+            });
+            out.object("", |out| out.object("e", |out| out.json("f", 1)));
+        });
+        let expected = [
+            "[ {",
+            "        \"a\": 1,",
+            "        \"b\": [ 1,2 ],",
+            "        \"c\": {},",
+            "        \"d\": [ ]",
+            "    },{",
+            "        \"e\": {",
+            "            \"f\": 1",
+            "        }",
+            "    } ]",
+        ];
+        assert_eq!(out.as_str(), expected.join("\n"));
     }
 
     #[test]

@@ -13,6 +13,8 @@ use tc_qdiscs::plug::commit::{
 use tests::lab::{Calls, Counting, Net, PATIENCE, Pair, QUIET};
 use tests::need;
 
+const NOTHING: [u8; 0] = [];
+
 fn limit(bytes: u32) -> Limit {
     Limit::bytes(bytes.try_into().unwrap())
 }
@@ -66,7 +68,7 @@ fn epochs_leave_in_order_and_only_when_they_are_acknowledged() {
     let first = session.close().unwrap();
     assert_eq!(first.number(), 0);
     pair.send(&[4]);
-    assert_eq!(pair.receive(1, QUIET), [], "closed, and not released");
+    assert_eq!(pair.receive(1, QUIET), NOTHING, "closed, and not released");
     let released = session.release(first, Ack::of(0)).unwrap();
     assert_eq!(pair.receive(3, QUIET), [2, 3], "the first epoch, and no more");
     assert_eq!((released.epoch, released.dropped_packets, released.limit_bytes), (0, 0, 32768));
@@ -127,7 +129,7 @@ fn wrong_acknowledgements_and_tokens_release_nothing_and_come_back() {
     let error = session.release(foreign, Ack::of(0)).unwrap_err();
     assert!(matches!(error, Error::OtherSession { .. }), "{error}");
     assert_eq!(error.network(), Network::Untouched);
-    assert_eq!(pair.receive(1, QUIET), [], "nothing left");
+    assert_eq!(pair.receive(1, QUIET), NOTHING, "nothing left");
     session.release(epoch, Ack::of(0)).unwrap();
     assert_eq!(pair.receive(1, PATIENCE), [1]);
 }
@@ -154,7 +156,7 @@ fn taints(
     assert!(matches!(session.close(), Err(Error::WrongState { state: State::Tainted, .. })));
     repair(&pair);
     pair.send(&[4]);
-    assert_eq!(pair.receive(1, QUIET), [], "{name}: nothing leaves while it is tainted");
+    assert_eq!(pair.receive(1, QUIET), NOTHING, "{name}: nothing leaves while it is tainted");
 
     session.restart().unwrap();
     pair.send(&[5, 6]);
@@ -267,9 +269,9 @@ fn what_taints_is_found_between_epochs_as_well() {
     assert_eq!(session.state(), State::Open);
     session.start_buffer().unwrap();
     pair.send(&[3]);
-    assert_eq!(pair.receive(1, QUIET), []);
+    assert_eq!(pair.receive(1, QUIET), NOTHING);
     session.discard().unwrap();
-    assert_eq!(pair.receive(1, QUIET), [], "discarded");
+    assert_eq!(pair.receive(1, QUIET), NOTHING, "discarded");
     assert!(!root(&pair.near, "near").contains("plug"));
 }
 
@@ -313,7 +315,7 @@ fn two_devices_have_one_barrier_and_one_fate() {
     session.start_buffer().unwrap();
     pair.send(&[1]);
     let epoch = session.close().unwrap();
-    assert_eq!(pair.receive(1, QUIET), []);
+    assert_eq!(pair.receive(1, QUIET), NOTHING);
     session.release(epoch, Ack::of(0)).unwrap();
     assert_eq!(pair.receive(1, PATIENCE), [1]);
     assert_eq!(session.tallies().map(|(name, _)| name.to_owned()).collect::<Vec<_>>(), devices);
@@ -327,7 +329,7 @@ fn two_devices_have_one_barrier_and_one_fate() {
          what was held is lost, and new output is held"
     );
     pair.send(&[3]);
-    assert_eq!(pair.receive(1, QUIET), [], "the other device is closed with it");
+    assert_eq!(pair.receive(1, QUIET), NOTHING, "the other device is closed with it");
     session.discard().unwrap();
     pair.send(&[4]);
     assert_eq!(pair.receive(1, PATIENCE), [4]);
@@ -434,7 +436,7 @@ fn epochs_under_a_steady_stream_lose_and_reorder_nothing() {
             arrived.extend(got);
         }
     }
-    assert_eq!(pair.receive(1, Duration::from_millis(50)), [], "the open epoch is held");
+    assert_eq!(pair.receive(1, Duration::from_millis(50)), NOTHING, "the open epoch is held");
     assert_eq!(arrived, (0..sent - 1).collect::<Vec<_>>());
     session.detach(Plugs::Remove).unwrap();
     assert_eq!(pair.receive(2, QUIET), [sent - 1]);
