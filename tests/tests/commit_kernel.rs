@@ -391,7 +391,7 @@ fn an_epoch_costs_few_system_calls() {
         let tc = Connection::over(Counting::new(Socket::open().unwrap(), commands.clone()));
         let mut socket = Socket::open().unwrap();
         socket.set_nonblocking(true).unwrap();
-        [RTNLGRP_TC, RTNLGRP_LINK].map(|group| socket.join(group).unwrap());
+        [RTNLGRP_TC, RTNLGRP_LINK].into_iter().try_for_each(|group| socket.join(group)).unwrap();
         let monitor = Monitor::over(Counting::new(socket, notices.clone()));
         let mut session =
             OutputCommit::attach_over(tc, monitor, devices, plan(&dir, OnTaint::FailClosed)).unwrap();

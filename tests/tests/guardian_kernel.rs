@@ -121,12 +121,9 @@ impl Controller {
         found.into_iter().next().unwrap()
     }
 
-    /// The guardian's process id, if there is one: a child of the controller's
-    /// with another session.
-    fn guardian(&self) -> Option<u32> {
-        processes_with(&format!("{ROLE}=guardian"))
-            .into_iter()
-            .find(|pid| parent(*pid) == Some(self.child.id()))
+    /// The guardian's process id, if there is one.
+    fn guardian(&self, test: &str) -> Option<u32> {
+        guardians_of(test).into_iter().find(|pid| parent(*pid) == Some(self.child.id()))
     }
 }
 
