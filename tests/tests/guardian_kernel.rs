@@ -160,7 +160,10 @@ fn parent(pid: u32) -> Option<u32> {
 fn ends(pid: u32) -> bool {
     let since = Instant::now();
     while since.elapsed() < PATIENCE {
-        if stat(pid, 0).is_none_or(|state| state == "Z") {
+        // The first thread may be a zombie before the others have ended.
+        if stat(pid, 0).is_none_or(|state| state == "Z")
+            && stat(pid, 17).is_none_or(|threads| threads <= "1".to_owned())
+        {
             return true;
         }
         thread::sleep(Duration::from_millis(10));

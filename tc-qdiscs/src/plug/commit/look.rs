@@ -11,6 +11,8 @@ use super::plan::OnDrop;
 use super::session::OutputCommit;
 use super::taint::{Taint, TaintCause, judge_notice};
 
+const LOOK: &str = "a look at the plug";
+
 impl<T: Transport> OutputCommit<T> {
     /// Tells all plugs the same in one send, and takes the counters from their
     /// answers. One that fails taints the session: some may have obeyed.
@@ -20,10 +22,18 @@ impl<T: Transport> OutputCommit<T> {
 
     /// Asks all plugs for their counters in one send.
     pub(super) fn look(&mut self) -> Result<(), Error> {
-        self.exchange("a look at the plug", Verb::Get, None)
+        self.exchange(LOOK, Verb::Get, None)
     }
 
     fn exchange(&mut self, doing: &'static str, verb: Verb, plug: Option<&Plug>) -> Result<(), Error> {
+        match self.try_exchange(doing, verb, plug) {
+            Some(taint) => Err(self.taint(taint)),
+            None => Ok(()),
+        }
+    }
+
+    /// The same; what it says against a queue is for the caller to act on.
+    fn try_exchange(&mut self, doing: &'static str, verb: Verb, plug: Option<&Plug>) -> Option<Taint> {
         let Self { tc, devices, fault, .. } = self;
         let mut pack = tc.pack();
         for device in devices.iter() {
@@ -33,8 +43,7 @@ impl<T: Transport> OutputCommit<T> {
             };
             if let Err(error) = pack.push_shown(verb, &request) {
                 let cause = TaintCause::Command { doing, why: error.to_string() };
-                let taint = Taint { device: device.name.clone(), cause };
-                return Err(self.taint(taint));
+                return Some(Taint { device: device.name.clone(), cause });
             }
         }
         let sent = pack.send(|index, outcome| {
@@ -47,10 +56,19 @@ impl<T: Transport> OutputCommit<T> {
             let cause = TaintCause::Command { doing, why: error.to_string() };
             self.fault = Some(Taint { device: String::new(), cause });
         }
-        match self.fault.take() {
-            Some(taint) => Err(self.taint(taint)),
-            None => Ok(()),
+        self.fault.take()
+    }
+
+    /// Looks at all queues: the counters first, for whatever happened before
+    /// they were read is noticed by then.
+    pub(super) fn inspect(&mut self) -> Result<(), Error> {
+        let seen = self.try_exchange(LOOK, Verb::Get, None);
+        // A notice knows more of the reason.
+        if let Some(taint) = self.read_notices().or(seen) {
+            return Err(self.taint(taint));
         }
+        self.judge_drops()?;
+        self.judge_missing()
     }
 
     /// Reads the notices that have come; the first that speaks against a queue.
@@ -89,7 +107,7 @@ impl<T: Transport> OutputCommit<T> {
 
     /// Counters that do not account for all are read again: a queue that is just
     /// being sent from looks so for a moment.
-    pub(super) fn judge_missing(&mut self) -> Result<(), Error> {
+    fn judge_missing(&mut self) -> Result<(), Error> {
         const READINGS: u32 = 5;
         for _ in 0..READINGS {
             if self.devices.iter().all(|device| device.missing() == 0) {
@@ -122,18 +140,21 @@ fn note(device: &mut Device, doing: &'static str, outcome: Result<Done<'_>, Caus
             Some(TaintCause::Command { doing, why: "the kernel did not show the plug".to_owned() })
         }
         Err(cause) => {
-            Some(gone(&cause).unwrap_or_else(|| TaintCause::Command { doing, why: cause.to_string() }))
+            Some(gone(doing, &cause).unwrap_or_else(|| TaintCause::Command { doing, why: cause.to_string() }))
         }
     }
 }
 
 /// What the refusal of a command to our handle says of the plug.
-fn gone(cause: &Cause) -> Option<TaintCause> {
+fn gone(doing: &str, cause: &Cause) -> Option<TaintCause> {
     const ENOENT: i32 = 2;
     const ENODEV: i32 = 19;
+    const EINVAL: i32 = 22;
     match cause {
         Cause::Kernel(error) if error.errno == ENODEV => Some(TaintCause::DeviceGone),
         Cause::Kernel(error) if error.errno == ENOENT => Some(TaintCause::PlugGone),
+        // Kernel: "Invalid handle", of the root qdisc that was asked for.
+        Cause::Kernel(error) if error.errno == EINVAL && doing == LOOK => Some(TaintCause::PlugGone),
         _ => None,
     }
 }

@@ -112,8 +112,8 @@
 //! | | sends | receives |
 //! |---|---|---|
 //! | close | 1 | n |
-//! | release: the notices since the last one | | 2n + 1 (before Linux 6.8: 3n + 1) |
 //! | release: a look at the counters | 1 | n |
+//! | release: the notices since the last one | | 2n + 1 (before Linux 6.8: 3n + 1) |
 //! | release: the command | 1 | n |
 //!
 //! A command is answered by the plug with its counters, so that closing reports

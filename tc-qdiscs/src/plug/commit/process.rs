@@ -39,9 +39,13 @@ fn start_time(pid: u32) -> io::Result<Option<u64>> {
     // The name, in parentheses, may hold anything: the fields follow the last one.
     let behind = stat.iter().rposition(|byte| *byte == b')').map_or(&[][..], |at| &stat[at + 1..]);
     let mut fields = behind.split(|byte| byte.is_ascii_whitespace()).filter(|field| !field.is_empty());
+    let number = |field: Option<&[u8]>| std::str::from_utf8(field?).ok()?.parse().ok();
     let state = fields.next();
-    let time = fields.nth(18).and_then(|field| std::str::from_utf8(field).ok()?.parse().ok());
-    Ok(time.filter(|_| !matches!(state, Some(b"Z" | b"X"))))
+    let threads = number(fields.nth(16));
+    let time = number(fields.nth(1));
+    // Kernel: the first thread may be a zombie while others still run.
+    let dead = matches!(state, Some(b"Z" | b"X")) && threads.is_none_or(|threads: u64| threads <= 1);
+    Ok(time.filter(|_| !dead))
 }
 
 /// The inode of the calling thread's network namespace.

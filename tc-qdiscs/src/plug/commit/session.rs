@@ -47,7 +47,8 @@ impl fmt::Display for State {
 /// Output commit on one or several devices; [how to use it](super).
 ///
 /// Dropped without a detach it is, for the network, as if the controller had
-/// died: the plan's [`OnDeath`](super::OnDeath) says what happens.
+/// died: the plan's [`OnDeath`](super::OnDeath) says what happens. A drop waits
+/// for the guardian to have done it, 10 s at most.
 #[derive(Debug)]
 pub struct OutputCommit<T: Transport = Socket> {
     pub(super) tc: Connection<T>,
@@ -166,21 +167,15 @@ impl<T: Transport> OutputCommit<T> {
         ))
     }
 
-    /// Looks whether the queues can still be trusted: reads all notices, then
-    /// the counters. Between epochs it may be called at any time, the oftener
-    /// the sooner a taint is known.
+    /// Looks whether the queues can still be trusted: reads the counters, then
+    /// all notices. Between epochs it may be called at any time, the oftener the
+    /// sooner a taint is known.
     ///
-    /// One receive for each notice and one that finds no more; one send, and one
-    /// receive for each device.
+    /// One send, and one receive for each device; one receive for each notice,
+    /// and one that finds no more.
     pub fn check(&mut self) -> Result<(), Error> {
         self.expect("check", State::Protected)?;
-        if let Some(taint) = self.read_notices() {
-            return Err(self.taint(taint));
-        }
-        self.look()?;
-        // Requests that were sent since the first look are noticed by now.
-        self.judge_drops()?;
-        self.judge_missing()
+        self.inspect()
     }
 
     /// What the session is doing.
