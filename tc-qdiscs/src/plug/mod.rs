@@ -2,5 +2,7 @@
 
 pub mod commit;
 mod kind;
+mod model;
 
 pub use kind::{Action, Plug};
+pub use model::{Kick, Model};
