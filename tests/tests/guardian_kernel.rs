@@ -161,9 +161,8 @@ fn ends(pid: u32) -> bool {
     let since = Instant::now();
     while since.elapsed() < PATIENCE {
         // The first thread may be a zombie before the others have ended.
-        if stat(pid, 0).is_none_or(|state| state == "Z")
-            && stat(pid, 17).is_none_or(|threads| threads <= "1".to_owned())
-        {
+        let ended = |(state, threads): (String, String)| state == "Z" && matches!(&*threads, "0" | "1");
+        if stat(pid, 0).zip(stat(pid, 17)).is_none_or(ended) {
             return true;
         }
         thread::sleep(Duration::from_millis(10));
