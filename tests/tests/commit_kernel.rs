@@ -2,9 +2,11 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so and stops")]
 
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tc_core::monitor::Monitor;
 use tc_core::uapi::{RTNLGRP_LINK, RTNLGRP_TC};
 use tc_core::{Connection, Socket};
@@ -260,7 +262,13 @@ fn what_taints_is_found_between_epochs_as_well() {
     session.check().unwrap();
     pair.near.tc("qdisc show dev near").ok();
     session.check().unwrap();
+    let readable = |session: &OutputCommit| {
+        let mut fds = [PollFd::new(session.as_fd(), PollFlags::POLLIN)];
+        poll(&mut fds, PollTimeout::ZERO).unwrap() == 1
+    };
+    assert!(!readable(&session));
     pair.near.tc("qdisc change dev near root handle c01: plug limit 9999").ok();
+    assert!(readable(&session), "the session says that there is something to look at");
     let error = session.check().unwrap_err();
     let text = error.to_string();
     assert!(text.starts_with("tainted: device near: another process (netlink port "), "{text}");

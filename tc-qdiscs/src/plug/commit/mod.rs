@@ -101,7 +101,8 @@
 //! notices were lost, or a command failed on one of several devices. See
 //! [`TaintCause`].
 //!
-//! [`OnTaint`] says what happens then, at once. To go on, take a checkpoint and
+//! It looks when an epoch is to be released, and when [`OutputCommit::check`] is
+//! called. [`OnTaint`] says what happens then, at once. To go on, take a checkpoint and
 //! [restart](OutputCommit::restart): lost packets are no harm to output commit,
 //! TCP sends them again.
 //!
@@ -136,6 +137,13 @@
 //!   kernel's lock in these few microseconds (more where the lock is contended).
 //!   The RELEASE then lets as many packets of the open epoch out as the closed
 //!   one had. The next check finds the notice; what left has left.
+//! - A RELEASE stays in force until the device has sent all of it. If the queue
+//!   is reset before that (the driver was busy, and the cable was pulled), as
+//!   many packets of the open epoch leave in place of those that were lost, when
+//!   the device sends again. A check in between prevents it under
+//!   [`OnTaint::FailClosed`], for the new plug has nothing to release: poll the
+//!   session, which is [`AsFd`](std::os::fd::AsFd), and check when it is
+//!   readable.
 //! - A reset that no notice tells of and that new packets make up for before the
 //!   next look is not seen. None is known.
 //! - Where a driver is so busy that packets wait when

@@ -1,6 +1,7 @@
 //! A session: its states, and the epochs in them.
 
 use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 
 use tc_core::monitor::Monitor;
@@ -83,6 +84,15 @@ pub struct Released {
     pub peak_bytes: u32,
     /// The limit of each queue, in bytes.
     pub limit_bytes: u32,
+}
+
+/// Readable when notices have come that [`OutputCommit::check`] reads, those of
+/// the session's own commands among them. Who polls it closes the network as
+/// soon as something happens, and not at the next release.
+impl AsFd for OutputCommit {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.monitor.transport().as_fd()
+    }
 }
 
 impl<T: Transport> OutputCommit<T> {
