@@ -8,6 +8,7 @@ pub mod clsact;
 pub mod fq_codel;
 pub mod ingress;
 pub mod mq;
+pub mod netem;
 pub mod noqueue;
 pub mod pfifo;
 pub mod pfifo_fast;
