@@ -5,6 +5,7 @@
 
 pub mod bfifo;
 pub mod clsact;
+mod common;
 pub mod fq_codel;
 pub mod ingress;
 pub mod mq;
