@@ -5,6 +5,7 @@
 
 pub mod bfifo;
 pub mod clsact;
+pub mod codel;
 mod common;
 pub mod fq_codel;
 pub mod ingress;
