@@ -15,5 +15,6 @@ pub mod noqueue;
 pub mod pfifo;
 pub mod pfifo_fast;
 pub mod pfifo_head_drop;
+pub mod pie;
 pub mod plug;
 pub mod prio;
