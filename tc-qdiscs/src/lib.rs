@@ -8,6 +8,7 @@ pub mod clsact;
 pub mod codel;
 mod common;
 pub mod fq_codel;
+pub mod fq_pie;
 pub mod ingress;
 pub mod mq;
 pub mod netem;
