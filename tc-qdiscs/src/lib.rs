@@ -9,6 +9,7 @@ pub mod codel;
 mod common;
 pub mod fq_codel;
 pub mod fq_pie;
+pub mod hhf;
 pub mod ingress;
 pub mod mq;
 pub mod netem;
