@@ -7,6 +7,7 @@ pub mod bfifo;
 pub mod clsact;
 pub mod codel;
 mod common;
+pub mod fq;
 pub mod fq_codel;
 pub mod fq_pie;
 pub mod hhf;
