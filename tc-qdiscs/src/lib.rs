@@ -5,15 +5,14 @@
 
 pub mod bfifo;
 pub mod clsact;
-pub mod embedded;
-pub mod fq_codel;
-pub mod htb;
 pub mod codel;
 mod common;
+pub mod embedded;
 pub mod fq;
 pub mod fq_codel;
 pub mod fq_pie;
 pub mod hhf;
+pub mod htb;
 pub mod ingress;
 pub mod mq;
 pub mod netem;
