@@ -7,4 +7,5 @@ pub mod drr;
 pub mod htb;
 pub mod pfifo;
 pub mod plug;
+pub mod qfq;
 pub mod tbf;
