@@ -8,4 +8,5 @@ pub mod htb;
 pub mod pfifo;
 pub mod plug;
 pub mod qfq;
+pub mod skbprio;
 pub mod tbf;
