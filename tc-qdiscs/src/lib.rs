@@ -5,6 +5,7 @@
 
 pub mod drr;
 pub mod htb;
+pub mod multiq;
 pub mod pfifo;
 pub mod plug;
 pub mod qfq;
