@@ -11,3 +11,4 @@ pub mod plug;
 pub mod qfq;
 pub mod skbprio;
 pub mod tbf;
+pub mod teql;
