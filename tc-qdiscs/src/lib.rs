@@ -3,6 +3,7 @@
 //! Each module is a kind; each registers itself. A program that wants them by
 //! name says `use tc_qdiscs as _;`.
 
+pub mod cbs;
 pub mod drr;
 pub mod htb;
 pub mod multiq;
