@@ -5,6 +5,7 @@
 
 pub mod cbs;
 pub mod drr;
+pub mod etf;
 pub mod htb;
 pub mod multiq;
 pub mod pfifo;
