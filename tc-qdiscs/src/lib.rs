@@ -6,6 +6,7 @@
 pub mod cbs;
 pub mod drr;
 pub mod etf;
+pub mod ets;
 pub mod htb;
 pub mod multiq;
 pub mod pfifo;
