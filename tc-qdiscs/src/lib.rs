@@ -7,6 +7,7 @@ pub mod cbs;
 pub mod drr;
 pub mod etf;
 pub mod ets;
+pub mod hfsc;
 pub mod htb;
 pub mod multiq;
 pub mod pfifo;
