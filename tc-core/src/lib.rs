@@ -34,6 +34,7 @@ mod attr;
 mod connection;
 mod dump;
 mod echo;
+pub mod embedded;
 mod error;
 mod estimator;
 mod handle;
@@ -56,7 +57,7 @@ pub mod units;
 pub mod words;
 
 pub use ack::KernelError;
-pub use attr::{Attr, AttrWriter, Attrs, Nest, Reader};
+pub use attr::{Attr, AttrWriter, Attrs, Nest, Reader, zero_extended};
 pub use connection::Connection;
 pub use dump::{Dump, Listed, OwnedEntry, Select};
 pub use error::{Cause, DecodeError, EncodeError, Error};

@@ -3,15 +3,25 @@
 //! Each module is a kind; each registers itself. A program that wants them by
 //! name says `use tc_qdiscs as _;`.
 
+pub mod bfifo;
 pub mod cbs;
+pub mod clsact;
 pub mod drr;
+pub mod embedded;
 pub mod etf;
 pub mod ets;
+pub mod fq_codel;
 pub mod hfsc;
 pub mod htb;
+pub mod ingress;
+pub mod mq;
 pub mod multiq;
+pub mod noqueue;
 pub mod pfifo;
+pub mod pfifo_fast;
+pub mod pfifo_head_drop;
 pub mod plug;
+pub mod prio;
 pub mod qfq;
 pub mod skbprio;
 pub mod tbf;
