@@ -4,6 +4,7 @@
 //! name says `use tc_qdiscs as _;`.
 
 pub mod bfifo;
+pub mod cbs;
 pub mod clsact;
 pub mod codel;
 mod common;
@@ -16,6 +17,16 @@ pub mod htb;
 pub mod ingress;
 pub mod mq;
 pub mod netem;
+pub mod drr;
+pub mod embedded;
+pub mod etf;
+pub mod ets;
+pub mod fq_codel;
+pub mod hfsc;
+pub mod htb;
+pub mod ingress;
+pub mod mq;
+pub mod multiq;
 pub mod noqueue;
 pub mod pfifo;
 pub mod pfifo_fast;
@@ -23,4 +34,7 @@ pub mod pfifo_head_drop;
 pub mod pie;
 pub mod plug;
 pub mod prio;
+pub mod qfq;
+pub mod skbprio;
 pub mod tbf;
+pub mod teql;
