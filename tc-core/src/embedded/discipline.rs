@@ -136,8 +136,8 @@ pub enum Enqueued {
 /// A kind's behaviour: one value is one qdisc.
 ///
 /// A new value is made for each qdisc and then initialised; it is dropped when
-/// the qdisc goes. Options are the payload of `TCA_OPTIONS`; absent is not
-/// empty.
+/// the qdisc goes. It runs within the kernel, under its lock, and must not call
+/// it. Options are the payload of `TCA_OPTIONS`; absent is not empty.
 ///
 /// ```
 /// use tc_core::embedded::{Discipline, Enqueued, Packet, Place, Refusal};

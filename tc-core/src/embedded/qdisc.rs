@@ -61,10 +61,7 @@ impl State {
         let header = super::state::tc_header(&ask)?;
         let request = Request { ask, header, attributes };
         let position = self.position(header.ifindex)?;
-        let mut device = std::mem::replace(&mut self.devices[position], Device::placeholder());
-        let done = device.modify(&request, &mut self.last_auto_handle);
-        self.devices[position] = device;
-        done
+        self.devices[position].modify(&request, &mut self.last_auto_handle)
     }
 
     /// `RTM_GETQDISC` and `RTM_DELQDISC`: `tc_get_qdisc`.

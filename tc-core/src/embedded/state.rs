@@ -200,10 +200,3 @@ pub(super) fn encode_extension(refusal: &Refusal, extension: &mut BytesMut) {
         fault.policy.encode(&mut out);
     }
 }
-
-impl Device {
-    /// What stands in a device's place while it is worked on.
-    pub(super) fn placeholder() -> Self {
-        Self::new(Arc::default(), 0, String::new(), 1)
-    }
-}
