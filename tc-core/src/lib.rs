@@ -28,12 +28,14 @@
 //! ```
 
 pub mod ack;
+pub mod action;
 mod apply;
 mod attr;
 mod connection;
 mod dump;
 mod error;
 mod estimator;
+mod filter;
 mod handle;
 pub mod link;
 pub mod message;
@@ -53,6 +55,7 @@ pub mod units;
 pub mod words;
 
 pub use ack::KernelError;
+pub use action::{Action, Actions};
 pub use attr::{Attr, AttrWriter, Attrs, Nest, Reader};
 pub use connection::Connection;
 pub use dump::{Dump, Listed, OwnedEntry, Select};
