@@ -223,6 +223,33 @@ impl<T: Transport> Connection<T> {
         }
     }
 
+    /// Empties the request buffer for a pack, and takes `most` sequence numbers
+    /// that follow each other; returns the first.
+    pub(crate) fn start_pack(&mut self, most: u32) -> u32 {
+        self.request.clear();
+        // 0 is what notices carry.
+        let first = match self.sequence.checked_add(most) {
+            Some(_) => self.sequence + 1,
+            None => 1,
+        };
+        self.sequence = first + (most - 1);
+        first
+    }
+
+    /// Where the requests of a pack are written.
+    pub(crate) const fn packed(&mut self) -> &mut BytesMut {
+        &mut self.request
+    }
+
+    pub(crate) fn send_pack(&mut self) -> Result<(), Cause> {
+        self.transport.send(&self.request).map_err(Cause::Send)
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn set_sequence(&mut self, sequence: u32) {
+        self.sequence = sequence;
+    }
+
     pub(crate) fn is_mine(&self, message: &Message<'_>) -> bool {
         message.sequence == self.sequence && message.port == self.transport.port()
     }

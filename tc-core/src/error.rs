@@ -200,6 +200,28 @@ impl Error {
     /// Whether the kernel may have carried the request out all the same: it was
     /// sent, and its answer is not known.
     pub fn is_outcome_unknown(&self) -> bool {
-        matches!(*self.cause, Cause::AnswerLost(_) | Cause::Timeout(_))
+        self.cause.is_outcome_unknown()
+    }
+}
+
+impl Cause {
+    /// Whether the kernel may have carried the request out all the same: it was
+    /// sent, and its answer is not known.
+    pub const fn is_outcome_unknown(&self) -> bool {
+        matches!(self, Self::AnswerLost(_) | Self::Timeout(_))
+    }
+
+    /// The loss of one answer, told of another request that waits for its own.
+    pub(crate) fn again(&self) -> Self {
+        match self {
+            Self::Timeout(time) => Self::Timeout(*time),
+            Self::AnswerLost(error) | Self::System(error) | Self::Send(error) => {
+                Self::AnswerLost(match error.raw_os_error() {
+                    Some(errno) => io::Error::from_raw_os_error(errno),
+                    None => io::Error::new(error.kind(), error.to_string()),
+                })
+            }
+            other => Self::AnswerLost(io::Error::other(other.to_string())),
+        }
     }
 }

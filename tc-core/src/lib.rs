@@ -9,6 +9,7 @@
 //! | to | use |
 //! |---|---|
 //! | ask the kernel for something | [`Connection`] with a [`Request`] |
+//! | ask for many things in one send | [`Connection::pack`] |
 //! | list what is there | [`Connection::dump`], [`Connection::list`] with a [`Select`] |
 //! | see changes as they happen | [`monitor::Monitor`] |
 //! | add a kind | [`Kind`] and [`register!`] |
@@ -43,6 +44,7 @@ pub mod monitor;
 pub mod netns;
 mod object;
 mod ops;
+mod pack;
 pub mod print;
 pub mod rate;
 mod registry;
@@ -66,6 +68,7 @@ pub use handle::{Handle, HandleError};
 pub use inventory;
 pub use object::{Request, Verb};
 pub use ops::{Fill, FillContext, Kind, Options, TcOps, TcType, ops_of, shared_ops_of};
+pub use pack::{Done, Pack};
 #[doc(hidden)]
 pub use registry::Registration;
 pub use registry::{Origin, Registered, Registry, RegistryError};

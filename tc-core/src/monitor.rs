@@ -47,6 +47,13 @@ impl Monitor {
         let socket = open().map_err(|error| Error::new("open", "monitor", Cause::System(error)))?;
         Ok(Self::over(socket))
     }
+
+    /// Whether [`Monitor::receive`] returns `None` at once when there is nothing,
+    /// in place of waiting.
+    pub fn set_nonblocking(&mut self, nonblocking: bool) -> Result<(), Error> {
+        let set = self.transport.set_nonblocking(nonblocking);
+        set.map_err(|error| Error::new("set", "monitor", Cause::System(error)))
+    }
 }
 
 impl<T: Transport> Monitor<T> {
@@ -61,7 +68,7 @@ impl<T: Transport> Monitor<T> {
     }
 
     /// Waits for the next notice; `None` when nothing came within the
-    /// transport's time limit.
+    /// transport's time limit (at once, if it does not block).
     pub fn receive(&mut self) -> Result<Option<Notice<'_>>, Error> {
         let fail = |cause: Cause| Error::new("receive", "notice", cause);
         let place = loop {

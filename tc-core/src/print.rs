@@ -462,8 +462,9 @@ quantities! {
     TimeNs(i64): |ns, _| PrintTimeNs(ns), |ns| ns;
     /// A hexadecimal number without prefix: `1f`; in JSON a string.
     Hex(u32): |number, _| Lower(number), |number| format!("{number:x}");
-    /// A hexadecimal number with prefix: `0x1f`; in JSON a string.
-    Hex0x(u64): |number, _| Prefixed(number), |number| format!("{number:#x}");
+    /// A hexadecimal number with prefix: `0x1f`, but `0`, as C's `%#x` prints
+    /// it; in JSON a string.
+    Hex0x(u64): |number, _| Prefixed(number), |number| Prefixed(number).to_string();
     /// A number as C prints it with `%g`, in both forms.
     Float(f64): |number, _| PrintG(number, 6), |number| Bare(PrintG(number, 6));
 }
@@ -480,7 +481,10 @@ struct Prefixed(u64);
 
 impl fmt::Display for Prefixed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:#x}", self.0)
+        match self.0 {
+            0 => f.write_str("0"),
+            number => write!(f, "{number:#x}"),
+        }
     }
 }
 

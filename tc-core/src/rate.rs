@@ -3,8 +3,8 @@
 
 use crate::attr::{AttrWriter, Reader};
 use crate::error::DecodeError;
-use crate::units::transmit_ticks;
-use crate::words::is_prefix;
+use crate::units::{parse_i32, parse_rate, parse_size, split_number, transmit_ticks};
+use crate::words::{WordsContext, is_prefix};
 
 /// How packets are framed below (`enum link_layer` in `tc_core.h`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,7 +67,7 @@ impl LinkLayer {
     pub(crate) fn size_on_wire(self, size: u32, mpu: u32) -> u32 {
         let size = size.max(mpu);
         match self {
-            Self::Atm => size.div_ceil(48).saturating_mul(53),
+            Self::Atm => size.div_ceil(48).wrapping_mul(53),
             _ => size,
         }
     }
@@ -110,6 +110,12 @@ impl RateSpec {
         if self.rate >= 1 << 32 { Some(self.rate) } else { None }
     }
 
+    /// The rate as it stands in the struct: `u32::MAX` where 32 bits cannot hold
+    /// it.
+    pub fn narrow_rate(&self) -> u32 {
+        u32::try_from(self.rate).unwrap_or(u32::MAX)
+    }
+
     /// Chooses the slots of the rate table as `tc` does: `mtu` is the largest
     /// packet (0: 2047), `cell_log` a choice of the user's.
     pub fn set_cells(&mut self, mtu: u32, cell_log: Option<u8>) {
@@ -126,7 +132,7 @@ impl RateSpec {
         out.put_u16(self.overhead);
         out.put_i16(self.cell_align);
         out.put_u16(self.mpu);
-        out.put_u32(u32::try_from(self.rate).unwrap_or(u32::MAX));
+        out.put_u32(self.narrow_rate());
     }
 
     /// Reads the struct; `wide` is the rate from the 64-bit attribute.
@@ -141,18 +147,63 @@ impl RateSpec {
     /// Appends the rate table (`TC_RTAB_SIZE`, 1 KiB): how long a packet of each
     /// size takes. Kernels since 3.8 compute it themselves.
     pub fn encode_table(&self, kind: u16, out: &mut AttrWriter<'_>) {
+        // As tc: from the 32 bits of the rate that stand in the struct.
+        let rate = self.narrow_rate();
         let mut nest = out.nest(kind);
         for slot in 1..=256u32 {
             let size = slot.checked_shl(self.cell_log.into()).unwrap_or(u32::MAX);
             let size = self.linklayer.size_on_wire(size, self.mpu.into());
-            nest.put_u32(transmit_ticks(self.rate, size));
+            nest.put_u32(transmit_ticks(rate.into(), size));
         }
     }
+}
+
+/// Reads a rate in bytes per second, or a percentage (`50%`) of the speed of the
+/// device that the words are about.
+///
+/// An error holds the lines that `tc` prints before those of the kind, each with
+/// its end; often there is none.
+pub fn parse_rate_of_link(word: &str, context: &WordsContext<'_>) -> Result<u64, String> {
+    if !word.contains('%') {
+        return parse_rate(word).map_err(|_| String::new());
+    }
+    let Some(dev) = context.dev else {
+        return Err("No device specified; specify device to rate limit by percentage\n".into());
+    };
+    let line = |line: &str| if line.is_empty() { String::new() } else { line.trim_end().to_owned() + "\n" };
+    let mbit = context.environment.link_speed_mbit(dev).map_err(|error| line(&error))?;
+    let malformed = || line("Specified rate value could not be read or is malformed");
+    // tc reads these characters alone and passes over what follows: 50%x is 50%.
+    let end = word.find(|c: char| !c.is_ascii_digit() && c != '.' && c != '%').unwrap_or(word.len());
+    // As strtod in tc, no number is 0.
+    let (percent, unit) = split_number(&word[..end]).unwrap_or((0.0, &word[..end]));
+    let share = percent / 100.0;
+    if share > 1.0 {
+        return Err(format!("Invalid rate specified; should be between [0,100]% but is {word}\n"));
+    }
+    if end == 0 || !matches!(unit, "" | "%") {
+        return Err(malformed());
+    }
+    parse_rate(&format!("{:.6}", share * mbit as f64 * 1e6)).map_err(|_| malformed())
+}
+
+/// Reads a size in bytes, and the size of a rate table's cell if there is one
+/// behind a slash: `32kb/8`. The cell is a power of two; its logarithm is
+/// returned. An error holds the value as `tc` then prints it.
+pub fn parse_size_and_cell(word: &str) -> Result<(u32, Option<u8>), &str> {
+    let Some((size, cell)) = word.split_once('/') else {
+        return parse_size(word).map(|size| (size, None)).map_err(|_| word);
+    };
+    let bytes = parse_size(size).map_err(|_| size)?;
+    let cell = parse_i32(cell).map_err(|_| size)?.cast_unsigned();
+    if cell.is_power_of_two() { Ok((bytes, Some(cell.trailing_zeros() as u8))) } else { Err(word) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::object::Verb;
+    use crate::words::Environment;
     use bytes::BytesMut;
 
     #[test]
@@ -172,5 +223,60 @@ mod tests {
         assert_eq!(LinkLayer::Atm.size_on_wire(1, 0), 53);
         assert_eq!(LinkLayer::Atm.size_on_wire(49, 0), 106);
         assert_eq!(LinkLayer::Ethernet.size_on_wire(1, 64), 64);
+    }
+
+    #[test]
+    fn a_table_counts_with_the_rate_in_the_struct() {
+        let table = |rate| {
+            let mut buffer = BytesMut::new();
+            let mut out = AttrWriter::new(&mut buffer);
+            RateSpec { cell_log: 3, ..RateSpec::new(rate) }.encode_table(2, &mut out);
+            out.finish().unwrap();
+            buffer
+        };
+        assert_eq!(table(5_000_000_000), table(u32::MAX.into()));
+        // 8 and 16 bytes at 125,000 a second: 64 and 128 us.
+        assert_eq!(table(125_000)[..12], [4, 4, 2, 0, 0xe8, 3, 0, 0, 0xd0, 7, 0, 0]);
+    }
+
+    #[test]
+    fn sizes_have_a_cell_behind_a_slash() {
+        assert_eq!(parse_size_and_cell("32kb"), Ok((32768, None)));
+        assert_eq!(parse_size_and_cell("1600/8"), Ok((1600, Some(3))));
+        assert_eq!(parse_size_and_cell("1600/0x10"), Ok((1600, Some(4))));
+        // tc forgets what is behind the slash, but not where only the power is wrong.
+        for (word, shown) in [("x", "x"), ("x/8", "x"), ("9/x", "9"), ("9/7", "9/7"), ("9/0", "9/0")] {
+            assert_eq!(parse_size_and_cell(word), Err(shown));
+        }
+    }
+
+    #[derive(Debug)]
+    struct Gigabit;
+
+    impl Environment for Gigabit {
+        fn link_speed_mbit(&self, dev: &str) -> Result<u64, String> {
+            if dev == "eth0" { Ok(1000) } else { Err("Failed to parse".into()) }
+        }
+    }
+
+    #[test]
+    fn a_rate_can_be_a_share_of_the_links() {
+        let read = |word, dev| {
+            let context = WordsContext { verb: Verb::Add, dev, environment: &Gigabit };
+            parse_rate_of_link(word, &context)
+        };
+        for (word, rate) in [("1mbit", 125_000), ("50%", 62_500_000), ("33.3%x", 41_625_000), ("%", 0)] {
+            assert_eq!(read(word, Some("eth0")), Ok(rate), "{word}");
+        }
+        assert_eq!(read("fast", Some("eth0")), Err(String::new()));
+        assert_eq!(read("5%", Some("lo")), Err("Failed to parse\n".into()));
+        let range = "Invalid rate specified; should be between [0,100]% but is 150%\n";
+        assert_eq!(read("150%", Some("eth0")), Err(range.into()));
+        for word in ["-5%", "5%0", "x%", "5%%"] {
+            let malformed = "Specified rate value could not be read or is malformed\n";
+            assert_eq!(read(word, Some("eth0")), Err(malformed.into()), "{word}");
+        }
+        let no_device = "No device specified; specify device to rate limit by percentage\n";
+        assert_eq!(read("5%", None), Err(no_device.into()));
     }
 }

@@ -46,6 +46,11 @@ impl Socket {
         self.set_option(libc::SOL_SOCKET, libc::SO_RCVTIMEO, &value)
     }
 
+    /// Whether a receive fails with `WouldBlock` at once when there is nothing.
+    pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        self.socket.set_non_blocking(nonblocking)
+    }
+
     /// Makes room for `bytes` of answers and notices: past the system's limit
     /// (`net.core.rmem_max`) where the process may, up to it where not.
     pub fn set_receive_buffer(&self, bytes: u32) -> io::Result<()> {

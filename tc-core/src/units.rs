@@ -18,41 +18,64 @@ pub struct UnitError {
 /// `net/pkt_sched.h`, since Linux 2.6.31).
 pub const TICK_NS: u32 = 64;
 
-/// Ticks for a time in microseconds, rounded down as `tc` does.
+/// Ticks in a microsecond.
+const TICKS_PER_US: f64 = 1000.0 / TICK_NS as f64;
+
+/// Ticks for a time in microseconds, rounded down and [cut](cut_u32) as `tc`
+/// does.
 pub fn ticks_from_us(us: u32) -> u32 {
-    saturate(f64::from(us) * 15.625)
+    cut_u32(f64::from(us) * TICKS_PER_US)
 }
 
 /// Microseconds for a number of ticks, rounded down as `tc` does.
 pub fn us_from_ticks(ticks: u32) -> u32 {
-    saturate(f64::from(ticks) / 15.625)
+    cut_u32(f64::from(ticks) / TICKS_PER_US)
 }
 
-/// Ticks that `bytes` take at `rate` bytes per second (`tc_calc_xmittime`).
+/// Ticks that `bytes` take at `rate` bytes per second, rounded down and
+/// [cut](cut_u32) as `tc` does (`tc_calc_xmittime`).
 pub fn transmit_ticks(rate: u64, bytes: u32) -> u32 {
-    ticks_from_us(saturate(1e6 * (f64::from(bytes) / rate as f64)))
+    ticks_from_us(cut_u32(transmit_us(rate, bytes)))
 }
 
-/// Bytes that pass in `ticks` at `rate` bytes per second (`tc_calc_xmitsize`).
+/// The same as [`transmit_ticks`]; `None` where 32 bits cannot hold it, that is
+/// above 274 seconds.
+pub fn checked_transmit_ticks(rate: u64, bytes: u32) -> Option<u32> {
+    let ticks = transmit_us(rate, bytes).floor() * TICKS_PER_US;
+    (ticks < 4_294_967_296.0).then_some(ticks as u32)
+}
+
+fn transmit_us(rate: u64, bytes: u32) -> f64 {
+    1e6 * (f64::from(bytes) / rate as f64)
+}
+
+/// Bytes that pass in `ticks` at `rate` bytes per second, [cut](cut_u32) as `tc`
+/// does (`tc_calc_xmitsize`).
 pub fn transmit_bytes(rate: u64, ticks: u32) -> u32 {
-    saturate(rate as f64 * f64::from(us_from_ticks(ticks)) / 1e6)
+    cut_u32(rate as f64 * f64::from(us_from_ticks(ticks)) / 1e6)
 }
 
-/// The whole part of a number, held in the bounds of `u32` (NaN is 0).
-fn saturate(number: f64) -> u32 {
-    number as u32
+/// The whole part of a number in 32 bits. What does not fit loses its high bits,
+/// as in `tc`, where C converts from `double` to `unsigned int` (seen on x86-64;
+/// other machines differ).
+pub fn cut_u32(number: f64) -> u32 {
+    if number.abs() < 9_223_372_036_854_775_808.0 { number as i64 as u32 } else { 0 }
 }
 
 /// Reads a decimal number, an octal one that starts with `0`, or a hexadecimal
 /// one that starts with `0x` (`strtoul` in base 0).
 pub fn parse_u64(text: &str) -> Result<u64, UnitError> {
-    let error = UnitError { expected: "a whole number" };
     let digits = text.strip_prefix('+').unwrap_or(text);
     let (digits, radix) = match digits.as_bytes() {
         [b'0', b'x' | b'X', ..] => (&digits[2..], 16),
         [b'0', _, ..] => (&digits[1..], 8),
         _ => (digits, 10),
     };
+    parse_digits(digits, radix)
+}
+
+fn parse_digits(digits: &str, radix: u32) -> Result<u64, UnitError> {
+    let error = UnitError { expected: "a whole number" };
     // from_str_radix would take a sign of its own.
     if !digits.bytes().all(|b| b.is_ascii_alphanumeric()) {
         return Err(error);
@@ -81,6 +104,18 @@ pub fn parse_i32(text: &str) -> Result<i32, UnitError> {
         Some(rest) if !rest.starts_with(['+', '-']) => narrow(-i128::from(parse_u64(rest)?)),
         _ => narrow(parse_u64(text)?),
     }
+}
+
+/// Reads a decimal number, also one that starts with `0` (`strtoul` in base 10).
+pub fn parse_decimal<T: TryFrom<u64>>(text: &str) -> Result<T, UnitError> {
+    parse_digits(text.strip_prefix('+').unwrap_or(text), 10).and_then(narrow)
+}
+
+/// Reads a hexadecimal number, with or without `0x` (`strtoul` in base 16).
+pub fn parse_hex<T: TryFrom<u64>>(text: &str) -> Result<T, UnitError> {
+    let digits = text.strip_prefix('+').unwrap_or(text);
+    let digits = digits.strip_prefix("0x").or(digits.strip_prefix("0X")).unwrap_or(digits);
+    parse_digits(digits, 16).and_then(narrow)
 }
 
 fn narrow<N, T: TryFrom<N>>(number: N) -> Result<T, UnitError> {
@@ -509,6 +544,26 @@ mod tests {
     fn a_burst_survives_the_way_through_ticks() {
         assert_eq!(transmit_ticks(125_000, 1600), 200_000);
         assert_eq!(transmit_bytes(125_000, 200_000), 1600);
-        assert_eq!(transmit_ticks(0, 1600), u32::MAX, "a zero rate is no division by zero");
+        assert_eq!(transmit_ticks(0, 1600), 0, "a zero rate is no division by zero");
+    }
+
+    #[test]
+    fn what_32_bits_cannot_hold_is_cut_or_told() {
+        assert_eq!(transmit_ticks(1, 1600), 0xd21d_ba00, "25,000,000,000 ticks");
+        assert_eq!(checked_transmit_ticks(1, 1600), None);
+        assert_eq!(checked_transmit_ticks(0, 1600), None);
+        assert_eq!(checked_transmit_ticks(1, 274), Some(transmit_ticks(1, 274)));
+        assert_eq!(checked_transmit_ticks(1, 275), None);
+        for (number, cut) in [(-1.0, u32::MAX), (4_294_967_297.5, 1), (f64::NAN, 0), (1e19, 0)] {
+            assert_eq!(cut_u32(number), cut, "{number}");
+        }
+    }
+
+    #[test]
+    fn whole_numbers_read_in_one_base() {
+        assert_eq!(parse_decimal::<u16>("010"), Ok(10));
+        assert!(parse_decimal::<u16>("65536").is_err() && parse_decimal::<u32>("0x10").is_err());
+        assert_eq!((parse_hex::<u32>("0x20"), parse_hex::<u32>("fffe")), (Ok(0x20), Ok(0xfffe)));
+        assert!(parse_hex::<u32>("").is_err() && parse_hex::<u32>("0xg").is_err());
     }
 }

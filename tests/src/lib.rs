@@ -1,3 +1,4 @@
 //! What the tests of this package share.
 
+pub mod captures;
 pub mod lab;

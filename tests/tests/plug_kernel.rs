@@ -46,10 +46,10 @@ fn plug_holds_packets_until_it_is_released() {
     pair.near.tc("qdisc add dev near root handle 1: plug limit 32768").ok();
 
     pair.send(&[1, 2, 3]);
-    assert_eq!(pair.receive(1, QUIET), [], "plugged");
+    assert_eq!(pair.receive(1, QUIET), [0u8; 0], "plugged");
     // Kernel: without options, qdisc_change() succeeds and never asks the kind.
     pair.near.tc("qdisc change dev near root handle 1: plug").ok();
-    assert_eq!(pair.receive(1, QUIET), [], "still plugged");
+    assert_eq!(pair.receive(1, QUIET), [0u8; 0], "still plugged");
     let shown = pair.near.tc("-s qdisc show dev near").ok();
     let backlog = format!("backlog {}b 3p", 3 * Pair::FRAME_BYTES);
     assert!(shown.contains(&backlog), "{backlog}, not {shown}");

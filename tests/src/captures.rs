@@ -1,0 +1,238 @@
+//! Captures: messages that iproute2's tc sent, and objects as a kernel dumped them and tc printed
+//! them, in `tc-qdiscs/captures/KIND/NAME.hex`. `tests/capture` makes these files.
+//!
+//! Lines that start with `#` come first:
+//!
+//! | line | meaning |
+//! |---|---|
+//! | `# command: tc qdisc add dev lo root plug limit 32768` | what was run; the last tc command counts |
+//! | `# iproute2 6.1.0, Linux 6.1.0` | where |
+//! | `# direction: request` or `dump` | from tc to the kernel, or back |
+//! | `# options: "limit 10p"` | what tc prints of the options, as a JSON string |
+//! | `# options -s -d: "..."` | the same with these flags, where it differs |
+//! | `# options-json: {"limit":10}` | what `tc -j` prints of them |
+//! | `# xstats: "..."`, `# xstats-json: {...}` | the kind's own counters (`tc -s`) |
+//! | `# differs: REASON` | why we send other options than tc does |
+//!
+//! Behind them stand the bytes of one netlink message in hexadecimal, its sequence number and port
+//! zeroed.
+#![expect(clippy::expect_used, clippy::panic, reason = "a capture that cannot be read is named")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use serde_json::Value;
+use tc_core::message::{Entry, Message, Messages};
+use tc_core::print::Style;
+use tc_core::uapi::{RTM_NEWQDISC, RTM_NEWTCLASS};
+use tc_core::{Attr, TcType, Verb};
+
+/// One capture file.
+#[derive(Clone, Debug)]
+pub struct Capture {
+    /// `KIND/NAME.hex`.
+    pub name: String,
+    /// The kind, from the message.
+    pub kind: String,
+    /// What the message is about.
+    pub tc_type: TcType,
+    /// Whether the kernel sent it; otherwise tc did.
+    pub is_dump: bool,
+    /// The last tc command, word by word.
+    pub command: Vec<String>,
+    /// Why our options differ from tc's.
+    pub differs: Option<String>,
+    /// What tc printed.
+    pub printed: Vec<Printed>,
+    /// The message.
+    pub bytes: Vec<u8>,
+}
+
+/// What tc printed with some flags.
+#[derive(Clone, Debug)]
+pub struct Printed {
+    /// `options`, `options-json`, `xstats` or `xstats-json`.
+    pub what: String,
+    /// What the flags ask for.
+    pub style: Style,
+    /// A string, or an object for JSON.
+    pub value: Value,
+}
+
+/// All captures, sorted by name.
+#[must_use]
+pub fn all() -> &'static [Capture] {
+    static ALL: LazyLock<Vec<Capture>> = LazyLock::new(read_all);
+    &ALL
+}
+
+/// All captures of one kind.
+pub fn of(tc_type: TcType, kind: &str) -> impl Iterator<Item = &'static Capture> {
+    all().iter().filter(move |capture| capture.tc_type == tc_type && capture.kind == kind)
+}
+
+impl Capture {
+    /// The netlink message.
+    #[must_use]
+    pub fn message(&self) -> Message<'_> {
+        let mut messages = Messages::new(&self.bytes);
+        let message = messages.next().expect("a capture is not empty");
+        let message = message.unwrap_or_else(|error| panic!("{}: {error}", self.name));
+        assert!(messages.next().is_none(), "{}: more than one message", self.name);
+        message
+    }
+
+    /// The object that the message is about.
+    #[must_use]
+    pub fn entry(&self) -> Entry<'_> {
+        Entry::decode(&self.message()).unwrap_or_else(|error| panic!("{}: {error}", self.name))
+    }
+
+    /// `TCA_OPTIONS`.
+    #[must_use]
+    pub fn options(&self) -> Option<Attr<'_>> {
+        self.entry().attr(tc_core::uapi::TCA_OPTIONS)
+    }
+
+    /// The verb of the command.
+    #[must_use]
+    pub fn verb(&self) -> Verb {
+        let verbs = [Verb::Add, Verb::Change, Verb::Replace, Verb::Link];
+        let verb = verbs.into_iter().find(|verb| self.command.get(2).is_some_and(|word| word == verb.name()));
+        verb.unwrap_or_else(|| panic!("{}: no verb in {:?}", self.name, self.command))
+    }
+
+    /// The words behind the kind.
+    #[must_use]
+    pub fn words(&self) -> Vec<&str> {
+        let mut words = self.command.iter().map(String::as_str).skip(3);
+        while let Some(word) = words.next() {
+            match word {
+                "dev" | "handle" | "parent" | "classid" => drop(words.next()),
+                word if word == self.kind => return words.collect(),
+                _ => {}
+            }
+        }
+        panic!("{}: the command does not name the kind", self.name)
+    }
+}
+
+fn read_all() -> Vec<Capture> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tc-qdiscs/captures");
+    let mut captures = Vec::new();
+    for folder in list(&root) {
+        captures.extend(list(&folder).iter().map(|path| read(path)));
+    }
+    captures
+}
+
+fn list(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut paths: Vec<_> = entries.map(|entry| entry.expect("a folder can be read").path()).collect();
+    paths.sort();
+    paths
+}
+
+fn read(path: &Path) -> Capture {
+    let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let name: PathBuf = path.iter().rev().take(2).collect::<Vec<_>>().into_iter().rev().collect();
+    parse(name.display().to_string(), &text)
+}
+
+fn parse(name: String, text: &str) -> Capture {
+    let line = |key: &str| text.lines().find_map(|line| line.strip_prefix(&format!("# {key}: ")));
+    let bytes = hex(&name, text);
+    let direction = line("direction").unwrap_or_else(|| panic!("{name}: no direction"));
+    assert!(matches!(direction, "request" | "dump"), "{name}: direction {direction}");
+    let command = line("command").unwrap_or_else(|| panic!("{name}: no command"));
+    let last = command.split(';').map(str::trim).rfind(|step| step.starts_with("tc "));
+    let mut capture = Capture {
+        kind: String::new(),
+        tc_type: TcType::Qdisc,
+        is_dump: direction == "dump",
+        command: last.expect("a tc command").split_whitespace().map(str::to_owned).collect(),
+        differs: line("differs").map(str::to_owned),
+        printed: text.lines().filter_map(|line| printed(&name, line)).collect(),
+        bytes,
+        name,
+    };
+    let (message, entry) = (capture.message(), capture.entry());
+    let tc_type = match message.kind {
+        RTM_NEWQDISC => TcType::Qdisc,
+        RTM_NEWTCLASS => TcType::Class,
+        other => panic!("{}: message type {other}", capture.name),
+    };
+    (capture.kind, capture.tc_type) =
+        (entry.kind().unwrap_or_else(|error| panic!("{}: {error}", capture.name)).to_owned(), tc_type);
+    capture
+}
+
+fn printed(name: &str, line: &str) -> Option<Printed> {
+    let (head, value) = line.strip_prefix("# ")?.split_once(": ")?;
+    let (what, flags) = head.split_once(' ').unwrap_or((head, ""));
+    if !matches!(what, "options" | "options-json" | "xstats" | "xstats-json") {
+        return None;
+    }
+    let mut style = Style { stats: what.starts_with("xstats"), ..Style::default() };
+    for flag in flags.split_whitespace() {
+        match flag {
+            "-s" => style.stats = true,
+            "-d" => style.details = true,
+            "-r" => style.raw = true,
+            "-iec" => style.iec = true,
+            "-N" => style.numeric = true,
+            "-o" => style.oneline = true,
+            flag => panic!("{name}: unknown flag {flag}"),
+        }
+    }
+    let value = serde_json::from_str(value).unwrap_or_else(|error| panic!("{name}: {error} in {line}"));
+    Some(Printed { what: what.to_owned(), style, value })
+}
+
+fn hex(name: &str, text: &str) -> Vec<u8> {
+    let digits = text.lines().filter(|line| !line.starts_with('#')).flat_map(str::split_whitespace);
+    let byte = |pair| u8::from_str_radix(pair, 16).unwrap_or_else(|_| panic!("{name}: {pair:?} is no byte"));
+    digits.map(byte).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "\
+# command: ip link add d0 type ifb; tc qdisc add dev d0 handle 1: root pfifo limit 10; tc -V
+# iproute2 6.1.0, Linux 6.1.0
+# direction: dump
+# options: \"limit 10p\"
+# options-json -s -iec: {\"limit\":10}
+# differs: why not
+30 00 00 00 24 00 00 00 00 00 00 00 00 00 00 00
+00 00 00 00 02 00 00 00 00 00 01 00 ff ff ff ff
+05 00 00 00 0a 00 01 00 70 66 69 66 6f 00 00 00
+";
+
+    #[test]
+    fn a_file_reads_as_what_it_says() {
+        let text = TEXT.replace("; tc -V", "");
+        let capture = parse("pfifo/x.hex".into(), &text);
+        assert_eq!((capture.kind.as_str(), capture.tc_type, capture.is_dump), ("pfifo", TcType::Qdisc, true));
+        assert_eq!((capture.verb(), capture.words()), (Verb::Add, vec!["limit", "10"]));
+        assert_eq!(capture.differs.as_deref(), Some("why not"));
+        assert_eq!(capture.printed[0].value, "limit 10p");
+        assert!(capture.printed[1].style.iec && capture.printed[1].style.stats);
+        assert!(capture.options().is_none());
+    }
+
+    #[test]
+    #[should_panic(expected = "no verb")]
+    fn the_last_tc_command_counts() {
+        let _ = parse("pfifo/x.hex".into(), TEXT).verb();
+    }
+
+    #[test]
+    #[should_panic(expected = "is no byte")]
+    fn what_is_not_hexadecimal_is_an_error() {
+        let _ = parse("pfifo/x.hex".into(), &TEXT.replace("30 00", "30 0g"));
+    }
+}

@@ -1,0 +1,127 @@
+//! Every capture, byte for byte and text for text: words make tc's message, the kernel's message
+//! makes tc's text and JSON.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so and stops")]
+
+use bytes::BytesMut;
+use serde_json::Value;
+use tc_core::print::{Form, Printer};
+use tc_core::uapi::{TCA_KIND, TCA_OPTIONS};
+use tc_core::words::{Words, WordsContext};
+use tc_core::{Attrs, Options, Registry, Request, TcOps};
+use tc_qdiscs as _;
+use tests::captures::{Capture, Printed, all};
+
+/// Runs a check over captures, and says all that is wrong at once.
+fn check(
+    captures: impl Iterator<Item = &'static Capture>,
+    check: impl Fn(&Capture, &dyn TcOps) -> Result<(), String>,
+) {
+    let registry = Registry::of_program().unwrap();
+    let mut checked = 0;
+    let mut wrong = Vec::new();
+    for capture in captures {
+        let checks = match registry.get(capture.tc_type, &capture.kind) {
+            Some(ops) => check(capture, ops),
+            None => Err(format!("{} {} is not registered", capture.tc_type, capture.kind)),
+        };
+        wrong.extend(checks.err().map(|error| format!("{}: {error}", capture.name)));
+        checked += 1;
+    }
+    assert_ne!(checked, 0, "no captures");
+    assert!(wrong.is_empty(), "{} of {checked} captures:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn options_of_every_message_are_read() {
+    check(all().iter(), |capture, ops| match capture.options() {
+        Some(attr) => ops.msg_parse(attr.payload).map(drop).map_err(|error| error.to_string()),
+        None => Ok(()),
+    });
+}
+
+#[test]
+fn words_make_the_message_that_tc_sends() {
+    check(all().iter().filter(|capture| !capture.is_dump), |capture, ops| {
+        let words = capture.words();
+        let context = WordsContext::new(capture.verb());
+        let options =
+            ops.parse_words(&mut Words::new(&words), &context).map_err(|error| error.to_string())?;
+        same_as_captured(capture, ops, options.as_deref())
+    });
+}
+
+#[test]
+fn what_is_read_from_a_request_is_written_again() {
+    check(all().iter().filter(|capture| !capture.is_dump), |capture, ops| {
+        let payload = capture.options().map(|attr| attr.payload);
+        let options = payload.map(|payload| ops.msg_parse(payload)).transpose();
+        same_as_captured(capture, ops, options.map_err(|error| error.to_string())?.as_deref())
+    });
+}
+
+#[test]
+fn dumps_print_as_tc_prints_them() {
+    check(all().iter().filter(|capture| capture.is_dump), |capture, ops| {
+        let mut wrong = String::new();
+        for printed in &capture.printed {
+            let ours = print(capture, ops, printed)?;
+            if ours != printed.value {
+                wrong +=
+                    &format!("\n {} {:?}\n  tc {}\n  us {ours}", printed.what, printed.style, printed.value);
+            }
+        }
+        if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+    });
+}
+
+/// Compares the message of these options with the captured one, in a buffer that is dirty.
+fn same_as_captured(capture: &Capture, ops: &dyn TcOps, options: Option<&dyn Options>) -> Result<(), String> {
+    let header = capture.entry().header;
+    let request = Request::new(capture.tc_type, header.ifindex)
+        .handle(header.handle)
+        .parent(header.parent)
+        .info(header.info)
+        .as_tc(true)
+        .options_of(ops, options);
+    let mut buffer = BytesMut::from(&[0xa5; 65536][..]);
+    buffer.clear();
+    request.encode(capture.verb(), 0, &mut buffer).map_err(|error| error.to_string())?;
+    let ours = Capture { bytes: buffer.to_vec(), ..capture.clone() };
+    let same = if has_kind_and_options_alone(capture) {
+        ours.bytes == capture.bytes
+    } else {
+        ours.options() == capture.options()
+    };
+    match (same, &capture.differs) {
+        (true, None) | (false, Some(_)) => Ok(()),
+        (true, Some(reason)) => Err(format!("does not differ, yet it says: {reason}")),
+        (false, None) => Err(format!("tc {:02x?}\nus {:02x?}", capture.bytes, ours.bytes)),
+    }
+}
+
+/// Size tables, estimators and blocks are not the kind's business.
+fn has_kind_and_options_alone(capture: &Capture) -> bool {
+    let attrs: Attrs<'_> = capture.entry().attrs();
+    attrs.flatten().all(|attr| matches!(attr.kind, TCA_KIND | TCA_OPTIONS))
+}
+
+/// What we print where tc printed `printed`: a string, or an object.
+fn print(capture: &Capture, ops: &dyn TcOps, printed: &Printed) -> Result<Value, String> {
+    let json = printed.what.ends_with("-json");
+    let mut out = Printer::new(if json { Form::Json } else { Form::Text }, printed.style);
+    out.begin_object("");
+    let entry = capture.entry();
+    let said = if printed.what.starts_with("options") {
+        entry.options().map_or(Ok(()), |payload| ops.print(payload, &mut out))
+    } else {
+        let xstats = entry.xstats().map_err(|error| error.to_string())?.ok_or("no counters of its own")?;
+        ops.print_xstats(xstats, &mut out).map(drop)
+    };
+    said.map_err(|error| error.to_string())?;
+    out.end_object();
+    if json {
+        serde_json::from_str(out.as_str()).map_err(|error| format!("{error}: {}", out.as_str()))
+    } else {
+        Ok(out.as_str().into())
+    }
+}

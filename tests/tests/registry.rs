@@ -1,0 +1,112 @@
+//! A kind made outside the project's own crates, by their public interface alone, and what a
+//! registry does with it.
+
+use tc_core::print::{Form, Printer, Style};
+use tc_core::words::{WordError, Words, WordsContext};
+use tc_core::{
+    AttrWriter, DecodeError, EncodeError, Fill, FillContext, Handle, Kind, Origin, Reader, Registry,
+    RegistryError, Request, TcType, Verb, ops_of,
+};
+use tc_qdiscs as _;
+
+tc_core::register!(Ours);
+
+/// A qdisc that no kernel has.
+#[derive(Clone, Debug, PartialEq)]
+struct Ours {
+    colour: u8,
+}
+
+impl Kind for Ours {
+    const KIND: &'static str = "ours";
+    const USAGE: &'static str = "Usage: ... ours colour NUMBER\n";
+
+    fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
+        let mut colour = None;
+        while let Some(word) = words.next() {
+            match word {
+                "colour" => {
+                    colour = Some(words.parse(tc_core::units::parse_u8, |w| format!("no colour: {w}"))?)
+                }
+                "help" => return Err(WordError::Help),
+                word => return Err(WordError::what_is(word)),
+            }
+        }
+        Ok(colour.map(|colour| Self { colour }))
+    }
+
+    fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
+        out.put_u8(self.colour);
+        Ok(Fill::Written)
+    }
+
+    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+        Ok(Self { colour: Reader::new(payload).u8()? })
+    }
+
+    fn print(&self, out: &mut Printer) {
+        out.item("colour", "colour ", self.colour, "");
+    }
+}
+
+const HERE: Origin = Origin { package: "plug-in", version: "9", location: "here.rs:1" };
+
+#[test]
+fn a_kind_of_another_crate_is_found_by_name_and_used() {
+    let registry = Registry::of_program().unwrap();
+    let entry = registry.entry(TcType::Qdisc, "ours").unwrap();
+    assert_eq!((entry.origin().package, entry.ops().usage()), ("tests", Ours::USAGE));
+    assert!(entry.origin().location.contains("registry.rs:"));
+
+    let words = ["colour", "7"];
+    let parsed = entry.ops().parse_words(&mut Words::new(&words), &WordsContext::new(Verb::Add));
+    let options = parsed.unwrap().unwrap();
+    let mut message = bytes::BytesMut::new();
+    let request = Request::qdisc(1).parent(Handle::ROOT).options_of(entry.ops(), Some(&*options));
+    request.encode(Verb::Add, 0, &mut message).unwrap();
+    assert_eq!(message[36..], *b"\x09\0\x01\0ours\0\0\0\0\x05\0\x02\0\x07\0\0\0");
+
+    let mut out = Printer::new(Form::Text, Style::default());
+    entry.ops().print(&[7], &mut out).unwrap();
+    assert_eq!(out.as_str(), "colour 7");
+    assert_eq!(options.downcast_ref(), Some(&Ours { colour: 7 }));
+}
+
+#[test]
+fn kinds_are_sorted_and_the_projects_own_are_among_them() {
+    let registry = Registry::of_program().unwrap();
+    let names: Vec<_> = registry.iter().map(|entry| (entry.ops().tc_type(), entry.ops().kind())).collect();
+    assert!(names.is_sorted() && names.contains(&(TcType::Qdisc, "plug")), "{names:?}");
+    assert_eq!(registry.entry(TcType::Qdisc, "plug").unwrap().origin().package, "tc-qdiscs");
+    assert!(registry.get(TcType::Class, "plug").is_none() && registry.get(TcType::Qdisc, "plu").is_none());
+}
+
+#[test]
+fn kinds_come_and_go_at_run_time() {
+    let mut registry = Registry::empty();
+    registry.register::<Ours>(HERE).unwrap();
+    assert_eq!(registry.entry(TcType::Qdisc, "ours").unwrap().origin(), &HERE);
+    let ops = registry.unregister(TcType::Qdisc, "ours").unwrap();
+    assert!(registry.get(TcType::Qdisc, "ours").is_none());
+    assert!(matches!(registry.unregister(TcType::Qdisc, "ours"), Err(RegistryError::NotRegistered { .. })));
+    registry.register_ops(ops, HERE).unwrap();
+    assert_eq!(registry.get(TcType::Qdisc, "ours").unwrap().usage(), ops_of::<Ours>().usage());
+}
+
+#[test]
+fn a_second_registration_is_an_error_that_names_both() {
+    let mut registry = Registry::of_program().unwrap();
+    let before = registry.iter().len();
+    let text = registry.register::<Ours>(HERE).unwrap_err().to_string();
+    assert!(text.starts_with("qdisc ours is registered twice: by tests "), "{text}");
+    assert!(text.ends_with(" and by plug-in 9 (here.rs:1)"), "{text}");
+    assert_eq!(registry.iter().len(), before);
+}
+
+#[test]
+fn a_linked_kind_stays() {
+    let mut registry = Registry::of_program().unwrap();
+    let text = registry.unregister(TcType::Qdisc, "plug").unwrap_err().to_string();
+    assert!(text.starts_with("qdisc plug is linked into the program by tc-qdiscs "), "{text}");
+    assert!(registry.get(TcType::Qdisc, "plug").is_some());
+}
