@@ -94,8 +94,9 @@ pub enum WordError {
     /// The kind's own words for what is wrong, and its usage text behind them.
     #[error("{0}")]
     KindUsage(String),
-    /// A usage text to show in place of anything else, where `tc` ends with
-    /// status 255: that of an action inside a filter.
+    /// A usage text, with its newline at the end, to show in place of the
+    /// kind's own; `tc` then ends with status 255. That of an action inside a
+    /// filter.
     #[error("{0}")]
     Usage(String),
     /// The word `help`: not an error, but the usage text is all there is to say.

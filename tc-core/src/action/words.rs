@@ -63,10 +63,7 @@ impl Action {
         }
         let options = ops.parse_words(words, context).map_err(|error| match error {
             WordError::Kind(text) => bad_value(&format!("{text}\nbad action parsing\n"), start),
-            WordError::KindUsage(text) => {
-                let text = format!("{text}\n{}bad action parsing\n", ops.usage());
-                bad_value(&text, start)
-            }
+            WordError::KindUsage(text) => WordError::Usage(format!("{text}\n{}", ops.usage())),
             WordError::Help => WordError::Usage(ops.usage().to_owned()),
             other => other,
         })?;
