@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 
 use crate::ack::{ExtAck, Verdict, decode_done, decode_error};
+use crate::echo::Echo;
 use crate::error::{Cause, DecodeError, EncodeError, Error};
 use crate::message::{Entry, Message, Messages};
 use crate::object::{Request, Verb};
@@ -37,6 +38,7 @@ pub struct Connection<T: Transport = Socket> {
     timeout: Duration,
     request: BytesMut,
     pub(crate) answer: Box<[u8]>,
+    pub(crate) echo: Echo,
 }
 
 impl Connection {
@@ -65,6 +67,7 @@ impl<T: Transport> Connection<T> {
             timeout: DEFAULT_TIMEOUT,
             request: BytesMut::with_capacity(4096),
             answer: vec![0; ROOM].into_boxed_slice(),
+            echo: Echo::default(),
         }
     }
 
@@ -127,6 +130,9 @@ impl<T: Transport> Connection<T> {
         &mut self,
         encode: impl FnOnce(u32, &mut BytesMut) -> Result<(), EncodeError>,
     ) -> Result<Option<ExtAck>, Cause> {
+        if self.echo.is_on() {
+            return self.transact_with_echo(encode);
+        }
         self.send(encode)?;
         match self.wait()? {
             Answer::Verdict(verdict) => Ok(verdict?),

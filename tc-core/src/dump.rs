@@ -196,7 +196,7 @@ impl<'a> Listed<'a> {
     }
 
     fn to_owned(self) -> Option<OwnedEntry> {
-        self.entry().ok().map(|_| OwnedEntry { bytes: Bytes::copy_from_slice(self.bytes) })
+        self.entry().ok().map(|_| OwnedEntry::copy(self.bytes))
     }
 }
 
@@ -281,6 +281,10 @@ pub struct OwnedEntry {
 }
 
 impl OwnedEntry {
+    pub(crate) fn copy(message: &[u8]) -> Self {
+        Self { bytes: Bytes::copy_from_slice(message) }
+    }
+
     /// The object.
     pub fn entry(&self) -> Result<Entry<'_>, DecodeError> {
         let missing = DecodeError::Missing { what: "message" };

@@ -3,11 +3,14 @@
 //! A kind says once what it prints: a JSON key, the text before the value, the
 //! value, the text behind it. The two forms cannot drift apart.
 
+mod pretty;
+
 use std::fmt;
 use std::io::Write as _;
 
-use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter};
+use serde_json::ser::{CompactFormatter, Formatter};
 
+use self::pretty::Pretty;
 use crate::handle::Handle;
 use crate::link::{DeviceName, DeviceNames};
 use crate::units::{PrintG, PrintRate, PrintSize, PrintTime, PrintTimeNs};
@@ -94,7 +97,7 @@ struct Json {
 #[derive(Debug)]
 enum Layout {
     Compact(CompactFormatter),
-    Pretty(PrettyFormatter<'static>),
+    Pretty(Pretty),
 }
 
 /// Calls one of serde_json's layout methods. Writing to memory cannot fail.
@@ -115,7 +118,7 @@ impl Printer {
         let layout = match form {
             Form::Text => None,
             Form::Json => Some(Layout::Compact(CompactFormatter)),
-            Form::PrettyJson => Some(Layout::Pretty(PrettyFormatter::with_indent(b"    "))),
+            Form::PrettyJson => Some(Layout::Pretty(Pretty::default())),
         };
         Self {
             out: Vec::new(),
@@ -162,6 +165,13 @@ impl Printer {
             self.json(key, value);
         } else {
             self.text_item(before, value, after);
+        }
+    }
+
+    /// One value, if there is one.
+    pub fn item_if(&mut self, key: &str, before: &str, value: Option<impl Item>, after: &str) {
+        if let Some(value) = value {
+            self.item(key, before, value, after);
         }
     }
 
@@ -259,6 +269,13 @@ impl Printer {
             self.leave();
             layout!(self, end_array);
             self.end_value();
+        }
+    }
+
+    /// Ends a whole JSON document, with a line end.
+    pub fn end_document(&mut self) {
+        if self.is_json() {
+            self.out.push(b'\n');
         }
     }
 
@@ -540,6 +557,33 @@ mod tests {
             out.object("", |_| {});
         });
         assert_eq!(json.as_str(), r#"[{"rate":125,"ecn":true,"map":[1,2],"inner":{"name":"a\"b"}},{}]"#);
+    }
+
+    #[test]
+    fn pretty_json_is_laid_out_as_iproute2_does() {
+        let mut out = Printer::new(Form::PrettyJson, Style::default());
+        out.array("", |out| {
+            out.object("", |out| {
+                out.json("a", 1);
+                out.array("b", |out| [1, 2].into_iter().for_each(|n| out.json("", n)));
+                out.object("c", |_| {});
+                out.array("d", |_| {});
+            });
+            out.object("", |out| out.object("e", |out| out.json("f", 1)));
+        });
+        let expected = [
+            "[ {",
+            "        \"a\": 1,",
+            "        \"b\": [ 1,2 ],",
+            "        \"c\": {},",
+            "        \"d\": [ ]",
+            "    },{",
+            "        \"e\": {",
+            "            \"f\": 1",
+            "        }",
+            "    } ]",
+        ];
+        assert_eq!(out.as_str(), expected.join("\n"));
     }
 
     #[test]

@@ -136,6 +136,8 @@ pub(crate) fn unshare(flags: libc::c_int) -> io::Result<()> {
 
 /// `SIOCGIFNAME` of `linux/sockios.h`.
 const SIOCGIFNAME: u32 = 0x8910;
+/// `SIOCGIFINDEX` of `linux/sockios.h`.
+const SIOCGIFINDEX: u32 = 0x8933;
 
 /// Names of devices in the socket's network namespace, through a copy of its
 /// descriptor.
@@ -150,5 +152,20 @@ impl DeviceNames for NamesBySocket {
         // SAFETY: SIOCGIFNAME reads and writes one ifreq, which `request` is.
         check(unsafe { libc::ioctl(self.0.as_raw_fd(), SIOCGIFNAME as _, &mut request) })?;
         Ok(DeviceName::new(request.ifr_name.map(|byte| byte.to_ne_bytes()[0])))
+    }
+
+    fn ifindex(&self, name: &str) -> io::Result<i32> {
+        // SAFETY: all-zero bytes are a valid ifreq.
+        let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+        if name.is_empty() || name.len() >= request.ifr_name.len() {
+            return Err(io::Error::from_raw_os_error(libc::ENODEV));
+        }
+        for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
+            *to = libc::c_char::from_ne_bytes([from]);
+        }
+        // SAFETY: SIOCGIFINDEX reads and writes one ifreq, which `request` is.
+        check(unsafe { libc::ioctl(self.0.as_raw_fd(), SIOCGIFINDEX as _, &mut request) })?;
+        // SAFETY: SIOCGIFINDEX succeeded, so the union holds the index.
+        Ok(unsafe { request.ifr_ifru.ifru_ifindex })
     }
 }

@@ -5,5 +5,16 @@
 
 pub mod act;
 pub mod cls;
+pub mod bfifo;
+pub mod clsact;
+pub mod fq_codel;
+pub mod htb;
+pub mod ingress;
+pub mod mq;
+pub mod noqueue;
 pub mod pfifo;
+pub mod pfifo_fast;
+pub mod pfifo_head_drop;
 pub mod plug;
+pub mod prio;
+pub mod tbf;

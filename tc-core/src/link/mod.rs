@@ -21,6 +21,15 @@ pub use request::LinkChange;
 pub trait DeviceNames: fmt::Debug {
     /// The name of the device with this index.
     fn device_name(&self, ifindex: i32) -> io::Result<DeviceName>;
+
+    /// The index of the device with this name.
+    ///
+    /// Where there is no cheaper way than [`Connection::ifindex`] this is an
+    /// error of the kind `Unsupported`.
+    fn ifindex(&self, name: &str) -> io::Result<i32> {
+        let _ = name;
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 /// A device's name, at most 15 bytes, held in place.
