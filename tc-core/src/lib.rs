@@ -59,7 +59,6 @@ pub mod words;
 
 pub use ack::KernelError;
 pub use action::{Action, Actions};
-pub use attr::{Attr, AttrWriter, Attrs, Nest, Reader};
 pub use attr::{Attr, AttrWriter, Attrs, Nest, Reader, zero_extended};
 pub use connection::Connection;
 pub use dump::{Dump, Listed, OwnedEntry, Select};

@@ -4,8 +4,8 @@
 //! name says `use tc_qdiscs as _;`.
 
 pub mod act;
-pub mod cls;
 pub mod bfifo;
+pub mod cls;
 pub mod clsact;
 pub mod fq_codel;
 pub mod htb;

@@ -45,16 +45,17 @@ impl Action {
     /// Reads one action, its kind's word at the cursor.
     fn parse_words(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result<Self, WordError> {
         let start = words.rest();
-        let named = words.peek().filter(|word| !Control::is_word(word));
-        let kind = named.unwrap_or("gact");
         let registry = context.environment.registry();
         let registry = registry.map_err(|error| WordError::Kind(error.to_string()))?;
-        let Some(ops) = registry.get(TcType::Action, kind) else {
+        let named = words.peek().filter(|word| !Control::is_word(word));
+        let named = named.and_then(|kind| registry.get(TcType::Action, kind));
+        // As in tc, a word that names no kind is gact's to read.
+        let Some(ops) = named.or_else(|| registry.get(TcType::Action, "gact")) else {
             let unknown = match start {
-                [kind, option, ..] if named.is_some() => {
+                [kind, option, ..] => {
                     format!("Unknown action \"{kind}\", hence option \"{option}\" is unparsable\n")
                 }
-                _ => format!("Unknown action \"{kind}\"\n"),
+                rest => format!("Unknown action \"{}\"\n", rest.concat()),
             };
             return Err(bad_value(&(unknown + "bad action parsing\n"), start));
         };
@@ -67,7 +68,7 @@ impl Action {
             WordError::Help => WordError::Usage(ops.usage().to_owned()),
             other => other,
         })?;
-        let mut action = Self::of(kind, options.map_or(ActionOptions::Absent, ActionOptions::Known));
+        let mut action = Self::of(ops.kind(), options.map_or(ActionOptions::Absent, ActionOptions::Known));
         action.parse_common(words)?;
         Ok(action)
     }
