@@ -4,6 +4,7 @@
 //! whose words are checked, then a message; what comes back is printed. A
 //! [`Failure`] says what went wrong; what exit code that is, the caller knows.
 
+mod actions;
 mod batch;
 mod change;
 mod class;
@@ -12,12 +13,14 @@ mod devices;
 mod dry_run;
 mod environment;
 mod failure;
+mod filter;
 mod globals;
 mod list;
 mod monitor;
 mod names;
 mod output;
 mod own;
+mod protocol;
 mod qdisc;
 mod report;
 mod session;

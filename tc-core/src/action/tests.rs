@@ -146,7 +146,7 @@ fn bad_words_have_tcs_text() {
             "bad action empty 1\nparse_action: bad value (0:(null))!\nIllegal \"action\"",
         ),
         (&["action", "mark"], "Command line is not complete. Try option \"help\""),
-        (&[], "Command line is not complete. Try option \"help\""),
+        (&[], "Illegal \"action\""),
         (&["action", "mark", "help"], "Usage: ... mark NUMBER\n"),
         (&["action", "help"], "Illegal \"action\""),
         (

@@ -16,7 +16,7 @@ impl Actions {
         let mut actions = Self::new();
         let mut announced = false;
         if words.is_empty() {
-            return Err(WordError::Incomplete);
+            return Err(illegal(""));
         }
         while let Some(word) = words.peek() {
             match word {

@@ -1,7 +1,7 @@
 //! Counters as `tc` prints them.
 
 use super::{Basic, Stats};
-use crate::print::{Printer, Rate, Size};
+use crate::print::{self, Printer, Size};
 
 impl Stats<'_> {
     /// Prints what `TCA_STATS2` has, each line behind `before`; the kind's own
@@ -24,7 +24,7 @@ impl Stats<'_> {
             // As in tc, a line end also where one line was asked for.
             out.text("\n");
             out.text(before);
-            out.item("rate", "rate ", Rate(rate.bytes), "");
+            out.item("rate", "rate ", print::Rate(rate.bytes), "");
             out.item("pps", " ", rate.packets, "pps");
         }
         if let Some(queue) = self.queue {
@@ -52,5 +52,37 @@ impl Stats<'_> {
         out.text(before);
         out.item("hw_bytes", "Sent hardware ", hardware.bytes, " bytes");
         out.item("hw_packets", " ", hardware.packets, " pkt");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::print::{Form, Style};
+    use crate::stats::{Queue, Rate};
+
+    fn text(stats: &Stats<'_>) -> String {
+        let mut out = Printer::new(Form::Text, Style::default());
+        stats.print(" ", &mut out);
+        out.as_str().to_owned()
+    }
+
+    #[test]
+    fn hardware_and_estimated_rates_have_lines_of_their_own() {
+        let basic = |bytes, packets| Some(Basic { bytes, packets });
+        let queue = Some(Queue { qlen: 1, backlog: 60, drops: 2, requeues: 3, overlimits: 4 });
+        let mut stats = Stats { basic: basic(100, 10), queue, basic_hw: basic(40, 4), ..Stats::default() };
+        assert_eq!(
+            text(&stats),
+            " Sent 100 bytes 10 pkt (dropped 2, overlimits 4 requeues 3) \n Sent software 60 bytes 6 pkt\n \
+             Sent hardware 40 bytes 4 pkt\n backlog 60b 1p requeues 3"
+        );
+        stats.basic_hw = None;
+        stats.rate = Some(Rate { bytes: 1000, packets: 7, wide: false });
+        assert_eq!(
+            text(&stats),
+            " Sent 100 bytes 10 pkt (dropped 2, overlimits 4 requeues 3) \n rate 8Kbit 7pps backlog 60b 1p \
+             requeues 3"
+        );
     }
 }

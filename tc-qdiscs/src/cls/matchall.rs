@@ -67,6 +67,9 @@ NOTE: CLASSID is parsed as hexadecimal input.
                     matchall.class = Some(words.value()?.parse().map_err(illegal)?);
                 }
                 word if is_prefix(word, "action") => {
+                    if words.is_empty() {
+                        return Err(WordError::Incomplete);
+                    }
                     matchall.actions = Actions::parse_words(words, context)?;
                 }
                 // As in tc, one of these cannot be the last word.

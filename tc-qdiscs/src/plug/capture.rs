@@ -131,18 +131,13 @@ impl<'c, T: Transport> Capture<'c, T> {
         match capture.look()? {
             Found::Nothing => {}
             Found::Foreign(kind) => return Err(CaptureError::Foreign { device, kind }),
-            Found::Ours(ifindex) => match capture.connection.link_by_index(ifindex) {
-                Ok(link) => {
-                    capture.made = Made { link: true, ingress: true, filter: true };
-                    (capture.name, capture.ifindex) = (link.name, ifindex);
+            Found::Ours(ifindex) => {
+                capture.made = Made { link: false, ingress: true, filter: true };
+                if capture.take_up(ifindex)? {
                     return Ok(capture);
                 }
-                Err(error) if error.is_not_found() => {
-                    capture.made = Made { link: false, ingress: true, filter: true };
-                    capture.end()?;
-                }
-                Err(error) => return Err(error.into()),
-            },
+                capture.end()?;
+            }
         }
         match capture.make(setup) {
             Ok(()) => Ok(capture),
@@ -177,8 +172,8 @@ impl<'c, T: Transport> Capture<'c, T> {
     }
 
     fn look(&mut self) -> Result<Found, Error> {
-        let ingress = Request::qdisc(self.device).parent(Handle::INGRESS);
-        let kind = match self.connection.get(&ingress) {
+        let place = self.place();
+        let kind = match self.connection.get(&place) {
             Ok(entry) => entry.kind().unwrap_or_default().to_owned(),
             Err(error) if error.is_not_found() => return Ok(Found::Nothing),
             Err(error) => return Err(error),
@@ -193,6 +188,27 @@ impl<'c, T: Transport> Capture<'c, T> {
             }
         }
         Ok(Found::Foreign(kind))
+    }
+
+    /// Takes up a capture that leads to this IFB; false if the IFB is gone.
+    fn take_up(&mut self, ifindex: i32) -> Result<bool, Error> {
+        // Kernel: an action whose device is gone says 0.
+        let link = match ifindex {
+            0 => return Ok(false),
+            ifindex => self.connection.link_by_index(ifindex),
+        };
+        match link {
+            Ok(link) => {
+                (self.name, self.ifindex, self.made.link) = (link.name, ifindex, true);
+                Ok(true)
+            }
+            Err(error) if error.is_not_found() => Ok(false),
+            Err(error) => {
+                // What is there stays.
+                self.made = Made::default();
+                Err(error)
+            }
+        }
     }
 
     fn make(&mut self, setup: &CaptureSetup) -> Result<(), Error> {
@@ -232,8 +248,13 @@ impl<'c, T: Transport> Capture<'c, T> {
         }
     }
 
+    /// Where an ingress or clsact qdisc is.
+    fn place(&self) -> Request<'static> {
+        Request::qdisc(self.device).parent(Handle::INGRESS)
+    }
+
     fn ingress(&self) -> Request<'static> {
-        Request::qdisc(self.device).parent(Handle::INGRESS).handle(Handle::qdisc(0xffff))
+        self.place().handle(Handle::qdisc(0xffff))
     }
 
     fn filter(&self) -> Request<'static> {
@@ -260,7 +281,7 @@ impl<'c, T: Transport> Capture<'c, T> {
     /// Returns what is left, and why.
     fn take_away(&mut self) -> (String, Option<Error>) {
         let made = std::mem::take(&mut self.made);
-        let (filter, ingress) = (self.filter(), self.ingress());
+        let (filter, ingress, place) = (self.filter(), self.ingress(), self.place());
         let mut left = Vec::new();
         let mut first = None;
         let mut done = |result: Result<(), Error>, what: String| {
@@ -281,7 +302,7 @@ impl<'c, T: Transport> Capture<'c, T> {
                 }
                 // Kernel: EINVAL where there was one once and there is none now.
                 match connection.delete(&ingress) {
-                    Err(error) if error.is_invalid() => connection.get(&ingress).map(drop),
+                    Err(error) if error.is_invalid() => connection.get(&place).map(drop),
                     other => other,
                 }
             });
