@@ -1,7 +1,8 @@
 //! Lists of qdiscs, classes and filters.
 
 use tc_core::message::Entry;
-use tc_core::{Cause, Handle, Select, TcType};
+use tc_core::uapi::{TCA_EGRESS_BLOCK, TCA_INGRESS_BLOCK};
+use tc_core::{Cause, Connection, Handle, Select, TcType};
 
 use crate::failure::Failure;
 use crate::filter::Place;
@@ -52,6 +53,9 @@ impl<'a> List<'a> {
         };
         let (Kernel { connection, devices }, output) = session.kernel()?;
         devices.forget();
+        if let Some(block) = self.place.block {
+            find_block(block, connection)?;
+        }
         if as_graph {
             let classes = connection.list(&self.select(ifindex, terse)).map_err(Failure::List)?;
             let mut shown = Shown::new(&mut output.printer, devices);
@@ -110,4 +114,15 @@ impl<'a> List<'a> {
             _ => is(self.handle, header.handle) && is(self.parent, header.parent),
         }
     }
+}
+
+/// Kernel: of a block that is not there it lists nothing, without an error.
+fn find_block(block: u32, connection: &mut Connection) -> Result<(), Failure> {
+    let qdiscs = connection.list(&Select::qdiscs()).map_err(Failure::List)?;
+    let has =
+        |entry: &Entry<'_>, attribute: u16| entry.attr(attribute).is_some_and(|attr| attr.u32() == Ok(block));
+    let found = qdiscs.iter().filter_map(|qdisc| qdisc.entry().ok());
+    let mut found = found;
+    let found = found.any(|qdisc| has(&qdisc, TCA_INGRESS_BLOCK) || has(&qdisc, TCA_EGRESS_BLOCK));
+    if found { Ok(()) } else { Err(Failure::Kind(format!("Cannot find block \"{block}\""))) }
 }

