@@ -35,6 +35,7 @@ mod attr;
 mod connection;
 mod dump;
 mod echo;
+pub mod embedded;
 mod error;
 mod estimator;
 mod filter;

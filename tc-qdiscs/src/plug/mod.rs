@@ -2,6 +2,8 @@
 
 mod capture;
 mod kind;
+mod model;
 
 pub use capture::{Capture, CaptureError, CaptureSetup};
 pub use kind::{Action, Plug};
+pub use model::{Kick, Model};
