@@ -84,8 +84,8 @@ mod tests {
         assert_eq!((parse("ALL"), parse("ipv4"), parse("0x88b5")), (Some(3), Some(0x800), Some(0x88b5)));
         assert_eq!((parse("x"), parse("65536")), (None, None));
         assert_eq!(
-            (name(0x800, false), name(0x800, true), name(9, false)),
-            ("ip".into(), "[2048]".into(), "[9]".into())
+            (name(0x800, false), name(0x800, true), name(10, false)),
+            ("ip".into(), "[2048]".into(), "[10]".into())
         );
     }
 }

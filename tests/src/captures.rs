@@ -124,15 +124,18 @@ impl Capture {
         let mut words = self.command.iter().map(String::as_str).skip(3);
         while let Some(word) = words.next() {
             match word {
-                "dev" | "handle" | "parent" | "classid" | "protocol" | "pref" | "prio" | "chain" => {
-                    words.next();
-                }
+                "dev" | "handle" | "parent" | "classid" => drop_value(&mut words),
+                "protocol" | "pref" | "chain" if self.tc_type == TcType::Filter => drop_value(&mut words),
                 word if word == self.kind => return words.collect(),
                 _ => {}
             }
         }
         panic!("{}: the command does not name the kind", self.name)
     }
+}
+
+fn drop_value<'a>(words: &mut impl Iterator<Item = &'a str>) {
+    words.next();
 }
 
 fn read_all() -> Vec<Capture> {
