@@ -30,6 +30,7 @@
 //! ```
 
 pub mod ack;
+pub mod action;
 mod apply;
 mod attr;
 mod batch;
@@ -39,6 +40,7 @@ mod echo;
 pub mod embedded;
 mod error;
 mod estimator;
+mod filter;
 mod handle;
 pub mod link;
 pub mod message;
@@ -62,6 +64,7 @@ pub mod units;
 pub mod words;
 
 pub use ack::KernelError;
+pub use action::{Action, Actions};
 pub use attr::{Attr, AttrWriter, Attrs, Nest, Reader, zero_extended};
 pub use batch::Batch;
 pub use connection::Connection;

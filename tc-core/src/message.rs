@@ -6,6 +6,7 @@ use bytes::BytesMut;
 use crate::attr::{Attr, AttrTable, Attrs, Reader, align};
 use crate::error::DecodeError;
 use crate::handle::Handle;
+use crate::ops::TcType;
 use crate::stats::Stats;
 use crate::uapi::*;
 
@@ -145,7 +146,14 @@ impl<'a> Entry<'a> {
     #[inline]
     pub fn decode(message: &Message<'a>) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(message.payload);
-        let header = TcHeader::decode(&mut reader)?;
+        let header = match message.kind {
+            // struct tcamsg: a family, and padding.
+            RTM_NEWACTION..=RTM_GETACTION => {
+                let [family, ..] = reader.array::<TCAMSG_LEN>()?;
+                TcHeader { family, ..TcHeader::default() }
+            }
+            _ => TcHeader::decode(&mut reader)?,
+        };
         let attributes = AttrTable::new(Attrs::new(reader.rest()))?;
         Ok(Self { message_type: message.kind, flags: message.flags, header, attributes })
     }
@@ -161,9 +169,23 @@ impl<'a> Entry<'a> {
         self.attributes.get(kind)
     }
 
-    /// The kind's name (`TCA_KIND`).
+    /// What kind of object the message is about.
+    pub const fn tc_type(&self) -> TcType {
+        match self.message_type {
+            RTM_NEWTCLASS..=RTM_GETTCLASS => TcType::Class,
+            RTM_NEWTFILTER..=RTM_GETTFILTER | RTM_NEWCHAIN..=RTM_GETCHAIN => TcType::Filter,
+            RTM_NEWACTION..=RTM_GETACTION => TcType::Action,
+            _ => TcType::Qdisc,
+        }
+    }
+
+    /// The kind's name (`TCA_KIND`). A message about actions has a list of them
+    /// in its place: see [`Entry::actions`].
     #[inline]
     pub fn kind(&self) -> Result<&'a str, DecodeError> {
+        if self.tc_type() == TcType::Action {
+            return Err(DecodeError::Missing { what: "kind, but a list of actions" });
+        }
         match self.attr(TCA_KIND) {
             Some(attr) => attr.str(),
             None => Err(DecodeError::Missing { what: "kind" }),
