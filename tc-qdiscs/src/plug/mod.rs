@@ -1,6 +1,7 @@
 //! `plug`: holds a device's output until it is told to let it go.
 
 mod capture;
+pub mod commit;
 mod kind;
 mod model;
 
