@@ -176,6 +176,15 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// The first `N` bytes of a C struct that newer kernels have lengthened; what an
+/// older one does not send is zero.
+pub fn zero_extended<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    let mut all = [0; N];
+    let length = bytes.len().min(N);
+    all[..length].copy_from_slice(&bytes[..length]);
+    all
+}
+
 /// Appends struct fields and attributes to a buffer.
 ///
 /// Lengths and padding are its business: a nest repairs its own length when it
@@ -241,6 +250,13 @@ impl<'b> AttrWriter<'b> {
             self.too_long.get_or_insert(kind);
         }
         self.end(start);
+    }
+
+    /// Appends an attribute that holds a `u32`, if there is one.
+    pub fn attr_u32_if(&mut self, kind: u16, value: Option<u32>) {
+        if let Some(value) = value {
+            self.attr_u32(kind, value);
+        }
     }
 
     /// Appends an attribute that holds text and its NUL.

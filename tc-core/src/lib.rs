@@ -56,7 +56,7 @@ pub mod units;
 pub mod words;
 
 pub use ack::KernelError;
-pub use attr::{Attr, AttrWriter, Attrs, Nest, Reader};
+pub use attr::{Attr, AttrWriter, Attrs, Nest, Reader, zero_extended};
 pub use connection::Connection;
 pub use dump::{Dump, Listed, OwnedEntry, Select};
 pub use error::{Cause, DecodeError, EncodeError, Error};

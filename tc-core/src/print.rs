@@ -133,6 +133,13 @@ impl Printer {
         }
     }
 
+    /// One value, if there is one.
+    pub fn item_if(&mut self, key: &str, before: &str, value: Option<impl Item>, after: &str) {
+        if let Some(value) = value {
+            self.item(key, before, value, after);
+        }
+    }
+
     /// One value in JSON alone.
     pub fn json(&mut self, key: &str, value: impl Item) {
         if self.is_json() {

@@ -106,9 +106,12 @@ pub fn parse_i32(text: &str) -> Result<i32, UnitError> {
     }
 }
 
-/// Reads a decimal number, also one that starts with `0` (`strtoul` in base 10).
-pub fn parse_decimal<T: TryFrom<u64>>(text: &str) -> Result<T, UnitError> {
-    parse_digits(text.strip_prefix('+').unwrap_or(text), 10).and_then(narrow)
+/// Reads a decimal number, also one that starts with `0` (`strtol` in base 10).
+pub fn parse_decimal<T: TryFrom<i128>>(text: &str) -> Result<T, UnitError> {
+    match text.strip_prefix('-') {
+        Some(digits) => narrow(-i128::from(parse_digits(digits, 10)?)),
+        None => narrow(i128::from(parse_digits(text.strip_prefix('+').unwrap_or(text), 10)?)),
+    }
 }
 
 /// Reads a hexadecimal number, with or without `0x` (`strtoul` in base 16).

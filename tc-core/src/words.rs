@@ -87,6 +87,12 @@ pub enum WordError {
         /// Its second value.
         value: String,
     },
+    /// Words given to a kind that takes none.
+    #[error("qdisc '{kind}' does not support option parsing")]
+    NoOptions {
+        /// The kind.
+        kind: &'static str,
+    },
     /// The kind's own words for what is wrong, without a newline at the end.
     #[error("{0}")]
     Kind(String),

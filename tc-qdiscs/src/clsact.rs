@@ -1,0 +1,42 @@
+//! `clsact`: places for filters on what a device receives and on what it
+//! sends. It holds no packets and takes no options.
+//!
+//! Its handle is always `ffff:`, its parent `clsact`
+//! ([`Handle::CLSACT`](tc_core::Handle::CLSACT)).
+//!
+//! Kernel, `net/sched/sch_ingress.c`: a dump has an empty `TCA_OPTIONS`.
+
+use tc_core::print::Printer;
+use tc_core::words::{WordError, Words, WordsContext};
+use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind};
+
+tc_core::register!(Clsact);
+
+/// The options of a clsact qdisc: there are none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Clsact;
+
+impl Kind for Clsact {
+    const KIND: &'static str = "clsact";
+    const USAGE: &'static str = "Usage: ... clsact\n";
+
+    fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
+        match words.next() {
+            None => Ok(None),
+            Some("help") => Err(WordError::Help),
+            Some(word) => Err(WordError::what_is(word)),
+        }
+    }
+
+    fn encode(&self, _: &FillContext, _: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
+        Ok(Fill::Absent)
+    }
+
+    fn decode(_: &[u8]) -> Result<Self, DecodeError> {
+        Ok(Self)
+    }
+
+    fn print(&self, _: &mut Printer) {
+        // As tc: there is nothing to show.
+    }
+}

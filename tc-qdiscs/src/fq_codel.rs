@@ -1,0 +1,280 @@
+//! `fq_codel`: flows by hash, served in turn, each with CoDel's control of
+//! delay.
+//!
+//! UAPI: attributes (`TCA_FQ_CODEL_*`); statistics in
+//! `struct tc_fq_codel_xstats`.
+//!
+//! Kernel, `net/sched/sch_fq_codel.c`:
+//! - the number of flows cannot be changed later;
+//! - times are kept in units of 1024 ns, so that 5 ms reads back as 4999 us.
+
+use tc_core::print::{Hex0x, Printer, Size, Time};
+use tc_core::units::{parse_size, parse_time_us, parse_u8, parse_u32};
+use tc_core::words::{WordError, Words, WordsContext};
+use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, zero_extended};
+
+tc_core::register!(FqCodel);
+
+/// The options of an fq_codel. `None` leaves an option as it is; for a new
+/// qdisc it is then the kernel's default.
+///
+/// ```
+/// use tc_qdiscs::fq_codel::FqCodel;
+///
+/// let for_slow_link = FqCodel { target_us: Some(20_000), ecn: Some(false), ..FqCodel::default() };
+/// # let _ = for_slow_link;
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FqCodel {
+    /// Most packets in the qdisc (10240).
+    pub limit_packets: Option<u32>,
+    /// Number of flows, 1 to 65536 (1024).
+    pub flows: Option<u32>,
+    /// Bytes that a flow may send in its turn, at least 256 (the MTU).
+    pub quantum_bytes: Option<u32>,
+    /// Acceptable delay in microseconds (5000).
+    pub target_us: Option<u32>,
+    /// How long the delay may stay above the target, in microseconds (100000).
+    pub interval_us: Option<u32>,
+    /// Whether to mark packets that say they support it, in place of dropping
+    /// them (yes).
+    pub ecn: Option<bool>,
+    /// Delay in microseconds above which all such packets are marked (none).
+    pub ce_threshold_us: Option<u32>,
+    /// Which packets that threshold is for (all).
+    pub ce_threshold_selector: Option<Selector>,
+    /// Most bytes of memory for packets (32 MiB).
+    pub memory_limit_bytes: Option<u32>,
+    /// Most packets dropped at once when the qdisc is full (64).
+    pub drop_batch_packets: Option<u32>,
+}
+
+/// Packets whose DS field (the former TOS byte), masked, has this value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Selector {
+    /// The value.
+    pub value: u8,
+    /// Which bits count.
+    pub mask: u8,
+}
+
+impl Kind for FqCodel {
+    const KIND: &'static str = "fq_codel";
+    const USAGE: &'static str = "\
+Usage: ... fq_codel\t[ limit PACKETS ] [ flows NUMBER ]\n\
+[ memory_limit BYTES ]\n\
+[ target TIME ] [ interval TIME ]\n\
+[ quantum BYTES ] [ [no]ecn ]\n\
+[ ce_threshold TIME ]\n\
+[ ce_threshold_selector VALUE/MASK ]\n\
+[ drop_batch SIZE ]\n";
+
+    fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
+        let mut options = Self::default();
+        while let Some(word) = words.next() {
+            let illegal = |_: &str| format!("Illegal \"{word}\"");
+            match word {
+                "limit" => options.limit_packets = not_zero(words.parse(parse_u32, illegal)?),
+                "flows" => options.flows = not_zero(words.parse(parse_u32, illegal)?),
+                "quantum" => options.quantum_bytes = not_zero(words.parse(parse_u32, illegal)?),
+                "drop_batch" => options.drop_batch_packets = not_zero(words.parse(parse_u32, illegal)?),
+                "target" => options.target_us = not_zero(words.parse(parse_time_us, illegal)?),
+                "interval" => options.interval_us = not_zero(words.parse(parse_time_us, illegal)?),
+                "ce_threshold" => options.ce_threshold_us = not_max(words.parse(parse_time_us, illegal)?),
+                "ce_threshold_selector" => {
+                    options.ce_threshold_selector = parse_selector(words.value()?)?;
+                }
+                "memory_limit" => options.memory_limit_bytes = not_max(words.parse(parse_size, illegal)?),
+                "ecn" => options.ecn = Some(true),
+                "noecn" => options.ecn = Some(false),
+                "help" => return Err(WordError::Help),
+                word => return Err(WordError::what_is(word)),
+            }
+        }
+        Ok(Some(options))
+    }
+
+    fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
+        out.attr_u32_if(LIMIT, self.limit_packets);
+        out.attr_u32_if(FLOWS, self.flows);
+        out.attr_u32_if(QUANTUM, self.quantum_bytes);
+        out.attr_u32_if(INTERVAL, self.interval_us);
+        out.attr_u32_if(TARGET, self.target_us);
+        out.attr_u32_if(ECN, self.ecn.map(u32::from));
+        out.attr_u32_if(CE_THRESHOLD, self.ce_threshold_us);
+        if let Some(selector) = self.ce_threshold_selector {
+            out.attr_u8(CE_THRESHOLD_MASK, selector.mask);
+            out.attr_u8(CE_THRESHOLD_SELECTOR, selector.value);
+        }
+        out.attr_u32_if(MEMORY_LIMIT, self.memory_limit_bytes);
+        out.attr_u32_if(DROP_BATCH_SIZE, self.drop_batch_packets);
+        Ok(Fill::Written)
+    }
+
+    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+        let table = Attrs::new(payload).table::<{ CE_THRESHOLD_MASK as usize + 1 }>()?;
+        let number = |kind: u16| table[usize::from(kind)].map(|attr| attr.u32()).transpose();
+        let byte = |kind: u16| table[usize::from(kind)].map(|attr| attr.u8()).transpose();
+        let selector = match (byte(CE_THRESHOLD_SELECTOR)?, byte(CE_THRESHOLD_MASK)?) {
+            (None, None) => None,
+            (value, mask) => Some(Selector { value: value.unwrap_or(0), mask: mask.unwrap_or(0) }),
+        };
+        Ok(Self {
+            limit_packets: number(LIMIT)?,
+            flows: number(FLOWS)?,
+            quantum_bytes: number(QUANTUM)?,
+            target_us: number(TARGET)?,
+            interval_us: number(INTERVAL)?,
+            ecn: number(ECN)?.map(|ecn| ecn != 0),
+            ce_threshold_us: number(CE_THRESHOLD)?,
+            ce_threshold_selector: selector,
+            memory_limit_bytes: number(MEMORY_LIMIT)?,
+            drop_batch_packets: number(DROP_BATCH_SIZE)?,
+        })
+    }
+
+    fn print(&self, out: &mut Printer) {
+        out.item_if("limit", "limit ", self.limit_packets, "p ");
+        out.item_if("flows", "flows ", self.flows, " ");
+        out.item_if("quantum", "quantum ", self.quantum_bytes, " ");
+        out.item_if("target", "target ", self.target_us.map(Time), " ");
+        out.item_if("ce_threshold", "ce_threshold ", self.ce_threshold_us.map(Time), " ");
+        if let Some(Selector { value, mask }) = self.ce_threshold_selector.filter(|s| s.value | s.mask != 0) {
+            out.json("ce_threshold_selector", value);
+            out.json("ce_threshold_mask", mask);
+            out.text_item("ce_threshold_selector ", Hex0x(value.into()), "/");
+            out.text_item("", Hex0x(mask.into()), " ");
+        }
+        out.item_if("interval", "interval ", self.interval_us.map(Time), " ");
+        out.item_if("memory_limit", "memory_limit ", self.memory_limit_bytes.map(Size), " ");
+        if self.ecn == Some(true) {
+            out.flag("ecn", "ecn ");
+        }
+        out.item_if("drop_batch", "drop_batch ", self.drop_batch_packets.filter(|n| *n != 0), " ");
+    }
+
+    fn print_xstats(payload: &[u8], out: &mut Printer) -> Result<bool, DecodeError> {
+        let stats: [u8; XSTATS_LEN] = zero_extended(payload);
+        let mut reader = Reader::new(&stats);
+        match reader.u32()? {
+            XSTATS_QDISC => print_qdisc_stats(&mut reader, out)?,
+            XSTATS_CLASS => print_flow_stats(&mut reader, out)?,
+            _ => {}
+        }
+        Ok(true)
+    }
+}
+
+const TARGET: u16 = 1;
+const LIMIT: u16 = 2;
+const INTERVAL: u16 = 3;
+const ECN: u16 = 4;
+const FLOWS: u16 = 5;
+const QUANTUM: u16 = 6;
+const CE_THRESHOLD: u16 = 7;
+const DROP_BATCH_SIZE: u16 = 8;
+const MEMORY_LIMIT: u16 = 9;
+const CE_THRESHOLD_SELECTOR: u16 = 10;
+const CE_THRESHOLD_MASK: u16 = 11;
+
+const XSTATS_QDISC: u32 = 0;
+const XSTATS_CLASS: u32 = 1;
+const XSTATS_LEN: usize = 40;
+
+/// To tc 0 is the same as not given.
+fn not_zero(number: u32) -> Option<u32> {
+    Some(number).filter(|number| *number != 0)
+}
+
+/// To tc the largest number is the same as not given.
+fn not_max(number: u32) -> Option<u32> {
+    Some(number).filter(|number| *number != u32::MAX)
+}
+
+fn parse_selector(word: &str) -> Result<Option<Selector>, WordError> {
+    let error = |text: &str| WordError::Kind(format!("{text} \"ce_threshold_selector\""));
+    let (value, mask) = word.split_once('/').ok_or_else(|| error("Missing mask for"))?;
+    let mask = parse_u8(mask).map_err(|_| error("Illegal mask for"))?;
+    let value = parse_u8(value).map_err(|_| error("Illegal"))?;
+    // To tc this value is the same as not given.
+    Ok(Some(Selector { value, mask }).filter(|selector| selector.value != 0xff))
+}
+
+/// `struct tc_fq_codel_qd_stats`.
+fn print_qdisc_stats(stats: &mut Reader<'_>, out: &mut Printer) -> Result<(), DecodeError> {
+    out.item("maxpacket", "  maxpacket ", stats.u32()?, "");
+    out.item("drop_overlimit", " drop_overlimit ", stats.u32()?, "");
+    let ecn_mark = stats.u32()?;
+    out.item("new_flow_count", " new_flow_count ", stats.u32()?, "");
+    out.item("ecn_mark", " ecn_mark ", ecn_mark, "");
+    let (new_flows, old_flows) = (stats.u32()?, stats.u32()?);
+    let mut if_any = || stats.u32().map(not_zero);
+    out.item_if("ce_mark", " ce_mark ", if_any()?, "");
+    out.item_if("memory_used", " memory_used ", if_any()?, "");
+    out.item_if("drop_overmemory", " drop_overmemory ", if_any()?, "");
+    out.newline();
+    out.item("new_flows_len", "  new_flows_len ", new_flows, "");
+    out.item("old_flows_len", " old_flows_len ", old_flows, "");
+    Ok(())
+}
+
+/// `struct tc_fq_codel_cl_stats`: each flow with packets is shown as a class.
+fn print_flow_stats(stats: &mut Reader<'_>, out: &mut Printer) -> Result<(), DecodeError> {
+    out.item("deficit", "  deficit ", stats.i32()?, "");
+    let delay = stats.u32()?;
+    out.item("count", " count ", stats.u32()?, "");
+    out.item("lastcount", " lastcount ", stats.u32()?, "");
+    out.item("ldelay", " ldelay ", Time(delay), "");
+    let (dropping, next) = (stats.u32()?, stats.i32()?);
+    if dropping != 0 {
+        out.flag("dropping", " dropping");
+        out.json("drop_next", next);
+        let sign = if next < 0 { " drop_next -" } else { " drop_next " };
+        out.text_item(sign, Time(next.unsigned_abs()), "");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tc_core::Verb;
+    use tc_core::print::{Form, Style};
+
+    fn parse(words: &str) -> Result<FqCodel, WordError> {
+        let words: Vec<_> = words.split(' ').collect();
+        FqCodel::parse_words(&mut Words::new(&words), &WordsContext::new(Verb::Add)).map(|o| o.unwrap())
+    }
+
+    #[test]
+    fn what_tc_takes_for_not_given_is_not_given() {
+        let words =
+            "limit 0 target 0 ce_threshold 4294967295 memory_limit 4294967295 ce_threshold_selector 255/1";
+        assert_eq!(parse(words), Ok(FqCodel::default()));
+        assert_eq!(parse("ce_threshold 0").unwrap().ce_threshold_us, Some(0));
+    }
+
+    #[test]
+    fn bad_words_have_tcs_text() {
+        for (words, text) in [
+            ("limit 4294967296", "Illegal \"limit\""),
+            ("target 5m", "Illegal \"target\""),
+            ("ce_threshold_selector 1", "Missing mask for \"ce_threshold_selector\""),
+            ("ce_threshold_selector 1/256", "Illegal mask for \"ce_threshold_selector\""),
+            ("ce_threshold_selector x/1", "Illegal \"ce_threshold_selector\""),
+            ("ECN", "What is \"ECN\"?"),
+        ] {
+            assert_eq!(parse(words).unwrap_err().to_string(), text, "{words}");
+        }
+    }
+
+    #[test]
+    fn a_flow_shows_when_it_drops_next() {
+        // struct tc_fq_codel_cl_stats: deficit, ldelay, count, lastcount, dropping, drop_next
+        let stats = [XSTATS_CLASS as i32, -5, 1500, 2, 1, 1, -250];
+        let bytes: Vec<u8> = stats.iter().flat_map(|number| number.to_ne_bytes()).collect();
+        let mut out = Printer::new(Form::Text, Style::default());
+        assert_eq!(FqCodel::print_xstats(&bytes, &mut out), Ok(true));
+        assert_eq!(out.as_str(), "  deficit -5 count 2 lastcount 1 ldelay 1.5ms dropping drop_next -250us");
+    }
+}

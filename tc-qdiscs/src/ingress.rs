@@ -1,0 +1,46 @@
+//! `ingress`: a place for filters on what a device receives. It holds no
+//! packets and takes no options.
+//!
+//! Its handle is always `ffff:`, its parent `ingress`
+//! ([`Handle::INGRESS`](tc_core::Handle::INGRESS)).
+//!
+//! Kernel, `net/sched/sch_ingress.c`: a dump has an empty `TCA_OPTIONS`.
+
+use tc_core::print::Printer;
+use tc_core::words::{WordError, Words, WordsContext};
+use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind};
+
+tc_core::register!(Ingress);
+
+/// The options of an ingress qdisc: there are none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ingress;
+
+impl Kind for Ingress {
+    const KIND: &'static str = "ingress";
+    const USAGE: &'static str = "Usage: ... ingress\n";
+
+    fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
+        while let Some(word) = words.next() {
+            match word {
+                // tc skips it: the handle is always the same.
+                "handle" => drop(words.value()?),
+                "help" => return Err(WordError::Help),
+                word => return Err(WordError::what_is(word)),
+            }
+        }
+        Ok(None)
+    }
+
+    fn encode(&self, _: &FillContext, _: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
+        Ok(Fill::Absent)
+    }
+
+    fn decode(_: &[u8]) -> Result<Self, DecodeError> {
+        Ok(Self)
+    }
+
+    fn print(&self, out: &mut Printer) {
+        out.text("---------------- ");
+    }
+}

@@ -1,0 +1,44 @@
+//! `mq`: one class for each transmit queue of a device, each with a qdisc of its
+//! own. It takes no options.
+//!
+//! Kernel, `net/sched/sch_mq.c`: only as root, and only of a device with several
+//! transmit queues; a dump has no `TCA_OPTIONS`.
+
+use tc_core::print::Printer;
+use tc_core::words::{WordError, Words, WordsContext};
+use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind};
+
+tc_core::register!(Mq);
+
+/// The options of an mq: there are none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mq;
+
+impl Kind for Mq {
+    const KIND: &'static str = "mq";
+    const USAGE: &'static str = "Usage: ... mq\n";
+
+    fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
+        match words.next() {
+            None => Ok(None),
+            Some("help") => Err(WordError::Help),
+            // tc has no module for this kind.
+            Some(word) => Err(WordError::Kind(format!(
+                "Unknown qdisc \"{}\", hence option \"{word}\" is unparsable",
+                Self::KIND
+            ))),
+        }
+    }
+
+    fn encode(&self, _: &FillContext, _: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
+        Ok(Fill::Absent)
+    }
+
+    fn decode(_: &[u8]) -> Result<Self, DecodeError> {
+        Ok(Self)
+    }
+
+    fn print(&self, _: &mut Printer) {
+        // As tc: there is nothing to show.
+    }
+}

@@ -1,0 +1,44 @@
+//! `noqueue`: no queue at all; packets go to the driver at once, or are dropped.
+//! It takes no options.
+//!
+//! Kernel, `net/sched/sch_generic.c`: what virtual devices have by default; a dump
+//! has no `TCA_OPTIONS`.
+
+use tc_core::print::Printer;
+use tc_core::words::{WordError, Words, WordsContext};
+use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind};
+
+tc_core::register!(Noqueue);
+
+/// The options of a noqueue qdisc: there are none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Noqueue;
+
+impl Kind for Noqueue {
+    const KIND: &'static str = "noqueue";
+    const USAGE: &'static str = "Usage: ... noqueue\n";
+
+    fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
+        match words.next() {
+            None => Ok(None),
+            Some("help") => Err(WordError::Help),
+            // tc has no module for this kind.
+            Some(word) => Err(WordError::Kind(format!(
+                "Unknown qdisc \"{}\", hence option \"{word}\" is unparsable",
+                Self::KIND
+            ))),
+        }
+    }
+
+    fn encode(&self, _: &FillContext, _: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
+        Ok(Fill::Absent)
+    }
+
+    fn decode(_: &[u8]) -> Result<Self, DecodeError> {
+        Ok(Self)
+    }
+
+    fn print(&self, _: &mut Printer) {
+        // As tc: there is nothing to show.
+    }
+}

@@ -1,0 +1,47 @@
+//! `pfifo_fast`: three bands that are served in strict order, without classes;
+//! what devices have by default. It takes no options.
+//!
+//! UAPI: a dump has `struct tc_prio_qopt`, as prio.
+//!
+//! Kernel, `net/sched/sch_generic.c`: the limit of each band is the device's
+//! `txqueuelen`.
+
+use tc_core::print::Printer;
+use tc_core::words::{WordError, Words, WordsContext};
+use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind};
+
+use crate::prio::Prio;
+
+tc_core::register!(PfifoFast);
+
+/// What the kernel tells of a pfifo_fast. It is never sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PfifoFast {
+    /// Its bands, always the same three.
+    pub bands: Prio,
+}
+
+impl Kind for PfifoFast {
+    const KIND: &'static str = "pfifo_fast";
+    const USAGE: &'static str = "Usage: ... pfifo_fast\n";
+
+    fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
+        match words.next() {
+            None => Ok(None),
+            Some("help") => Err(WordError::Help),
+            Some(_) => Err(WordError::NoOptions { kind: Self::KIND }),
+        }
+    }
+
+    fn encode(&self, _: &FillContext, _: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
+        Ok(Fill::Absent)
+    }
+
+    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+        Ok(Self { bands: Prio::decode(payload)? })
+    }
+
+    fn print(&self, out: &mut Printer) {
+        self.bands.print(out);
+    }
+}
