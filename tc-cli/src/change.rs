@@ -1,7 +1,7 @@
 //! Requests: the words that qdiscs and classes share, and what becomes of them.
 
 use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{Estimator, Handle, Options, Request, Stab, TcOps, TcType, Verb};
+use tc_core::{Cause, Estimator, Handle, Options, Request, Stab, TcOps, TcType, Verb};
 
 use crate::command::Reading;
 use crate::dry_run;
@@ -124,6 +124,9 @@ impl<'a> Change<'a> {
 
     /// Asks the kernel for it.
     pub(crate) fn run(&self, session: &mut Session<'_>) -> Result<(), Failure> {
+        if let Some(Estimator { interval, ewma_log }) = self.estimator.filter(|_| session.globals.raw) {
+            session.report.warning(&format!("[estimator i={interval} e={ewma_log}]"));
+        }
         if session.globals.dry_run {
             return self.dry_run(session);
         }
@@ -133,7 +136,11 @@ impl<'a> Change<'a> {
         let (kernel, _) = session.kernel()?;
         kernel.connection.set_echo(echo);
         let applied = kernel.connection.apply(self.verb, &request);
-        let warning = applied.map_err(|error| Failure::Request { error, kind: self.kind.to_owned() })?;
+        let warning = applied.map_err(|error| match error.cause() {
+            // The kind's own words, as if its parser had said them.
+            Cause::Encode(wrong) => Failure::Kind(wrong.to_string()),
+            _ => Failure::Request { error, kind: self.kind.to_owned() },
+        })?;
         if let Some(message) = warning.and_then(|ext_ack| ext_ack.message) {
             session.report.warning(&sentence("Warning", &message));
         }
@@ -150,7 +157,7 @@ impl<'a> Change<'a> {
         let shown = dry_run::show(self.verb, &request, self.dev.unwrap_or_default(), out);
         out.end_array();
         out.end_document();
-        shown.map_err(|error| Failure::Kind(sentence("Error", &error.to_string())))
+        shown.map_err(|error| Failure::Kind(error.to_string()))
     }
 
     /// Shows what the kernel made of the request.

@@ -1,8 +1,11 @@
 //! The pieces of `tc-cli`, a `tc`-compatible command.
 //!
-//! A command goes one way: words become [`globals`](crate), then a command
-//! whose words are checked, then a message; what comes back is printed. A
-//! [`Failure`] says what went wrong; what exit code that is, the caller knows.
+//! A command goes one way: words become options and a command that is checked
+//! (`globals`, `command`), names are looked up (`session`), a message is sent
+//! (`change`, `list`), and what comes back is printed (`show`). A [`Failure`]
+//! says what went wrong; what exit code that is, the caller knows.
+//!
+//! Commands that `tc` does not have stand in the table `own::OWN`.
 
 mod batch;
 mod change;

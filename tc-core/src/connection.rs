@@ -170,10 +170,12 @@ impl<T: Transport> Connection<T> {
         match self.wait()? {
             Answer::Verdict(verdict) => verdict.map_err(Cause::from).and(Err(Cause::NotShown)),
             Answer::Object(place) => {
-                // Behind the object, so that it stays whole.
-                match self.wait_behind(place.end())? {
-                    Answer::Verdict(verdict) => verdict.map_err(Cause::from).map(|_| place),
-                    Answer::Object(_) => Err(DecodeError::Malformed { what: "answer: two objects" }.into()),
+                // Behind the object, so that it stays whole. One that comes
+                // again is passed over.
+                loop {
+                    if let Answer::Verdict(verdict) = self.wait_behind(place.end())? {
+                        return verdict.map_err(Cause::from).map(|_| place);
+                    }
                 }
             }
         }

@@ -99,7 +99,15 @@ impl<T: Transport> Connection<T> {
     pub fn dump(&mut self, select: &Select) -> Result<Dump<'_, T>, Error> {
         let fail = |cause: Cause| Error::new("list", plural(select.tc_type), cause);
         self.send(|sequence, buffer| select.encode(sequence, buffer)).map_err(fail)?;
-        Ok(Dump { connection: self, select: *select, at: 0, length: 0, interrupted: false, done: false })
+        Ok(Dump {
+            connection: self,
+            select: *select,
+            at: 0,
+            length: 0,
+            interrupted: false,
+            retried: false,
+            done: false,
+        })
     }
 
     /// Lists objects into memory of their own. A list that changed while it was
@@ -144,6 +152,7 @@ pub struct Dump<'c, T: Transport> {
     at: usize,
     length: usize,
     interrupted: bool,
+    retried: bool,
     done: bool,
 }
 
@@ -216,16 +225,46 @@ impl<T: Transport> Dump<'_, T> {
                         return Err(Cause::Interrupted(TRIES));
                     }
                 }
-                NLMSG_ERROR => {
-                    self.done = true;
-                    decode_error(&message)??;
-                }
+                NLMSG_ERROR => match decode_error(&message)? {
+                    Err(error) if error.errno == libc::EBUSY && !self.retried => self.retry()?,
+                    verdict => {
+                        self.done = true;
+                        verdict?;
+                    }
+                },
                 NLMSG_NOOP | NLMSG_OVERRUN => {}
                 _ if self.is_selected(&message) => return Ok(Some(place)),
                 _ => {}
             }
         }
         Ok(None)
+    }
+
+    /// Asks again, behind the end of an earlier dump of which the reading was
+    /// given up after an error. Kernel: it has one dump at a time for a socket.
+    fn retry(&mut self) -> Result<(), Cause> {
+        self.retried = true;
+        let mut stray = Stray::default();
+        while !self.at_end_of_other_dump()? {
+            match self.connection.receive(&mut stray) {
+                Ok(length) => (self.at, self.length) = (0, length),
+                // Whatever else gets lost of that dump does not matter.
+                Err(Cause::AnswerLost(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let select = self.select;
+        self.connection.send(|sequence, buffer| select.encode(sequence, buffer))
+    }
+
+    fn at_end_of_other_dump(&mut self) -> Result<bool, Cause> {
+        while let Some(place) = Place::next(&self.connection.answer[..self.length], &mut self.at)? {
+            let message = place.message(&self.connection.answer)?;
+            if message.kind == NLMSG_DONE && !self.connection.is_mine(&message) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Kernel: a qdisc dump comes for all devices, whatever was asked for.

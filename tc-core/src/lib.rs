@@ -34,6 +34,7 @@ mod attr;
 mod connection;
 mod dump;
 mod echo;
+pub mod embedded;
 mod error;
 mod estimator;
 mod handle;

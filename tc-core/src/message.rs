@@ -88,7 +88,7 @@ pub struct TcHeader {
 }
 
 impl TcHeader {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let family = reader.u8()?;
         reader.skip(3)?;
         Ok(Self {

@@ -5,6 +5,7 @@
 
 pub mod bfifo;
 pub mod clsact;
+pub mod embedded;
 pub mod fq_codel;
 pub mod htb;
 pub mod ingress;

@@ -2,6 +2,7 @@
 //! not, and do not pay for it.
 
 mod kinds;
+mod plug;
 mod shell;
 
 use clap::error::ErrorKind;
@@ -26,7 +27,7 @@ pub(crate) struct Own {
 }
 
 /// All commands of our own.
-pub(crate) const OWN: &[Own] = &[kinds::KINDS, shell::COMPLETIONS, shell::MAN];
+pub(crate) const OWN: &[Own] = &[kinds::KINDS, plug::PLUG, shell::COMPLETIONS, shell::MAN];
 
 impl Own {
     /// Its definition, for help, completions and man page.

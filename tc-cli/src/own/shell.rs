@@ -49,6 +49,8 @@ fn tree(registry: &Registry) -> Command {
         let mut arg = Arg::new(option.name).help(option.help).long(&option.name[1..]);
         arg = match option.value {
             "" => arg.action(ArgAction::SetTrue),
+            // -color=auto
+            value if option.name == "-color" => arg.value_name(value).num_args(0..=1).require_equals(true),
             value => arg.value_name(value),
         };
         tree = tree.arg(arg);

@@ -100,3 +100,87 @@ impl Show<'_> {
         self.registry.get(TcType::Qdisc, kind)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+    use tc_core::link::{DeviceName, DeviceNames};
+    use tc_core::message::Messages;
+    use tc_core::print::{Form, Style};
+    use tc_core::uapi::*;
+    // Linked for pfifo.
+    use tc_qdiscs as _;
+
+    #[derive(Debug)]
+    struct NoDevices;
+
+    impl DeviceNames for NoDevices {
+        fn device_name(&self, _: i32) -> io::Result<DeviceName> {
+            Err(io::ErrorKind::NotFound.into())
+        }
+    }
+
+    /// A qdisc as a dump has it, with these attributes.
+    fn message(kind: u16, attributes: &[(u16, &[u8])]) -> Vec<u8> {
+        let mut bytes = [&[0; 4][..], &kind.to_ne_bytes(), &[0; 10]].concat();
+        for number in [0, 7, 0x1_0000, 0xffff_ffff, 2u32] {
+            bytes.extend(number.to_ne_bytes());
+        }
+        for (attribute, payload) in attributes {
+            bytes.extend((4 + payload.len() as u16).to_ne_bytes());
+            bytes.extend(attribute.to_ne_bytes());
+            bytes.extend(*payload);
+            bytes.resize(bytes.len().next_multiple_of(4), 0);
+        }
+        let length = bytes.len() as u32;
+        bytes[..4].copy_from_slice(&length.to_ne_bytes());
+        bytes
+    }
+
+    fn shown(form: Form, tc_type: TcType, bytes: &[u8]) -> (String, Vec<String>) {
+        let mut devices = Devices::new(Box::new(NoDevices));
+        let style = Style { stats: true, ..Style::default() };
+        let mut out = Printer::new(form, style);
+        let names = ClassNames::default();
+        let registry = Registry::global().unwrap();
+        let show = Show { registry, names: &names, one_device: false, one_qdisc: false };
+        let mut shown = Shown::new(&mut out, &mut devices);
+        let entry = Entry::decode(&Messages::new(bytes).next().unwrap().unwrap()).unwrap();
+        show.entry(tc_type, &entry, &mut shown);
+        let odd = shown.odd;
+        (out.as_str().to_owned(), odd)
+    }
+
+    #[test]
+    fn an_odd_entry_is_shown_with_what_is_known() {
+        let short: &[(u16, &[u8])] = &[(TCA_KIND, b"pfifo\0"), (TCA_OPTIONS, b"xy"), (TCA_STATS2, b"xy\0\0")];
+        let none: &[(u16, &[u8])] = &[];
+        let new: &[(u16, &[u8])] = &[(TCA_KIND, b"new\0"), (TCA_OPTIONS, &[0; 8])];
+        let cases = [
+            (none, "qdisc [unknown] 1: dev if7 root refcnt 2 \n", 1),
+            (new, "qdisc new 1: dev if7 root refcnt 2 [Unknown qdisc, optlen=8] \n", 0),
+            (short, "qdisc pfifo 1: dev if7 root refcnt 2 [malformed options, optlen=2] \n", 2),
+        ];
+        for (attributes, text, odd) in cases {
+            let bytes = message(RTM_NEWQDISC, attributes);
+            let (printed, said) = shown(Form::Text, TcType::Qdisc, &bytes);
+            assert_eq!((printed.as_str(), said.len()), (text, odd), "{said:?}");
+            let (printed, _) = shown(Form::Json, TcType::Qdisc, &bytes);
+            assert!(serde_json::from_str::<serde_json::Value>(&printed).is_ok(), "{printed}");
+        }
+    }
+
+    #[test]
+    fn a_class_without_a_registered_kind_keeps_its_head() {
+        let bytes = message(RTM_DELTCLASS, &[(TCA_KIND, b"new\0"), (TCA_OPTIONS, &[0; 8])]);
+        let (text, odd) = shown(Form::Text, TcType::Class, &bytes);
+        assert_eq!(text, "deleted class new 1: dev if7 root leaf 0: \n");
+        assert_eq!(odd, ["class new 1: dev if7: [cannot parse class parameters]"]);
+        let (json, _) = shown(Form::Json, TcType::Class, &bytes);
+        assert_eq!(
+            json,
+            r#"{"deleted":null,"class":"new","handle":"1:","dev":"if7","root":true,"leaf":"0x0","stats":{}}"#
+        );
+    }
+}

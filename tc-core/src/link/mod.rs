@@ -119,14 +119,8 @@ impl<T: Transport> Connection<T> {
             len if len < IFNAMSIZ => IFLA_IFNAME,
             _ => IFLA_ALT_IFNAME,
         };
-        let place = match self.ask(|sequence, buffer| get_link(0, Some((attribute, name)), sequence, buffer))
-        {
-            // Kernel: IFLA_IFNAME does not find alternative names.
-            Err(Cause::Kernel(error)) if error.errno == libc::ENODEV && attribute == IFLA_IFNAME => {
-                self.ask(|sequence, buffer| get_link(0, Some((IFLA_ALT_IFNAME, name)), sequence, buffer))
-            }
-            other => other,
-        };
+        // Kernel: IFLA_IFNAME finds alternative names too, but takes no long one.
+        let place = self.ask(|sequence, buffer| get_link(0, Some((attribute, name)), sequence, buffer));
         let link = place.and_then(|place| Ok(Link::decode(&place.message(&self.answer)?)?));
         link.map_err(fail)
     }
