@@ -13,6 +13,8 @@ use tc_core::units::{parse_size, parse_time_us, parse_u8, parse_u32};
 use tc_core::words::{WordError, Words, WordsContext};
 use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, zero_extended};
 
+use crate::common::{bool_at, not_max, not_zero, u32_at};
+
 tc_core::register!(FqCodel);
 
 /// The options of an fq_codel. `None` leaves an option as it is; for a new
@@ -113,7 +115,7 @@ Usage: ... fq_codel\t[ limit PACKETS ] [ flows NUMBER ]\n\
 
     fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
         let table = Attrs::new(payload).table::<{ CE_THRESHOLD_MASK as usize + 1 }>()?;
-        let number = |kind: u16| table[usize::from(kind)].map(|attr| attr.u32()).transpose();
+        let number = |kind| u32_at(&table, kind);
         let byte = |kind: u16| table[usize::from(kind)].map(|attr| attr.u8()).transpose();
         let selector = match (byte(CE_THRESHOLD_SELECTOR)?, byte(CE_THRESHOLD_MASK)?) {
             (None, None) => None,
@@ -125,7 +127,7 @@ Usage: ... fq_codel\t[ limit PACKETS ] [ flows NUMBER ]\n\
             quantum_bytes: number(QUANTUM)?,
             target_us: number(TARGET)?,
             interval_us: number(INTERVAL)?,
-            ecn: number(ECN)?.map(|ecn| ecn != 0),
+            ecn: bool_at(&table, ECN)?,
             ce_threshold_us: number(CE_THRESHOLD)?,
             ce_threshold_selector: selector,
             memory_limit_bytes: number(MEMORY_LIMIT)?,
@@ -181,22 +183,12 @@ const XSTATS_QDISC: u32 = 0;
 const XSTATS_CLASS: u32 = 1;
 const XSTATS_LEN: usize = 40;
 
-/// To tc 0 is the same as not given.
-fn not_zero(number: u32) -> Option<u32> {
-    Some(number).filter(|number| *number != 0)
-}
-
-/// To tc the largest number is the same as not given.
-fn not_max(number: u32) -> Option<u32> {
-    Some(number).filter(|number| *number != u32::MAX)
-}
-
 fn parse_selector(word: &str) -> Result<Option<Selector>, WordError> {
     let error = |text: &str| WordError::Kind(format!("{text} \"ce_threshold_selector\""));
     let (value, mask) = word.split_once('/').ok_or_else(|| error("Missing mask for"))?;
     let mask = parse_u8(mask).map_err(|_| error("Illegal mask for"))?;
     let value = parse_u8(value).map_err(|_| error("Illegal"))?;
-    // To tc this value is the same as not given.
+    // tc takes this value for not given.
     Ok(Some(Selector { value, mask }).filter(|selector| selector.value != 0xff))
 }
 

@@ -4,16 +4,32 @@
 //! name says `use tc_qdiscs as _;`.
 
 pub mod bfifo;
+pub mod cbs;
 pub mod clsact;
+pub mod codel;
+mod common;
+pub mod drr;
 pub mod embedded;
+pub mod etf;
+pub mod ets;
+pub mod fq;
 pub mod fq_codel;
+pub mod fq_pie;
+pub mod hfsc;
+pub mod hhf;
 pub mod htb;
 pub mod ingress;
 pub mod mq;
+pub mod multiq;
+pub mod netem;
 pub mod noqueue;
 pub mod pfifo;
 pub mod pfifo_fast;
 pub mod pfifo_head_drop;
+pub mod pie;
 pub mod plug;
 pub mod prio;
+pub mod qfq;
+pub mod skbprio;
 pub mod tbf;
+pub mod teql;

@@ -1,0 +1,288 @@
+//! `fq`: flows by socket, served in turn, each sent at its own pace. Made for
+//! hosts, and for TCP's pacing.
+//!
+//! UAPI: attributes (`TCA_FQ_*`); statistics in `struct tc_fq_qd_stats`.
+//!
+//! Kernel, `net/sched/sch_fq.c`: times are kept in nanoseconds; the default rate
+//! is not used any more.
+
+use tc_core::print::{Null, Printer, Rate, Size, Time, TimeNs};
+use tc_core::rate::parse_rate_of_link;
+use tc_core::units::{parse_rate32, parse_time_ns, parse_time_us, parse_u32};
+use tc_core::words::{WordError, Words, WordsContext};
+use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, zero_extended};
+
+use crate::common::{bool_at, u32_at};
+
+tc_core::register!(Fq);
+
+/// The options of an fq. `None` leaves an option as it is; for a new qdisc it is
+/// then the kernel's default.
+///
+/// ```
+/// use tc_qdiscs::fq::Fq;
+///
+/// // No flow faster than 10 Mbit/s.
+/// let slow = Fq { max_rate: Some(1_250_000), ..Fq::default() };
+/// # let _ = slow;
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fq {
+    /// Most packets in the qdisc (10000).
+    pub limit_packets: Option<u32>,
+    /// Most packets of a flow (100).
+    pub flow_limit_packets: Option<u32>,
+    /// Bytes that a flow may send in its turn (two packets).
+    pub quantum_bytes: Option<u32>,
+    /// Bytes that a new flow may send at first (ten packets).
+    pub initial_quantum_bytes: Option<u32>,
+    /// Logarithm to base 2 of the number of hash buckets, at most 18 (10).
+    pub buckets_log: Option<u32>,
+    /// Whether flows are paced (yes).
+    pub pacing: Option<bool>,
+    /// Fastest rate of a flow in bytes per second. `u32::MAX` is no limit, the
+    /// default.
+    pub max_rate: Option<u32>,
+    /// Rate of flows that are not paced, in bytes per second. Kernels since 3.13
+    /// do not use it.
+    pub default_rate: Option<u32>,
+    /// Below this rate in bytes per second every packet is delayed, and not whole
+    /// quanta (68750).
+    pub low_rate_threshold: Option<u32>,
+    /// How long a flow has to be idle for a full quantum, in microseconds
+    /// (40000).
+    pub refill_delay_us: Option<u32>,
+    /// Flows for packets without a socket, less one (1023).
+    pub orphan_mask: Option<u32>,
+    /// Delay in microseconds above which packets that support it are marked.
+    /// `u32::MAX` is none, the default.
+    pub ce_threshold_us: Option<u32>,
+    /// How exact timers are, in nanoseconds (10000).
+    pub timer_slack_ns: Option<u32>,
+    /// How far in the future a packet may want to be sent, in microseconds
+    /// (10000000).
+    pub horizon_us: Option<u32>,
+    /// Whether packets beyond the horizon are dropped (yes), or sent at it.
+    pub horizon_drop: Option<bool>,
+}
+
+impl Kind for Fq {
+    const KIND: &'static str = "fq";
+    const USAGE: &'static str = "\
+Usage: ... fq\t[ limit PACKETS ] [ flow_limit PACKETS ]\n\
+\t\t[ quantum BYTES ] [ initial_quantum BYTES ]\n\
+\t\t[ maxrate RATE  ] [ buckets NUMBER ]\n\
+\t\t[ [no]pacing ] [ refill_delay TIME ]\n\
+\t\t[ low_rate_threshold RATE ]\n\
+\t\t[ orphan_mask MASK]\n\
+\t\t[ timer_slack TIME]\n\
+\t\t[ ce_threshold TIME ]\n\
+\t\t[ horizon TIME ]\n\
+\t\t[ horizon_{cap|drop} ]\n";
+
+    fn parse_words(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
+        let mut options = Self::default();
+        while let Some(word) = words.next() {
+            let illegal = |_: &str| format!("Illegal \"{word}\"");
+            match word {
+                "limit" => options.limit_packets = Some(words.parse(parse_u32, illegal)?),
+                "flow_limit" => options.flow_limit_packets = Some(words.parse(parse_u32, illegal)?),
+                "buckets" => {
+                    let buckets = words.parse(parse_u32, illegal)?;
+                    // tc takes 0 for not given, and the next power of two.
+                    options.buckets_log = buckets.checked_sub(1).map(|below| 32 - below.leading_zeros());
+                }
+                "maxrate" => options.max_rate = Some(parse_rate(word, words, context)?),
+                "defrate" => options.default_rate = Some(parse_rate(word, words, context)?),
+                "low_rate_threshold" => {
+                    options.low_rate_threshold = Some(words.parse(parse_rate32, illegal)?);
+                }
+                "ce_threshold" => options.ce_threshold_us = Some(words.parse(parse_time_us, illegal)?),
+                "timer_slack" => {
+                    let out_of_range = |_| WordError::Kind("Illegal (out of range) \"timer_slack\"".into());
+                    let ns = words.parse(parse_time_ns, illegal)?;
+                    options.timer_slack_ns = Some(u32::try_from(ns).map_err(out_of_range)?);
+                }
+                "horizon_drop" => options.horizon_drop = Some(true),
+                "horizon_cap" => options.horizon_drop = Some(false),
+                "horizon" => options.horizon_us = Some(words.parse(parse_time_us, illegal)?),
+                "quantum" => options.quantum_bytes = Some(words.parse(parse_u32, illegal)?),
+                "initial_quantum" => options.initial_quantum_bytes = Some(words.parse(parse_u32, illegal)?),
+                // tc's text names another word here.
+                "orphan_mask" => {
+                    let illegal = |_: &str| "Illegal \"initial_quantum\"".into();
+                    options.orphan_mask = Some(words.parse(parse_u32, illegal)?);
+                }
+                "refill_delay" => options.refill_delay_us = Some(words.parse(parse_time_us, illegal)?),
+                "pacing" => options.pacing = Some(true),
+                "nopacing" => options.pacing = Some(false),
+                "help" => return Err(WordError::Help),
+                word => return Err(WordError::what_is(word)),
+            }
+        }
+        Ok(Some(options))
+    }
+
+    fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
+        out.attr_u32_if(BUCKETS_LOG, self.buckets_log);
+        out.attr_u32_if(PLIMIT, self.limit_packets);
+        out.attr_u32_if(FLOW_PLIMIT, self.flow_limit_packets);
+        out.attr_u32_if(QUANTUM, self.quantum_bytes);
+        out.attr_u32_if(INITIAL_QUANTUM, self.initial_quantum_bytes);
+        out.attr_u32_if(RATE_ENABLE, self.pacing.map(u32::from));
+        out.attr_u32_if(FLOW_MAX_RATE, self.max_rate);
+        out.attr_u32_if(LOW_RATE_THRESHOLD, self.low_rate_threshold);
+        out.attr_u32_if(FLOW_DEFAULT_RATE, self.default_rate);
+        out.attr_u32_if(FLOW_REFILL_DELAY, self.refill_delay_us);
+        out.attr_u32_if(ORPHAN_MASK, self.orphan_mask);
+        out.attr_u32_if(CE_THRESHOLD, self.ce_threshold_us);
+        out.attr_u32_if(TIMER_SLACK, self.timer_slack_ns);
+        out.attr_u32_if(HORIZON, self.horizon_us);
+        if let Some(drop) = self.horizon_drop {
+            out.attr_u8(HORIZON_DROP, drop.into());
+        }
+        Ok(Fill::Written)
+    }
+
+    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+        let table = Attrs::new(payload).table::<{ HORIZON_DROP as usize + 1 }>()?;
+        let horizon_drop = table[usize::from(HORIZON_DROP)].map(|attr| attr.u8()).transpose()?;
+        Ok(Self {
+            limit_packets: u32_at(&table, PLIMIT)?,
+            flow_limit_packets: u32_at(&table, FLOW_PLIMIT)?,
+            quantum_bytes: u32_at(&table, QUANTUM)?,
+            initial_quantum_bytes: u32_at(&table, INITIAL_QUANTUM)?,
+            buckets_log: u32_at(&table, BUCKETS_LOG)?,
+            pacing: bool_at(&table, RATE_ENABLE)?,
+            max_rate: u32_at(&table, FLOW_MAX_RATE)?,
+            default_rate: u32_at(&table, FLOW_DEFAULT_RATE)?,
+            low_rate_threshold: u32_at(&table, LOW_RATE_THRESHOLD)?,
+            refill_delay_us: u32_at(&table, FLOW_REFILL_DELAY)?,
+            orphan_mask: u32_at(&table, ORPHAN_MASK)?,
+            ce_threshold_us: u32_at(&table, CE_THRESHOLD)?,
+            timer_slack_ns: u32_at(&table, TIMER_SLACK)?,
+            horizon_us: u32_at(&table, HORIZON)?,
+            horizon_drop: horizon_drop.map(|drop| drop != 0),
+        })
+    }
+
+    fn print(&self, out: &mut Printer) {
+        let rate = |rate: Option<u32>, none| rate.filter(|rate| *rate != none).map(|rate| Rate(rate.into()));
+        out.item_if("limit", "limit ", self.limit_packets, "p ");
+        out.item_if("flow_limit", "flow_limit ", self.flow_limit_packets, "p ");
+        out.item_if("buckets", "buckets ", self.buckets_log.map(|log| 1u32.wrapping_shl(log)), " ");
+        out.item_if("orphan_mask", "orphan_mask ", self.orphan_mask, " ");
+        if self.pacing == Some(false) {
+            out.json("pacing", false);
+            out.text("nopacing ");
+        }
+        out.item_if("quantum", "quantum ", self.quantum_bytes.map(Size), " ");
+        out.item_if("initial_quantum", "initial_quantum ", self.initial_quantum_bytes.map(Size), " ");
+        out.item_if("maxrate", "maxrate ", rate(self.max_rate, u32::MAX), " ");
+        out.item_if("defrate", "defrate ", rate(self.default_rate, 0), " ");
+        out.item_if("low_rate_threshold", "low_rate_threshold ", rate(self.low_rate_threshold, 0), " ");
+        out.item_if("refill_delay", "refill_delay ", self.refill_delay_us.map(Time), " ");
+        let threshold = self.ce_threshold_us.filter(|us| *us != u32::MAX);
+        out.item_if("ce_threshold", "ce_threshold ", threshold.map(Time), " ");
+        out.item_if("timer_slack", "timer_slack ", self.timer_slack_ns.map(|ns| TimeNs(ns.into())), " ");
+        out.item_if("horizon", "horizon ", self.horizon_us.map(Time), " ");
+        match self.horizon_drop {
+            Some(true) => out.item("horizon_drop", "", Null("horizon_drop "), ""),
+            Some(false) => out.item("horizon_cap", "", Null("horizon_cap "), ""),
+            None => {}
+        }
+    }
+
+    fn print_xstats(payload: &[u8], out: &mut Printer) -> Result<bool, DecodeError> {
+        let stats: [u8; 104] = zero_extended(payload);
+        print_stats(&mut Reader::new(&stats), out)?;
+        Ok(true)
+    }
+}
+
+const PLIMIT: u16 = 1;
+const FLOW_PLIMIT: u16 = 2;
+const QUANTUM: u16 = 3;
+const INITIAL_QUANTUM: u16 = 4;
+const RATE_ENABLE: u16 = 5;
+const FLOW_DEFAULT_RATE: u16 = 6;
+const FLOW_MAX_RATE: u16 = 7;
+const BUCKETS_LOG: u16 = 8;
+const FLOW_REFILL_DELAY: u16 = 9;
+const ORPHAN_MASK: u16 = 10;
+const LOW_RATE_THRESHOLD: u16 = 11;
+const CE_THRESHOLD: u16 = 12;
+const TIMER_SLACK: u16 = 13;
+const HORIZON: u16 = 14;
+const HORIZON_DROP: u16 = 15;
+
+/// A rate in 32 bits, or a percentage of the link's.
+fn parse_rate(key: &str, words: &mut Words<'_>, context: &WordsContext<'_>) -> Result<u32, WordError> {
+    let illegal = |lines: String| WordError::Kind(format!("{lines}Illegal \"{key}\""));
+    let rate = parse_rate_of_link(words.value()?, context).map_err(illegal)?;
+    u32::try_from(rate).map_err(|_| illegal(String::new()))
+}
+
+/// `struct tc_fq_qd_stats`.
+fn print_stats(stats: &mut Reader<'_>, out: &mut Printer) -> Result<(), DecodeError> {
+    let (collected, high_priority, retransmitted) = (stats.u64()?, stats.u64()?, stats.u64()?);
+    let (throttled, over_flow_limit, too_long) = (stats.u64()?, stats.u64()?, stats.u64()?);
+    let (failed, next) = (stats.u64()?, stats.i64()?);
+    let (flows, inactive, throttled_flows, latency) =
+        (stats.u32()?, stats.u32()?, stats.u32()?, stats.u32()?);
+    let (marks, horizon_drops, horizon_caps) = (stats.u64()?, stats.u64()?, stats.u64()?);
+    let some = |number: u64| Some(number).filter(|number| *number != 0);
+
+    out.item("flows", "  flows ", flows, "");
+    out.item("inactive", " (inactive ", inactive, "");
+    // tc -j has this key twice; readers take the second, the number of packets.
+    out.text_item(" throttled ", throttled_flows, ")");
+    if next > 0 {
+        out.item("next_packet_delay", " next_packet_delay ", TimeNs(next), "");
+    }
+    out.newline();
+    out.item("gc", "  gc ", collected, "");
+    out.item("highprio", " highprio ", high_priority, "");
+    out.item_if("retrans", " retrans ", some(retransmitted), "");
+    out.item("throttled", " throttled ", throttled, "");
+    if latency != 0 {
+        out.item("latency", " latency ", TimeNs(latency.into()), "");
+    }
+    out.item_if("ce_mark", " ce_mark ", some(marks), "");
+    out.item_if("flows_plimit", " flows_plimit ", some(over_flow_limit), "");
+    if [too_long, failed, horizon_drops, horizon_caps] != [0; 4] {
+        out.newline();
+        out.item_if("pkts_too_long", " pkts_too_long ", some(too_long), "");
+        out.item_if("alloc_errors", " alloc_errors ", some(failed), "");
+        out.item_if("horizon_drops", " horizon_drops ", some(horizon_drops), "");
+        out.item_if("horizon_caps", "  horizon_caps ", some(horizon_caps), "");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tc_core::Verb;
+
+    fn parse(words: &[&str]) -> Result<Fq, WordError> {
+        Fq::parse_words(&mut Words::new(words), &WordsContext::new(Verb::Add)).map(|fq| fq.unwrap())
+    }
+
+    #[test]
+    fn buckets_are_powers_of_two() {
+        for (words, log) in
+            [("0", None), ("1", Some(0)), ("2", Some(1)), ("1000", Some(10)), ("1024", Some(10))]
+        {
+            assert_eq!(parse(&["buckets", words]).unwrap().buckets_log, log, "{words}");
+        }
+    }
+
+    #[test]
+    fn bad_words_have_tcs_text() {
+        let text = |words: &[&str]| parse(words).unwrap_err().to_string();
+        assert_eq!(text(&["timer_slack", "5s"]), "Illegal (out of range) \"timer_slack\"");
+        assert_eq!(text(&["orphan_mask", "x"]), "Illegal \"initial_quantum\"");
+        assert_eq!(text(&["maxrate", "40gbit"]), "Illegal \"maxrate\"", "32 bits");
+    }
+}

@@ -1,0 +1,238 @@
+//! `netem`: delays, drops, damages, repeats and reorders packets, as a bad
+//! network does.
+//!
+//! UAPI: `struct tc_netem_qopt`, bare, then attributes (`TCA_NETEM_*`).
+//!
+//! Kernel, `net/sched/sch_netem.c`:
+//! - a change sets all numbers of the struct anew, also those that were not
+//!   given; an attribute that is absent leaves its part as it was, but without
+//!   a loss model losses are random again;
+//! - distributions cannot be read back.
+
+mod distribution;
+mod print;
+mod wire;
+mod words;
+
+use tc_core::print::Printer;
+use tc_core::words::{WordError, Words, WordsContext};
+use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind};
+
+pub use distribution::{Distribution, table};
+
+tc_core::register!(Netem);
+
+/// The options of a netem.
+///
+/// ```
+/// use tc_qdiscs::netem::{Netem, Share};
+///
+/// // 100 ms, and one packet of a hundred lost.
+/// let far_away = Netem { delay_ns: 100_000_000, loss: Share::percent(1.0), ..Netem::default() };
+/// # let _ = far_away;
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Netem {
+    /// Most packets in the queue, those that are delayed included. 1000 by
+    /// default.
+    pub limit_packets: u32,
+    /// How long each packet is delayed, in nanoseconds. `tc` sends it in ticks
+    /// of 64 ns.
+    pub delay_ns: i64,
+    /// How far a delay is from `delay_ns` at most; with a distribution, its
+    /// standard deviation. In nanoseconds.
+    pub jitter_ns: i64,
+    /// How delays are spread: samples of the inverse cumulative distribution,
+    /// scaled by 8192 (see [`table`]). Empty leaves it as it is: evenly, if none
+    /// was ever set.
+    pub distribution: Vec<i16>,
+    /// Share of packets lost at random, if there is no `loss_model`.
+    pub loss: Share,
+    /// Losses in bursts.
+    pub loss_model: Option<LossModel>,
+    /// Share of packets sent twice.
+    pub duplicate: Share,
+    /// How much a repetition depends on the last one. `tc` does not send it
+    /// unless another correlation is given too.
+    pub duplicate_correlation: Share,
+    /// How much a delay and a loss depend on the last ones.
+    pub correlations: Option<Correlations>,
+    /// Packets that are not delayed, and so overtake others.
+    pub reorder: Option<Chance>,
+    /// Every so many packets one is not delayed (with the chance of `reorder`).
+    /// 0: the chance is for every packet.
+    pub gap: u32,
+    /// Packets with one bit flipped.
+    pub corrupt: Option<Chance>,
+    /// How fast packets are sent.
+    pub rate: Option<Rate>,
+    /// Whether packets that support it are marked in place of being lost.
+    pub ecn: bool,
+    /// Packets sent in bursts.
+    pub slot: Option<Slot>,
+    /// How the times between bursts are spread; see `distribution`.
+    pub slot_distribution: Vec<i16>,
+    /// Where the random numbers start, so that a run can be repeated (Linux
+    /// 6.6).
+    pub seed: Option<u64>,
+}
+
+impl Default for Netem {
+    /// A netem that does nothing to packets.
+    fn default() -> Self {
+        Self {
+            limit_packets: 1000,
+            delay_ns: 0,
+            jitter_ns: 0,
+            distribution: Vec::new(),
+            loss: Share::NONE,
+            loss_model: None,
+            duplicate: Share::NONE,
+            duplicate_correlation: Share::NONE,
+            correlations: None,
+            reorder: None,
+            gap: 0,
+            corrupt: None,
+            rate: None,
+            ecn: false,
+            slot: None,
+            slot_distribution: Vec::new(),
+            seed: None,
+        }
+    }
+}
+
+/// A share of all packets, or a probability, in parts of `u32::MAX`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Share(pub u32);
+
+impl Share {
+    /// Nothing.
+    pub const NONE: Self = Self(0);
+    /// All.
+    pub const ALL: Self = Self(u32::MAX);
+
+    /// A percentage; what lies outside 0 to 100 is held in these bounds.
+    pub fn percent(percent: f64) -> Self {
+        Self::of_one(percent / 100.0)
+    }
+
+    /// A fraction of one; what lies outside 0 to 1 is held in these bounds.
+    pub fn of_one(share: f64) -> Self {
+        Self((share * u32::MAX as f64).round_ties_even() as u32)
+    }
+
+    /// The rest up to all.
+    pub const fn rest(self) -> Self {
+        Self(u32::MAX - self.0)
+    }
+}
+
+/// A probability, and how much each outcome depends on the last one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Chance {
+    /// How probable it is.
+    pub probability: Share,
+    /// How much an outcome depends on the last one.
+    pub correlation: Share,
+}
+
+/// `struct tc_netem_corr`, without the part of repetitions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Correlations {
+    /// How much a delay depends on the last one.
+    pub delay: Share,
+    /// How much a loss depends on the last one.
+    pub loss: Share,
+}
+
+/// Losses in bursts (`TCA_NETEM_LOSS`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LossModel {
+    /// Four states (`struct tc_netem_gimodel`), with the probabilities of going
+    /// from one to another: 1 good, 2 good within a burst, 3 lost within a
+    /// burst, 4 lost alone.
+    State {
+        /// From 1 to 3.
+        p13: Share,
+        /// From 3 to 1.
+        p31: Share,
+        /// From 3 to 2.
+        p32: Share,
+        /// From 2 to 3.
+        p23: Share,
+        /// From 1 to 4.
+        p14: Share,
+    },
+    /// Gilbert and Elliott (`struct tc_netem_gemodel`): a good and a bad state.
+    GilbertElliott {
+        /// From good to bad.
+        p: Share,
+        /// From bad to good.
+        r: Share,
+        /// What gets through in the bad state (`tc` speaks of 1-h, what is
+        /// lost).
+        h: Share,
+        /// What is lost in the good state (1-k).
+        k1: Share,
+    },
+}
+
+/// `struct tc_netem_rate`, with the rate in 64 bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rate {
+    /// Bytes per second. 0 is as fast as possible.
+    pub bytes_per_second: u64,
+    /// Bytes added to each packet (or taken away).
+    pub packet_overhead: i32,
+    /// Packets take whole cells of this many bytes. 0: there are no cells.
+    pub cell_size: u32,
+    /// Bytes added to each cell (or taken away).
+    pub cell_overhead: i32,
+}
+
+/// `struct tc_netem_slot`: packets wait until the next slot, and leave in one
+/// burst.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Slot {
+    /// Least time between slots in nanoseconds.
+    pub min_delay_ns: i64,
+    /// Most time between slots in nanoseconds.
+    pub max_delay_ns: i64,
+    /// Most packets in a slot. 0: no limit.
+    pub max_packets: i32,
+    /// Most bytes in a slot. 0: no limit.
+    pub max_bytes: i32,
+    /// Time between slots with a distribution, in nanoseconds.
+    pub distribution_delay_ns: i64,
+    /// Its jitter in nanoseconds. Not 0: slots follow the distribution, and not
+    /// the least and most time.
+    pub distribution_jitter_ns: i64,
+}
+
+impl Kind for Netem {
+    const KIND: &'static str = "netem";
+    const USAGE: &'static str = words::USAGE;
+
+    fn parse_words(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
+        words::parse(words, context).map(Some)
+    }
+
+    fn encode(&self, context: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
+        wire::encode(self, context.as_tc, out);
+        Ok(Fill::Written)
+    }
+
+    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+        wire::decode(payload)
+    }
+
+    fn print(&self, out: &mut Printer) {
+        print::options(self, out);
+    }
+
+    fn print_xstats(payload: &[u8], out: &mut Printer) -> Result<bool, DecodeError> {
+        print::xstats(payload, out)?;
+        Ok(true)
+    }
+}
