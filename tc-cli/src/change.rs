@@ -6,6 +6,7 @@ use tc_core::{Cause, Estimator, Handle, Options, Request, Stab, TcOps, TcType, V
 use crate::command::Reading;
 use crate::dry_run;
 use crate::failure::{Failure, sentence};
+use crate::filter::Place;
 use crate::session::Session;
 use crate::show::{Show, Shown};
 
@@ -24,6 +25,8 @@ pub(crate) struct Change<'a> {
     pub(crate) estimator: Option<Estimator>,
     pub(crate) ingress_block: Option<u32>,
     pub(crate) egress_block: Option<u32>,
+    /// Of a filter.
+    pub(crate) place: Place,
 }
 
 impl<'a> Change<'a> {
@@ -41,6 +44,7 @@ impl<'a> Change<'a> {
             estimator: None,
             ingress_block: None,
             egress_block: None,
+            place: Place::NONE,
         }
     }
 
@@ -85,8 +89,8 @@ impl<'a> Change<'a> {
         let Some(ops) = self.ops else {
             return match (self.tc_type, words.peek()) {
                 (TcType::Class, _) => Err(Failure::Kind(format!("Error: Qdisc \"{kind}\" is classless."))),
-                (_, Some(word)) => Err(Failure::Kind(format!(
-                    "Unknown qdisc \"{kind}\", hence option \"{word}\" is unparsable"
+                (tc_type, Some(word)) => Err(Failure::Kind(format!(
+                    "Unknown {tc_type} \"{kind}\", hence option \"{word}\" is unparsable"
                 ))),
                 (_, None) => Ok(()),
             };
@@ -104,6 +108,9 @@ impl<'a> Change<'a> {
     pub(crate) fn request(&self, ifindex: i32, as_tc: bool) -> Request<'_> {
         let mut request =
             Request::new(self.tc_type, ifindex).handle(self.handle).parent(self.parent).kind(self.kind);
+        if self.tc_type == TcType::Filter {
+            request = self.place.request(request);
+        }
         if let Some(ops) = self.ops {
             request = request.options_of(ops, self.options.as_deref());
         }
@@ -132,19 +139,39 @@ impl<'a> Change<'a> {
         }
         let ifindex = self.dev.map(|dev| session.ifindex(dev)).transpose()?.unwrap_or(0);
         let request = self.request(ifindex, session.globals.as_tc);
+        if self.verb == Verb::Get {
+            return self.show(&request, session);
+        }
         let echo = session.globals.echo;
         let (kernel, _) = session.kernel()?;
         kernel.connection.set_echo(echo);
         let applied = kernel.connection.apply(self.verb, &request);
-        let warning = applied.map_err(|error| match error.cause() {
+        let warning = applied.map_err(|error| match (error.cause(), self.tc_type) {
             // The kind's own words, as if its parser had said them.
-            Cause::Encode(wrong) => Failure::Kind(wrong.to_string()),
+            (Cause::Encode(wrong), _) => Failure::Kind(wrong.to_string()),
+            (_, TcType::Filter) => Failure::Filter(error),
             _ => Failure::Request { error, kind: self.kind.to_owned() },
         })?;
         if let Some(message) = warning.and_then(|ext_ack| ext_ack.message) {
             session.report.warning(&sentence("Warning", &message));
         }
         if echo { self.show_echo(session) } else { Ok(()) }
+    }
+
+    /// Asks for the object and shows it.
+    fn show(&self, request: &Request<'_>, session: &mut Session<'_>) -> Result<(), Failure> {
+        let (registry, names, report) = (session.registry, session.names.clone(), session.report);
+        let (kernel, output) = session.kernel()?;
+        let entry = kernel.connection.get(request).map_err(Failure::Filter)?;
+        let place = Place { block: self.place.block, ..Place::NONE };
+        let show = Show { one_device: self.dev.is_some(), one_place: place, ..Show::all(registry, &names) };
+        output.printer.begin_array("");
+        let mut shown = Shown::new(&mut output.printer, &mut kernel.devices);
+        show.entry(self.tc_type, &entry, &mut shown);
+        shown.odd.iter().for_each(|odd| report.warning(odd));
+        output.printer.end_array();
+        output.printer.end_document();
+        Ok(())
     }
 
     /// Prints the message in place of sending it. A device that is not there
@@ -165,7 +192,7 @@ impl<'a> Change<'a> {
         let (registry, names, report) = (session.registry, session.names.clone(), session.report);
         let (kernel, output) = session.kernel()?;
         output.printer.begin_array("");
-        let show = Show { registry, names: &names, one_device: false, one_qdisc: false };
+        let show = Show::all(registry, &names);
         for echoed in kernel.connection.take_echo() {
             let Ok(entry) = echoed.entry() else { continue };
             let mut shown = Shown::new(&mut output.printer, &mut kernel.devices);
@@ -197,7 +224,7 @@ pub(crate) fn qdisc_handle(word: &str, wrong: &str) -> Result<Handle, WordError>
 }
 
 /// What `tc`'s helpers say ends the program; what the kind says itself does not.
-fn kind_failure(error: WordError, usage: &str) -> Failure {
+pub(crate) fn kind_failure(error: WordError, usage: &str) -> Failure {
     match error {
         WordError::Help => Failure::Kind(usage.to_owned()),
         WordError::KindUsage(text) => Failure::Kind(format!("{text}\n{usage}")),

@@ -3,12 +3,13 @@
 use tc_core::words::{Environment, Words, is_prefix};
 use tc_core::{Registry, TcType};
 
+use crate::actions::{self, Operation};
 use crate::change::Change;
 use crate::failure::Failure;
 use crate::list::List;
 use crate::monitor::{self, Watch};
 use crate::own::{self, Own};
-use crate::{class, qdisc, usage};
+use crate::{class, filter, qdisc, usage};
 
 /// What a command line asks for.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub(crate) enum Command<'a> {
     Change(Change<'a>),
     /// A list.
     List(List<'a>),
+    /// Requests for actions, one after the other.
+    Actions(Vec<Operation<'a>>),
     /// Notices, until the end.
     Monitor(Watch<'a>),
     /// A command that `tc` does not have, and its words.
@@ -55,9 +58,9 @@ type Parse = for<'a> fn(&str, Words<'a>, Reading<'a>) -> Result<Command<'a>, Fai
 const OBJECTS: [(&str, Parse); 8] = [
     ("qdisc", |_, words, reading| qdisc::parse(words, reading)),
     ("class", |_, words, reading| class::parse(words, reading)),
-    ("filter", unsupported),
+    ("filter", |_, words, reading| filter::parse(words, reading)),
     ("chain", unsupported),
-    ("actions", unsupported),
+    ("actions", |_, words, reading| actions::parse(words, reading)),
     ("monitor", |_, words, reading| monitor::parse(words, reading)),
     ("exec", unsupported),
     ("help", |_, _, _| Ok(Command::Help(usage::tc()))),

@@ -4,7 +4,7 @@ use bytes::BytesMut;
 use tc_core::message::{Entry, Messages};
 use tc_core::print::{Formatted, Printer};
 use tc_core::uapi::*;
-use tc_core::{Attr, DecodeError, EncodeError, Request, Stab, Verb};
+use tc_core::{Attr, DecodeError, EncodeError, Request, Stab, TcType, Verb};
 
 /// Prints the message of a request, and of what follows it.
 pub(crate) fn show(
@@ -50,6 +50,21 @@ fn message(bytes: &[u8], request: &Request<'_>, device: &str, out: &mut Printer)
         out.item("flags", "  flags ", flags.join("|"), "");
         out.text_item(" (", Formatted(format_args!("{:#x}", message.flags)), ")\n");
     });
+    if entry.tc_type() == TcType::Action {
+        out.begin_array("attributes");
+        for attr in entry.attrs() {
+            out.begin_object("");
+            let attr = attr?;
+            let value = match attr.kind {
+                TCA_ACT_TAB => format!("{:?}", entry.actions()?),
+                _ => digits(attr.payload),
+            };
+            named_attribute(&attr, ROOT_ATTRIBUTES, value, out);
+            out.end_object();
+        }
+        out.end_array();
+        return Ok(());
+    }
     let header = entry.header;
     out.object("tcmsg", |out| {
         out.item("ifindex", "tcmsg     ifindex ", header.ifindex, "");
@@ -75,7 +90,11 @@ fn message(bytes: &[u8], request: &Request<'_>, device: &str, out: &mut Printer)
 }
 
 fn attribute(attr: &Attr<'_>, request: &Request<'_>, out: &mut Printer) {
-    let name = ATTRIBUTES.iter().find(|(number, _)| *number == attr.kind).map_or("?", |(_, name)| name);
+    named_attribute(attr, ATTRIBUTES, value(attr, request), out);
+}
+
+fn named_attribute(attr: &Attr<'_>, names: &[(u16, &str)], value: String, out: &mut Printer) {
+    let name = names.iter().find(|(number, _)| *number == attr.kind).map_or("?", |(_, name)| name);
     let length = attr.payload.len();
     out.item("name", "", name, "");
     out.text_item(" (", attr.kind, ")");
@@ -83,14 +102,14 @@ fn attribute(attr: &Attr<'_>, request: &Request<'_>, out: &mut Printer) {
     if attr.nested {
         out.flag("nested", "  nested");
     }
-    out.item("value", "  ", value(attr, request), "\n");
+    out.item("value", "  ", value, "\n");
 }
 
 /// The value in words where that is known, and else in hexadecimal.
 fn value(attr: &Attr<'_>, request: &Request<'_>) -> String {
     let known = match attr.kind {
         TCA_KIND => attr.str().ok().map(|kind| format!("{kind:?}")),
-        TCA_INGRESS_BLOCK | TCA_EGRESS_BLOCK => attr.u32().ok().map(|block| block.to_string()),
+        TCA_INGRESS_BLOCK | TCA_EGRESS_BLOCK | TCA_CHAIN => attr.u32().ok().map(|block| block.to_string()),
         TCA_OPTIONS => {
             let options = request.ops().and_then(|ops| ops.msg_parse(attr.payload).ok());
             options.map(|options| format!("{options:?}"))
@@ -102,12 +121,11 @@ fn value(attr: &Attr<'_>, request: &Request<'_>) -> String {
             .map(|[interval, ewma_log]| format!("interval {} ewma_log {ewma_log}", interval.cast_signed())),
         _ => None,
     };
-    known.unwrap_or_else(|| attr.payload.iter().map(|byte| format!("{byte:02x}")).collect())
+    known.unwrap_or_else(|| digits(attr.payload))
 }
 
 /// The whole message, in words of 4 bytes.
 fn hex(bytes: &[u8], out: &mut Printer) {
-    let digits = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     out.json("hex", digits(bytes));
     for line in bytes.chunks(16) {
         let words: Vec<_> = line.chunks(4).map(digits).collect();
@@ -115,14 +133,30 @@ fn hex(bytes: &[u8], out: &mut Printer) {
     }
 }
 
+fn digits(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 macro_rules! named {
     ($($name:ident),* $(,)?) => { &[$(($name, stringify!($name))),*] };
 }
 
-const TYPES: &[(u16, &str)] = named![RTM_NEWQDISC, RTM_DELQDISC, RTM_NEWTCLASS, RTM_DELTCLASS];
+const TYPES: &[(u16, &str)] = named![
+    RTM_NEWQDISC,
+    RTM_DELQDISC,
+    RTM_NEWTCLASS,
+    RTM_DELTCLASS,
+    RTM_NEWTFILTER,
+    RTM_DELTFILTER,
+    RTM_GETTFILTER,
+    RTM_NEWACTION,
+    RTM_DELACTION
+];
 
 const FLAGS: &[(u16, &str)] =
-    named![NLM_F_REQUEST, NLM_F_ACK, NLM_F_ECHO, NLM_F_REPLACE, NLM_F_EXCL, NLM_F_CREATE];
+    named![NLM_F_REQUEST, NLM_F_ACK, NLM_F_ECHO, NLM_F_REPLACE, NLM_F_EXCL, NLM_F_CREATE, NLM_F_ROOT];
 
 const ATTRIBUTES: &[(u16, &str)] =
-    named![TCA_KIND, TCA_OPTIONS, TCA_RATE, TCA_STAB, TCA_INGRESS_BLOCK, TCA_EGRESS_BLOCK,];
+    named![TCA_KIND, TCA_OPTIONS, TCA_RATE, TCA_STAB, TCA_INGRESS_BLOCK, TCA_EGRESS_BLOCK, TCA_CHAIN];
+
+const ROOT_ATTRIBUTES: &[(u16, &str)] = named![TCA_ACT_TAB, TCA_ROOT_FLAGS, TCA_ROOT_TIME_DELTA];

@@ -1,11 +1,15 @@
 //! The machine around, as far as words refer to it.
 
+use std::cell::RefCell;
 use std::env;
 use std::fs::{self, File};
 use std::io::Read;
+use std::rc::Rc;
 
+use tc_core::Connection;
 use tc_core::words::Environment;
 
+use crate::change::device_name;
 use crate::report::Report;
 
 /// The most samples that a distribution can have (`MAX_DIST` of `tc`).
@@ -17,13 +21,15 @@ const MOST_SAMPLES: usize = 16 * 1024;
 pub(crate) struct Machine {
     report: Report,
     elsewhere: bool,
+    /// Opened when a word first names a device.
+    connection: Rc<RefCell<Option<Connection>>>,
 }
 
 impl Machine {
     /// `elsewhere`: the commands are for another network namespace than the one
     /// that `/sys` shows.
-    pub(crate) const fn new(report: Report, elsewhere: bool) -> Self {
-        Self { report, elsewhere }
+    pub(crate) fn new(report: Report, elsewhere: bool) -> Self {
+        Self { report, elsewhere, connection: Rc::default() }
     }
 }
 
@@ -55,6 +61,20 @@ impl Environment for Machine {
         let text = text.trim();
         text.parse()
             .map_err(|_| format!("value \"{text}\" in file {path} is not a number\nFailed to parse {path}"))
+    }
+
+    fn ifindex(&self, dev: &str) -> Result<i32, String> {
+        let name = device_name(dev).map_err(|error| error.to_string())?;
+        let mut slot = self.connection.borrow_mut();
+        let connection = match slot.take() {
+            Some(connection) => connection,
+            None => Connection::open().map_err(|error| error.to_string())?,
+        };
+        let found = slot.insert(connection).ifindex(name);
+        found.map_err(|error| match error.is_not_found() || name.is_empty() {
+            true => format!("Cannot find device \"{name}\""),
+            false => error.to_string(),
+        })
     }
 
     fn distribution(&self, name: &str) -> Result<Vec<i16>, String> {

@@ -23,6 +23,10 @@ pub enum Failure {
         /// The kind that the request named; empty if none.
         kind: String,
     },
+    /// A request for a filter that was refused, or whose answer was lost.
+    Filter(Error),
+    /// The same of actions, for which `tc` ends otherwise.
+    Actions(Error),
     /// A list that could not be read to its end.
     List(Error),
     /// Notices that could not be read.
@@ -46,14 +50,22 @@ impl Failure {
     /// The library's error behind it.
     pub(crate) fn error(&self) -> Option<&Error> {
         match self {
-            Self::Request { error, .. } | Self::List(error) | Self::Monitor(error) => Some(error),
+            Self::Request { error, .. }
+            | Self::Filter(error)
+            | Self::Actions(error)
+            | Self::List(error)
+            | Self::Monitor(error) => Some(error),
             _ => None,
         }
     }
 
     /// What can be done about it, where that is known.
     pub fn advice(&self) -> Option<String> {
-        let Self::Request { error, kind } = self else { return None };
+        let (error, kind) = match self {
+            Self::Request { error, kind } => (error, kind.as_str()),
+            Self::Filter(error) | Self::Actions(error) => (error, ""),
+            _ => return None,
+        };
         let unknown = error.kernel().is_some_and(|kernel| {
             kernel.ext_ack.message.as_deref().is_some_and(|m| m.starts_with("Specified qdisc kind"))
         });
@@ -80,6 +92,10 @@ impl fmt::Display for Failure {
             Self::Words(text) | Self::Kind(text) | Self::Own(text) | Self::System(text) => f.write_str(text),
             Self::NoDevice(name) => write!(f, "Cannot find device \"{name}\""),
             Self::Request { error, .. } | Self::Monitor(error) => shown(error, f),
+            Self::Filter(error) | Self::Actions(error) => {
+                shown(error, f)?;
+                f.write_str("\nWe have an error talking to the kernel")
+            }
             Self::List(error) => {
                 // Kernel: what cannot be listed is ENOENT or EOPNOTSUPP; tc
                 // says no more about it.

@@ -25,6 +25,8 @@ pub(crate) struct Globals {
     pub(crate) numeric: bool,
     /// `-o`
     pub(crate) oneline: bool,
+    /// `-br`: filters and actions without their options.
+    pub(crate) brief: bool,
     /// `-force`: a batch goes on after a failure.
     pub(crate) force: bool,
     /// `-echo`: show what the kernel made of a request.
@@ -213,8 +215,9 @@ impl Globals {
             }
             Flag::Netns => self.netns = Some(value(words)?),
             Flag::NamesFile => self.names_file = Some(value(words)?),
-            // For filters and actions; the other two never come here.
-            Flag::Brief | Flag::Version | Flag::Help => {}
+            Flag::Brief => self.brief = true,
+            // These never come here.
+            Flag::Version | Flag::Help => {}
         }
         Ok(())
     }

@@ -7,6 +7,7 @@
 //!
 //! Commands that `tc` does not have stand in the table `own::OWN`.
 
+mod actions;
 mod batch;
 mod change;
 mod class;
@@ -15,12 +16,14 @@ mod devices;
 mod dry_run;
 mod environment;
 mod failure;
+mod filter;
 mod globals;
 mod list;
 mod monitor;
 mod names;
 mod output;
 mod own;
+mod protocol;
 mod qdisc;
 mod report;
 mod session;

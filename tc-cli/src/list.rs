@@ -1,9 +1,11 @@
-//! Lists of qdiscs and classes.
+//! Lists of qdiscs, classes and filters.
 
 use tc_core::message::Entry;
-use tc_core::{Cause, Handle, Select, TcType};
+use tc_core::uapi::{TCA_EGRESS_BLOCK, TCA_INGRESS_BLOCK};
+use tc_core::{Cause, Connection, Handle, Select, TcType};
 
 use crate::failure::Failure;
+use crate::filter::Place;
 use crate::session::{Kernel, Session};
 use crate::show::{Show, Shown, graph};
 
@@ -18,6 +20,8 @@ pub(crate) struct List<'a> {
     /// Classes of this qdisc alone.
     pub(crate) qdisc: Handle,
     pub(crate) invisible: bool,
+    /// Of filters.
+    pub(crate) place: Place,
 }
 
 impl<'a> List<'a> {
@@ -29,6 +33,7 @@ impl<'a> List<'a> {
             handle: Handle::UNSPEC,
             qdisc: Handle::UNSPEC,
             invisible: false,
+            place: Place::NONE,
         }
     }
 
@@ -38,22 +43,27 @@ impl<'a> List<'a> {
         let report = session.report;
         let names = session.names.clone();
         let as_graph = session.globals.graph && self.tc_type == TcType::Class && !session.globals.json;
+        let terse = session.globals.brief;
         let show = Show {
-            names: &names,
-            registry: session.registry,
             one_device: ifindex != 0,
             one_qdisc: !self.qdisc.is_unspec(),
+            one_parent: self.parent,
+            one_place: self.place,
+            ..Show::all(session.registry, &names)
         };
         let (Kernel { connection, devices }, output) = session.kernel()?;
         devices.forget();
+        if let Some(block) = self.place.block {
+            find_block(block, connection)?;
+        }
         if as_graph {
-            let classes = connection.list(&self.select(ifindex)).map_err(Failure::List)?;
+            let classes = connection.list(&self.select(ifindex, terse)).map_err(Failure::List)?;
             let mut shown = Shown::new(&mut output.printer, devices);
             graph::draw(&show, &classes, &mut shown);
             shown.odd.iter().for_each(|odd| report.warning(odd));
             return Ok(());
         }
-        let mut dump = connection.dump(&self.select(ifindex)).map_err(Failure::List)?;
+        let mut dump = connection.dump(&self.select(ifindex, terse)).map_err(Failure::List)?;
         output.printer.begin_array("");
         let ended = loop {
             let listed = match dump.next() {
@@ -84,11 +94,12 @@ impl<'a> List<'a> {
         }
     }
 
-    fn select(&self, ifindex: i32) -> Select {
+    fn select(&self, ifindex: i32, terse: bool) -> Select {
         let select = Select::new(self.tc_type, ifindex);
         match self.tc_type {
             // The kernel selects classes by parent, and qdiscs not at all.
             TcType::Class => select.parent(self.parent),
+            TcType::Filter => self.place.select(select.parent(self.parent), terse),
             _ if self.invisible => select.invisible(),
             _ => select,
         }
@@ -98,8 +109,20 @@ impl<'a> List<'a> {
         let header = &entry.header;
         let is = |wanted: Handle, found: Handle| wanted.is_unspec() || wanted == found;
         match self.tc_type {
+            TcType::Filter => true,
             TcType::Class => is(self.qdisc, header.handle.qdisc_of()) && is(self.handle, header.handle),
             _ => is(self.handle, header.handle) && is(self.parent, header.parent),
         }
     }
+}
+
+/// Kernel: of a block that is not there it lists nothing, without an error.
+fn find_block(block: u32, connection: &mut Connection) -> Result<(), Failure> {
+    let qdiscs = connection.list(&Select::qdiscs()).map_err(Failure::List)?;
+    let has =
+        |entry: &Entry<'_>, attribute: u16| entry.attr(attribute).is_some_and(|attr| attr.u32() == Ok(block));
+    let found = qdiscs.iter().filter_map(|qdisc| qdisc.entry().ok());
+    let mut found = found;
+    let found = found.any(|qdisc| has(&qdisc, TCA_INGRESS_BLOCK) || has(&qdisc, TCA_EGRESS_BLOCK));
+    if found { Ok(()) } else { Err(Failure::Kind(format!("Cannot find block \"{block}\""))) }
 }

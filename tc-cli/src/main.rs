@@ -17,8 +17,8 @@ fn main() -> ExitCode {
 /// The exit codes, as `tc` has them.
 fn exit_code(failure: &Failure) -> u8 {
     match failure {
-        Failure::Words(_) => 255,
-        Failure::Request { .. } | Failure::Monitor(_) => 2,
+        Failure::Words(_) | Failure::Actions(_) => 255,
+        Failure::Request { .. } | Failure::Filter(_) | Failure::Monitor(_) => 2,
         Failure::Kind(_)
         | Failure::NoDevice(_)
         | Failure::List(_)

@@ -89,9 +89,10 @@ fn notice(
     let tc_type = match message.kind {
         RTM_NEWQDISC | RTM_DELQDISC => TcType::Qdisc,
         RTM_NEWTCLASS | RTM_DELTCLASS => TcType::Class,
-        RTM_NEWTFILTER..=RTM_GETACTION | RTM_NEWCHAIN..=RTM_GETCHAIN => {
+        RTM_NEWTFILTER | RTM_DELTFILTER => TcType::Filter,
+        RTM_NEWACTION..=RTM_GETACTION | RTM_NEWCHAIN..=RTM_GETCHAIN => {
             if !std::mem::replace(&mut unknown.objects, true) {
-                report.warning("Notices of filters, chains and actions are not shown.");
+                report.warning("Notices of chains and actions are not shown.");
             }
             return Ok(());
         }
@@ -112,7 +113,7 @@ fn notice(
     };
     let timestamp = session.globals.timestamp;
     let (registry, names) = (session.registry, session.names.clone());
-    let show = Show { registry, names: &names, one_device: false, one_qdisc: false };
+    let show = Show::all(registry, &names);
     let (kernel, _) = session.kernel()?;
     // Names change while we watch.
     kernel.devices.ask_again();

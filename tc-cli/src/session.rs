@@ -3,6 +3,7 @@
 use std::env;
 use std::io::{self, IsTerminal as _};
 
+use tc_core::link::DeviceNames;
 use tc_core::netns::Namespace;
 use tc_core::print::{Color, Form, Style};
 use tc_core::{Connection, Registry};
@@ -77,6 +78,7 @@ impl<'r> Session<'r> {
             }
             Command::Change(change) => change.run(self),
             Command::List(list) => list.run(self),
+            Command::Actions(operations) => operations.iter().try_for_each(|one| one.run(self)),
             Command::Monitor(watch) => watch.run(self),
             Command::Own(own, words) => own::run(own, words, self),
         }
@@ -87,7 +89,11 @@ impl<'r> Session<'r> {
     pub(crate) fn kernel(&mut self) -> Result<(&mut Kernel, &mut Output), Failure> {
         let kernel = match self.kernel.take() {
             Some(kernel) => kernel,
-            None => Kernel::open()?,
+            None => {
+                let kernel = Kernel::open()?;
+                self.output.printer.set_names(kernel.names()?);
+                kernel
+            }
         };
         Ok((self.kernel.insert(kernel), &mut self.output))
     }
@@ -112,10 +118,15 @@ pub(crate) struct Kernel {
 
 impl Kernel {
     fn open() -> Result<Self, Failure> {
-        let failed = |error: tc_core::Error| Failure::System(format!("Cannot open netlink socket: {error}"));
+        let failed = cannot_open;
         let connection = Connection::open().map_err(failed)?;
         let devices = Devices::new(connection.device_names().map_err(failed)?);
         Ok(Self { connection, devices })
+    }
+
+    /// Names for what prints devices by itself.
+    fn names(&self) -> Result<Box<dyn DeviceNames>, Failure> {
+        self.connection.device_names().map_err(cannot_open)
     }
 
     fn ifindex(&mut self, name: &str) -> Result<i32, Failure> {
@@ -128,6 +139,10 @@ impl Kernel {
             false => Failure::Request { error, kind: String::new() },
         })
     }
+}
+
+fn cannot_open(error: tc_core::Error) -> Failure {
+    Failure::System(format!("Cannot open netlink socket: {error}"))
 }
 
 fn enter(name: &str) -> Result<(), Failure> {

@@ -19,7 +19,7 @@ pub(crate) fn tc() -> String {
 const TC: &str = "\
 Usage:\ttc [ OPTIONS ] OBJECT { COMMAND | help }
 \ttc [-force] -batch filename
-where  OBJECT := { qdisc | class | monitor }
+where  OBJECT := { qdisc | class | filter | action | monitor }
        OPTIONS := { -V[ersion] | -s[tatistics] | -d[etails] | -r[aw] |
 \t\t    -o[neline] | -j[son] | -p[retty] | -c[olor]
 \t\t    -b[atch] [filename] | -n[etns] name | -N[umeric] |
@@ -54,6 +54,44 @@ Usage: tc class [ add | del | change | replace | show ] dev STRING
 Where:
 QDISC_KIND := { prio | cbq | etc. }
 OPTIONS := ... try tc class add <desired QDISC_KIND> help
+";
+
+/// `tc filter help`.
+pub(crate) const FILTER: &str = "\
+Usage: tc filter [ add | del | change | replace | show ] [ dev STRING ]
+       tc filter [ add | del | change | replace | show ] [ block BLOCK_INDEX ]
+       tc filter get dev STRING parent CLASSID protocol PROTO handle FILTERID pref PRIO FILTER_TYPE
+       tc filter get block BLOCK_INDEX protocol PROTO handle FILTERID pref PRIO FILTER_TYPE
+       [ pref PRIO ] protocol PROTO [ chain CHAIN_INDEX ]
+       [ estimator INTERVAL TIME_CONSTANT ]
+       [ root | ingress | egress | parent CLASSID ]
+       [ handle FILTERID ] [ [ FILTER_TYPE ] [ help | OPTIONS ] ]
+
+       tc filter show [ dev STRING ] [ root | ingress | egress | parent CLASSID ]
+       tc filter show [ block BLOCK_INDEX ]
+Where:
+FILTER_TYPE := { rsvp | u32 | bpf | fw | route | etc. }
+FILTERID := ... format depends on classifier, see there
+OPTIONS := ... try tc filter add <desired FILTER_KIND> help
+";
+
+/// `tc actions help`.
+pub(crate) const ACTIONS: &str = "\
+usage: tc actions <ACTSPECOP>*
+Where: 	ACTSPECOP := ACR | GD | FL
+	ACR := add | change | replace <ACTSPEC>*
+	GD := get | delete | <ACTISPEC>*
+	FL := ls | list | flush | <ACTNAMESPEC>
+	ACTNAMESPEC :=  action <ACTNAME>
+	ACTISPEC := <ACTNAMESPEC> <INDEXSPEC>
+	ACTSPEC := action <ACTDETAIL> [INDEXSPEC] [HWSTATSSPEC] [SKIPSPEC]
+	INDEXSPEC := index <32 bit indexvalue>
+	HWSTATSSPEC := hw_stats [ immediate | delayed | disabled ]
+	SKIPSPEC := [ skip_sw | skip_hw ]
+	ACTDETAIL := <ACTNAME> <ACTPARAMS>
+		Example ACTNAME is gact, mirred, bpf, etc
+		Each action has its own parameters (ACTPARAMS)
+
 ";
 
 /// `tc monitor help`.

@@ -7,6 +7,7 @@ use crate::attr::AttrWriter;
 use crate::connection::{Connection, Place, Stray};
 use crate::error::{Cause, DecodeError, EncodeError, Error};
 use crate::handle::Handle;
+use crate::link::DeviceName;
 use crate::message::{Entry, Message, Messages, TcHeader, begin_message, end_message};
 use crate::ops::TcType;
 use crate::transport::Transport;
@@ -27,8 +28,13 @@ const TRIES: u32 = 10;
 #[derive(Clone, Copy, Debug)]
 pub struct Select {
     tc_type: TcType,
-    header: TcHeader,
+    pub(crate) header: TcHeader,
     invisible: bool,
+    pub(crate) chain: Option<u32>,
+    pub(crate) terse: bool,
+    /// Of actions: a name of the same 15 bytes as a device's.
+    pub(crate) kind: DeviceName,
+    pub(crate) since_ms: Option<u32>,
 }
 
 impl Select {
@@ -45,7 +51,15 @@ impl Select {
     /// Objects of a type on one device; 0 stands for all devices.
     pub const fn new(tc_type: TcType, ifindex: i32) -> Self {
         let header = TcHeader { family: 0, ifindex, handle: Handle::UNSPEC, parent: Handle::UNSPEC, info: 0 };
-        Self { tc_type, header, invisible: false }
+        Self {
+            tc_type,
+            header,
+            invisible: false,
+            chain: None,
+            terse: false,
+            kind: DeviceName::new([0; IFNAMSIZ]),
+            since_ms: None,
+        }
     }
 
     /// Those of one device alone.
@@ -79,10 +93,25 @@ impl Select {
             TcType::Action => RTM_GETACTION,
         };
         let start = begin_message(buffer, kind, NLM_F_REQUEST | NLM_F_DUMP, sequence);
-        self.header.encode(buffer);
+        if self.tc_type == TcType::Action {
+            buffer.extend_from_slice(&[0; TCAMSG_LEN]);
+        } else {
+            self.header.encode(buffer);
+        }
         let mut out = AttrWriter::new(buffer);
+        if self.tc_type == TcType::Action {
+            self.encode_actions(&mut out);
+        }
         if self.invisible {
             out.attr_flag(TCA_DUMP_INVISIBLE);
+        }
+        if let Some(chain) = self.chain {
+            out.attr_u32(TCA_CHAIN, chain);
+        }
+        if self.terse && self.tc_type == TcType::Filter {
+            let mut flags = out.nest(TCA_DUMP_FLAGS);
+            flags.put_u32(TCA_DUMP_FLAGS_TERSE);
+            flags.put_u32(TCA_DUMP_FLAGS_TERSE);
         }
         out.finish()?;
         end_message(buffer, start);
@@ -267,8 +296,12 @@ impl<T: Transport> Dump<'_, T> {
         Ok(false)
     }
 
-    /// Kernel: a qdisc dump comes for all devices, whatever was asked for.
+    /// Kernel: a qdisc dump comes for all devices, whatever was asked for. The
+    /// filters of a device may be those of a block, and name no device.
     fn is_selected(&self, message: &Message<'_>) -> bool {
+        if self.select.tc_type != TcType::Qdisc {
+            return true;
+        }
         let ifindex = self.select.header.ifindex;
         ifindex == 0 || message.payload.get(4..8).is_none_or(|bytes| *bytes == ifindex.to_ne_bytes())
     }

@@ -29,6 +29,12 @@ impl Handle {
     pub const INGRESS: Self = Self(0xffff_fff1);
     /// `TC_H_CLSACT`: the parent of clsact; the same number as ingress.
     pub const CLSACT: Self = Self::INGRESS;
+    /// `TC_H_CLSACT` with `TC_H_MIN_INGRESS`: where filters on what a device
+    /// receives are attached (`tc filter ... ingress`).
+    pub const FILTER_INGRESS: Self = Self(0xffff_fff2);
+    /// `TC_H_CLSACT` with `TC_H_MIN_EGRESS`: where filters on what a device
+    /// sends are attached (`tc filter ... egress`).
+    pub const FILTER_EGRESS: Self = Self(0xffff_fff3);
 
     /// The handle of a qdisc, `major:`.
     pub const fn qdisc(major: u16) -> Self {

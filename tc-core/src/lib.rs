@@ -29,6 +29,7 @@
 //! ```
 
 pub mod ack;
+pub mod action;
 mod apply;
 mod attr;
 mod connection;
@@ -37,6 +38,7 @@ mod echo;
 pub mod embedded;
 mod error;
 mod estimator;
+mod filter;
 mod handle;
 pub mod link;
 pub mod message;
@@ -57,6 +59,7 @@ pub mod units;
 pub mod words;
 
 pub use ack::KernelError;
+pub use action::{Action, Actions};
 pub use attr::{Attr, AttrWriter, Attrs, Nest, Reader, zero_extended};
 pub use connection::Connection;
 pub use dump::{Dump, Listed, OwnedEntry, Select};

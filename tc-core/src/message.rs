@@ -6,6 +6,7 @@ use bytes::BytesMut;
 use crate::attr::{Attr, Attrs, Reader, align};
 use crate::error::DecodeError;
 use crate::handle::Handle;
+use crate::ops::TcType;
 use crate::stats::Stats;
 use crate::uapi::*;
 
@@ -130,7 +131,14 @@ impl<'a> Entry<'a> {
     /// Reads the message's header and finds its attributes.
     pub fn decode(message: &Message<'a>) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(message.payload);
-        let header = TcHeader::decode(&mut reader)?;
+        let header = match message.kind {
+            // struct tcamsg: a family, and padding.
+            RTM_NEWACTION..=RTM_GETACTION => {
+                let [family, ..] = reader.array::<TCAMSG_LEN>()?;
+                TcHeader { family, ..TcHeader::default() }
+            }
+            _ => TcHeader::decode(&mut reader)?,
+        };
         let attributes = reader.rest();
         Ok(Self {
             message_type: message.kind,
@@ -151,8 +159,22 @@ impl<'a> Entry<'a> {
         self.table.get(usize::from(kind)).copied().flatten()
     }
 
-    /// The kind's name (`TCA_KIND`).
+    /// What kind of object the message is about.
+    pub const fn tc_type(&self) -> TcType {
+        match self.message_type {
+            RTM_NEWTCLASS..=RTM_GETTCLASS => TcType::Class,
+            RTM_NEWTFILTER..=RTM_GETTFILTER | RTM_NEWCHAIN..=RTM_GETCHAIN => TcType::Filter,
+            RTM_NEWACTION..=RTM_GETACTION => TcType::Action,
+            _ => TcType::Qdisc,
+        }
+    }
+
+    /// The kind's name (`TCA_KIND`). A message about actions has a list of them
+    /// in its place: see [`Entry::actions`].
     pub fn kind(&self) -> Result<&'a str, DecodeError> {
+        if self.tc_type() == TcType::Action {
+            return Err(DecodeError::Missing { what: "kind, but a list of actions" });
+        }
         self.attr(TCA_KIND).ok_or(DecodeError::Missing { what: "kind" })?.str()
     }
 

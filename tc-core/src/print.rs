@@ -12,6 +12,7 @@ use serde_json::ser::{CompactFormatter, Formatter};
 
 use self::pretty::Pretty;
 use crate::handle::Handle;
+use crate::link::{DeviceName, DeviceNames};
 use crate::units::{PrintG, PrintRate, PrintSize, PrintTime, PrintTimeNs};
 
 /// What the output shall look like: `tc`'s global options.
@@ -75,6 +76,14 @@ pub struct Printer {
     out: Vec<u8>,
     style: Style,
     json: Option<Json>,
+    names: Option<Names>,
+}
+
+/// Names of devices, each asked for once.
+#[derive(Debug)]
+struct Names {
+    source: Box<dyn DeviceNames>,
+    known: Vec<(i32, DeviceName)>,
 }
 
 #[derive(Debug)]
@@ -111,7 +120,33 @@ impl Printer {
             Form::Json => Some(Layout::Compact(CompactFormatter)),
             Form::PrettyJson => Some(Layout::Pretty(Pretty::default())),
         };
-        Self { out: Vec::new(), style, json: layout.map(|layout| Json { layout, open: Vec::new() }) }
+        Self {
+            out: Vec::new(),
+            style,
+            json: layout.map(|layout| Json { layout, open: Vec::new() }),
+            names: None,
+        }
+    }
+
+    /// Where the names of devices come from. Each is asked for once.
+    pub fn set_names(&mut self, names: Box<dyn DeviceNames>) {
+        self.names = Some(Names { source: names, known: Vec::new() });
+    }
+
+    /// The name of a device; `if7` for one of which nothing is known, and `*`
+    /// for none (index 0).
+    pub fn device_name(&mut self, ifindex: i32) -> DeviceName {
+        if ifindex == 0 {
+            return DeviceName::of("*");
+        }
+        let unknown = || DeviceName::of(&format!("if{}", ifindex.cast_unsigned()));
+        let Some(names) = &mut self.names else { return unknown() };
+        if let Some((_, name)) = names.known.iter().find(|(known, _)| *known == ifindex) {
+            return *name;
+        }
+        let Ok(name) = names.source.device_name(ifindex) else { return unknown() };
+        names.known.push((ifindex, name));
+        name
     }
 
     /// What the output shall look like.

@@ -1,5 +1,7 @@
 //! The counters that every qdisc and class has.
 
+mod print;
+
 use crate::attr::Attr;
 use crate::error::DecodeError;
 use crate::uapi::*;

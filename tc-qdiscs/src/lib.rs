@@ -3,8 +3,10 @@
 //! Each module is a kind; each registers itself. A program that wants them by
 //! name says `use tc_qdiscs as _;`.
 
+pub mod act;
 pub mod bfifo;
 pub mod cbs;
+pub mod cls;
 pub mod clsact;
 pub mod codel;
 mod common;

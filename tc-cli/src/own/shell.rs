@@ -9,7 +9,7 @@ use super::{OWN, Own};
 use crate::failure::Failure;
 use crate::globals::{OPTIONS, OWN_OPTIONS};
 use crate::output;
-use crate::{class, monitor, qdisc};
+use crate::{actions, class, filter, monitor, qdisc};
 
 /// `tc-cli completions SHELL`
 pub(super) const COMPLETIONS: Own = Own {
@@ -64,8 +64,11 @@ fn tree(registry: &Registry) -> Command {
     };
     let qdisc = object("qdisc", "Queueing disciplines", &qdisc::words(), &kinds(TcType::Qdisc));
     let class = object("class", "Classes of qdiscs", &class::words(), &kinds(TcType::Class));
+    let filter = object("filter", "Filters", &filter::words(), &kinds(TcType::Filter));
+    let actions =
+        object("actions", "Actions that stand for themselves", &actions::words(), &kinds(TcType::Action));
     let monitor = object("monitor", "Show changes as they happen", &[("", monitor::WORDS)], &[]);
-    tree.subcommands([qdisc, class, monitor]).subcommands(OWN.iter().map(Own::definition))
+    tree.subcommands([qdisc, class, filter, actions, monitor]).subcommands(OWN.iter().map(Own::definition))
 }
 
 /// An object, with verbs that take words in any order, and kinds.

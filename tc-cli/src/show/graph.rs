@@ -4,7 +4,7 @@ use tc_core::message::Entry;
 use tc_core::print::{Formatted, Printer};
 use tc_core::{Handle, OwnedEntry};
 
-use super::{Show, Shown, stats};
+use super::{Show, Shown};
 
 /// The deepest tree that is drawn; the kernel's kinds allow less.
 const DEEPEST: usize = 64;
@@ -71,7 +71,7 @@ impl Graph<'_> {
                 // Under the kind's options.
                 prefix += &" ".repeat((kind.len() + id.len()).saturating_sub(2));
                 shown.out.text("\n");
-                stats::print(&counters, &prefix, shown.out);
+                counters.print(&prefix, shown.out);
             }
             if more || children {
                 shown.out.text("\n");

@@ -1,15 +1,17 @@
-//! One description of a qdisc or class for both forms of output.
+//! One description of a qdisc, class or filter for both forms of output.
 
 mod class;
+mod filter;
 pub(crate) mod graph;
 mod qdisc;
 mod stats;
 
 use tc_core::message::Entry;
 use tc_core::print::Printer;
-use tc_core::{DecodeError, Registry, TcOps, TcType};
+use tc_core::{DecodeError, Handle, Registry, TcOps, TcType};
 
 use crate::devices::Devices;
+use crate::filter::Place;
 use crate::names::ClassNames;
 
 /// How entries are shown.
@@ -22,6 +24,23 @@ pub(crate) struct Show<'n> {
     pub(crate) one_device: bool,
     /// All are of one qdisc, which was named: its major number is left out.
     pub(crate) one_qdisc: bool,
+    /// Of filters: the parent that was named, and the rest that was; left out.
+    pub(crate) one_parent: Handle,
+    pub(crate) one_place: Place,
+}
+
+impl<'n> Show<'n> {
+    /// Of everything, with nothing left out.
+    pub(crate) const fn all(registry: &'static Registry, names: &'n ClassNames) -> Self {
+        Self {
+            registry,
+            names,
+            one_device: false,
+            one_qdisc: false,
+            one_parent: Handle::UNSPEC,
+            one_place: Place::NONE,
+        }
+    }
 }
 
 /// Where an entry is shown, and what was odd about it.
@@ -55,6 +74,7 @@ impl Show<'_> {
     pub(crate) fn entry(&self, tc_type: TcType, entry: &Entry<'_>, shown: &mut Shown<'_>) {
         match tc_type {
             TcType::Class => self.class(entry, shown),
+            TcType::Filter => self.filter(entry, shown),
             _ => self.qdisc(entry, shown),
         }
     }
@@ -144,7 +164,7 @@ mod tests {
         let mut out = Printer::new(form, style);
         let names = ClassNames::default();
         let registry = Registry::global().unwrap();
-        let show = Show { registry, names: &names, one_device: false, one_qdisc: false };
+        let show = Show::all(registry, &names);
         let mut shown = Shown::new(&mut out, &mut devices);
         let entry = Entry::decode(&Messages::new(bytes).next().unwrap().unwrap()).unwrap();
         show.entry(tc_type, &entry, &mut shown);

@@ -42,6 +42,15 @@ impl DeviceName {
         Self(bytes)
     }
 
+    /// From text, of which the first 15 bytes count.
+    pub fn of(text: &str) -> Self {
+        let mut bytes = [0; IFNAMSIZ];
+        for (to, from) in bytes[..IFNAMSIZ - 1].iter_mut().zip(text.bytes()) {
+            *to = from;
+        }
+        Self(bytes)
+    }
+
     /// The name as text. The kernel allows other bytes than UTF-8 in it; then
     /// it reads as `?`.
     pub fn as_str(&self) -> &str {
