@@ -21,3 +21,4 @@ pub mod pfifo_head_drop;
 pub mod pie;
 pub mod plug;
 pub mod prio;
+pub mod red;
