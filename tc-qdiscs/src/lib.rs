@@ -23,3 +23,4 @@ pub mod pie;
 pub mod plug;
 pub mod prio;
 pub mod red;
+pub mod sfq;
