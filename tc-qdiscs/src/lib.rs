@@ -23,4 +23,5 @@ pub mod pie;
 pub mod plug;
 pub mod prio;
 pub mod red;
+pub mod sfb;
 pub mod sfq;
