@@ -11,6 +11,7 @@ mod common;
 pub mod fq;
 pub mod fq_codel;
 pub mod fq_pie;
+pub mod gred;
 pub mod hhf;
 pub mod ingress;
 pub mod mq;
