@@ -15,6 +15,7 @@ pub mod gred;
 pub mod hhf;
 pub mod ingress;
 pub mod mq;
+pub mod mqprio;
 pub mod netem;
 pub mod noqueue;
 pub mod pfifo;
