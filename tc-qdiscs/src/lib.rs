@@ -27,3 +27,4 @@ pub mod prio;
 pub mod red;
 pub mod sfb;
 pub mod sfq;
+pub mod taprio;
