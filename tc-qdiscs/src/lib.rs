@@ -4,6 +4,7 @@
 //! name says `use tc_qdiscs as _;`.
 
 pub mod bfifo;
+pub mod cake;
 pub mod choke;
 pub mod clsact;
 pub mod codel;
