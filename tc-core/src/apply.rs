@@ -20,27 +20,31 @@ impl<T: Transport> Connection<T> {
     /// looked up before, and a follow-up is sent behind. Where a follow-up to
     /// an add fails, what was added is taken away again.
     pub fn apply(&mut self, verb: Verb, request: &Request<'_>) -> Result<Option<ExtAck>, Error> {
-        let careful = request.ops().is_some_and(|ops| ops.is_careful());
-        if !careful || !matches!(verb, Verb::Add | Verb::Change | Verb::Replace) {
+        if !request.needs_care(verb) {
             return self.apply_as_it_is(verb, request);
         }
         let there = match verb {
-            Verb::Add => None,
-            _ => self.find_own(request)?,
+            Verb::Add => Found::Nothing,
+            _ => self.find(request)?,
         };
-        if verb == Verb::Change && there.is_none() {
-            let cause = Cause::Refused(format!("there is no {} to change", request.kind_name()));
-            return Err(Error::new(verb.name(), request.describe(), cause));
-        }
-        let first = match &there {
-            Some(there) => there.address(request.clone()),
-            None => request.clone(),
+        let first = match (&there, verb) {
+            (Found::Own(own), _) => own.address(request.clone()),
+            (Found::Foreign(what), Verb::Change) => {
+                let cause =
+                    Cause::Refused(format!("there is {what}, which is not made a {}", request.kind_name()));
+                return Err(Error::new(verb.name(), request.describe(), cause));
+            }
+            // Whatever comes there in between is not touched: the kernel says what is missing.
+            (Found::Nothing, Verb::Change) if request.header().handle.is_unspec() => {
+                request.clone().handle(NOBODYS)
+            }
+            _ => request.clone(),
         };
         let warning = self.apply_as_it_is(verb, &first)?;
         let Some(options) = request.get_options().and_then(|options| options.follow_up(verb)) else {
             return Ok(warning);
         };
-        self.follow_up(verb, request, &*options, there.is_none())?;
+        self.follow_up(verb, request, &*options, !matches!(there, Found::Own(_)))?;
         Ok(warning)
     }
 
@@ -54,7 +58,7 @@ impl<T: Transport> Connection<T> {
         let gone = || {
             Error::new(verb.name(), request.describe(), Cause::Refused("it was taken away at once".into()))
         };
-        let own = self.find_own(request)?.ok_or_else(gone)?;
+        let Found::Own(own) = self.find(request)? else { return Err(gone()) };
         let Some(ops) = request.ops() else { return Ok(()) };
         let second = own.address(request.clone().options_of(ops, Some(options)));
         let Err(error) = self.apply_as_it_is(Verb::Change, &second) else { return Ok(()) };
@@ -65,9 +69,8 @@ impl<T: Transport> Connection<T> {
         Err(error)
     }
 
-    /// The object of the request's kind where the request points. One of
-    /// another kind is an error for a change, and nothing for a replace.
-    fn find_own(&mut self, request: &Request<'_>) -> Result<Option<Own>, Error> {
+    /// What is there, where the request points.
+    fn find(&mut self, request: &Request<'_>) -> Result<Found, Error> {
         let header = *request.header();
         let mut place = Request::new(request.tc_type(), header.ifindex).parent(header.parent);
         if header.parent.is_unspec() {
@@ -75,18 +78,36 @@ impl<T: Transport> Connection<T> {
         }
         let entry = match self.get(&place) {
             Ok(entry) => entry,
-            Err(error) if error.is_not_found() && error.errno() != Some(libc::ENODEV) => return Ok(None),
+            Err(error) if error.is_not_found() && error.errno() != Some(libc::ENODEV) => {
+                return Ok(Found::Nothing);
+            }
             Err(error) => return Err(error),
         };
-        let ours = entry.kind() == Ok(request.kind_name()) && !entry.header.handle.is_unspec();
-        let handle = header.handle.is_unspec() || header.handle == entry.header.handle;
-        if !ours || !handle {
-            return Ok(None);
+        let (kind, handle) = (entry.kind().unwrap_or("?"), entry.header.handle);
+        if handle.is_unspec() {
+            return Ok(Found::Nothing); // a default of the kernel's
+        }
+        if kind != request.kind_name() {
+            return Ok(Found::Foreign(format!("{} {kind} {handle}", request.tc_type())));
+        }
+        if !header.handle.is_unspec() && header.handle != handle {
+            return Ok(Found::Nothing); // another one of the kind: the kernel refuses
         }
         let stab = entry.attr(TCA_STAB).map(|attr| Stab::decode(&attr)).transpose();
         let stab = stab.map_err(|error| Error::new("read", request.describe(), error))?;
-        Ok(Some(Own { handle: entry.header.handle, stab }))
+        Ok(Found::Own(Own { handle, stab }))
     }
+}
+
+/// A handle that the kernel never chooses by itself: it counts from 8001: up.
+const NOBODYS: Handle = Handle::qdisc(0x7fff);
+
+/// What is there, where a request points.
+enum Found {
+    Nothing,
+    Own(Own),
+    /// Of another kind: which, in words.
+    Foreign(String),
 }
 
 /// An object that is there and of the right kind.

@@ -7,6 +7,7 @@ use crate::attr::AttrWriter;
 use crate::connection::{Connection, Place, Stray};
 use crate::error::{Cause, DecodeError, EncodeError, Error};
 use crate::handle::Handle;
+use crate::link::DeviceName;
 use crate::message::{Entry, Message, Messages, TcHeader, begin_message, end_message};
 use crate::ops::TcType;
 use crate::transport::Transport;
@@ -27,8 +28,13 @@ const TRIES: u32 = 10;
 #[derive(Clone, Copy, Debug)]
 pub struct Select {
     tc_type: TcType,
-    header: TcHeader,
+    pub(crate) header: TcHeader,
     invisible: bool,
+    pub(crate) chain: Option<u32>,
+    pub(crate) terse: bool,
+    /// Of actions: a name of the same 15 bytes as a device's.
+    pub(crate) kind: DeviceName,
+    pub(crate) since_ms: Option<u32>,
 }
 
 impl Select {
@@ -45,7 +51,15 @@ impl Select {
     /// Objects of a type on one device; 0 stands for all devices.
     pub const fn new(tc_type: TcType, ifindex: i32) -> Self {
         let header = TcHeader { family: 0, ifindex, handle: Handle::UNSPEC, parent: Handle::UNSPEC, info: 0 };
-        Self { tc_type, header, invisible: false }
+        Self {
+            tc_type,
+            header,
+            invisible: false,
+            chain: None,
+            terse: false,
+            kind: DeviceName::new([0; IFNAMSIZ]),
+            since_ms: None,
+        }
     }
 
     /// Those of one device alone.
@@ -79,10 +93,25 @@ impl Select {
             TcType::Action => RTM_GETACTION,
         };
         let start = begin_message(buffer, kind, NLM_F_REQUEST | NLM_F_DUMP, sequence);
-        self.header.encode(buffer);
+        if self.tc_type == TcType::Action {
+            buffer.extend_from_slice(&[0; TCAMSG_LEN]);
+        } else {
+            self.header.encode(buffer);
+        }
         let mut out = AttrWriter::new(buffer);
+        if self.tc_type == TcType::Action {
+            self.encode_actions(&mut out);
+        }
         if self.invisible {
             out.attr_flag(TCA_DUMP_INVISIBLE);
+        }
+        if let Some(chain) = self.chain {
+            out.attr_u32(TCA_CHAIN, chain);
+        }
+        if self.terse && self.tc_type == TcType::Filter {
+            let mut flags = out.nest(TCA_DUMP_FLAGS);
+            flags.put_u32(TCA_DUMP_FLAGS_TERSE);
+            flags.put_u32(TCA_DUMP_FLAGS_TERSE);
         }
         out.finish()?;
         end_message(buffer, start);
@@ -99,7 +128,15 @@ impl<T: Transport> Connection<T> {
     pub fn dump(&mut self, select: &Select) -> Result<Dump<'_, T>, Error> {
         let fail = |cause: Cause| Error::new("list", plural(select.tc_type), cause);
         self.send(|sequence, buffer| select.encode(sequence, buffer)).map_err(fail)?;
-        Ok(Dump { connection: self, select: *select, at: 0, length: 0, interrupted: false, done: false })
+        Ok(Dump {
+            connection: self,
+            select: *select,
+            at: 0,
+            length: 0,
+            interrupted: false,
+            retried: false,
+            done: false,
+        })
     }
 
     /// Lists objects into memory of their own. A list that changed while it was
@@ -144,6 +181,7 @@ pub struct Dump<'c, T: Transport> {
     at: usize,
     length: usize,
     interrupted: bool,
+    retried: bool,
     done: bool,
 }
 
@@ -167,7 +205,7 @@ impl<'a> Listed<'a> {
     }
 
     fn to_owned(self) -> Option<OwnedEntry> {
-        self.entry().ok().map(|_| OwnedEntry { bytes: Bytes::copy_from_slice(self.bytes) })
+        self.entry().ok().map(|_| OwnedEntry::copy(self.bytes))
     }
 }
 
@@ -216,10 +254,13 @@ impl<T: Transport> Dump<'_, T> {
                         return Err(Cause::Interrupted(TRIES));
                     }
                 }
-                NLMSG_ERROR => {
-                    self.done = true;
-                    decode_error(&message)??;
-                }
+                NLMSG_ERROR => match decode_error(&message)? {
+                    Err(error) if error.errno == libc::EBUSY && !self.retried => self.retry()?,
+                    verdict => {
+                        self.done = true;
+                        verdict?;
+                    }
+                },
                 NLMSG_NOOP | NLMSG_OVERRUN => {}
                 _ if self.is_selected(&message) => return Ok(Some(place)),
                 _ => {}
@@ -228,8 +269,39 @@ impl<T: Transport> Dump<'_, T> {
         Ok(None)
     }
 
-    /// Kernel: a qdisc dump comes for all devices, whatever was asked for.
+    /// Asks again, behind the end of an earlier dump of which the reading was
+    /// given up after an error. Kernel: it has one dump at a time for a socket.
+    fn retry(&mut self) -> Result<(), Cause> {
+        self.retried = true;
+        let mut stray = Stray::default();
+        while !self.at_end_of_other_dump()? {
+            match self.connection.receive(&mut stray) {
+                Ok(length) => (self.at, self.length) = (0, length),
+                // Whatever else gets lost of that dump does not matter.
+                Err(Cause::AnswerLost(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let select = self.select;
+        self.connection.send(|sequence, buffer| select.encode(sequence, buffer))
+    }
+
+    fn at_end_of_other_dump(&mut self) -> Result<bool, Cause> {
+        while let Some(place) = Place::next(&self.connection.answer[..self.length], &mut self.at)? {
+            let message = place.message(&self.connection.answer)?;
+            if message.kind == NLMSG_DONE && !self.connection.is_mine(&message) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Kernel: a qdisc dump comes for all devices, whatever was asked for. The
+    /// filters of a device may be those of a block, and name no device.
     fn is_selected(&self, message: &Message<'_>) -> bool {
+        if self.select.tc_type != TcType::Qdisc {
+            return true;
+        }
         let ifindex = self.select.header.ifindex;
         ifindex == 0 || message.payload.get(4..8).is_none_or(|bytes| *bytes == ifindex.to_ne_bytes())
     }
@@ -248,6 +320,10 @@ pub struct OwnedEntry {
 }
 
 impl OwnedEntry {
+    pub(crate) fn copy(message: &[u8]) -> Self {
+        Self { bytes: Bytes::copy_from_slice(message) }
+    }
+
     /// The object.
     pub fn entry(&self) -> Result<Entry<'_>, DecodeError> {
         let missing = DecodeError::Missing { what: "message" };

@@ -9,7 +9,8 @@
 //! | to | use |
 //! |---|---|
 //! | ask the kernel for something | [`Connection`] with a [`Request`] |
-//! | ask for many things in one send | [`Connection::pack`] |
+//! | ask for a few things in one send | [`Connection::pack`] |
+//! | ask for thousands of things | [`Connection::batch`] |
 //! | list what is there | [`Connection::dump`], [`Connection::list`] with a [`Select`] |
 //! | see changes as they happen | [`monitor::Monitor`] |
 //! | add a kind | [`Kind`] and [`register!`] |
@@ -29,12 +30,17 @@
 //! ```
 
 pub mod ack;
+pub mod action;
 mod apply;
 mod attr;
+mod batch;
 mod connection;
 mod dump;
+mod echo;
+pub mod embedded;
 mod error;
 mod estimator;
+mod filter;
 mod handle;
 pub mod link;
 pub mod message;
@@ -46,6 +52,9 @@ mod pack;
 pub mod print;
 pub mod rate;
 mod registry;
+#[cfg(test)]
+mod scripted;
+mod short;
 mod socket;
 mod stab;
 pub mod stats;
@@ -55,7 +64,9 @@ pub mod units;
 pub mod words;
 
 pub use ack::KernelError;
+pub use action::{Action, Actions};
 pub use attr::{Attr, AttrWriter, Attrs, Nest, Reader, zero_extended};
+pub use batch::Batch;
 pub use connection::Connection;
 pub use dump::{Dump, Listed, OwnedEntry, Select};
 pub use error::{Cause, DecodeError, EncodeError, Error};

@@ -54,7 +54,7 @@ impl Namespace {
             Some(libc::EPERM) => socket::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNET),
             _ => Err(error),
         });
-        made.map_err(|error| fail("make", "new", error))?;
+        made.map_err(|error| Error::new("make", "a private network namespace", Cause::System(error)))?;
         Self::current()
     }
 }

@@ -2,6 +2,7 @@
 
 use bytes::BytesMut;
 
+use crate::action::request::Target;
 use crate::attr::AttrWriter;
 use crate::error::EncodeError;
 use crate::estimator::Estimator;
@@ -45,6 +46,7 @@ impl Verb {
     const fn flags(self, tc_type: TcType) -> u16 {
         match (self, tc_type) {
             (Self::Add, _) => NLM_F_EXCL | NLM_F_CREATE,
+            (Self::Change | Self::Replace, TcType::Action) => NLM_F_CREATE | NLM_F_REPLACE,
             (Self::Replace, TcType::Qdisc) => NLM_F_CREATE | NLM_F_REPLACE,
             (Self::Replace, _) => NLM_F_CREATE,
             (Self::Link, _) => NLM_F_REPLACE,
@@ -69,7 +71,7 @@ impl Verb {
 #[derive(Clone, Debug)]
 pub struct Request<'a> {
     tc_type: TcType,
-    header: TcHeader,
+    pub(crate) header: TcHeader,
     kind: &'a str,
     ops: Option<&'a dyn TcOps>,
     options: Option<&'a dyn Options>,
@@ -77,6 +79,8 @@ pub struct Request<'a> {
     estimator: Option<Estimator>,
     ingress_block: Option<u32>,
     egress_block: Option<u32>,
+    pub(crate) chain: Option<u32>,
+    pub(crate) target: Option<Target<'a>>,
     as_tc: bool,
 }
 
@@ -103,6 +107,8 @@ impl<'a> Request<'a> {
             estimator: None,
             ingress_block: None,
             egress_block: None,
+            chain: None,
+            target: None,
             as_tc: false,
         }
     }
@@ -215,6 +221,13 @@ impl<'a> Request<'a> {
         self.stab.is_some()
     }
 
+    /// Whether more than one message is needed to carry it out; see
+    /// [`Kind::CAREFUL`].
+    pub(crate) fn needs_care(&self, verb: Verb) -> bool {
+        matches!(verb, Verb::Add | Verb::Change | Verb::Replace)
+            && self.ops.is_some_and(|ops| ops.is_careful())
+    }
+
     /// The kind's name; empty if none was given.
     pub const fn kind_name(&self) -> &'a str {
         self.kind
@@ -222,6 +235,9 @@ impl<'a> Request<'a> {
 
     /// The object in words, for errors.
     pub fn describe(&self) -> String {
+        if let Some(target) = self.target {
+            return target.describe();
+        }
         let mut text = self.tc_type.name().to_owned();
         if !self.kind.is_empty() {
             text = text + " " + self.kind;
@@ -229,10 +245,15 @@ impl<'a> Request<'a> {
         if !self.header.handle.is_unspec() {
             text += &format!(" {}", self.header.handle);
         }
-        if !self.header.parent.is_unspec() {
+        if self.header.ifindex == TCM_IFINDEX_MAGIC_BLOCK {
+            text += &format!(" of block {}", self.header.parent.raw());
+        } else if !self.header.parent.is_unspec() {
             text += &format!(" parent {}", self.header.parent);
         }
-        text + &format!(" on device {}", self.header.ifindex)
+        match self.header.ifindex {
+            TCM_IFINDEX_MAGIC_BLOCK => text,
+            ifindex => text + &format!(" on device {ifindex}"),
+        }
     }
 
     /// Appends the message to `buffer`. On an error the buffer is as it was.
@@ -246,16 +267,40 @@ impl<'a> Request<'a> {
     }
 
     fn try_encode(&self, verb: Verb, sequence: u32, buffer: &mut BytesMut) -> Result<(), EncodeError> {
-        let flags = NLM_F_REQUEST | NLM_F_ACK | verb.flags(self.tc_type);
+        let more = self.target.map_or(0, Target::flags);
+        let flags = NLM_F_REQUEST | NLM_F_ACK | verb.flags(self.tc_type) | more;
         let start = begin_message(buffer, self.tc_type.message(verb), flags, sequence);
+        match self.target {
+            Some(target) => {
+                buffer.extend_from_slice(&[0; TCAMSG_LEN]);
+                target.encode(verb, &FillContext { verb, as_tc: self.as_tc }, buffer)?;
+            }
+            None => self.encode_object(verb, buffer)?,
+        }
+        end_message(buffer, start);
+        Ok(())
+    }
+
+    fn encode_object(&self, verb: Verb, buffer: &mut BytesMut) -> Result<(), EncodeError> {
+        if self.tc_type == TcType::Action {
+            return Err(EncodeError::Invalid("a request for actions without actions".into()));
+        }
         self.header.encode(buffer);
         let mut out = AttrWriter::new(buffer);
+        // In the order of tc's messages.
+        if let Some(chain) = self.chain {
+            out.attr_u32(TCA_CHAIN, chain);
+        }
         if !self.kind.is_empty() {
             out.attr_str(TCA_KIND, self.kind);
         }
-        // In the order of tc's messages.
-        if let Some(estimator) = self.estimator {
-            estimator.encode(&mut out);
+        let estimator = |out: &mut AttrWriter<'_>| {
+            if let Some(estimator) = self.estimator {
+                estimator.encode(out);
+            }
+        };
+        if self.tc_type != TcType::Filter {
+            estimator(&mut out);
         }
         if let Some(block) = self.ingress_block {
             out.attr_u32(TCA_INGRESS_BLOCK, block);
@@ -266,12 +311,13 @@ impl<'a> Request<'a> {
         if let Some(ops) = self.ops {
             self.fill(ops, verb, &mut out)?;
         }
+        if self.tc_type == TcType::Filter {
+            estimator(&mut out);
+        }
         if let Some(stab) = self.stab {
             stab.encode(&mut out);
         }
-        out.finish()?;
-        end_message(buffer, start);
-        Ok(())
+        out.finish()
     }
 
     fn fill(&self, ops: &dyn TcOps, verb: Verb, out: &mut AttrWriter<'_>) -> Result<(), EncodeError> {

@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use crate::attr::AttrWriter;
 use crate::error::{DecodeError, EncodeError};
+use crate::filter::parse_filter_handle;
+use crate::handle::Handle;
 use crate::object::Verb;
 use crate::print::Printer;
 use crate::words::{WordError, Words, WordsContext};
@@ -96,6 +98,19 @@ pub trait Kind: Any + Clone + fmt::Debug + PartialEq + Send + Sync {
     /// Prints the options as `tc` does.
     fn print(&self, out: &mut Printer);
 
+    /// Reads the handle of a filter, which each classifier writes in its own
+    /// way; by default as a number.
+    fn parse_handle(text: &str) -> Result<Handle, WordError> {
+        parse_filter_handle(text)
+    }
+
+    /// Prints the options of a filter, which for `tc` begin with its handle.
+    /// By default they are printed without it.
+    fn print_filter(&self, handle: Handle, out: &mut Printer) {
+        let _ = handle;
+        self.print(out);
+    }
+
     /// What a change has to say after a request with these options succeeded,
     /// where the kernel cannot be told all of it at once.
     fn follow_up(&self, verb: Verb) -> Option<Self> {
@@ -121,6 +136,12 @@ pub trait Options: Any + fmt::Debug + Send + Sync {
     fn boxed(&self) -> Box<dyn Options>;
     /// See [`Kind::follow_up`].
     fn follow_up(&self, verb: Verb) -> Option<Box<dyn Options>>;
+    /// The operations of the kind.
+    fn ops(&self) -> &'static dyn TcOps;
+    /// See [`Kind::print`].
+    fn print_options(&self, out: &mut Printer);
+    /// Whether the other options are of the same kind and equal.
+    fn equals(&self, other: &dyn Options) -> bool;
 }
 
 impl<K: Kind> Options for K {
@@ -138,6 +159,18 @@ impl<K: Kind> Options for K {
 
     fn follow_up(&self, verb: Verb) -> Option<Box<dyn Options>> {
         Kind::follow_up(self, verb).map(|options| Box::new(options) as Box<dyn Options>)
+    }
+
+    fn ops(&self) -> &'static dyn TcOps {
+        ops_of::<K>()
+    }
+
+    fn print_options(&self, out: &mut Printer) {
+        Kind::print(self, out);
+    }
+
+    fn equals(&self, other: &dyn Options) -> bool {
+        other.downcast_ref::<K>() == Some(self)
     }
 }
 
@@ -180,6 +213,11 @@ pub trait TcOps: Send + Sync {
     fn msg_parse(&self, payload: &[u8]) -> Result<Box<dyn Options>, DecodeError>;
     /// Prints the payload of `TCA_OPTIONS`; on an error nothing was printed.
     fn print(&self, payload: &[u8], out: &mut Printer) -> Result<(), DecodeError>;
+    /// See [`Kind::parse_handle`].
+    fn parse_handle(&self, text: &str) -> Result<Handle, WordError>;
+    /// Prints the payload of a filter's `TCA_OPTIONS`; on an error nothing was
+    /// printed.
+    fn print_filter(&self, payload: &[u8], handle: Handle, out: &mut Printer) -> Result<(), DecodeError>;
     /// Prints the payload of `TCA_STATS_APP`; returns whether there was
     /// anything to print.
     fn print_xstats(&self, payload: &[u8], out: &mut Printer) -> Result<bool, DecodeError>;
@@ -246,6 +284,15 @@ impl<K: Kind> TcOps for Adapter<K> {
 
     fn print(&self, payload: &[u8], out: &mut Printer) -> Result<(), DecodeError> {
         K::decode(payload)?.print(out);
+        Ok(())
+    }
+
+    fn parse_handle(&self, text: &str) -> Result<Handle, WordError> {
+        K::parse_handle(text)
+    }
+
+    fn print_filter(&self, payload: &[u8], handle: Handle, out: &mut Printer) -> Result<(), DecodeError> {
+        K::decode(payload)?.print_filter(handle, out);
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 
 use crate::attr::{AttrWriter, Reader};
 use crate::error::DecodeError;
-use crate::units::{parse_i32, parse_rate, parse_size, split_number, transmit_ticks};
+use crate::units::{checked_transmit_ticks, parse_i32, parse_rate, parse_size, split_number};
 use crate::words::{WordsContext, is_prefix};
 
 /// How packets are framed below (`enum link_layer` in `tc_core.h`).
@@ -100,6 +100,9 @@ impl RateSpec {
         Self { rate, overhead: 0, mpu: 0, linklayer: LinkLayer::Ethernet, cell_log: 0, cell_align: -1 }
     }
 
+    /// Length of the struct.
+    pub const LENGTH: usize = 12;
+
     /// Whether no rate is set.
     pub const fn is_zero(&self) -> bool {
         self.rate == 0
@@ -122,6 +125,11 @@ impl RateSpec {
         let mtu = if mtu == 0 { 2047 } else { mtu };
         self.cell_log = cell_log.unwrap_or_else(|| (0..32).find(|log| mtu >> log <= 255).unwrap_or(31));
         self.cell_align = -1;
+    }
+
+    /// Bytes in a slot of the rate table: 2^`cell_log`, cut to 32 bits.
+    pub const fn cell_bytes(&self) -> u32 {
+        1u32.wrapping_shl(self.cell_log as u32)
     }
 
     /// Appends the 12 bytes of the struct. A rate over 32 bits is written as
@@ -153,7 +161,8 @@ impl RateSpec {
         for slot in 1..=256u32 {
             let size = slot.checked_shl(self.cell_log.into()).unwrap_or(u32::MAX);
             let size = self.linklayer.size_on_wire(size, self.mpu.into());
-            nest.put_u32(transmit_ticks(rate.into(), size));
+            // What 32 bits cannot hold is 0 in tc's tables (seen in Debian's tc 6.1.0 on x86-64).
+            nest.put_u32(checked_transmit_ticks(rate.into(), size).unwrap_or(0));
         }
     }
 }

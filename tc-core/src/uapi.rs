@@ -1,13 +1,13 @@
 //! Numbers of the kernel's netlink interface, under the kernel's names.
 //!
 //! From `linux/rtnetlink.h`, `linux/netlink.h`, `linux/pkt_sched.h`,
-//! `linux/gen_stats.h` and `linux/if_link.h`. Kinds keep the numbers of their
+//! `linux/pkt_cls.h`, `linux/if_ether.h`, `linux/gen_stats.h` and `linux/if_link.h`. Kinds keep the numbers of their
 //! own attributes.
 
 #![expect(missing_docs, reason = "the kernel's headers document them; the names are theirs")]
 
 pub use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_ECHO, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST,
+    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_ECHO, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NLM_F_ROOT,
 };
 
 pub const NLMSG_NOOP: u16 = 1;
@@ -84,6 +84,49 @@ pub const TCA_STATS_PAD: u16 = 6;
 pub const TCA_STATS_BASIC_HW: u16 = 7;
 pub const TCA_STATS_PKT64: u16 = 8;
 
+/// `TCM_IFINDEX_MAGIC_BLOCK`: in place of a device, a shared filter block.
+pub const TCM_IFINDEX_MAGIC_BLOCK: i32 = -1;
+pub const TCA_DUMP_FLAGS_TERSE: u32 = 1;
+
+pub const TCA_CLS_FLAGS_SKIP_HW: u32 = 1 << 0;
+pub const TCA_CLS_FLAGS_SKIP_SW: u32 = 1 << 1;
+pub const TCA_CLS_FLAGS_IN_HW: u32 = 1 << 2;
+pub const TCA_CLS_FLAGS_NOT_IN_HW: u32 = 1 << 3;
+pub const TCA_CLS_FLAGS_VERBOSE: u32 = 1 << 4;
+
+/// `TCA_ACT_TAB`, the same number as `TCA_ROOT_TAB`.
+pub const TCA_ACT_TAB: u16 = 1;
+pub const TCA_ROOT_FLAGS: u16 = 2;
+pub const TCA_ROOT_COUNT: u16 = 3;
+pub const TCA_ROOT_TIME_DELTA: u16 = 4;
+pub const TCA_ROOT_EXT_WARN_MSG: u16 = 5;
+pub const TCA_ACT_FLAG_LARGE_DUMP_ON: u32 = 1 << 0;
+pub const TCA_ACT_FLAG_TERSE_DUMP: u32 = 1 << 1;
+
+pub const TCA_ACT_KIND: u16 = 1;
+pub const TCA_ACT_OPTIONS: u16 = 2;
+pub const TCA_ACT_INDEX: u16 = 3;
+pub const TCA_ACT_STATS: u16 = 4;
+pub const TCA_ACT_PAD: u16 = 5;
+pub const TCA_ACT_COOKIE: u16 = 6;
+pub const TCA_ACT_FLAGS: u16 = 7;
+pub const TCA_ACT_HW_STATS: u16 = 8;
+pub const TCA_ACT_USED_HW_STATS: u16 = 9;
+pub const TCA_ACT_IN_HW_COUNT: u16 = 10;
+
+pub const TCA_ACT_FLAGS_NO_PERCPU_STATS: u32 = 1 << 0;
+pub const TCA_ACT_FLAGS_SKIP_HW: u32 = 1 << 1;
+pub const TCA_ACT_FLAGS_SKIP_SW: u32 = 1 << 2;
+pub const TCA_ACT_HW_STATS_IMMEDIATE: u32 = 1 << 0;
+pub const TCA_ACT_HW_STATS_DELAYED: u32 = 1 << 1;
+/// The most actions in one filter or request.
+pub const TCA_ACT_MAX_PRIO: usize = 32;
+/// The longest cookie of an action, in bytes.
+pub const TC_COOKIE_MAX_SIZE: usize = 16;
+
+pub const ETH_P_ALL: u16 = 3;
+pub const ETH_P_IP: u16 = 0x0800;
+
 pub const IFLA_IFNAME: u16 = 3;
 pub const IFLA_MTU: u16 = 4;
 pub const IFLA_QDISC: u16 = 6;
@@ -94,6 +137,7 @@ pub const IFLA_EXT_MASK: u16 = 29;
 pub const IFLA_NUM_TX_QUEUES: u16 = 31;
 pub const IFLA_CARRIER: u16 = 33;
 pub const IFLA_CARRIER_CHANGES: u16 = 35;
+pub const IFLA_PROP_LIST: u16 = 52;
 pub const IFLA_ALT_IFNAME: u16 = 53;
 pub const IFLA_NET_NS_FD: u16 = 28;
 pub const IFLA_INFO_KIND: u16 = 1;
@@ -116,5 +160,7 @@ pub const KIND_MAX: usize = 15;
 pub const NLMSG_HDRLEN: usize = 16;
 /// Length of `struct tcmsg`.
 pub const TCMSG_LEN: usize = 20;
+/// Length of `struct tcamsg`.
+pub const TCAMSG_LEN: usize = 4;
 /// Length of `struct ifinfomsg`.
 pub const IFINFOMSG_LEN: usize = 16;

@@ -1,6 +1,7 @@
 //! A cursor over the words of a command, and the errors that words can be.
 
 use crate::object::Verb;
+use crate::registry::{Registry, RegistryError};
 use crate::units::UnitError;
 
 /// The words of a command behind the kind's name, one after the other.
@@ -99,6 +100,11 @@ pub enum WordError {
     /// The kind's own words for what is wrong, and its usage text behind them.
     #[error("{0}")]
     KindUsage(String),
+    /// A usage text, with its newline at the end, to show in place of the
+    /// kind's own; `tc` then ends with status 255. That of an action inside a
+    /// filter.
+    #[error("{0}")]
+    Usage(String),
     /// The word `help`: not an error, but the usage text is all there is to say.
     #[error("help asked for")]
     Help,
@@ -160,6 +166,17 @@ pub trait Environment: std::fmt::Debug {
     /// A device's speed in Mbit/s, for rates in percent (`/sys/class/net/DEV/speed`).
     fn link_speed_mbit(&self, dev: &str) -> Result<u64, String> {
         Err(format!("the speed of {dev} is not known"))
+    }
+
+    /// The index of a device. The error is what the user shall read.
+    fn ifindex(&self, dev: &str) -> Result<i32, String> {
+        Err(format!("Cannot find device \"{dev}\""))
+    }
+
+    /// The kinds that words can name inside a kind's own: the actions of a
+    /// filter. Those of the program, unless an application keeps its own.
+    fn registry(&self) -> Result<&Registry, RegistryError> {
+        Registry::global()
     }
 
     /// A delay distribution by name, for netem: samples of the inverse

@@ -11,6 +11,7 @@
 //! | `# options: "limit 10p"` | what tc prints of the options, as a JSON string |
 //! | `# options -s -d: "..."` | the same with these flags, where it differs |
 //! | `# options-json: {"limit":10}` | what `tc -j` prints of them |
+//! | `# actions: "..."`, `# actions-json: {...}` | what tc prints of a list of actions |
 //! | `# xstats: "..."`, `# xstats-json: {...}` | the kind's own counters (`tc -s`) |
 //! | `# differs: REASON` | why we send other options than tc does |
 //!
@@ -18,14 +19,19 @@
 //! zeroed.
 #![expect(clippy::expect_used, clippy::panic, reason = "a capture that cannot be read is named")]
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
+use std::{fs, io};
 
 use serde_json::Value;
+use tc_core::link::{DeviceName, DeviceNames};
 use tc_core::message::{Entry, Message, Messages};
 use tc_core::print::Style;
-use tc_core::uapi::{RTM_NEWQDISC, RTM_NEWTCLASS};
+use tc_core::uapi::{
+    RTM_GETACTION, RTM_NEWACTION, RTM_NEWQDISC, RTM_NEWTCLASS, RTM_NEWTFILTER, TCA_ACT_KIND, TCA_ACT_OPTIONS,
+    TCA_ACT_TAB, TCA_OPTIONS,
+};
+use tc_core::words::Environment;
 use tc_core::{Attr, TcType, Verb};
 
 /// One capture file.
@@ -52,7 +58,7 @@ pub struct Capture {
 /// What tc printed with some flags.
 #[derive(Clone, Debug)]
 pub struct Printed {
-    /// `options`, `options-json`, `xstats` or `xstats-json`.
+    /// `options`, `xstats` or `actions`, or one of them with `-json`.
     pub what: String,
     /// What the flags ask for.
     pub style: Style,
@@ -89,10 +95,19 @@ impl Capture {
         Entry::decode(&self.message()).unwrap_or_else(|error| panic!("{}: {error}", self.name))
     }
 
-    /// `TCA_OPTIONS`.
+    /// `TCA_OPTIONS`, or those of the first action.
     #[must_use]
     pub fn options(&self) -> Option<Attr<'_>> {
-        self.entry().attr(tc_core::uapi::TCA_OPTIONS)
+        match self.tc_type {
+            TcType::Action => first_action(&self.entry()).attrs().find(TCA_ACT_OPTIONS).ok()?,
+            _ => self.entry().attr(TCA_OPTIONS),
+        }
+    }
+
+    /// The words of the list of actions, `action` first.
+    #[must_use]
+    pub fn action_words(&self) -> Vec<&str> {
+        self.command.iter().map(String::as_str).skip_while(|word| *word != "action").collect()
     }
 
     /// The verb of the command.
@@ -109,13 +124,18 @@ impl Capture {
         let mut words = self.command.iter().map(String::as_str).skip(3);
         while let Some(word) = words.next() {
             match word {
-                "dev" | "handle" | "parent" | "classid" => drop(words.next()),
+                "dev" | "handle" | "parent" | "classid" => drop_value(&mut words),
+                "protocol" | "pref" | "chain" if self.tc_type == TcType::Filter => drop_value(&mut words),
                 word if word == self.kind => return words.collect(),
                 _ => {}
             }
         }
         panic!("{}: the command does not name the kind", self.name)
     }
+}
+
+fn drop_value<'a>(words: &mut impl Iterator<Item = &'a str>) {
+    words.next();
 }
 
 fn read_all() -> Vec<Capture> {
@@ -161,17 +181,30 @@ fn parse(name: String, text: &str) -> Capture {
     let tc_type = match message.kind {
         RTM_NEWQDISC => TcType::Qdisc,
         RTM_NEWTCLASS => TcType::Class,
+        RTM_NEWTFILTER => TcType::Filter,
+        RTM_NEWACTION | RTM_GETACTION => TcType::Action,
         other => panic!("{}: message type {other}", capture.name),
     };
+    let kind = match tc_type {
+        TcType::Action => {
+            first_action(&entry).attrs().find(TCA_ACT_KIND).and_then(|attr| attr.expect("a kind").str())
+        }
+        _ => entry.kind(),
+    };
     (capture.kind, capture.tc_type) =
-        (entry.kind().unwrap_or_else(|error| panic!("{}: {error}", capture.name)).to_owned(), tc_type);
+        (kind.unwrap_or_else(|error| panic!("{}: {error}", capture.name)).to_owned(), tc_type);
     capture
+}
+
+fn first_action<'a>(entry: &Entry<'a>) -> Attr<'a> {
+    let list = entry.attr(TCA_ACT_TAB).expect("a list of actions");
+    list.attrs().flatten().next().expect("an action")
 }
 
 fn printed(name: &str, line: &str) -> Option<Printed> {
     let (head, value) = line.strip_prefix("# ")?.split_once(": ")?;
     let (what, flags) = head.split_once(' ').unwrap_or((head, ""));
-    if !matches!(what, "options" | "options-json" | "xstats" | "xstats-json") {
+    if !matches!(what, "options" | "options-json" | "xstats" | "xstats-json" | "actions" | "actions-json") {
         return None;
     }
     let mut style = Style { stats: what.starts_with("xstats"), ..Style::default() };
@@ -188,6 +221,28 @@ fn printed(name: &str, line: &str) -> Option<Printed> {
     }
     let value = serde_json::from_str(value).unwrap_or_else(|error| panic!("{name}: {error} in {line}"));
     Some(Printed { what: what.to_owned(), style, value })
+}
+
+/// The machine that captures were made on: `lo` and `d0`.
+#[derive(Debug)]
+pub struct Machine;
+
+impl Environment for Machine {
+    fn ifindex(&self, dev: &str) -> Result<i32, String> {
+        let devices = ["lo", "d0"];
+        let at = devices.iter().position(|device| *device == dev);
+        at.map(|at| at as i32 + 1).ok_or_else(|| format!("Cannot find device \"{dev}\""))
+    }
+}
+
+impl DeviceNames for Machine {
+    fn device_name(&self, ifindex: i32) -> io::Result<DeviceName> {
+        match ifindex {
+            1 => Ok(DeviceName::of("lo")),
+            2 => Ok(DeviceName::of("d0")),
+            _ => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
 }
 
 fn hex(name: &str, text: &str) -> Vec<u8> {

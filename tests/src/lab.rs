@@ -17,6 +17,7 @@
 
 mod cli;
 mod command;
+mod counting;
 pub mod need;
 mod pair;
 mod wire;
@@ -34,6 +35,7 @@ use nix::sched::{CloneFlags, setns, unshare};
 
 pub use cli::tc_cli;
 pub use command::Output;
+pub use counting::{Calls, Counting};
 pub use pair::Pair;
 pub use wire::Wire;
 

@@ -7,9 +7,9 @@ use serde_json::Value;
 use tc_core::print::{Form, Printer};
 use tc_core::uapi::{TCA_KIND, TCA_OPTIONS};
 use tc_core::words::{Words, WordsContext};
-use tc_core::{Attrs, Options, Registry, Request, TcOps};
+use tc_core::{Actions, AttrWriter, Attrs, FillContext, Options, Registry, Request, TcOps, TcType, Verb};
 use tc_qdiscs as _;
-use tests::captures::{Capture, Printed, all};
+use tests::captures::{Capture, Machine, Printed, all};
 
 /// Runs a check over captures, and says all that is wrong at once.
 fn check(
@@ -43,7 +43,7 @@ fn options_of_every_message_are_read() {
 fn words_make_the_message_that_tc_sends() {
     check(all().iter().filter(|capture| !capture.is_dump), |capture, ops| {
         let words = capture.words();
-        let context = WordsContext::new(capture.verb());
+        let context = context(capture.verb());
         let options =
             ops.parse_words(&mut Words::new(&words), &context).map_err(|error| error.to_string())?;
         same_as_captured(capture, ops, options.as_deref())
@@ -74,8 +74,32 @@ fn dumps_print_as_tc_prints_them() {
     });
 }
 
+#[test]
+fn words_make_the_list_of_actions_that_tc_sends() {
+    let requests = all().iter().filter(|capture| !capture.is_dump && capture.tc_type == TcType::Action);
+    check(requests, |capture, _| {
+        let words = capture.action_words();
+        let list = Actions::parse_words(&mut Words::new(&words), &context(capture.verb()));
+        let list = list.map_err(|error| error.to_string())?;
+        let mut ours = BytesMut::new();
+        let written = Request::actions(&list).as_tc(true).encode(capture.verb(), 0, &mut ours);
+        written.map_err(|error| error.to_string())?;
+        if ours == capture.bytes {
+            return Ok(());
+        }
+        Err(format!("tc {:02x?}\nus {:02x?}", capture.bytes, &ours[..]))
+    });
+}
+
+fn context(verb: Verb) -> WordsContext<'static> {
+    WordsContext { environment: &Machine, ..WordsContext::new(verb) }
+}
+
 /// Compares the message of these options with the captured one, in a buffer that is dirty.
 fn same_as_captured(capture: &Capture, ops: &dyn TcOps, options: Option<&dyn Options>) -> Result<(), String> {
+    if capture.tc_type == TcType::Action {
+        return same_options(capture, ops, options);
+    }
     let header = capture.entry().header;
     let request = Request::new(capture.tc_type, header.ifindex)
         .handle(header.handle)
@@ -99,6 +123,16 @@ fn same_as_captured(capture: &Capture, ops: &dyn TcOps, options: Option<&dyn Opt
     }
 }
 
+/// Of an action the options alone: its list is another test's.
+fn same_options(capture: &Capture, ops: &dyn TcOps, options: Option<&dyn Options>) -> Result<(), String> {
+    let mut ours = BytesMut::from(&[0xa5; 65536][..]);
+    ours.clear();
+    let fill = FillContext { verb: capture.verb(), as_tc: true };
+    ops.msg_fill(options, &fill, &mut AttrWriter::new(&mut ours)).map_err(|error| error.to_string())?;
+    let captured = capture.options().map(|attr| attr.payload).unwrap_or_default();
+    if ours == captured { Ok(()) } else { Err(format!("tc {captured:02x?}\nus {:02x?}", &ours[..])) }
+}
+
 /// Size tables, estimators and blocks are not the kind's business.
 fn has_kind_and_options_alone(capture: &Capture) -> bool {
     let attrs: Attrs<'_> = capture.entry().attrs();
@@ -109,10 +143,16 @@ fn has_kind_and_options_alone(capture: &Capture) -> bool {
 fn print(capture: &Capture, ops: &dyn TcOps, printed: &Printed) -> Result<Value, String> {
     let json = printed.what.ends_with("-json");
     let mut out = Printer::new(if json { Form::Json } else { Form::Text }, printed.style);
+    out.set_names(Box::new(Machine));
     out.begin_object("");
     let entry = capture.entry();
-    let said = if printed.what.starts_with("options") {
-        entry.options().map_or(Ok(()), |payload| ops.print(payload, &mut out))
+    let said = if printed.what.starts_with("actions") {
+        entry.actions().map(|actions| actions.print_unbound(&mut out))
+    } else if printed.what.starts_with("options") {
+        entry.options().map_or(Ok(()), |payload| match capture.tc_type {
+            TcType::Filter => ops.print_filter(payload, entry.header.handle, &mut out),
+            _ => ops.print(payload, &mut out),
+        })
     } else {
         let xstats = entry.xstats().map_err(|error| error.to_string())?.ok_or("no counters of its own")?;
         ops.print_xstats(xstats, &mut out).map(drop)

@@ -270,7 +270,7 @@ impl Tested {
 
     fn parse(&self, words: &str, verb: Verb) -> Result<Option<Box<dyn Options>>, WordError> {
         let words: Vec<_> = words.split_whitespace().collect();
-        self.ops.parse_words(&mut Words::new(&words), &WordsContext::new(verb))
+        self.ops.parse_words(&mut Words::new(&words), &context(verb))
     }
 
     /// Writes options into a buffer that is dirty.
@@ -370,12 +370,16 @@ impl Tested {
     }
 
     fn check_any_words(&self, words: &[&str], verb: Verb) {
-        if let Ok(options) = self.ops.parse_words(&mut Words::new(words), &WordsContext::new(verb)) {
+        if let Ok(options) = self.ops.parse_words(&mut Words::new(words), &context(verb)) {
             for as_tc in [true, false] {
                 self.check_round_trip(options.as_deref(), FillContext { verb, as_tc });
             }
         }
     }
+}
+
+fn context(verb: Verb) -> WordsContext<'static> {
+    WordsContext { environment: &captures::Machine, ..WordsContext::new(verb) }
 }
 
 fn styles() -> impl Iterator<Item = Style> {

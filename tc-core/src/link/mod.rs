@@ -21,6 +21,15 @@ pub use request::LinkChange;
 pub trait DeviceNames: fmt::Debug {
     /// The name of the device with this index.
     fn device_name(&self, ifindex: i32) -> io::Result<DeviceName>;
+
+    /// The index of the device with this name.
+    ///
+    /// Where there is no cheaper way than [`Connection::ifindex`] this is an
+    /// error of the kind `Unsupported`.
+    fn ifindex(&self, name: &str) -> io::Result<i32> {
+        let _ = name;
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 /// A device's name, at most 15 bytes, held in place.
@@ -30,6 +39,15 @@ pub struct DeviceName([u8; IFNAMSIZ]);
 impl DeviceName {
     /// From the kernel's bytes, which end with a NUL.
     pub const fn new(bytes: [u8; IFNAMSIZ]) -> Self {
+        Self(bytes)
+    }
+
+    /// From text, of which the first 15 bytes count.
+    pub fn of(text: &str) -> Self {
+        let mut bytes = [0; IFNAMSIZ];
+        for (to, from) in bytes[..IFNAMSIZ - 1].iter_mut().zip(text.bytes()) {
+            *to = from;
+        }
         Self(bytes)
     }
 
@@ -110,14 +128,8 @@ impl<T: Transport> Connection<T> {
             len if len < IFNAMSIZ => IFLA_IFNAME,
             _ => IFLA_ALT_IFNAME,
         };
-        let place = match self.ask(|sequence, buffer| get_link(0, Some((attribute, name)), sequence, buffer))
-        {
-            // Kernel: IFLA_IFNAME does not find alternative names.
-            Err(Cause::Kernel(error)) if error.errno == libc::ENODEV && attribute == IFLA_IFNAME => {
-                self.ask(|sequence, buffer| get_link(0, Some((IFLA_ALT_IFNAME, name)), sequence, buffer))
-            }
-            other => other,
-        };
+        // Kernel: IFLA_IFNAME finds alternative names too, but takes no long one.
+        let place = self.ask(|sequence, buffer| get_link(0, Some((attribute, name)), sequence, buffer));
         let link = place.and_then(|place| Ok(Link::decode(&place.message(&self.answer)?)?));
         link.map_err(fail)
     }

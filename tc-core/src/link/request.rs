@@ -85,6 +85,14 @@ impl<T: Transport> Connection<T> {
         deleted.map(|_| ()).map_err(|cause| Error::new("delete", format!("device {ifindex}"), cause))
     }
 
+    /// Takes a device away by its name.
+    pub fn delete_link_by_name(&mut self, name: &str) -> Result<(), Error> {
+        let deleted = self.transact(|sequence, buffer| {
+            link_message(RTM_DELLINK, 0, 0, None, sequence, buffer, |out| out.attr_str(IFLA_IFNAME, name))
+        });
+        deleted.map(|_| ()).map_err(|cause| Error::new("delete", format!("device {name:?}"), cause))
+    }
+
     /// Gives a device an IPv4 address.
     pub fn add_address(&mut self, ifindex: i32, address: Ipv4Addr, prefix_length: u8) -> Result<(), Error> {
         let added = self.transact(|sequence, buffer| {

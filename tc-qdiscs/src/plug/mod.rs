@@ -1,5 +1,10 @@
 //! `plug`: holds a device's output until it is told to let it go.
 
+mod capture;
+pub mod commit;
 mod kind;
+mod model;
 
+pub use capture::{Capture, CaptureError, CaptureSetup};
 pub use kind::{Action, Plug};
+pub use model::{Kick, Model};

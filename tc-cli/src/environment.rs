@@ -1,0 +1,111 @@
+//! The machine around, as far as words refer to it.
+
+use std::cell::RefCell;
+use std::env;
+use std::fs;
+use std::rc::Rc;
+use std::sync::OnceLock;
+
+use tc_core::Connection;
+use tc_core::words::Environment;
+
+use crate::change::device_name;
+use crate::report::Report;
+
+/// The most samples that a distribution can have (`MAX_DIST` of `tc`).
+const MOST_SAMPLES: usize = 16 * 1024;
+
+/// This machine: files below `/proc`, `/sys` and `/usr/lib/tc`, read when a
+/// word refers to them.
+#[derive(Clone, Debug)]
+pub(crate) struct Machine {
+    report: Report,
+    elsewhere: bool,
+    /// Opened when a word first names a device.
+    connection: Rc<RefCell<Option<Connection>>>,
+}
+
+impl Machine {
+    /// `elsewhere`: the commands are for another network namespace than the one
+    /// that `/sys` shows.
+    pub(crate) fn new(report: Report, elsewhere: bool) -> Self {
+        Self { report, elsewhere, connection: Rc::default() }
+    }
+}
+
+impl Environment for Machine {
+    fn psched_hz(&self) -> u32 {
+        // A property of the running kernel; each command of a batch asks.
+        static HZ: OnceLock<u32> = OnceLock::new();
+        *HZ.get_or_init(psched_hz)
+    }
+
+    fn warn(&self, message: &str) {
+        self.report.warning(message);
+    }
+
+    fn link_speed_mbit(&self, dev: &str) -> Result<u64, String> {
+        if self.elsewhere {
+            return Err(format!("the speed of {dev} cannot be read with -netns: use ip netns exec"));
+        }
+        let path = format!("/sys/class/net/{dev}/speed");
+        let text = fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
+        // -1 where the link is down or has no speed.
+        text.trim().parse().map_err(|_| format!("{path}: {} is no speed", text.trim()))
+    }
+
+    fn ifindex(&self, dev: &str) -> Result<i32, String> {
+        let name = device_name(dev).map_err(|error| error.to_string())?;
+        let mut slot = self.connection.borrow_mut();
+        let connection = match slot.take() {
+            Some(connection) => connection,
+            None => Connection::open().map_err(|error| error.to_string())?,
+        };
+        let found = slot.insert(connection).ifindex(name);
+        found.map_err(|error| match error.is_not_found() || name.is_empty() {
+            true => format!("Cannot find device \"{name}\""),
+            false => error.to_string(),
+        })
+    }
+
+    fn distribution(&self, name: &str) -> Result<Vec<i16>, String> {
+        let folder = env::var("TC_LIB_DIR").unwrap_or_else(|_| "/usr/lib/tc/".into());
+        let path = format!("{folder}/{name}.dist");
+        let text = fs::read_to_string(&path).map_err(|error| {
+            format!("No distribution data for {name} ({path}: {})", crate::failure::reason(&error))
+        })?;
+        samples(&text).map_err(|wrong| format!("{path}: {wrong}"))
+    }
+}
+
+fn psched_hz() -> u32 {
+    let text = fs::read_to_string("/proc/net/psched").unwrap_or_default();
+    let hz = text.split_whitespace().nth(3).and_then(|hz| u32::from_str_radix(hz, 16).ok());
+    // Kernels with high-resolution timers say so.
+    hz.unwrap_or(1_000_000_000)
+}
+
+/// Whole numbers separated by white space; lines that begin with `#` are
+/// comments.
+fn samples(text: &str) -> Result<Vec<i16>, String> {
+    let numbers = text.lines().filter(|line| !line.starts_with('#')).flat_map(str::split_whitespace);
+    let samples: Vec<i16> = numbers
+        .map(|word| word.parse().map_err(|_| format!("\"{word}\" is no sample")))
+        .collect::<Result<_, _>>()?;
+    if samples.len() > MOST_SAMPLES {
+        return Err("too many samples".into());
+    }
+    Ok(samples)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_distribution_is_numbers_and_comments() {
+        assert_eq!(samples("# comment 9\n 1 -2\n\n3 "), Ok(vec![1, -2, 3]));
+        assert!(samples("1 x").is_err());
+        assert!(samples(&"0 ".repeat(MOST_SAMPLES + 1)).is_err());
+    }
+}

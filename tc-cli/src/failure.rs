@@ -1,0 +1,164 @@
+//! What can go wrong, and what is said about it.
+
+use std::fmt;
+use std::io;
+
+use tc_core::words::WordError;
+use tc_core::{Cause, Error, KernelError, RegistryError};
+
+/// A command that failed. Displayed, it is what `tc` prints on standard error,
+/// and sometimes a line of advice behind that.
+#[derive(Debug)]
+pub enum Failure {
+    /// Words that make no command.
+    Words(String),
+    /// Options that a kind refuses, or its usage text.
+    Kind(String),
+    /// No device has this name.
+    NoDevice(String),
+    /// A request that was refused, or whose answer was lost.
+    Request {
+        /// What went wrong.
+        error: Error,
+        /// The kind that the request named; empty if none.
+        kind: String,
+    },
+    /// A request for a filter that was refused, or whose answer was lost.
+    Filter(Error),
+    /// The same of actions, for which `tc` ends otherwise.
+    Actions(Error),
+    /// A list that could not be read to its end.
+    List(Error),
+    /// Notices that could not be read.
+    Monitor(Error),
+    /// A command of a batch failed, and was reported.
+    Batch,
+    /// A command that `tc` does not have failed.
+    Own(String),
+    /// Something on this machine: a socket, a file, a namespace.
+    System(String),
+    /// Standard output cannot be written.
+    Output(io::Error),
+}
+
+impl Failure {
+    /// The error number and extended acknowledgement, if the kernel refused.
+    pub fn kernel(&self) -> Option<&KernelError> {
+        self.error().and_then(Error::kernel)
+    }
+
+    /// The library's error behind it.
+    pub(crate) fn error(&self) -> Option<&Error> {
+        match self {
+            Self::Request { error, .. }
+            | Self::Filter(error)
+            | Self::Actions(error)
+            | Self::List(error)
+            | Self::Monitor(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// What can be done about it, where that is known.
+    pub fn advice(&self) -> Option<String> {
+        let (error, kind) = match self {
+            Self::Request { error, kind } => (error, kind.as_str()),
+            Self::Filter(error) | Self::Actions(error) => (error, ""),
+            _ => return None,
+        };
+        let unknown = error.kernel().is_some_and(|kernel| {
+            kernel.ext_ack.message.as_deref().is_some_and(|m| m.starts_with("Specified qdisc kind"))
+        });
+        if error.is_permission_denied() {
+            Some(
+                "This needs the capability CAP_NET_ADMIN over the network namespace: run it as root, or in a \
+                 namespace of your own (unshare -rn)."
+                    .into(),
+            )
+        } else if unknown && error.is_not_found() && !kind.is_empty() {
+            Some(format!(
+                "The kernel has no qdisc \"{kind}\", or cannot load its module sch_{kind} (modprobe sch_{kind})."
+            ))
+        } else {
+            None
+        }
+    }
+}
+
+/// `tc`'s text alone; [`Failure::advice`] has what comes behind.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Words(text) | Self::Kind(text) | Self::Own(text) | Self::System(text) => f.write_str(text),
+            Self::NoDevice(name) => write!(f, "Cannot find device \"{name}\""),
+            Self::Request { error, .. } | Self::Monitor(error) => shown(error, f),
+            Self::Filter(error) | Self::Actions(error) => {
+                shown(error, f)?;
+                f.write_str("\nWe have an error talking to the kernel")
+            }
+            Self::List(error) => {
+                // Kernel: what cannot be listed is ENOENT or EOPNOTSUPP; tc
+                // says no more about it.
+                let silent = error.kernel().is_some_and(|kernel| {
+                    kernel.ext_ack.message.is_none() && (error.is_not_found() || error.is_unsupported())
+                });
+                if !silent {
+                    shown(error, f)?;
+                    f.write_str("\n")?;
+                }
+                f.write_str("Dump terminated")
+            }
+            Self::Batch => f.write_str("a command failed"),
+            Self::Output(error) => write!(f, "Cannot write to standard output: {}", reason(error)),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+fn shown(error: &Error, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match error.cause() {
+        Cause::Kernel(kernel) => match kernel.ext_ack.message.as_deref() {
+            Some(message) if !message.is_empty() => f.write_str(&sentence("Error", message)),
+            _ => write!(f, "RTNETLINK answers: {}", kernel.strerror()),
+        },
+        Cause::Send(error) => write!(f, "Cannot talk to rtnetlink: {}", reason(error)),
+        Cause::Refused(reason) => f.write_str(&sentence("Error", reason)),
+        cause => {
+            f.write_str(&sentence("Error", &format!("{} {}: {cause}", error.operation(), error.object())))
+        }
+    }
+}
+
+/// `Error: MESSAGE.` as iproute2 writes what the kernel says.
+pub(crate) fn sentence(what: &str, message: &str) -> String {
+    let stop = if message.ends_with('.') { "" } else { "." };
+    format!("{what}: {message}{stop}")
+}
+
+/// An error number's text alone, as `strerror` has it.
+pub(crate) fn reason(error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(errno) => KernelError { errno, ..KernelError::default() }.strerror(),
+        None => error.to_string(),
+    }
+}
+
+/// Wrong words before the kind.
+impl From<WordError> for Failure {
+    fn from(error: WordError) -> Self {
+        Self::Words(error.to_string())
+    }
+}
+
+impl From<RegistryError> for Failure {
+    fn from(error: RegistryError) -> Self {
+        Self::System(error.to_string())
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}

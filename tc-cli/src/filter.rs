@@ -1,0 +1,307 @@
+//! The words of `tc filter`.
+
+use tc_core::uapi::ETH_P_ALL;
+use tc_core::units::parse_u32;
+use tc_core::words::{WordError, Words, is_prefix};
+use tc_core::{Handle, Request, Select, TcType, Verb};
+
+use crate::change::{Change, class_id, device_name, kind_failure};
+use crate::command::{Command, Reading, unknown_verb};
+use crate::failure::Failure;
+use crate::list::List;
+use crate::{protocol, usage};
+
+/// Verbs in the order in which `tc` compares them.
+const VERBS: [(&str, Verb); 5] = [
+    ("add", Verb::Add),
+    ("change", Verb::Change),
+    ("replace", Verb::Replace),
+    ("delete", Verb::Delete),
+    ("get", Verb::Get),
+];
+
+/// Verbs and the words behind them, for completions.
+pub(crate) fn words() -> Vec<(&'static str, &'static [&'static str])> {
+    let change = VERBS.iter().map(|(verb, _)| (*verb, CHANGE));
+    change.chain([("show", SHOW)]).collect()
+}
+
+const CHANGE: &[&str] = &[
+    "dev",
+    "block",
+    "root",
+    "ingress",
+    "egress",
+    "parent",
+    "handle",
+    "preference",
+    "priority",
+    "protocol",
+    "chain",
+    "estimator",
+    "help",
+];
+const SHOW: &[&str] = &[
+    "dev",
+    "block",
+    "root",
+    "ingress",
+    "egress",
+    "parent",
+    "handle",
+    "preference",
+    "priority",
+    "protocol",
+    "chain",
+    "help",
+];
+
+/// Which filters of a device or block. 0 and `None` say nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) block: Option<u32>,
+    pub(crate) priority: u16,
+    pub(crate) protocol: Option<u16>,
+    pub(crate) chain: Option<u32>,
+}
+
+impl Place {
+    pub(crate) const NONE: Self = Self { block: None, priority: 0, protocol: None, chain: None };
+
+    /// The request, with this in it.
+    pub(crate) fn request<'a>(&self, request: Request<'a>) -> Request<'a> {
+        let mut request = match self.block {
+            Some(block) => {
+                Request::filter_of_block(block).handle(request.header().handle).kind(request.kind_name())
+            }
+            None => request,
+        };
+        request = request.priority(self.priority).protocol(self.protocol.unwrap_or_default());
+        match self.chain {
+            Some(chain) => request.chain(chain),
+            None => request,
+        }
+    }
+
+    /// The selection, with this in it.
+    pub(crate) fn select(&self, select: Select, terse: bool) -> Select {
+        let mut select = self.block.map_or(select, Select::filters_of_block);
+        select = select.priority(self.priority).protocol(self.protocol.unwrap_or_default());
+        if let Some(chain) = self.chain {
+            select = select.chain(chain);
+        }
+        if terse { select.terse() } else { select }
+    }
+}
+
+/// Reads what stands behind `filter`.
+pub(crate) fn parse<'a>(mut words: Words<'a>, reading: Reading<'a>) -> Result<Command<'a>, Failure> {
+    let Some(verb) = words.next() else { return list(words) };
+    if let Some((_, verb)) = VERBS.iter().find(|(name, _)| is_prefix(verb, name)) {
+        return change(*verb, words, reading);
+    }
+    if ["list", "show", "lst"].iter().any(|name| is_prefix(verb, name)) {
+        return list(words);
+    }
+    if is_prefix(verb, "help") {
+        return Ok(Command::Help(usage::FILTER.to_owned()));
+    }
+    Err(unknown_verb(TcType::Filter, verb))
+}
+
+/// The words that requests and lists share.
+struct Common<'a> {
+    dev: Option<&'a str>,
+    parent: Handle,
+    place: Place,
+    handle: Option<&'a str>,
+    /// The texts that differ.
+    exclusive: fn(&str, &str) -> String,
+    wrong_parent: &'static str,
+    wrong_priority: &'static str,
+}
+
+impl<'a> Common<'a> {
+    /// Reads what belongs to `word`; false if it is none of these words.
+    fn take(&mut self, word: &str, words: &mut Words<'a>) -> Result<bool, Failure> {
+        let place = &mut self.place;
+        match word {
+            "dev" => {
+                let value = words.value()?;
+                if self.dev.is_some() {
+                    return Err(WordError::duplicate("dev", value).into());
+                }
+                if place.block.is_some() {
+                    return Err(Failure::Words((self.exclusive)("dev", "block")));
+                }
+                self.dev = Some(device_name(value)?);
+            }
+            _ if is_prefix(word, "block") => {
+                let value = words.value()?;
+                if place.block.is_some() {
+                    return Err(WordError::duplicate("block", value).into());
+                }
+                if self.dev.is_some() {
+                    return Err(Failure::Words((self.exclusive)("block", "dev")));
+                }
+                let block = parse_u32(value).ok().filter(|block| *block != 0);
+                place.block =
+                    Some(block.ok_or_else(|| WordError::invalid("invalid block index value", value))?);
+            }
+            "root" | "ingress" | "egress" => {
+                if !self.parent.is_unspec() {
+                    return Err(Failure::Words(format!("Error: \"{word}\" is duplicate parent ID")));
+                }
+                self.parent = match word {
+                    "root" => Handle::ROOT,
+                    "ingress" => Handle::FILTER_INGRESS,
+                    _ => Handle::FILTER_EGRESS,
+                };
+            }
+            "parent" => {
+                let value = words.value()?;
+                if !self.parent.is_unspec() {
+                    return Err(WordError::duplicate("parent", value).into());
+                }
+                self.parent = class_id(value, self.wrong_parent)?;
+            }
+            "handle" => {
+                let value = words.value()?;
+                if self.handle.is_some() {
+                    return Err(WordError::duplicate("handle", value).into());
+                }
+                self.handle = Some(value);
+            }
+            _ if is_prefix(word, "preference") || is_prefix(word, "priority") => {
+                let value = words.value()?;
+                if place.priority != 0 {
+                    return Err(WordError::duplicate("priority", value).into());
+                }
+                let priority = parse_u32(value).ok().and_then(|number| u16::try_from(number).ok());
+                place.priority = priority.ok_or_else(|| WordError::invalid(self.wrong_priority, value))?;
+            }
+            _ if is_prefix(word, "protocol") => {
+                let value = words.value()?;
+                if place.protocol.is_some() {
+                    return Err(WordError::duplicate("protocol", value).into());
+                }
+                let number = protocol::parse(value);
+                place.protocol = Some(number.ok_or_else(|| WordError::invalid("invalid protocol", value))?);
+            }
+            _ if is_prefix(word, "chain") => {
+                let value = words.value()?;
+                if place.chain.is_some() {
+                    return Err(WordError::duplicate("chain", value).into());
+                }
+                let wrong = |_| WordError::invalid("invalid chain index value", value);
+                place.chain = Some(parse_u32(value).map_err(wrong)?);
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+fn change<'a>(verb: Verb, mut words: Words<'a>, reading: Reading<'a>) -> Result<Command<'a>, Failure> {
+    let mut change = Change::new(TcType::Filter, verb);
+    let mut common = Common {
+        dev: None,
+        parent: Handle::UNSPEC,
+        place: Place::NONE,
+        handle: None,
+        exclusive: |_, _| "Error: \"dev\" and \"block\" are mutually exclusive".into(),
+        wrong_parent: "Invalid parent ID",
+        wrong_priority: "invalid priority value",
+    };
+    let mut kind = None;
+    while let Some(word) = words.next() {
+        if common.take(word, &mut words)? {
+            continue;
+        }
+        match word {
+            _ if verb != Verb::Get && is_prefix(word, "estimator") => change.take_estimator(&mut words)?,
+            _ if is_prefix(word, "help") => return Ok(Command::Help(usage::FILTER.to_owned())),
+            "" if verb == Verb::Get => return Err(WordError::invalid("invalid filter name", word).into()),
+            word => {
+                kind = Some(word);
+                break;
+            }
+        }
+    }
+    if verb == Verb::Get {
+        check_get(&common, kind)?;
+    }
+    if matches!(verb, Verb::Add | Verb::Replace) {
+        common.place.protocol.get_or_insert(ETH_P_ALL);
+    }
+    (change.dev, change.parent, change.place) = (common.dev, common.parent, common.place);
+    match (kind, common.handle) {
+        (Some(kind), handle) => {
+            change.handle = filter_handle(kind, handle, reading)?;
+            change.take_kind(kind, words, reading)?;
+        }
+        (None, Some(_)) => {
+            return Err(Failure::Words("Must specify filter type when using \"handle\"".into()));
+        }
+        (None, None) => {}
+    }
+    if verb == Verb::Get && common.handle.is_none() {
+        return Err(Failure::Words("Must specify filter \"handle\"".into()));
+    }
+    Ok(Command::Change(change))
+}
+
+/// What a get needs, in `tc`'s order.
+fn check_get(common: &Common<'_>, kind: Option<&str>) -> Result<(), Failure> {
+    let needs = [
+        (common.place.protocol.is_some(), "Must specify filter protocol"),
+        (common.place.priority != 0, "Must specify filter priority"),
+        (!common.parent.is_unspec() || common.place.block.is_some(), "Must specify filter parent"),
+        (kind.is_some(), "Must specify filter type"),
+        (
+            common.dev.is_some() || common.place.block.is_some(),
+            "Must specify netdevice \"dev\" or block index \"block\"",
+        ),
+    ];
+    match needs.into_iter().find(|(met, _)| !met) {
+        Some((_, text)) => Err(Failure::Words(text.into())),
+        None => Ok(()),
+    }
+}
+
+/// The kind reads its handles; those of an unknown one are hexadecimal.
+fn filter_handle(kind: &str, handle: Option<&str>, reading: Reading<'_>) -> Result<Handle, Failure> {
+    let Some(word) = handle else { return Ok(Handle::UNSPEC) };
+    match reading.registry.get(TcType::Filter, kind) {
+        Some(ops) => ops.parse_handle(word).map_err(|error| kind_failure(error, ops.usage())),
+        None => {
+            let digits = word.trim_start_matches("0x");
+            let unparsable = |_| Failure::Kind(format!("Unparsable filter ID \"{word}\""));
+            u32::from_str_radix(digits, 16).map(Handle::from_raw).map_err(unparsable)
+        }
+    }
+}
+
+fn list<'a>(mut words: Words<'a>) -> Result<Command<'a>, Failure> {
+    let mut common = Common {
+        dev: None,
+        parent: Handle::UNSPEC,
+        place: Place::NONE,
+        handle: None,
+        exclusive: |one, other| format!("Error: \"{one}\" cannot be used in the same time as \"{other}\""),
+        wrong_parent: "invalid parent ID",
+        wrong_priority: "invalid preference",
+    };
+    while let Some(word) = words.next() {
+        if common.take(word, &mut words)? {
+            continue;
+        }
+        if is_prefix(word, "help") {
+            return Ok(Command::Help(usage::FILTER.to_owned()));
+        }
+        return Err(Failure::Words(format!(" What is \"{word}\"? Try \"tc filter help\"")));
+    }
+    let mut list = List::new(TcType::Filter);
+    (list.dev, list.parent, list.place) = (common.dev, common.parent, common.place);
+    Ok(Command::List(list))
+}

@@ -1,0 +1,79 @@
+//! The pieces of `tc-cli`, a `tc`-compatible command.
+//!
+//! A command goes one way: words become options and a command that is checked
+//! (`globals`, `command`), names are looked up (`session`), a message is sent
+//! (`change`, `list`), and what comes back is printed (`show`). A [`Failure`]
+//! says what went wrong; what exit code that is, the caller knows.
+//!
+//! Commands that `tc` does not have stand in the table `own::OWN`.
+
+mod actions;
+mod batch;
+mod change;
+mod class;
+mod command;
+mod devices;
+mod dry_run;
+mod environment;
+mod failure;
+mod filter;
+mod globals;
+mod list;
+mod monitor;
+mod names;
+mod output;
+mod own;
+mod protocol;
+mod qdisc;
+mod report;
+mod session;
+mod show;
+mod usage;
+
+use std::ffi::OsString;
+
+pub use failure::Failure;
+
+use globals::{Globals, Parsed};
+use report::Report;
+use session::Session;
+
+/// How a failure becomes an exit code.
+pub type ExitCodes = fn(&Failure) -> u8;
+
+/// Runs one command line, without the program's name. A failure was reported
+/// on standard error when it is returned.
+pub fn run(arguments: impl Iterator<Item = OsString>, exit_codes: ExitCodes) -> Result<(), Failure> {
+    let mut report = Report::new(exit_codes);
+    let done = run_reported(arguments, &mut report);
+    if let Err(failure) = &done {
+        report.failure(failure);
+    }
+    done
+}
+
+fn run_reported(arguments: impl Iterator<Item = OsString>, report: &mut Report) -> Result<(), Failure> {
+    let arguments = arguments.map(text).collect::<Result<Vec<_>, _>>()?;
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let (globals, rest) = match Globals::parse(&words)? {
+        Parsed::Version => return output::say(usage::VERSION),
+        Parsed::Help => {
+            report.text(&usage::tc());
+            return Ok(());
+        }
+        Parsed::Run(globals, rest) => (globals, rest),
+    };
+    report.set_json(globals.json);
+    let batch = globals.batch.clone();
+    let mut session = Session::new(globals, report)?;
+    match batch {
+        Some(file) => session.batch(&file),
+        None => session.run(&rest),
+    }
+}
+
+fn text(argument: OsString) -> Result<String, Failure> {
+    argument.into_string().map_err(|argument| {
+        Failure::Words(format!("Error: argument \"{}\" is wrong: not UTF-8", argument.display()))
+    })
+}

@@ -1,0 +1,144 @@
+//! `tc monitor`: changes as the kernel makes them known.
+
+use std::fs;
+
+use jiff::Zoned;
+use tc_core::TcType;
+use tc_core::message::{Entry, Message, Messages};
+use tc_core::monitor::{Monitor, Notice};
+use tc_core::print::Form;
+use tc_core::uapi::*;
+use tc_core::words::{Words, is_prefix};
+
+use crate::command::{Command, Reading};
+use crate::failure::{Failure, reason};
+use crate::globals::Timestamp;
+use crate::output::Output;
+use crate::session::Session;
+use crate::show::{Show, Shown};
+use crate::usage;
+
+/// What to read notices from.
+#[derive(Debug)]
+pub(crate) struct Watch<'a> {
+    /// A file of netlink messages, as `rtmon` writes it, in place of the kernel.
+    file: Option<&'a str>,
+}
+
+/// The words of `tc monitor`, for completions.
+pub(crate) const WORDS: &[&str] = &["file", "help"];
+
+/// Reads what stands behind `monitor`.
+pub(crate) fn parse<'a>(mut words: Words<'a>, _: Reading<'a>) -> Result<Command<'a>, Failure> {
+    let mut watch = Watch { file: None };
+    while let Some(word) = words.next() {
+        if is_prefix(word, "file") {
+            watch.file = Some(words.value()?);
+        } else if is_prefix(word, "help") {
+            return Err(Failure::Words(usage::MONITOR.to_owned()));
+        } else {
+            return Err(Failure::Words(format!("Argument \"{word}\" is unknown, try \"tc monitor help\".")));
+        }
+    }
+    Ok(Command::Monitor(watch))
+}
+
+impl Watch<'_> {
+    /// Shows notices until the file ends, or for ever.
+    pub(crate) fn run(&self, session: &mut Session<'_>) -> Result<(), Failure> {
+        session.output.flush()?;
+        // One object a line: a stream has no end that an array could have.
+        let form = if session.globals.json { Form::Json } else { Form::Text };
+        let mut output = Output::new(form, session.style());
+        let mut unknown = Unknown::default();
+        let Some(file) = self.file else {
+            let mut monitor = Monitor::open(&[RTNLGRP_TC]).map_err(Failure::Monitor)?;
+            loop {
+                match monitor.receive().map_err(Failure::Monitor)? {
+                    None => {}
+                    Some(Notice::Message(message)) => notice(&message, &mut output, &mut unknown, session)?,
+                    Some(Notice::Overflow) => session
+                        .report
+                        .warning("Notices were lost: more came than could be read, list again what matters."),
+                }
+            }
+        };
+        let failed = |text: String| Failure::Words(text);
+        let bytes = fs::read(file).map_err(|error| failed(format!("Cannot fopen: {}", reason(&error))))?;
+        for message in Messages::new(&bytes) {
+            let message = message.map_err(|error| failed(format!("{file}: {error}")))?;
+            notice(&message, &mut output, &mut unknown, session)?;
+        }
+        Ok(())
+    }
+}
+
+/// What was said once of messages that are not shown.
+#[derive(Default)]
+struct Unknown {
+    objects: bool,
+}
+
+fn notice(
+    message: &Message<'_>,
+    output: &mut Output,
+    unknown: &mut Unknown,
+    session: &mut Session<'_>,
+) -> Result<(), Failure> {
+    let report = session.report;
+    let tc_type = match message.kind {
+        RTM_NEWQDISC | RTM_DELQDISC => TcType::Qdisc,
+        RTM_NEWTCLASS | RTM_DELTCLASS => TcType::Class,
+        RTM_NEWTFILTER | RTM_DELTFILTER => TcType::Filter,
+        RTM_NEWACTION..=RTM_GETACTION | RTM_NEWCHAIN..=RTM_GETCHAIN => {
+            if !std::mem::replace(&mut unknown.objects, true) {
+                report.warning("Notices of chains and actions are not shown.");
+            }
+            return Ok(());
+        }
+        NLMSG_ERROR | NLMSG_NOOP | NLMSG_DONE => return Ok(()),
+        kind => {
+            let length = NLMSG_HDRLEN + message.payload.len();
+            let flags = message.flags;
+            report.warning(&format!("Unknown message: length {length:08} type {kind:08x} flags {flags:08x}"));
+            return Ok(());
+        }
+    };
+    let entry = match Entry::decode(message) {
+        Ok(entry) => entry,
+        Err(error) => {
+            report.warning(&format!("{tc_type} that cannot be read: {error}"));
+            return Ok(());
+        }
+    };
+    let timestamp = session.globals.timestamp;
+    let (registry, names) = (session.registry, session.names.clone());
+    let show = Show::all(registry, &names);
+    let (kernel, _) = session.kernel()?;
+    // Names change while we watch.
+    kernel.devices.ask_again();
+    let mut shown = Shown::new(&mut output.printer, &mut kernel.devices);
+    stamp(timestamp, &mut shown);
+    show.entry(tc_type, &entry, &mut shown);
+    shown.odd.iter().for_each(|odd| report.warning(odd));
+    output.printer.end_document();
+    output.flush()
+}
+
+/// The local time, before a notice or, in JSON, in it.
+fn stamp(timestamp: Timestamp, shown: &mut Shown<'_>) {
+    let text = match timestamp {
+        Timestamp::None => return,
+        _ if shown.out.is_json() => {
+            shown.timestamp = Some(Zoned::now().strftime("%Y-%m-%dT%H:%M:%S.%6f%:z").to_string());
+            return;
+        }
+        Timestamp::Long => {
+            let now = Zoned::now();
+            let usec = now.subsec_nanosecond() / 1000;
+            format!("Timestamp: {} {usec} usec\n", now.strftime("%a %b %e %H:%M:%S %Y"))
+        }
+        Timestamp::Short => Zoned::now().strftime("[%Y-%m-%dT%H:%M:%S.%6f] ").to_string(),
+    };
+    shown.out.text(&text);
+}

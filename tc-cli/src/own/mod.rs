@@ -1,0 +1,53 @@
+//! Commands that `tc` does not have. Their words are read by clap; `tc`'s are
+//! not, and do not pay for it.
+
+mod kinds;
+mod plug;
+mod shell;
+
+use clap::error::ErrorKind;
+use clap::{ArgMatches, Command};
+
+use crate::failure::Failure;
+use crate::output;
+use crate::session::Session;
+
+/// A command of our own: its words, and what it does. To add one is to add it
+/// to [`OWN`].
+#[derive(Debug)]
+pub(crate) struct Own {
+    /// The object's name, which cannot be shortened.
+    pub(crate) name: &'static str,
+    /// One line of what it is for.
+    pub(crate) about: &'static str,
+    /// Adds its words.
+    pub(crate) words: fn(Command) -> Command,
+    /// Does it.
+    pub(crate) run: fn(&ArgMatches, &mut Session<'_>) -> Result<(), Failure>,
+}
+
+/// All commands of our own.
+pub(crate) const OWN: &[Own] = &[kinds::KINDS, plug::PLUG, shell::COMPLETIONS, shell::MAN];
+
+impl Own {
+    /// Its definition, for help, completions and man page.
+    pub(crate) fn definition(&self) -> Command {
+        (self.words)(Command::new(self.name).about(self.about))
+    }
+}
+
+/// Finds a command of our own.
+pub(crate) fn find(name: &str) -> Option<&'static Own> {
+    OWN.iter().find(|own| own.name == name)
+}
+
+/// Reads the command's words and does it.
+pub(crate) fn run(own: &Own, words: &[&str], session: &mut Session<'_>) -> Result<(), Failure> {
+    let definition = own.definition().bin_name(format!("tc-cli {}", own.name));
+    let words = std::iter::once(own.name).chain(words.iter().copied());
+    match definition.try_get_matches_from(words) {
+        Ok(matches) => (own.run)(&matches, session),
+        Err(help) if help.kind() == ErrorKind::DisplayHelp => output::say(&help.to_string()),
+        Err(error) => Err(Failure::Words(error.to_string())),
+    }
+}

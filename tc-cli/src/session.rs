@@ -1,0 +1,191 @@
+//! What the commands of one run share: one connection, one output.
+
+use std::env;
+use std::io::{self, IsTerminal as _};
+
+use tc_core::link::DeviceNames;
+use tc_core::netns::Namespace;
+use tc_core::print::{Color, Form, Style};
+use tc_core::{Connection, Registry};
+
+use crate::batch;
+use crate::command::{self, Command, Reading};
+use crate::devices::Devices;
+use crate::environment::Machine;
+use crate::failure::{Failure, reason};
+use crate::globals::{Globals, When};
+use crate::names::ClassNames;
+use crate::output::Output;
+use crate::own;
+use crate::report::Report;
+
+/// One run of the program.
+#[derive(Debug)]
+pub(crate) struct Session<'r> {
+    pub(crate) globals: Globals,
+    pub(crate) report: &'r Report,
+    pub(crate) registry: &'static Registry,
+    pub(crate) output: Output,
+    pub(crate) names: ClassNames,
+    machine: Machine,
+    kernel: Option<Kernel>,
+}
+
+impl<'r> Session<'r> {
+    /// Resolves what the options mean on this machine. Nothing is opened yet,
+    /// apart from the network namespace that was asked for.
+    pub(crate) fn new(globals: Globals, report: &'r Report) -> Result<Self, Failure> {
+        if let Some(name) = &globals.netns {
+            enter(name)?;
+        }
+        let form = match (globals.json, globals.pretty) {
+            (false, _) => Form::Text,
+            (true, false) => Form::Json,
+            (true, true) => Form::PrettyJson,
+        };
+        let output = Output::new(form, style(&globals));
+        let machine = Machine::new(*report, globals.netns.is_some());
+        let registry = Registry::global()?;
+        let names = match globals.names {
+            true => ClassNames::load(globals.names_file.as_deref(), report)?,
+            false => ClassNames::default(),
+        };
+        Ok(Self { globals, report, registry, output, names, machine, kernel: None })
+    }
+
+    /// Runs what the command line asks for.
+    pub(crate) fn run(&mut self, words: &[&str]) -> Result<(), Failure> {
+        let done = self.command(words);
+        let written = self.output.flush();
+        done.and(written)
+    }
+
+    /// Runs the commands of a file.
+    pub(crate) fn batch(&mut self, file: &str) -> Result<(), Failure> {
+        let done = batch::run(file, self);
+        let written = self.output.flush();
+        done.and(written)
+    }
+
+    /// Runs one command; what it printed may not be written yet.
+    pub(crate) fn command(&mut self, words: &[&str]) -> Result<(), Failure> {
+        let machine = self.machine.clone();
+        let reading = Reading { registry: self.registry, environment: &machine };
+        match command::parse(words, reading)? {
+            Command::Help(text) => {
+                self.report.text(&text);
+                Ok(())
+            }
+            Command::Change(change) => change.run(self),
+            Command::List(list) => list.run(self),
+            Command::Actions(operations) => operations.iter().try_for_each(|one| one.run(self)),
+            Command::Monitor(watch) => watch.run(self),
+            Command::Own(own, words) => own::run(own, words, self),
+        }
+    }
+
+    /// The connection and what is printed, each to be borrowed by itself. The
+    /// connection is opened when it is first needed.
+    pub(crate) fn kernel(&mut self) -> Result<(&mut Kernel, &mut Output), Failure> {
+        let kernel = match self.kernel.take() {
+            Some(kernel) => kernel,
+            None => {
+                let kernel = Kernel::open()?;
+                self.output.printer.set_names(kernel.names()?);
+                kernel
+            }
+        };
+        Ok((self.kernel.insert(kernel), &mut self.output))
+    }
+
+    /// What the output shall look like.
+    pub(crate) const fn style(&self) -> Style {
+        *self.output.printer.style()
+    }
+
+    /// The index of a device.
+    pub(crate) fn ifindex(&mut self, name: &str) -> Result<i32, Failure> {
+        self.kernel()?.0.ifindex(name)
+    }
+}
+
+/// The kernel's side of a run.
+#[derive(Debug)]
+pub(crate) struct Kernel {
+    pub(crate) connection: Connection,
+    pub(crate) devices: Devices,
+}
+
+impl Kernel {
+    fn open() -> Result<Self, Failure> {
+        let failed = cannot_open;
+        let connection = Connection::open().map_err(failed)?;
+        let devices = Devices::new(connection.device_names().map_err(failed)?);
+        Ok(Self { connection, devices })
+    }
+
+    /// Names for what prints devices by itself.
+    fn names(&self) -> Result<Box<dyn DeviceNames>, Failure> {
+        self.connection.device_names().map_err(cannot_open)
+    }
+
+    fn ifindex(&mut self, name: &str) -> Result<i32, Failure> {
+        if let Some(ifindex) = self.devices.ifindex(name) {
+            return Ok(ifindex);
+        }
+        // It has alternative names too, and says why not.
+        self.connection.ifindex(name).map_err(|error| match error.is_not_found() || name.is_empty() {
+            true => Failure::NoDevice(name.to_owned()),
+            false => Failure::Request { error, kind: String::new() },
+        })
+    }
+}
+
+fn cannot_open(error: tc_core::Error) -> Failure {
+    Failure::System(format!("Cannot open netlink socket: {error}"))
+}
+
+fn enter(name: &str) -> Result<(), Failure> {
+    let failed = |text: String| {
+        move |error: tc_core::Error| {
+            Failure::Words(match error.cause() {
+                tc_core::Cause::System(error) => format!("{text}: {}", reason(error)),
+                cause => format!("{text}: {cause}"),
+            })
+        }
+    };
+    let namespace =
+        Namespace::open(name).map_err(failed(format!("Cannot open network namespace \"{name}\"")))?;
+    namespace.enter().map_err(failed(format!("setting the network namespace \"{name}\" failed")))
+}
+
+fn style(globals: &Globals) -> Style {
+    Style {
+        stats: globals.stats,
+        details: globals.details,
+        raw: globals.raw,
+        iec: globals.iec,
+        numeric: globals.numeric,
+        oneline: globals.oneline,
+        color: has_color(globals).then(palette),
+    }
+}
+
+fn has_color(globals: &Globals) -> bool {
+    let unwanted = || env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    match globals.color {
+        _ if globals.json => false,
+        When::Never => false,
+        When::Always => true,
+        When::Auto => io::stdout().is_terminal() && !unwanted(),
+    }
+}
+
+/// `COLORFGBG` is `foreground;background`, where 0 to 6 and 8 are dark.
+fn palette() -> Color {
+    let colors = env::var("COLORFGBG").unwrap_or_default();
+    match colors.rsplit_once(';').map(|(_, background)| background.as_bytes()) {
+        Some([b'0'..=b'6' | b'8']) => Color::Dark,
+        _ => Color::Light,
+    }
+}

@@ -1,0 +1,65 @@
+//! Echoes: what the kernel made of a request, sent back to who asked.
+
+use bytes::BytesMut;
+
+use crate::ack::{ExtAck, decode_error};
+use crate::connection::{Connection, Place, Stray};
+use crate::dump::OwnedEntry;
+use crate::error::{Cause, EncodeError};
+use crate::message::edit_flags;
+use crate::transport::Transport;
+use crate::uapi::{NLM_F_ECHO, NLMSG_ERROR, NLMSG_NOOP};
+
+/// Whether echoes are asked for, and what came.
+#[derive(Debug, Default)]
+pub(crate) struct Echo {
+    on: bool,
+    entries: Vec<OwnedEntry>,
+}
+
+impl Echo {
+    pub(crate) const fn is_on(&self) -> bool {
+        self.on
+    }
+}
+
+impl<T: Transport> Connection<T> {
+    /// Whether the kernel shall echo what requests make, change or take away
+    /// (`NLM_F_ECHO`); [`Connection::take_echo`] has it then.
+    pub const fn set_echo(&mut self, on: bool) {
+        self.echo.on = on;
+    }
+
+    /// What the requests since the last call made, changed or took away, in the
+    /// kernel's order: the qdisc that was replaced comes before the new one.
+    pub fn take_echo(&mut self) -> Vec<OwnedEntry> {
+        std::mem::take(&mut self.echo.entries)
+    }
+
+    /// Like a request without an echo. Kernel: the echo comes before the
+    /// acknowledgement, with old and new object in one datagram.
+    pub(crate) fn transact_with_echo(
+        &mut self,
+        encode: impl FnOnce(u32, &mut BytesMut) -> Result<(), EncodeError>,
+    ) -> Result<Option<ExtAck>, Cause> {
+        self.send(|sequence, buffer| {
+            encode(sequence, buffer)?;
+            edit_flags(buffer, 0, |flags| flags | NLM_F_ECHO);
+            Ok(())
+        })?;
+        let mut stray = Stray::default();
+        loop {
+            let length = self.receive(&mut stray)?;
+            let mut at = 0;
+            while let Some(place) = Place::next(&self.answer[..length], &mut at)? {
+                let message = place.message(&self.answer)?;
+                match message.kind {
+                    _ if !self.is_mine(&message) => {}
+                    NLMSG_ERROR => return Ok(decode_error(&message)??),
+                    NLMSG_NOOP => {}
+                    _ => self.echo.entries.push(OwnedEntry::copy(place.bytes(&self.answer))),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! The face of the embedded kernel.
+
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use super::builder::{Builder, Device};
+use super::device;
+use super::discipline::Packet;
+use super::mailbox::Mailbox;
+use super::path::Sent;
+use super::socket::Socket;
+use super::state::State;
+use crate::uapi::RTNLGRP_LINK;
+
+/// A kernel in memory. Clones are handles of the same kernel, for any thread.
+///
+/// See [the module](crate::embedded) for an example.
+#[derive(Clone)]
+pub struct Kernel {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    /// Something was put into a socket's queue, or may have been.
+    news: Condvar,
+}
+
+impl Kernel {
+    /// A kernel to be made.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// A new socket, with a port number of its own and extended
+    /// acknowledgements switched on.
+    #[must_use]
+    pub fn connect(&self) -> Socket {
+        let mut state = self.lock();
+        state.last_port += 1;
+        let port = state.last_port;
+        state.sockets.insert(port, Mailbox::new());
+        drop(state);
+        Socket::new(self.clone(), port)
+    }
+
+    pub(super) fn start(state: State) -> Self {
+        Self { shared: Arc::new(Shared { state: Mutex::new(state), news: Condvar::new() }) }
+    }
+
+    /// Adds a device, as if it were plugged in, and returns its index.
+    pub fn add_device(&self, device: Device) -> i32 {
+        self.change(|state| state.add_device(device))
+    }
+
+    /// Takes a device away, as if it were unplugged. Returns whether it was
+    /// there.
+    pub fn remove_device(&self, ifindex: i32) -> bool {
+        self.change(|state| {
+            let Ok(position) = state.position(ifindex) else { return false };
+            let notice = state.remove(position);
+            state.announce(RTNLGRP_LINK, &notice);
+            true
+        })
+    }
+
+    /// Gives a device its carrier or takes it away, which throws away what its
+    /// qdiscs hold. Returns whether the device is there.
+    pub fn set_carrier(&self, ifindex: i32, carrier: bool) -> bool {
+        self.change(|state| {
+            let Ok(position) = state.position(ifindex) else { return false };
+            state.devices[position].set_carrier(carrier);
+            let notice = state.devices[position].notice(crate::uapi::RTM_NEWLINK, 0);
+            state.announce(RTNLGRP_LINK, &notice);
+            true
+        })
+    }
+
+    /// Whether a device's hardware takes packets (it does at first): while it
+    /// does not, they wait in the qdiscs. Returns whether the device is there.
+    pub fn set_transmitting(&self, ifindex: i32, transmits: bool) -> bool {
+        self.with_device(ifindex, |device| {
+            device.transmits = transmits;
+            device.run();
+        })
+        .is_some()
+    }
+
+    /// Sends a packet through a device's root qdisc.
+    pub fn send(&self, ifindex: i32, packet: impl Into<Packet>) -> Sent {
+        let packet = packet.into();
+        self.with_device(ifindex, |device| device.send(packet)).unwrap_or(Sent::NoDevice)
+    }
+
+    /// Lets the qdiscs of a device send what they want to. The kernel does it by
+    /// itself behind every packet and every request.
+    pub fn run(&self, ifindex: i32) {
+        self.with_device(ifindex, device::Device::run);
+    }
+
+    /// The frames that left a device since this was asked last, in order.
+    pub fn take_sent(&self, ifindex: i32) -> Vec<Vec<u8>> {
+        let sent = self.with_device(ifindex, |device| std::mem::take(&mut device.sent));
+        sent.unwrap_or_default().into_iter().map(|packet| packet.bytes).collect()
+    }
+
+    fn with_device<R>(&self, ifindex: i32, work: impl FnOnce(&mut device::Device) -> R) -> Option<R> {
+        let mut state = self.lock();
+        let position = state.position(ifindex).ok()?;
+        Some(work(&mut state.devices[position]))
+    }
+
+    fn change<R>(&self, work: impl FnOnce(&mut State) -> R) -> R {
+        let done = work(&mut self.lock());
+        self.shared.news.notify_all();
+        done
+    }
+
+    /// A state that a panic in a discipline left behind is still whole enough to
+    /// go on with: no lock is ever held across two requests.
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn news(&self) -> &Condvar {
+        &self.shared.news
+    }
+}
+
+impl fmt::Debug for Kernel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.lock();
+        let devices: Vec<_> = state.devices.iter().map(|device| &device.name).collect();
+        f.debug_struct("Kernel").field("devices", &devices).field("kinds", &state.kinds).finish()
+    }
+}

@@ -1,0 +1,64 @@
+//! The kinds that an embedded kernel knows.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::discipline::Discipline;
+use super::fifo::{Queueless, Stored};
+
+/// The root of a device that needs no queue.
+pub(super) const NO_QUEUE: &str = "noqueue";
+/// The root of a device with several queues.
+pub(super) const MULTI: &str = "mq";
+/// What stands below a class that was given nothing else.
+pub(super) const LEAF: &str = "pfifo";
+/// The root of other devices, unless the builder says otherwise.
+pub(super) const DEFAULT: &str = "pfifo_fast";
+
+pub(super) type Factory = Box<dyn Fn() -> Box<dyn Discipline> + Send + Sync>;
+
+pub(super) struct Kinds {
+    makers: BTreeMap<String, Factory>,
+    default: String,
+}
+
+impl Default for Kinds {
+    fn default() -> Self {
+        Self { makers: BTreeMap::new(), default: DEFAULT.to_owned() }
+    }
+}
+
+impl Kinds {
+    pub(super) fn register(&mut self, kind: &str, factory: Factory) {
+        self.makers.insert(kind.to_owned(), factory);
+    }
+
+    pub(super) fn set_default(&mut self, kind: &str) {
+        self.default = kind.to_owned();
+    }
+
+    pub(super) fn default_kind(&self) -> &str {
+        &self.default
+    }
+
+    /// A new value of this kind; `None` if the kernel has no such module.
+    pub(super) fn make(&self, kind: &str) -> Option<Box<dyn Discipline>> {
+        self.makers.get(kind).map(|make| make())
+    }
+
+    /// The same for a qdisc of the kernel's own, of a kind that is always
+    /// there.
+    pub(super) fn make_default(&self, kind: &str) -> Box<dyn Discipline> {
+        self.make(kind).unwrap_or_else(|| match kind {
+            NO_QUEUE => Box::new(Queueless),
+            MULTI => Box::new(super::multi::Multi::default()),
+            _ => Box::new(Stored::new()),
+        })
+    }
+}
+
+impl fmt::Debug for Kinds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.makers.keys()).finish()
+    }
+}

@@ -1,0 +1,66 @@
+//! A kernel in memory, to try things without root and without risk.
+//!
+//! It speaks the same bytes as the real one and keeps the rules of
+//! `net/sched/sch_api.c` of Linux 6.1: error numbers, sentences of the extended
+//! acknowledgement, flags, reference counts, default qdiscs, automatic handles,
+//! notices, dumps in pieces. A [`Connection`](crate::Connection) or
+//! [`Monitor`](crate::monitor::Monitor) over one of its sockets cannot tell the
+//! difference as far as qdiscs, classes and devices go.
+//!
+//! ```
+//! use tc_core::embedded::{Device, Kernel, Sent, Stored};
+//! use tc_core::{Connection, Handle, Request};
+//!
+//! let kernel = Kernel::builder().device(Device::new("eth0")).kind("pfifo", || Stored::limited(10)).build();
+//! let mut tc = Connection::over(kernel.connect());
+//! let eth0 = tc.ifindex("eth0")?;
+//! tc.add(&Request::qdisc(eth0).parent(Handle::ROOT).kind("pfifo"))?;
+//! let refused = tc.add(&Request::qdisc(eth0).parent(Handle::ROOT).kind("tbf")).unwrap_err();
+//! assert_eq!(refused.kernel().unwrap().ext_ack.message.as_deref(), Some("Specified qdisc kind is unknown"));
+//!
+//! assert_eq!(kernel.send(eth0, *b"a frame"), Sent::Taken);
+//! assert_eq!(kernel.take_sent(eth0), [b"a frame"]);
+//! # Ok::<(), tc_core::Error>(())
+//! ```
+//!
+//! What it does not have: filters, actions and addresses (`EOPNOTSUPP`), time,
+//! privilege (all may do all), and hardware offload. It knows no kind by itself;
+//! a [`Discipline`] is given to the [`Builder`] for each that it shall know.
+//! [`Stored`] serves for any whose effect on packets does not matter.
+//!
+//! [`Faults`] stands before any transport and loses, doubles or spoils answers.
+
+mod activate;
+mod builder;
+mod class;
+mod device;
+mod discipline;
+mod dump;
+mod faults;
+mod fifo;
+mod fill;
+mod graft;
+mod kernel;
+mod kinds;
+mod link;
+mod mailbox;
+mod multi;
+mod path;
+mod plan;
+mod policy;
+mod qdisc;
+mod random;
+mod socket;
+mod stab;
+mod state;
+#[cfg(test)]
+mod tests;
+
+pub use builder::{Builder, Device};
+pub use discipline::{Classes, Discipline, Enqueued, Nature, Packet, Place, Refusal};
+pub use faults::{Chances, Fault, Faults};
+pub use fifo::{PacketQueue, Queueless, Stored};
+pub use kernel::Kernel;
+pub use multi::Multi;
+pub use path::Sent;
+pub use socket::Socket;

@@ -1,0 +1,116 @@
+//! The way of packets: in through the root qdisc, out to the device.
+
+use super::device::{Device, Id};
+use super::discipline::{Enqueued, Packet};
+use crate::stats::Queue;
+
+/// What became of a packet that was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// The qdisc took it: it waits, or it is out already.
+    Taken,
+    /// The qdisc dropped it, or another one for it. A packet socket reports
+    /// `ENOBUFS` then.
+    Dropped,
+    /// The device is down or has no carrier: it was dropped.
+    Down,
+    /// There is no such device.
+    NoDevice,
+}
+
+impl Device {
+    /// `__dev_queue_xmit`.
+    pub(super) fn send(&mut self, mut packet: Packet) -> Sent {
+        let Some(id) = self.active_queue(packet.queue) else { return Sent::Down };
+        let Some(qdisc) = self.qdiscs.get(&id) else { return Sent::Down };
+        if qdisc.discipline.nature().queueless {
+            if !self.transmits {
+                return Sent::Dropped;
+            }
+            self.sent.push_back(packet);
+            return Sent::Taken;
+        }
+        packet.counted_bytes = match &qdisc.stab {
+            Some(stab) => stab.counted_bytes(packet.length()),
+            None => packet.length(),
+        };
+        let enqueued = self.enqueue(id, packet);
+        self.run();
+        if enqueued == Enqueued::Queued { Sent::Taken } else { Sent::Dropped }
+    }
+
+    /// Sends what the qdiscs let go (`__qdisc_run`).
+    pub(super) fn run(&mut self) {
+        if !self.is_active() || !self.transmits {
+            return;
+        }
+        for queue in 0..self.queues.len() {
+            let Some(id) = self.queues[queue] else { continue };
+            while let Some(packet) = self.dequeue(id) {
+                self.sent.push_back(packet);
+            }
+        }
+    }
+
+    fn enqueue(&mut self, id: Id, packet: Packet) -> Enqueued {
+        let Some(qdisc) = self.qdiscs.get_mut(&id) else { return Enqueued::Dropped };
+        let class = qdisc.discipline.classes().and_then(|classes| classes.classify(&packet));
+        let Some(class) = class else { return qdisc.discipline.enqueue(packet) };
+        let enqueued = match self.leaf(id, class) {
+            Some(leaf) => self.enqueue(leaf, packet),
+            None => Enqueued::Dropped,
+        };
+        if let Some(qdisc) = self.qdiscs.get_mut(&id).filter(|_| enqueued != Enqueued::Queued) {
+            qdisc.drops_below = qdisc.drops_below.wrapping_add(1);
+        }
+        enqueued
+    }
+
+    fn dequeue(&mut self, id: Id) -> Option<Packet> {
+        let qdisc = self.qdiscs.get_mut(&id)?;
+        let mut packet = qdisc.discipline.dequeue();
+        if packet.is_none() {
+            let order = qdisc.discipline.classes()?.order();
+            let leaves: Vec<_> = order.into_iter().filter_map(|class| self.leaf(id, class)).collect();
+            packet = leaves.into_iter().find_map(|leaf| self.dequeue(leaf));
+        }
+        let packet = packet?;
+        let qdisc = self.qdiscs.get_mut(&id)?;
+        qdisc.sent_bytes += u64::from(packet.counted_bytes);
+        qdisc.sent_packets += 1;
+        Some(packet)
+    }
+
+    /// The counters of a qdisc, with what its children hold.
+    pub(super) fn queue_of(&self, id: Id) -> Queue {
+        let Some(qdisc) = self.qdiscs.get(&id) else { return Queue::default() };
+        let mut queue = qdisc.discipline.queue();
+        queue.drops = queue.drops.wrapping_add(qdisc.drops_below);
+        let multi = qdisc.discipline.nature().multi_queue;
+        for leaf in self.children(id) {
+            let below = self.queue_of(leaf);
+            queue.qlen = queue.qlen.wrapping_add(below.qlen);
+            queue.backlog = queue.backlog.wrapping_add(below.backlog);
+            if multi {
+                queue.drops = queue.drops.wrapping_add(below.drops);
+            }
+        }
+        queue
+    }
+
+    /// Bytes and packets that a qdisc sent.
+    pub(super) fn sent_by(&self, id: Id) -> (u64, u64) {
+        let Some(qdisc) = self.qdiscs.get(&id) else { return (0, 0) };
+        if !qdisc.discipline.nature().multi_queue {
+            return (qdisc.sent_bytes, qdisc.sent_packets);
+        }
+        let sent = self.children(id).into_iter().map(|leaf| self.sent_by(leaf));
+        sent.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+    }
+
+    fn children(&self, id: Id) -> Vec<Id> {
+        let Some(qdisc) = self.qdiscs.get(&id) else { return Vec::new() };
+        let classes = qdisc.discipline.classes().map(|classes| classes.list()).unwrap_or_default();
+        classes.into_iter().filter_map(|class| self.leaf(id, class)).collect()
+    }
+}

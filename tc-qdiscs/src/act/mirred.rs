@@ -1,0 +1,346 @@
+//! `mirred`: sends a packet, or a copy of it, to another device.
+//!
+//! UAPI: `struct tc_mirred` in `TCA_MIRRED_PARMS`, `struct tcf_t` in
+//! `TCA_MIRRED_TM` (`linux/tc_act/tc_mirred.h`).
+//!
+//! Kernel, `net/sched/act_mirred.c`: where the device is down or gone a
+//! redirected packet is dropped, and a mirrored one goes its way without a copy.
+
+use tc_core::action::{Control, Times};
+use tc_core::print::Printer;
+use tc_core::words::{WordError, Words, WordsContext, is_prefix};
+use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, TcType};
+
+tc_core::register!(Mirred);
+
+/// What becomes of a packet: `TCA_EGRESS_REDIR` and its like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Eaction {
+    /// Nothing said: an action that is there already is named by its index.
+    #[default]
+    Unsaid,
+    /// It leaves through the device.
+    EgressRedirect,
+    /// A copy leaves through the device.
+    EgressMirror,
+    /// It is taken as received from the device.
+    IngressRedirect,
+    /// A copy is taken as received from the device.
+    IngressMirror,
+    /// Another number.
+    Other(i32),
+}
+
+/// The options of a mirred action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mirred {
+    /// The action's own number; 0 lets the kernel choose one.
+    pub index: u32,
+    /// What becomes of the packet here: [`Control::Stolen`] for a redirect,
+    /// [`Control::Pipe`] for a mirror.
+    pub control: Control,
+    /// What is sent where.
+    pub eaction: Eaction,
+    /// The device's index; 0 for none.
+    pub ifindex: i32,
+    /// How many use it, which the kernel tells.
+    pub refcnt: i32,
+    /// How many filters use it, which the kernel tells.
+    pub bindcnt: i32,
+    /// When it was used, which the kernel tells.
+    pub times: Option<Times>,
+}
+
+impl Mirred {
+    /// To the device with this index, with the usual control action.
+    pub const fn to(eaction: Eaction, ifindex: i32) -> Self {
+        let control = match eaction {
+            Eaction::EgressRedirect | Eaction::IngressRedirect => Control::Stolen,
+            Eaction::EgressMirror | Eaction::IngressMirror => Control::Pipe,
+            Eaction::Unsaid | Eaction::Other(_) => Control::Pass,
+        };
+        Self { index: 0, control, eaction, ifindex, refcnt: 0, bindcnt: 0, times: None }
+    }
+
+    /// The one that is there with this index.
+    pub const fn at_index(index: u32) -> Self {
+        let mut mirred = Self::to(Eaction::Unsaid, 0);
+        mirred.index = index;
+        mirred
+    }
+}
+
+impl Kind for Mirred {
+    const KIND: &'static str = "mirred";
+    const TYPE: TcType = TcType::Action;
+    const USAGE: &'static str = "\
+Usage: mirred <DIRECTION> <ACTION> [index INDEX] <dev DEVICENAME>
+where:
+\tDIRECTION := <ingress | egress>
+\tACTION := <mirror | redirect>
+\tINDEX  is the specific policy instance id
+\tDEVICENAME is the devicename
+";
+
+    fn parse_words(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
+        let first = words.peek().ok_or(WordError::Incomplete)?;
+        if !["egress", "ingress", "index"].iter().any(|name| is_prefix(first, name)) {
+            return Err(match first {
+                first if is_prefix(first, "help") => WordError::Help,
+                first => error(format!("mirred option not supported {first}")),
+            });
+        }
+        let mut read = Read { mirred: Self::to(Eaction::Unsaid, 0), ..Read::default() };
+        read.read_target(words)?;
+        let mut mirred = read.mirred;
+        if let Some(dev) = read.dev {
+            mirred.ifindex = context.environment.ifindex(dev).map_err(error)?;
+        }
+        let mirrors = matches!(mirred.eaction, Eaction::EgressMirror | Eaction::IngressMirror);
+        if mirrors && words.peek().is_some_and(Control::is_word) {
+            mirred.control = Control::parse_words(words)?;
+        }
+        if words.peek().is_some_and(|word| is_prefix(word, "index")) {
+            words.next();
+            if read.has_index {
+                return Err(error("mirred: Illegal double index"));
+            }
+            mirred.index = parse_index(words.value()?, "mirred: Illegal \"index\"")?;
+        }
+        Ok(Some(mirred))
+    }
+
+    fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
+        let mut parms = out.nest(PARMS);
+        parms.put_u32(self.index);
+        parms.put_u32(0); // capab
+        parms.put_i32(self.control.raw());
+        parms.put_i32(self.refcnt);
+        parms.put_i32(self.bindcnt);
+        parms.put_i32(self.eaction.raw());
+        parms.put_i32(self.ifindex);
+        Ok(Fill::Nested)
+    }
+
+    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+        let table = Attrs::new(payload).table::<{ PARMS as usize + 1 }>()?;
+        let parms = table[usize::from(PARMS)].ok_or(DecodeError::Missing { what: "mirred parameters" })?;
+        let times = table[usize::from(TM)].map(|attr| Times::decode(&attr)).transpose()?;
+        let mut reader = parms.reader();
+        let index = reader.u32()?;
+        reader.skip(4)?;
+        Ok(Self {
+            index,
+            control: Control::from_raw(reader.i32()?),
+            refcnt: reader.i32()?,
+            bindcnt: reader.i32()?,
+            eaction: Eaction::from_raw(reader.i32()?),
+            ifindex: reader.i32()?,
+            times,
+        })
+    }
+
+    fn print(&self, out: &mut Printer) {
+        out.item("kind", "", Self::KIND, " ");
+        let (long, action, direction) = self.eaction.names();
+        out.text(&format!("({long}"));
+        out.json("mirred_action", action);
+        out.json("direction", direction);
+        let name = out.device_name(self.ifindex);
+        out.item("to_dev", " to device ", name.as_str(), ")");
+        self.control.print(" ", out);
+        out.newline();
+        out.item("index", "\tindex ", self.index, "");
+        out.item("ref", " ref ", self.refcnt, "");
+        out.item("bind", " bind ", self.bindcnt, "");
+        if let Some(times) = self.times.filter(|_| out.style().stats) {
+            times.print(out);
+        }
+        out.newline();
+    }
+}
+
+/// What the words have said so far.
+#[derive(Default)]
+struct Read<'a> {
+    mirred: Mirred,
+    dev: Option<&'a str>,
+    has_index: bool,
+}
+
+impl Default for Mirred {
+    fn default() -> Self {
+        Self::to(Eaction::Unsaid, 0)
+    }
+}
+
+impl<'a> Read<'a> {
+    /// Reads up to the device, which ends it. `tc` passes over words that it
+    /// does not know here, and so do we.
+    fn read_target(&mut self, words: &mut Words<'a>) -> Result<(), WordError> {
+        let (mut egress, mut ingress) = (false, false);
+        let (mut mirror, mut redirect) = (false, false);
+        loop {
+            let word = words.value()?;
+            let is = |name| is_prefix(word, name);
+            if is("action") {
+                // Another action begins, and this one has no device.
+                return if words.is_empty() { Err(WordError::Incomplete) } else { Ok(()) };
+            } else if !egress && is("egress") {
+                egress = true;
+                if ingress {
+                    return Err(error("Can't have both egress and ingress"));
+                }
+            } else if !ingress && is("ingress") {
+                ingress = true;
+                if egress {
+                    return Err(error("Can't have both ingress and egress"));
+                }
+            } else if is("index") {
+                self.mirred.index = parse_index(words.value()?, "Illegal \"index\"")?;
+                self.has_index = true;
+                if !egress && !ingress {
+                    return Ok(());
+                }
+            } else if (!mirror && is("mirror")) || (!redirect && is("redirect")) {
+                mirror |= is("mirror");
+                redirect |= is("redirect");
+                if mirror && redirect {
+                    return Err(error("Can't have both mirror and redir"));
+                }
+                let eaction = match (egress, mirror) {
+                    (true, true) => Eaction::EgressMirror,
+                    (true, false) => Eaction::EgressRedirect,
+                    (false, true) => Eaction::IngressMirror,
+                    (false, false) => Eaction::IngressRedirect,
+                };
+                self.mirred = Mirred { index: self.mirred.index, ..Mirred::to(eaction, 0) };
+            } else if (mirror || redirect) && is("dev") {
+                self.dev = Some(words.value()?);
+                return Ok(());
+            }
+            if words.is_empty() {
+                return Err(WordError::Incomplete);
+            }
+        }
+    }
+}
+
+impl Eaction {
+    const fn from_raw(raw: i32) -> Self {
+        match raw {
+            0 => Self::Unsaid,
+            1 => Self::EgressRedirect,
+            2 => Self::EgressMirror,
+            3 => Self::IngressRedirect,
+            4 => Self::IngressMirror,
+            other => Self::Other(other),
+        }
+    }
+
+    const fn raw(self) -> i32 {
+        match self {
+            Self::Unsaid => 0,
+            Self::EgressRedirect => 1,
+            Self::EgressMirror => 2,
+            Self::IngressRedirect => 3,
+            Self::IngressMirror => 4,
+            Self::Other(other) => other,
+        }
+    }
+
+    /// As text, and in JSON the action and the direction.
+    const fn names(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::EgressRedirect => ("Egress Redirect", "redirect", "egress"),
+            Self::EgressMirror => ("Egress Mirror", "mirror", "egress"),
+            Self::IngressRedirect => ("Ingress Redirect", "redirect", "ingress"),
+            Self::IngressMirror => ("Ingress Mirror", "mirror", "ingress"),
+            Self::Unsaid | Self::Other(_) => ("unknown", "unknown", "unknown"),
+        }
+    }
+}
+
+const TM: u16 = 1;
+const PARMS: u16 = 2;
+
+fn error(text: impl Into<String>) -> WordError {
+    WordError::Kind(text.into())
+}
+
+/// Decimal, as tc reads it.
+fn parse_index(word: &str, wrong: &str) -> Result<u32, WordError> {
+    word.parse().map_err(|_| error(wrong))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::act::tests::Devices;
+    use tc_core::Verb;
+
+    fn parse(words: &[&str]) -> Result<(Mirred, usize), WordError> {
+        let context = WordsContext { environment: &Devices, ..WordsContext::new(Verb::Add) };
+        let mut words = Words::new(words);
+        let mirred = Mirred::parse_words(&mut words, &context)?;
+        Ok((mirred.unwrap(), words.rest().len()))
+    }
+
+    #[test]
+    fn words_are_read_and_what_follows_stays() {
+        let to = Mirred::to;
+        for (words, mirred, left) in [
+            (&["egress", "redirect", "dev", "lo"][..], to(Eaction::EgressRedirect, 1), 0),
+            (
+                &["ingress", "redirect", "dev", "lo", "index", "7"],
+                Mirred { index: 7, ..to(Eaction::IngressRedirect, 1) },
+                0,
+            ),
+            (
+                &["egress", "mirror", "index", "7", "dev", "lo", "continue", "action", "x"],
+                Mirred { index: 7, control: Control::Continue, ..to(Eaction::EgressMirror, 1) },
+                2,
+            ),
+            (&["ing", "mirr", "dev", "lo", "cookie"], to(Eaction::IngressMirror, 1), 1),
+            (&["index", "5", "action"], Mirred::at_index(5), 1),
+            (&["egress", "redirect", "dev", "lo", "drop"], to(Eaction::EgressRedirect, 1), 1),
+            (&["egress", "redirect", "odd", "dev", "lo"], to(Eaction::EgressRedirect, 1), 0),
+        ] {
+            assert_eq!(parse(words), Ok((mirred, left)), "{words:?}");
+        }
+    }
+
+    #[test]
+    fn bad_words_have_tcs_text() {
+        let incomplete = "Command line is not complete. Try option \"help\"";
+        for (words, text) in [
+            (&[][..], incomplete),
+            (&["egress"], incomplete),
+            (&["egress", "redirect"], incomplete),
+            (&["egress", "redirect", "dev"], incomplete),
+            (&["egress", "redirct", "dev", "lo"], incomplete),
+            (&["egress", "ingress", "dev", "lo"], "Can't have both ingress and egress"),
+            (&["ingress", "egress", "dev", "lo"], "Can't have both egress and ingress"),
+            (&["egress", "mirror", "redirect", "dev", "lo"], "Can't have both mirror and redir"),
+            (&["index", "x"], "Illegal \"index\""),
+            (&["index", "0x5"], "Illegal \"index\""),
+            (&["egress", "redirect", "dev", "lo", "index", "x"], "mirred: Illegal \"index\""),
+            (
+                &["egress", "redirect", "index", "1", "dev", "lo", "index", "2"],
+                "mirred: Illegal double index",
+            ),
+            (&["redirect", "dev", "lo"], "mirred option not supported redirect"),
+            (&["egress", "redirect", "dev", "nix"], "Cannot find device \"nix\""),
+            (&["egress", "mirror", "dev", "lo", "goto", "5"], "\"chain index\" expected"),
+        ] {
+            assert_eq!(parse(words).unwrap_err().to_string(), text, "{words:?}");
+        }
+        assert_eq!(parse(&["help"]), Err(WordError::Help));
+    }
+
+    #[test]
+    fn short_payloads_are_errors() {
+        assert!(Mirred::decode(&[]).is_err());
+        assert!(Mirred::decode(&[8, 0, 2, 0, 1, 0, 0, 0]).is_err());
+    }
+}

@@ -1,0 +1,30 @@
+//! Actions.
+
+pub mod gact;
+pub mod mirred;
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use bytes::BytesMut;
+    use tc_core::words::Environment;
+    use tc_core::{Request, Verb};
+
+    /// A machine with `lo`.
+    #[derive(Debug)]
+    pub(crate) struct Devices;
+
+    impl Environment for Devices {
+        fn ifindex(&self, dev: &str) -> Result<i32, String> {
+            match dev {
+                "lo" => Ok(1),
+                dev => Err(format!("Cannot find device \"{dev}\"")),
+            }
+        }
+    }
+
+    pub(crate) fn message(request: &Request<'_>, verb: Verb) -> Vec<u8> {
+        let mut buffer = BytesMut::new();
+        request.encode(verb, 0, &mut buffer).unwrap();
+        buffer.to_vec()
+    }
+}

@@ -1,0 +1,3 @@
+//! Filters (classifiers).
+
+pub mod matchall;

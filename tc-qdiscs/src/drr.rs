@@ -1,0 +1,144 @@
+//! `drr`: classes that take turns, each with a quantum of bytes. A filter has to
+//! say which class a packet goes to; others are dropped.
+//!
+//! UAPI: the qdisc has no options; a class has a nest with `TCA_DRR_QUANTUM`.
+//!
+//! Kernel, `net/sched/sch_drr.c`: the quantum of a new class is the device's MTU
+//! if it is not said; a class without `TCA_OPTIONS` is refused.
+
+use tc_core::print::{Printer, Size};
+use tc_core::units::parse_size;
+use tc_core::words::{WordError, Words, WordsContext};
+use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, TcType};
+
+tc_core::register!(Drr, DrrClass);
+
+/// The options of a drr: there are none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Drr;
+
+/// The options of a class of a drr.
+///
+/// ```
+/// use tc_qdiscs::drr::DrrClass;
+///
+/// let double_share = DrrClass { quantum_bytes: Some(3000) };
+/// # let _ = double_share;
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DrrClass {
+    /// Bytes that the class sends in its turn, not 0; newer kernels keep it
+    /// between 256 and 1 MiB. `None` means the device's MTU, and no change on a
+    /// change.
+    pub quantum_bytes: Option<u32>,
+}
+
+impl Kind for Drr {
+    const KIND: &'static str = "drr";
+    const USAGE: &'static str = "Usage: ... drr\n";
+
+    fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
+        match words.next() {
+            None => Ok(None),
+            Some("help") => Err(WordError::Help),
+            Some(word) => Err(WordError::what_is(word)),
+        }
+    }
+
+    fn encode(&self, _: &FillContext, _: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
+        Ok(Fill::Absent)
+    }
+
+    fn decode(_: &[u8]) -> Result<Self, DecodeError> {
+        Ok(Self)
+    }
+
+    fn print(&self, _: &mut Printer) {
+        // As tc: there is nothing to show.
+    }
+}
+
+impl Kind for DrrClass {
+    const KIND: &'static str = "drr";
+    const TYPE: TcType = TcType::Class;
+    const USAGE: &'static str = "Usage: ... drr quantum SIZE\n";
+
+    fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
+        let mut class = Self::default();
+        while let Some(word) = words.next() {
+            match word {
+                "quantum" => {
+                    class.quantum_bytes = Some(words.parse(parse_size, |_| "Illegal \"quantum\"".into())?);
+                }
+                "help" => return Err(WordError::Help),
+                word => return Err(WordError::what_is(word)),
+            }
+        }
+        Ok(Some(class))
+    }
+
+    fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
+        if let Some(quantum) = self.quantum_bytes {
+            out.attr_u32(TCA_DRR_QUANTUM, quantum);
+        }
+        Ok(Fill::Written)
+    }
+
+    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+        let quantum = Attrs::new(payload).find(TCA_DRR_QUANTUM)?;
+        Ok(Self { quantum_bytes: quantum.map(|attr| attr.u32()).transpose()? })
+    }
+
+    fn print(&self, out: &mut Printer) {
+        if let Some(quantum) = self.quantum_bytes {
+            out.item("quantum", "quantum ", Size(quantum), " ");
+        }
+    }
+
+    fn print_xstats(payload: &[u8], out: &mut Printer) -> Result<bool, DecodeError> {
+        out.item("deficit", " deficit ", Size(DrrXstats::decode(payload)?.deficit_bytes), " ");
+        Ok(true)
+    }
+}
+
+/// The counters of a class: `struct tc_drr_stats`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DrrXstats {
+    /// Bytes that are left of this turn; 0 while nothing waits.
+    pub deficit_bytes: u32,
+}
+
+impl DrrXstats {
+    /// Reads `TCA_STATS_APP`.
+    pub fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+        Ok(Self { deficit_bytes: Reader::new(payload).u32()? })
+    }
+}
+
+const TCA_DRR_QUANTUM: u16 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tc_core::Verb;
+
+    #[test]
+    fn words_have_tcs_texts() {
+        let qdisc = |words: &[&str]| Drr::parse_words(&mut Words::new(words), &WordsContext::new(Verb::Add));
+        let class =
+            |words: &[&str]| DrrClass::parse_words(&mut Words::new(words), &WordsContext::new(Verb::Add));
+        let usage = |word: &str| WordError::KindUsage(format!("What is \"{word}\"?"));
+        assert_eq!(qdisc(&[]), Ok(None));
+        assert_eq!(qdisc(&["quantum"]), Err(usage("quantum")));
+        assert_eq!(class(&[]), Ok(Some(DrrClass::default())), "empty, not absent");
+        assert_eq!(class(&["quantum", "2k"]), Ok(Some(DrrClass { quantum_bytes: Some(2048) })));
+        assert_eq!(class(&["quant"]), Err(usage("quant")));
+        assert_eq!(class(&["quantum", "x"]), Err(WordError::Kind("Illegal \"quantum\"".into())));
+    }
+
+    #[test]
+    fn short_counters_are_an_error() {
+        assert!(DrrXstats::decode(&[1, 0, 0]).is_err());
+        assert_eq!(DrrXstats::decode(&5u32.to_ne_bytes()), Ok(DrrXstats { deficit_bytes: 5 }));
+    }
+}

@@ -1,0 +1,221 @@
+//! Service curves: their words, bytes and text.
+
+use tc_core::print::{Printer, Rate, Time};
+use tc_core::rate::parse_rate_of_link;
+use tc_core::units::{cut_u32, parse_size, parse_time_us};
+use tc_core::words::{WordError, Words, WordsContext, is_prefix};
+use tc_core::{AttrWriter, DecodeError, Reader};
+
+/// How much a class gets over time, in two straight lines
+/// (`struct tc_service_curve`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ServiceCurve {
+    /// The rate at the start, in bytes per second.
+    pub m1_bytes_per_s: u32,
+    /// How long that rate holds, in microseconds.
+    pub d_us: u32,
+    /// The rate behind it, in bytes per second.
+    pub m2_bytes_per_s: u32,
+}
+
+impl ServiceCurve {
+    /// A rate in bytes per second that holds from the start.
+    pub const fn rate(bytes_per_s: u32) -> Self {
+        Self { m1_bytes_per_s: 0, d_us: 0, m2_bytes_per_s: bytes_per_s }
+    }
+
+    /// Reads one of the two forms: the slopes, or a unit of work and its delay.
+    /// `name` is that of the curve.
+    pub(super) fn parse_words(
+        name: &str,
+        words: &mut Words<'_>,
+        context: &WordsContext<'_>,
+    ) -> Result<Self, WordError> {
+        // As tc: what is wrong with the first form is said, and then the second one is tried.
+        let mut said = Said(String::new());
+        let start = words.clone();
+        let mut curve = said.slopes(words, context)?;
+        if curve.is_none() {
+            *words = start;
+            curve = said.work_and_delay(words, context)?;
+        }
+        if curve.is_some_and(|curve| curve.m1_bytes_per_s == 0 && curve.m2_bytes_per_s == 0) {
+            curve = said.wrong("HFSC: Service Curve has two zero slopes");
+        }
+        curve.ok_or_else(|| WordError::Kind(format!("{}HFSC: Illegal \"{name}\"", said.0)))
+    }
+
+    pub(super) fn encode(&self, out: &mut AttrWriter<'_>) {
+        for number in [self.m1_bytes_per_s, self.d_us, self.m2_bytes_per_s] {
+            out.put_u32(number);
+        }
+    }
+
+    pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self { m1_bytes_per_s: reader.u32()?, d_us: reader.u32()?, m2_bytes_per_s: reader.u32()? })
+    }
+
+    pub(super) fn print(&self, name: &str, out: &mut Printer) {
+        out.text(name);
+        out.text(" ");
+        out.object(name, |out| {
+            out.item("m1", "m1 ", Rate(self.m1_bytes_per_s.into()), " ");
+            out.item("d", "d ", Time(self.d_us), " ");
+            out.item("m2", "m2 ", Rate(self.m2_bytes_per_s.into()), " ");
+        });
+    }
+}
+
+/// The lines that were said about what is wrong. What is wrong is `None`; a
+/// missing word ends all.
+struct Said(String);
+
+impl Said {
+    /// `[[m1 BPS] d SEC] m2 BPS`.
+    fn slopes(
+        &mut self,
+        words: &mut Words<'_>,
+        context: &WordsContext<'_>,
+    ) -> Result<Option<ServiceCurve>, WordError> {
+        let (mut m1, mut d) = (Some(0), Some(0));
+        let mut word = words.value()?;
+        if is_prefix(word, "m1") {
+            m1 = self.rate("m1", words.value()?, context);
+            if m1.is_some() {
+                word = words.value()?;
+            }
+        }
+        if m1.is_some() && is_prefix(word, "d") {
+            d = self.or_illegal("d", parse_time_us(words.value()?).ok());
+            if d.is_some() {
+                word = words.value()?;
+            }
+        }
+        let (Some(m1), Some(d)) = (m1, d) else { return Ok(None) };
+        if !is_prefix(word, "m2") {
+            return Ok(None);
+        }
+        let m2 = self.rate("m2", words.value()?, context);
+        Ok(m2.map(|m2| ServiceCurve { m1_bytes_per_s: m1, d_us: d, m2_bytes_per_s: m2 }))
+    }
+
+    /// `[[umax BYTES] dmax SEC] rate BPS`.
+    fn work_and_delay(
+        &mut self,
+        words: &mut Words<'_>,
+        context: &WordsContext<'_>,
+    ) -> Result<Option<ServiceCurve>, WordError> {
+        let (mut umax, mut dmax) = (Some(0), Some(0));
+        let mut word = words.value()?;
+        if is_prefix(word, "umax") {
+            umax = self.or_illegal("umax", parse_size(words.value()?).ok());
+            if umax.is_some() {
+                word = words.value()?;
+            }
+        }
+        if umax.is_some() && is_prefix(word, "dmax") {
+            dmax = self.or_illegal("dmax", parse_time_us(words.value()?).ok());
+            if dmax.is_some() {
+                word = words.value()?;
+            }
+        }
+        let (Some(umax), Some(dmax)) = (umax, dmax) else { return Ok(None) };
+        if !is_prefix(word, "rate") {
+            return Ok(None);
+        }
+        let Some(rate) = self.rate("rate", words.value()?, context) else { return Ok(None) };
+        if umax != 0 && dmax == 0 {
+            return Ok(self.wrong("HFSC: umax given but dmax is zero."));
+        }
+        Ok(Some(curve_of_delay(umax, dmax, rate)))
+    }
+
+    fn rate(&mut self, name: &str, value: &str, context: &WordsContext<'_>) -> Option<u32> {
+        let rate = parse_rate_of_link(value, context);
+        if let Err(lines) = &rate {
+            self.0 += lines;
+        }
+        self.or_illegal(name, rate.ok().and_then(|rate| u32::try_from(rate).ok()))
+    }
+
+    fn or_illegal<T>(&mut self, name: &str, value: Option<T>) -> Option<T> {
+        value.or_else(|| self.wrong(&format!("HFSC: Illegal \"{name}\"")))
+    }
+
+    fn wrong<T>(&mut self, line: &str) -> Option<T> {
+        self.0 += line;
+        self.0 += "\n";
+        None
+    }
+}
+
+/// The curve that does `umax` bytes of work within `dmax` microseconds, and has
+/// this rate in bytes per second in the long run.
+fn curve_of_delay(umax: u32, dmax: u32, rate: u32) -> ServiceCurve {
+    let slope = (f64::from(umax) * 1e6 / f64::from(dmax)).ceil();
+    if dmax != 0 && slope > f64::from(rate) {
+        return ServiceCurve { m1_bytes_per_s: cut_u32(slope), d_us: dmax, m2_bytes_per_s: rate };
+    }
+    // tc multiplies in 32 bits: from 4295 bytes on it waits longer than it had to. Both numbers are 0
+    // where tc divides by zero; the caller refuses that.
+    let head_start = umax.wrapping_mul(1_000_000).checked_div(rate).unwrap_or(0);
+    ServiceCurve { m1_bytes_per_s: 0, d_us: dmax.wrapping_sub(head_start), m2_bytes_per_s: rate }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::HfscClass;
+    use super::*;
+    use tc_core::{Kind, Verb};
+
+    fn parse(words: &str) -> Result<HfscClass, WordError> {
+        let words: Vec<_> = words.split_whitespace().collect();
+        HfscClass::parse_words(&mut Words::new(&words), &WordsContext::new(Verb::Add)).map(Option::unwrap)
+    }
+
+    #[test]
+    fn a_curve_has_two_forms() {
+        let curve = |m1, d, m2| ServiceCurve { m1_bytes_per_s: m1, d_us: d, m2_bytes_per_s: m2 };
+        for (words, expected) in [
+            ("m1 4mbit d 10ms m2 1mbit", curve(500_000, 10_000, 125_000)),
+            ("m 4mbit d 10ms m2 1mbit", curve(500_000, 10_000, 125_000)),
+            ("d 10ms m2 1mbit", curve(0, 10_000, 125_000)),
+            ("m2 1mbit", ServiceCurve::rate(125_000)),
+            ("umax 1500 dmax 10ms rate 1mbit", curve(150_000, 10_000, 125_000)),
+            ("umax 1500 dmax 20ms rate 1mbit", curve(0, 8_000, 125_000)),
+            ("d 10ms r 1mbit", curve(0, 10_000, 125_000)),
+            ("rate 1mbit", ServiceCurve::rate(125_000)),
+        ] {
+            assert_eq!(parse(&format!("sc {words}")), Ok(HfscClass::shared(expected)), "{words}");
+        }
+        let two = parse("rt m2 1mbit ls rate 2mbit u m2 3mbit").unwrap();
+        assert_eq!((two.real_time, two.link_share), (Some(curve(0, 0, 125_000)), Some(curve(0, 0, 250_000))));
+        assert_eq!(two.upper_limit, Some(curve(0, 0, 375_000)));
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_said() {
+        for (words, text) in [
+            ("rt m1 x", "HFSC: Illegal \"m1\"\nHFSC: Illegal \"rt\""),
+            ("ls d 1parsec", "HFSC: Illegal \"d\"\nHFSC: Illegal \"dmax\"\nHFSC: Illegal \"ls\""),
+            ("sc umax x", "HFSC: Illegal \"umax\"\nHFSC: Illegal \"sc\""),
+            ("sc umax 1k rate 1mbit", "HFSC: umax given but dmax is zero.\nHFSC: Illegal \"sc\""),
+            ("ul m2 100gbit", "HFSC: Illegal \"m2\"\nHFSC: Illegal \"ul\""),
+            ("rt m2 0", "HFSC: Service Curve has two zero slopes\nHFSC: Illegal \"rt\""),
+            ("rt rate 0", "HFSC: Service Curve has two zero slopes\nHFSC: Illegal \"rt\""),
+            ("rt fast", "HFSC: Illegal \"rt\""),
+        ] {
+            assert_eq!(parse(words), Err(WordError::Kind(text.into())), "{words}");
+        }
+        for (words, text) in [
+            ("", "HFSC: no parameters given"),
+            ("x", "HFSC: What is \"x\" ?"),
+            ("ul m2 1mbit", "HFSC: Upper-limit Service Curve without Link-Share Service Curve"),
+        ] {
+            assert_eq!(parse(words), Err(WordError::KindUsage(text.into())), "{words}");
+        }
+        for words in ["rt", "rt m1 1mbit", "rt umax 1k dmax 5ms", "rt m2"] {
+            assert_eq!(parse(words), Err(WordError::Incomplete), "{words}");
+        }
+    }
+}

@@ -1,0 +1,321 @@
+//! A class of an htb.
+//!
+//! UAPI: a nest of `TCA_HTB_*`: `struct tc_htb_opt` (two rates, both bursts as
+//! the time that they take, quantum and priority), 64-bit rates, and rate
+//! tables, which are not read since Linux 3.8, when the link layer is given.
+//!
+//! Kernel, `net/sched/sch_htb.c`: quantum and priority count only in a class
+//! without children.
+
+use tc_core::print::{Formatted, Hex, Printer, Rate, Size};
+use tc_core::rate::{LinkLayer, RateSpec};
+use tc_core::units::transmit_bytes;
+use tc_core::words::{WordError, Words, WordsContext};
+use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, TcType};
+
+use super::builder::HtbClassBuilder;
+use super::{
+    TCA_HTB_CEIL64, TCA_HTB_CTAB, TCA_HTB_OFFLOAD, TCA_HTB_PARMS, TCA_HTB_RATE64, TCA_HTB_RTAB, USAGE,
+    print_offload,
+};
+
+/// The options of a class of an htb; [`HtbClass::builder`] makes them.
+///
+/// ```
+/// use tc_qdiscs::htb::HtbClass;
+///
+/// // 1 Mbit/s, and up to 10 Mbit/s where others leave it.
+/// let class = HtbClass::builder(125_000).ceil(1_250_000).build()?;
+/// assert_eq!(class.burst_bytes(), 1600);
+/// # Ok::<(), tc_core::EncodeError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HtbClass {
+    /// The class's own rate, and how packets count against it.
+    pub rate: RateSpec,
+    /// The rate that it may borrow up to.
+    pub ceil: RateSpec,
+    /// What may go at once at the own rate: the time that it takes, in ticks of
+    /// 64 ns.
+    pub burst_ticks: u32,
+    /// The same at the rate `ceil`.
+    pub cburst_ticks: u32,
+    /// Bytes served before the next class of the same priority. 0 lets the
+    /// kernel compute it from the rate and the qdisc's `r2q`.
+    pub quantum_bytes: u32,
+    /// What other classes leave goes to the lowest number first; 0 to 7.
+    pub prio: u32,
+    /// 0 for a class without children; in dumps alone.
+    pub level: u32,
+    /// Whether the device does the shaping; in dumps alone.
+    pub offload: bool,
+}
+
+impl HtbClass {
+    /// Starts with a rate in bytes per second.
+    pub const fn builder(rate_bytes_per_s: u64) -> HtbClassBuilder {
+        HtbClassBuilder::new(rate_bytes_per_s)
+    }
+
+    /// What may go at once at the own rate, in bytes: at most a few less than
+    /// were asked for.
+    pub fn burst_bytes(&self) -> u32 {
+        transmit_bytes(self.rate.rate, self.burst_ticks)
+    }
+
+    /// What may go at once at the rate `ceil`, in bytes.
+    pub fn cburst_bytes(&self) -> u32 {
+        transmit_bytes(self.ceil.rate, self.cburst_ticks)
+    }
+}
+
+impl Kind for HtbClass {
+    const KIND: &'static str = "htb";
+    const TYPE: TcType = TcType::Class;
+    const USAGE: &'static str = USAGE;
+
+    fn parse_words(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
+        let builder = HtbClassBuilder::new(0).read_words(words, context)?;
+        builder.build().map(Some).map_err(|error| WordError::Kind(error.to_string()))
+    }
+
+    fn encode(&self, context: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
+        for (kind, spec) in [(TCA_HTB_RATE64, &self.rate), (TCA_HTB_CEIL64, &self.ceil)] {
+            if let Some(rate) = spec.wide_rate() {
+                out.attr_u64(kind, rate);
+            }
+        }
+        {
+            let mut parms = out.nest(TCA_HTB_PARMS);
+            self.rate.encode(&mut parms);
+            self.ceil.encode(&mut parms);
+            for number in [self.burst_ticks, self.cburst_ticks, self.quantum_bytes, self.level, self.prio] {
+                parms.put_u32(number);
+            }
+        }
+        if context.as_tc {
+            self.rate.encode_table(TCA_HTB_RTAB, out);
+            self.ceil.encode_table(TCA_HTB_CTAB, out);
+        }
+        if self.offload {
+            out.attr_flag(TCA_HTB_OFFLOAD);
+        }
+        Ok(Fill::Written)
+    }
+
+    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+        let table = Attrs::new(payload).table::<{ TCA_HTB_OFFLOAD as usize + 1 }>()?;
+        let group = |kind: u16| table[usize::from(kind)];
+        let wide = |kind| group(kind).map(|attr| attr.u64()).transpose();
+        let parms = group(TCA_HTB_PARMS).ok_or(DecodeError::Missing { what: "htb class parameters" })?;
+        let (rate64, ceil64) = (wide(TCA_HTB_RATE64)?, wide(TCA_HTB_CEIL64)?);
+        let read = |mut reader: Reader<'_>| {
+            Ok(Self {
+                rate: RateSpec::decode(&mut reader, rate64)?,
+                ceil: RateSpec::decode(&mut reader, ceil64)?,
+                burst_ticks: reader.u32()?,
+                cburst_ticks: reader.u32()?,
+                quantum_bytes: reader.u32()?,
+                level: reader.u32()?,
+                prio: reader.u32()?,
+                offload: group(TCA_HTB_OFFLOAD).is_some(),
+            })
+        };
+        read(parms.reader()).map_err(|error: DecodeError| error.at_attribute(TCA_HTB_PARMS))
+    }
+
+    fn print(&self, out: &mut Printer) {
+        let style = *out.style();
+        if self.level == 0 {
+            out.item("prio", "prio ", self.prio.cast_signed(), " ");
+            if style.details {
+                out.item("quantum", "quantum ", self.quantum_bytes.cast_signed(), " ");
+            }
+        }
+        out.item("rate", "rate ", Rate(self.rate.rate), " ");
+        if self.rate.overhead != 0 {
+            out.item("overhead", "overhead ", self.rate.overhead, " ");
+        }
+        out.item("ceil", "ceil ", Rate(self.ceil.rate), " ");
+        if !matches!(self.rate.linklayer, LinkLayer::Unspec | LinkLayer::Ethernet) || style.details {
+            out.item("linklayer", "linklayer ", self.rate.linklayer.name(), " ");
+        }
+        let (burst, cburst) = (Size(self.burst_bytes()), Size(self.cburst_bytes()));
+        if style.details {
+            out.item("burst", "burst ", burst, "/");
+            out.item("burst_cell", "", self.rate.cell_bytes(), " ");
+            out.item("mpu_rate", "mpu ", Size(self.rate.mpu.into()), " ");
+            out.item("cburst", "cburst ", cburst, "/");
+            out.item("cburst_cell", "", self.ceil.cell_bytes(), " ");
+            out.item("mpu_ceil", "mpu ", Size(self.ceil.mpu.into()), " ");
+            out.item("level", "level ", self.level.cast_signed(), " ");
+        } else {
+            out.item("burst", "burst ", burst, " ");
+            out.item("cburst", "cburst ", cburst, " ");
+        }
+        if style.raw {
+            // tc prints text in its JSON here; the keys are as those of tbf.
+            for (key, name, ticks) in
+                [("burst_raw", "buffer", self.burst_ticks), ("cburst_raw", "cbuffer", self.cburst_ticks)]
+            {
+                out.json(key, Hex(ticks));
+                out.text_item(name, Formatted(format_args!(" [{ticks:08x}]")), " ");
+            }
+        }
+        print_offload(self.offload, out);
+    }
+
+    fn print_xstats(payload: &[u8], out: &mut Printer) -> Result<bool, DecodeError> {
+        HtbXstats::decode(payload)?.print(out);
+        Ok(true)
+    }
+}
+
+/// The counters of a class: `struct tc_htb_xstats`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HtbXstats {
+    /// Packets sent at the own rate, or lent to classes below.
+    pub lends: u32,
+    /// Packets sent with what a class above lent.
+    pub borrows: u32,
+    /// Not counted any more: 0.
+    pub giants: u32,
+    /// What is left of the burst, in ticks of 64 ns at the own rate; below zero
+    /// the class waits.
+    pub tokens_ticks: i32,
+    /// The same at the rate `ceil`.
+    pub ctokens_ticks: i32,
+}
+
+impl HtbXstats {
+    /// Reads `TCA_STATS_APP`.
+    pub fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(payload);
+        Ok(Self {
+            lends: reader.u32()?,
+            borrows: reader.u32()?,
+            giants: reader.u32()?,
+            tokens_ticks: reader.i32()?,
+            ctokens_ticks: reader.i32()?,
+        })
+    }
+
+    fn print(&self, out: &mut Printer) {
+        out.item("lended", " lended: ", self.lends, "");
+        out.item("borrowed", " borrowed: ", self.borrows, "");
+        out.item("giants", " giants: ", self.giants, "\n");
+        out.item("tokens", " tokens: ", self.tokens_ticks, "");
+        out.item("ctokens", " ctokens: ", self.ctokens_ticks, "\n");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::BytesMut;
+    use tc_core::Verb;
+    use tc_core::print::{Form, Style};
+
+    fn parse(words: &[&str]) -> Result<HtbClass, WordError> {
+        HtbClass::parse_words(&mut Words::new(words), &WordsContext::new(Verb::Add)).map(Option::unwrap)
+    }
+
+    fn payload(class: &HtbClass, as_tc: bool) -> BytesMut {
+        let mut buffer = BytesMut::new();
+        let mut out = AttrWriter::new(&mut buffer);
+        class.encode(&FillContext { verb: Verb::Add, as_tc }, &mut out).unwrap();
+        out.finish().unwrap();
+        buffer
+    }
+
+    #[test]
+    fn words_and_calls_make_the_same() {
+        let words =
+            ["rate", "1mbit", "ceil", "2mbit", "b", "15k", "c", "20k", "q", "3000", "p", "3", "o", "8"];
+        let class = HtbClass::builder(125_000).ceil(250_000).burst_bytes(15 << 10).cburst_bytes(20 << 10);
+        assert_eq!(parse(&words), Ok(class.quantum_bytes(3000).prio(3).overhead_bytes(8).build().unwrap()));
+        let words = ["mtu", "9000", "mpu", "64", "l", "ad", "rate", "1mbit"];
+        let class = HtbClass::builder(125_000).linklayer(LinkLayer::Atm).mpu_bytes(64).mtu_bytes(9000);
+        assert_eq!(parse(&words), Ok(class.build().unwrap()));
+    }
+
+    #[test]
+    fn a_burst_that_is_not_said_is_an_mtu_and_a_timer_tick() {
+        #[derive(Debug)]
+        struct SlowTimer;
+        impl tc_core::words::Environment for SlowTimer {
+            fn psched_hz(&self) -> u32 {
+                100
+            }
+        }
+        let context = WordsContext { environment: &SlowTimer, ..WordsContext::new(Verb::Add) };
+        let class = HtbClass::parse_words(&mut Words::new(&["rate", "1mbit"]), &context).unwrap().unwrap();
+        assert_eq!(class.burst_bytes(), 1250 + 1600);
+        assert_eq!(HtbClass::builder(125_000).build().unwrap().burst_bytes(), 1600);
+    }
+
+    #[test]
+    fn bad_words_have_tcs_text() {
+        let usage = |text: &str| Err(WordError::KindUsage(text.into()));
+        let plain = |text: &str| Err(WordError::Kind(text.into()));
+        assert_eq!(parse(&[]), plain("\"rate\" is required."));
+        assert_eq!(parse(&["rate", "1mbit", "rate", "2mbit"]), plain("Double \"rate\" spec"));
+        assert_eq!(parse(&["ceil", "fast"]), usage("Illegal \"ceil\""));
+        let no_device = "No device specified; specify device to rate limit by percentage\n";
+        assert_eq!(parse(&["rate", "5%"]), usage(&(no_device.to_owned() + "Illegal \"rate\"")));
+        assert_eq!(parse(&["buffer", "9/7"]), usage("Illegal \"buffer\""));
+        assert_eq!(parse(&["ce", "1mbit"]), usage("What is \"ce\"?"));
+        assert_eq!(parse(&["help"]), Err(WordError::Help));
+        assert_eq!(parse(&["rate"]), Err(WordError::Incomplete));
+        assert_eq!(parse(&["rate", "8bit"]), plain("htb: burst out of range"));
+        assert_eq!(parse(&["rate", "1mbit", "ceil", "8bit"]), plain("htb: cburst out of range"));
+    }
+
+    #[test]
+    fn what_is_sent_reads_back_with_and_without_tables() {
+        let wide = HtbClass::builder(5_000_000_000).ceil(u64::MAX).quantum_bytes(1).build().unwrap();
+        let dump = HtbClass { level: 2, offload: true, ..HtbClass::builder(1000).build().unwrap() };
+        for class in [wide, dump] {
+            assert_eq!(HtbClass::decode(&payload(&class, true)), Ok(class));
+            assert_eq!(HtbClass::decode(&payload(&class, false)), Ok(class));
+            assert_eq!(payload(&class, true).len(), payload(&class, false).len() + 2 * 1028);
+        }
+        assert!(HtbClass::decode(&payload(&wide, false)[..60]).is_err(), "cut off");
+        assert!(HtbClass::decode(&[]).is_err());
+    }
+
+    #[test]
+    fn json_has_the_keys_of_tc_7() {
+        let class = HtbClass::builder(125_000).prio(1).overhead_bytes(4).build().unwrap();
+        let json = |class: HtbClass, style| {
+            let mut out = Printer::new(Form::Json, style);
+            out.object("", |out| class.print(out));
+            out.as_str().to_owned()
+        };
+        assert_eq!(
+            json(class, Style::default()),
+            r#"{"prio":1,"rate":125000,"overhead":4,"ceil":125000,"burst":1600,"cburst":1600}"#
+        );
+        let style = Style { details: true, raw: true, ..Style::default() };
+        assert_eq!(
+            json(HtbClass { level: 1, offload: true, ..class }, style),
+            concat!(
+                r#"{"rate":125000,"overhead":4,"ceil":125000,"linklayer":"ethernet","burst":1600,"burst_cell":8,"#,
+                r#""mpu_rate":0,"cburst":1600,"cburst_cell":8,"mpu_ceil":0,"level":1,"burst_raw":"30d40","#,
+                r#""cburst_raw":"30d40","offload":null}"#
+            )
+        );
+    }
+
+    #[test]
+    fn counters_read_and_print() {
+        let bytes: Vec<u8> =
+            [7u32, 8, 0, 5, (-6i32).cast_unsigned()].into_iter().flat_map(u32::to_ne_bytes).collect();
+        let xstats = HtbXstats { lends: 7, borrows: 8, giants: 0, tokens_ticks: 5, ctokens_ticks: -6 };
+        assert_eq!(HtbXstats::decode(&bytes), Ok(xstats));
+        assert!(HtbXstats::decode(&bytes[..19]).is_err());
+        let mut out = Printer::new(Form::Json, Style::default());
+        out.object("", |out| xstats.print(out));
+        assert_eq!(out.as_str(), r#"{"lended":7,"borrowed":8,"giants":0,"tokens":5,"ctokens":-6}"#);
+    }
+}

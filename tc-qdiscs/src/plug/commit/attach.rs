@@ -1,0 +1,280 @@
+//! How a session begins.
+
+use std::io;
+
+use tc_core::link::Link;
+use tc_core::monitor::Monitor;
+use tc_core::uapi::{RTNLGRP_LINK, RTNLGRP_TC};
+use tc_core::{Connection, Handle, Request, Transport, Verb};
+
+use super::super::Plug;
+use super::device::Device;
+use super::epoch::SessionId;
+use super::error::{Error, Network};
+use super::guardian::Guardian;
+use super::journal::{Journal, JournalDevice, JournalError};
+use super::plan::{Held, OnDeath, Plan};
+use super::process::{Process, current_netns};
+use super::root::{Root, open, root_of, shut};
+use super::session::{OutputCommit, State};
+use super::taint::LinkState;
+
+impl OutputCommit {
+    /// Puts a plug at the root of each device, in the network namespace of the
+    /// calling thread, and leaves it open. What is sent while this happens is
+    /// held for a moment, not lost (what waits in the old default qdisc is).
+    ///
+    /// A root qdisc that somebody chose is left alone: an error. So is a device
+    /// that is down. After an error nothing of the session is left.
+    pub fn attach(devices: &[&str], plan: Plan) -> Result<Self, Error> {
+        let untouched = |error| Error::kernel(error, Network::Untouched);
+        let mut tc = Connection::open().map_err(untouched)?;
+        tc.set_timeout(plan.timeout).map_err(untouched)?;
+        let mut monitor = Monitor::open(&[RTNLGRP_TC, RTNLGRP_LINK]).map_err(untouched)?;
+        monitor.set_nonblocking(true).map_err(untouched)?;
+        Self::attach_over(tc, monitor, devices, plan)
+    }
+}
+
+/// A device that a session may have, and what is there of an earlier one.
+struct Candidate {
+    link: Link,
+    /// The plug that is adopted.
+    adopted: Option<Handle>,
+}
+
+impl Candidate {
+    /// The plug's handle, and the spare one.
+    fn handles(&self, plan: &Plan) -> [Handle; 2] {
+        let [one, other] = plan.handles;
+        match self.adopted {
+            None => [one, other],
+            Some(adopted) if adopted == one => [one, other],
+            Some(adopted) => [adopted, one],
+        }
+    }
+}
+
+impl<T: Transport> OutputCommit<T> {
+    /// The same over any transport. The monitor must hear of traffic control and
+    /// of devices, and must not wait; the connection's time limit counts, not
+    /// the plan's.
+    pub fn attach_over(
+        mut tc: Connection<T>,
+        monitor: Monitor<T>,
+        devices: &[&str],
+        plan: Plan,
+    ) -> Result<Self, Error> {
+        let left = plan.adopt.as_ref().map(|(path, _)| read_left(path)).transpose();
+        let left = left.map_err(|error| Error::Journal { error, network: Network::Untouched })?;
+        let candidates = candidates(&mut tc, devices, &plan, left.as_ref())?;
+        let journal = journal(&candidates, &plan)
+            .map_err(|error| Error::Devices(format!("cannot tell this process from others: {error}")))?;
+        let journal_path = journal.path_in(&plan.journal_dir);
+        // What is written first can be cleaned up by whoever finds it, and who
+        // watches first misses nothing: both before the first plug.
+        let journaled = journal.write(&journal_path);
+        journaled.map_err(|error| Error::Journal { error, network: Network::Untouched })?;
+        let guardian = match &plan.on_death {
+            OnDeath::StayClosed => Ok(None),
+            OnDeath::OpenAfter { guardian, .. } => Guardian::arm(guardian, &journal).map(Some),
+        };
+        let guardian = guardian.map_err(|error| {
+            restore(left.as_ref(), &plan, &journal_path);
+            Error::Guardian { error, network: Network::Untouched }
+        })?;
+        let mut session = Self {
+            tc,
+            monitor,
+            id: SessionId::next(),
+            state: State::Open,
+            devices: Vec::with_capacity(candidates.len()),
+            epoch: 0,
+            closed: None,
+            tainted: Network::Unknown,
+            guardian,
+            journal,
+            journal_path,
+            fault: None,
+            plan,
+        };
+        match session.put_plugs(&candidates) {
+            Ok(()) => session.forget_left(left.is_some()).map(|()| session),
+            Err(error) => Err(session.undo(error)),
+        }
+    }
+
+    fn put_plugs(&mut self, candidates: &[Candidate]) -> Result<(), tc_core::Error> {
+        for candidate in candidates {
+            let device = self.put_plug(candidate)?;
+            open(&mut self.tc, device.ifindex, device.handle)?;
+            self.devices.push(device);
+        }
+        Ok(())
+    }
+
+    fn put_plug(&mut self, candidate: &Candidate) -> Result<Device, tc_core::Error> {
+        let handles = candidate.handles(&self.plan);
+        let mut device = Device::new(&candidate.link, handles);
+        let plug = Plug::set_limit(self.plan.limit.get());
+        match (candidate.adopted, &self.plan.adopt) {
+            (None, _) => self.tc.apply_as_it_is(Verb::Add, &device.request(&plug)).map(|_| ())?,
+            (Some(_), Some((_, Held::Drop))) => {
+                let (_, handle) = shut(&mut self.tc, device.ifindex, handles, self.plan.limit.get())?;
+                device.is_now(handle);
+            }
+            (Some(_), _) => self.tc.apply_as_it_is(Verb::Change, &device.request(&plug)).map(|_| ())?,
+        }
+        Ok(device)
+    }
+
+    /// Takes away what was put, and returns the error with what leaves now. What
+    /// was adopted stays, with our journal of it: it may hold packets.
+    fn undo(mut self, error: tc_core::Error) -> Error {
+        let adopting = self.plan.adopt.is_some();
+        let mut network = if adopting { Network::Unknown } else { Network::Untouched };
+        for device in &self.journal.devices {
+            // Also the one that failed: its plug may be there, not yet open.
+            let removed = match root_of(&mut self.tc, device.ifindex) {
+                Ok(Some(Root::Plug(handle))) if !adopting && device.handles.contains(&handle) => {
+                    let request = Request::qdisc(device.ifindex).parent(Handle::ROOT).handle(handle);
+                    self.tc.apply_as_it_is(Verb::Delete, &request).is_ok()
+                }
+                Ok(_) => true,
+                Err(_) => false,
+            };
+            if !removed {
+                network = Network::Unknown;
+            }
+        }
+        if network == Network::Untouched {
+            // The journal is what still tells of the plugs otherwise.
+            let _left = Journal::delete(&self.journal_path);
+        }
+        if let Some(guardian) = self.guardian.take() {
+            guardian.dismiss();
+        }
+        Error::kernel(error, network)
+    }
+
+    /// The journal of the adopted session has been replaced by ours.
+    fn forget_left(&self, adopted: bool) -> Result<(), Error> {
+        match &self.plan.adopt {
+            Some((path, _)) if adopted && *path != self.journal_path => {
+                Journal::delete(path).map_err(|error| Error::Journal { error, network: Network::Open })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Starts to watch the devices anew: what happened to them before is no
+    /// news.
+    pub(super) fn begin_watch(&mut self) -> Result<(), Error> {
+        let _old_news = self.read_notices();
+        for device in &mut self.devices {
+            let link = match self.tc.link_by_index(device.ifindex) {
+                Ok(link) => link,
+                // What the plug's absence says is found out next.
+                Err(error) if error.is_not_found() => continue,
+                Err(error) => return Err(Error::kernel(error, Network::Untouched)),
+            };
+            device.link = LinkState::of(&link);
+            if !device.link.is_running() {
+                return Err(Error::DeviceDown { device: device.name.clone() });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn read_left(path: &std::path::Path) -> Result<Journal, JournalError> {
+    let left = Journal::read(path)?;
+    left.check_left(path)?;
+    Ok(left)
+}
+
+/// Puts back the journal that ours has overwritten, or takes ours away.
+fn restore(left: Option<&Journal>, plan: &Plan, journal_path: &std::path::Path) {
+    let _done = match (left, &plan.adopt) {
+        (Some(left), Some((path, _))) if path == journal_path => left.write(path),
+        _ => Journal::delete(journal_path),
+    };
+}
+
+fn journal(candidates: &[Candidate], plan: &Plan) -> io::Result<Journal> {
+    let device = |candidate: &Candidate| JournalDevice {
+        ifindex: candidate.link.ifindex,
+        name: candidate.link.name.clone(),
+        handles: candidate.handles(plan),
+    };
+    Ok(Journal {
+        controller: Process::current()?,
+        netns: current_netns()?,
+        limit_bytes: plan.limit.get(),
+        open_after: match &plan.on_death {
+            OnDeath::StayClosed => None,
+            OnDeath::OpenAfter { deadline, .. } => Some(*deadline),
+        },
+        devices: candidates.iter().map(device).collect(),
+    })
+}
+
+/// Looks at all devices before any is touched.
+fn candidates<T: Transport>(
+    tc: &mut Connection<T>,
+    names: &[&str],
+    plan: &Plan,
+    left: Option<&Journal>,
+) -> Result<Vec<Candidate>, Error> {
+    if names.is_empty() {
+        return Err(Error::Devices("no device is given".to_owned()));
+    }
+    let most = tc_core::Pack::<T>::MOST;
+    if names.len() > most {
+        return Err(Error::Devices(format!("a session has {most} devices at most")));
+    }
+    let [one, other] = plan.handles;
+    if one.is_unspec() || other.is_unspec() || one == other {
+        return Err(Error::Devices(format!("{one} and {other} are no two handles")));
+    }
+    let mut found: Vec<Candidate> = Vec::with_capacity(names.len());
+    for name in names {
+        let link = tc.link_by_name(name).map_err(|error| Error::kernel(error, Network::Untouched))?;
+        if found.iter().any(|candidate| candidate.link.ifindex == link.ifindex) {
+            return Err(Error::Devices(format!("device {name} is given twice")));
+        }
+        found.push(candidate(tc, link, plan, left)?);
+    }
+    Ok(found)
+}
+
+/// Ethernet and one VLAN tag. Kernel: the device's own `hard_header_len` is not
+/// told to anybody.
+const HEADER: u32 = 14 + 4;
+
+fn candidate<T: Transport>(
+    tc: &mut Connection<T>,
+    link: Link,
+    plan: &Plan,
+    left: Option<&Journal>,
+) -> Result<Candidate, Error> {
+    let device = link.name.clone();
+    if !LinkState::of(&link).is_running() {
+        return Err(Error::DeviceDown { device });
+    }
+    let (limit, least) = (plan.limit.get(), link.mtu.saturating_add(HEADER));
+    if limit < least {
+        return Err(Error::LimitTooSmall { device, limit, least });
+    }
+    let named = |handle: &Handle| {
+        let mut devices = left.iter().flat_map(|journal| &journal.devices);
+        devices.any(|device| device.ifindex == link.ifindex && device.handles.contains(handle))
+    };
+    let root = root_of(tc, link.ifindex).map_err(|error| Error::kernel(error, Network::Untouched))?;
+    match root {
+        None | Some(Root::Default) => Ok(Candidate { link, adopted: None }),
+        Some(Root::Plug(handle)) if named(&handle) => Ok(Candidate { link, adopted: Some(handle) }),
+        Some(Root::Plug(handle)) => Err(Error::ForeignRoot { device, kind: "plug".to_owned(), handle }),
+        Some(Root::Other(kind, handle)) => Err(Error::ForeignRoot { device, kind, handle }),
+    }
+}

@@ -1,0 +1,239 @@
+//! One device of a session: its plug, and what was last seen of it.
+
+use tc_core::link::Link;
+use tc_core::message::Entry;
+use tc_core::{DecodeError, Handle, Request};
+
+use super::super::Plug;
+use super::taint::{LinkState, TaintCause};
+
+/// One device of a session.
+#[derive(Debug)]
+pub(super) struct Device {
+    pub(super) name: String,
+    pub(super) ifindex: i32,
+    /// The plug's handle.
+    pub(super) handle: Handle,
+    /// The handle of the plug that takes its place when its packets must go.
+    pub(super) spare: Handle,
+    pub(super) link: LinkState,
+    counters: Counters,
+    /// The most bytes that were seen to have been taken in: sent, or held.
+    taken_in: u64,
+    /// Whether no packet waits to be sent a second time.
+    settled: bool,
+    /// By how much the kernel may count too much.
+    slack: u64,
+    /// The epoch that is open.
+    pub(super) open: Tally,
+    /// The epoch that was closed last.
+    pub(super) closed: Tally,
+}
+
+/// What was seen of one epoch on one device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Packets of this epoch that did not fit and are lost.
+    pub dropped_packets: u64,
+    /// The most bytes that were seen to be held while it was open or closed:
+    /// its own, and those of the epoch before as long as that was not sent.
+    pub peak_bytes: u32,
+    /// The limit, in bytes.
+    pub limit_bytes: u32,
+}
+
+/// What the kernel counts of a plug.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counters {
+    /// Bytes that left the queue.
+    pub(super) sent: u64,
+    /// Bytes that are held.
+    pub(super) backlog: u32,
+    /// Packets that are held.
+    pub(super) qlen: u32,
+    /// Packets that did not fit.
+    pub(super) drops: u32,
+    /// Packets that left the queue, and were put back by a busy driver.
+    pub(super) requeues: u32,
+}
+
+impl Counters {
+    pub(super) fn of(entry: &Entry<'_>) -> Result<Self, DecodeError> {
+        let missing = DecodeError::Missing { what: "statistics" };
+        let stats = entry.stats()?.ok_or(missing)?;
+        let missing = DecodeError::Missing { what: "statistics" };
+        let (Some(basic), Some(queue)) = (stats.basic, stats.queue) else { return Err(missing) };
+        Ok(Self {
+            sent: basic.bytes,
+            backlog: queue.backlog,
+            qlen: queue.qlen,
+            drops: queue.drops,
+            requeues: queue.requeues,
+        })
+    }
+}
+
+/// Kernel: a device with several transmit queues may keep one packet aside that
+/// is counted as sent and as held at once (`skb_bad_txq`).
+const ONE_LARGE_PACKET: u64 = 128 * 1024;
+
+impl Device {
+    pub(super) fn new(link: &Link, [handle, spare]: [Handle; 2]) -> Self {
+        Self {
+            name: link.name.clone(),
+            ifindex: link.ifindex,
+            handle,
+            spare,
+            link: LinkState::of(link),
+            counters: Counters::default(),
+            taken_in: 0,
+            settled: false,
+            slack: if link.tx_queues > 1 { ONE_LARGE_PACKET } else { 0 },
+            open: Tally::default(),
+            closed: Tally::default(),
+        }
+    }
+
+    /// The plug has this handle now, one of the two.
+    pub(super) fn is_now(&mut self, handle: Handle) {
+        if handle != self.handle {
+            self.spare = std::mem::replace(&mut self.handle, handle);
+        }
+    }
+
+    /// A request to the plug, and to nothing else.
+    pub(super) const fn address(&self) -> Request<'static> {
+        Request::qdisc(self.ifindex).parent(Handle::ROOT).handle(self.handle)
+    }
+
+    pub(super) fn request<'a>(&self, plug: &'a Plug) -> Request<'a> {
+        Request::qdisc(self.ifindex).parent(Handle::ROOT).handle(self.handle).options(plug)
+    }
+
+    /// Whether the object that the kernel shows is our plug.
+    pub(super) fn judge_identity(&self, entry: &Entry<'_>) -> Result<Option<TaintCause>, DecodeError> {
+        let (kind, handle) = (entry.kind()?, entry.header.handle);
+        if kind == "plug" && handle == self.handle && entry.header.parent == Handle::ROOT {
+            return Ok(None);
+        }
+        Ok(Some(TaintCause::NotOurs { kind: kind.to_owned(), handle }))
+    }
+
+    /// Starts to watch the queue from here on: these counters are no news.
+    pub(super) fn begin(&mut self, now: Counters, limit_bytes: u32) {
+        self.counters = now;
+        self.settled = now.backlog == 0;
+        self.taken_in = now.sent + u64::from(now.backlog);
+        self.open = Tally { dropped_packets: 0, peak_bytes: now.backlog, limit_bytes };
+        self.closed = Tally { limit_bytes, ..Tally::default() };
+    }
+
+    /// Takes note of new counters.
+    pub(super) fn observe(&mut self, now: Counters) {
+        let was = std::mem::replace(&mut self.counters, now);
+        self.open.dropped_packets += u64::from(now.drops.wrapping_sub(was.drops));
+        self.open.peak_bytes = self.open.peak_bytes.max(now.backlog);
+        self.closed.peak_bytes = self.closed.peak_bytes.max(now.backlog);
+        // Kernel: a packet that the driver gives back is held again though it
+        // was counted as sent. It is sent before all others; so once more was
+        // sent and nothing came back since, none waits.
+        let given_back = now.requeues != was.requeues;
+        self.settled = now.backlog == 0 || !given_back && (self.settled || now.sent > was.sent);
+        if self.settled {
+            self.taken_in = self.taken_in.max(now.sent + u64::from(now.backlog));
+        }
+    }
+
+    /// How many bytes less the counters account for than were taken in.
+    ///
+    /// Kernel: the two counters are not read at one moment, so that a queue that
+    /// is just being sent from can seem to miss something, never to have too
+    /// much: one reading that accounts for all is proof enough.
+    pub(super) const fn missing(&self) -> u64 {
+        let now = &self.counters;
+        self.taken_in.saturating_sub(now.sent + now.backlog as u64 + self.slack)
+    }
+
+    /// The open epoch was closed, and another one is open.
+    pub(super) fn turn(&mut self) {
+        let next = Tally { dropped_packets: 0, peak_bytes: self.counters.backlog, ..self.open };
+        self.closed = std::mem::replace(&mut self.open, next);
+    }
+
+    /// What is held, as it was last seen.
+    pub(super) const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn device() -> Device {
+        let link = Link {
+            ifindex: 2,
+            name: "eth0".into(),
+            flags: 0x1_0001,
+            mtu: 1500,
+            tx_queue_len: 1000,
+            tx_queues: 1,
+            qdisc: "noqueue".into(),
+            kind: String::new(),
+            carrier_changes: 2,
+        };
+        let mut device = Device::new(&link, [Handle::qdisc(1), Handle::qdisc(2)]);
+        device.begin(Counters::default(), 1000);
+        device
+    }
+
+    const fn counters(sent: u64, backlog: u32, qlen: u32, requeues: u32) -> Counters {
+        Counters { sent, backlog, qlen, drops: 0, requeues }
+    }
+
+    fn missing(device: &mut Device, now: Counters) -> u64 {
+        device.observe(now);
+        device.missing()
+    }
+
+    #[test]
+    fn what_was_taken_in_is_sent_or_held() {
+        let mut device = device();
+        device.observe(counters(0, 500, 5, 0));
+        assert_eq!(missing(&mut device, counters(400, 100, 1, 0)), 0, "sent");
+        assert_eq!(missing(&mut device, counters(500, 400, 4, 0)), 0, "sent, and more came");
+        assert_eq!(missing(&mut device, counters(500, 200, 2, 0)), 200, "200 bytes are gone");
+        assert_eq!(missing(&mut device, counters(0, 0, 0, 0)), 900, "a new plug");
+    }
+
+    #[test]
+    fn a_packet_that_the_driver_gives_back_is_not_counted_twice() {
+        let mut device = device();
+        device.observe(counters(0, 500, 5, 0));
+        // One packet left, came back, and waits.
+        device.observe(counters(100, 500, 5, 1));
+        assert_eq!(missing(&mut device, counters(100, 400, 4, 1)), 0, "sent the second time");
+        // More was sent since, so it has left; from then on all counts.
+        device.observe(counters(300, 200, 2, 1));
+        assert_eq!(missing(&mut device, counters(300, 0, 0, 1)), 200);
+    }
+
+    #[test]
+    fn drops_belong_to_the_epoch_that_was_open() {
+        let mut device = device();
+        device.observe(Counters { drops: 3, backlog: 900, ..Counters::default() });
+        device.turn();
+        device.observe(Counters { drops: 4, backlog: 950, ..Counters::default() });
+        assert_eq!(device.closed, Tally { dropped_packets: 3, peak_bytes: 950, limit_bytes: 1000 });
+        assert_eq!(device.open, Tally { dropped_packets: 1, peak_bytes: 950, limit_bytes: 1000 });
+    }
+
+    #[test]
+    fn several_queues_may_keep_one_packet_aside() {
+        let mut device = device();
+        device.slack = ONE_LARGE_PACKET;
+        device.observe(counters(0, 200_000, 5, 0));
+        assert_eq!(missing(&mut device, counters(0, 150_000, 4, 0)), 0);
+        assert!(missing(&mut device, counters(0, 0, 0, 0)) > 0);
+    }
+}

@@ -1,0 +1,200 @@
+//! What can go wrong, and what state the network is in then.
+
+use std::fmt;
+use std::time::Duration;
+
+use tc_core::Handle;
+
+use super::epoch::Epoch;
+use super::guardian::GuardianError;
+use super::journal::JournalError;
+use super::session::State;
+use super::taint::Taint;
+
+/// What leaves the devices of a session, after an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Network {
+    /// As it was before the call.
+    Untouched,
+    /// Output leaves at once.
+    Open,
+    /// Output is held, and nothing of it is lost.
+    Held,
+    /// What was held is lost, and new output is held.
+    HeldAnew,
+    /// What was held was let go, committed or not, and new output leaves at
+    /// once.
+    Opened,
+    /// The devices are gone: nothing leaves.
+    Gone,
+    /// A device has a root qdisc of somebody else's now, which was left alone:
+    /// that decides what leaves.
+    Foreign,
+    /// Not known: a command was not answered, or could not be carried out.
+    Unknown,
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Untouched => "nothing was changed",
+            Self::Open => "the network is open",
+            Self::Held => "output is held",
+            Self::HeldAnew => "what was held is lost, and new output is held",
+            Self::Opened => "the network is open, and what was held has left uncommitted",
+            Self::Gone => "the device is gone, and what was held is lost",
+            Self::Foreign => "another qdisc is there and decides what leaves",
+            Self::Unknown => "whether output is held is not known",
+        })
+    }
+}
+
+/// An error of a session. Every message ends with the state of the network.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A session needs a device, and each one once.
+    #[error("{0}; nothing was changed")]
+    Devices(String),
+    /// The device has a root qdisc that is not the kernel's default, nor one
+    /// that the journal at hand names.
+    #[error("device {device} has the root qdisc {kind} {handle}, which is not ours; nothing was changed")]
+    ForeignRoot {
+        /// The device's name.
+        device: String,
+        /// The qdisc's kind.
+        kind: String,
+        /// The qdisc's handle.
+        handle: Handle,
+    },
+    /// Kernel: a device that goes up or gets its carrier resets its qdisc.
+    #[error(
+        "device {device} is down or has no carrier, and would reset its queue later; nothing was changed"
+    )]
+    DeviceDown {
+        /// The device's name.
+        device: String,
+    },
+    /// Not even one packet fits.
+    #[error(
+        "a limit of {limit} bytes is too small for one packet of device {device}, \
+             which has up to {least}; nothing was changed"
+    )]
+    LimitTooSmall {
+        /// The device's name.
+        device: String,
+        /// What was asked for, in bytes.
+        limit: u32,
+        /// MTU and header, in bytes.
+        least: u32,
+    },
+    /// The session does not trust the queue any more; no epoch of it is released.
+    #[error("tainted: {taint}; {network}")]
+    Tainted {
+        /// Why.
+        taint: Taint,
+        /// What the policy made of it.
+        network: Network,
+    },
+    /// An epoch was closed before and is not released: a second one would be
+    /// mixed up with it by the kernel.
+    #[error("epoch {number} is closed and not yet released; output is held")]
+    EpochOutstanding {
+        /// The epoch that must be released first.
+        number: u64,
+    },
+    /// The token is of another session, or of before a restart. It comes back.
+    #[error("epoch {} is of another session; nothing was changed", .epoch.number())]
+    OtherSession {
+        /// The token.
+        epoch: Epoch,
+    },
+    /// The acknowledgement is of another epoch. The token comes back.
+    #[error("the acknowledgement of epoch {acknowledged} does not release epoch {}; output is held", .epoch.number())]
+    AckOutOfOrder {
+        /// The token.
+        epoch: Epoch,
+        /// The number that was acknowledged.
+        acknowledged: u64,
+    },
+    /// The session is in another state.
+    #[error("cannot {doing} while the session is {state}; {network}")]
+    WrongState {
+        /// What was tried.
+        doing: &'static str,
+        /// The session's state.
+        state: State,
+        /// What leaves.
+        network: Network,
+    },
+    /// All was let go, but the device did not send it in time. Try again; the
+    /// plug was not taken away, for that would lose the rest.
+    #[error("{packets} packets of device {device} still wait after {waited:?}; the network is open")]
+    StillDraining {
+        /// The device's name.
+        device: String,
+        /// How many wait.
+        packets: u32,
+        /// How long was waited.
+        waited: Duration,
+    },
+    /// The guardian could not be had, or is gone.
+    #[error("{error}; {network}")]
+    Guardian {
+        /// What went wrong.
+        #[source]
+        error: GuardianError,
+        /// What leaves.
+        network: Network,
+    },
+    /// The journal could not be written or read.
+    #[error("{error}; {network}")]
+    Journal {
+        /// What went wrong.
+        #[source]
+        error: JournalError,
+        /// What leaves.
+        network: Network,
+    },
+    /// The kernel refused, or did not answer.
+    #[error("{error}; {network}")]
+    Kernel {
+        /// What went wrong.
+        #[source]
+        error: Box<tc_core::Error>,
+        /// What leaves.
+        network: Network,
+    },
+}
+
+impl Error {
+    /// What leaves the devices now.
+    pub const fn network(&self) -> Network {
+        match self {
+            Self::Devices(_)
+            | Self::ForeignRoot { .. }
+            | Self::DeviceDown { .. }
+            | Self::LimitTooSmall { .. }
+            | Self::OtherSession { .. } => Network::Untouched,
+            Self::EpochOutstanding { .. } | Self::AckOutOfOrder { .. } => Network::Held,
+            Self::StillDraining { .. } => Network::Open,
+            Self::Tainted { network, .. }
+            | Self::WrongState { network, .. }
+            | Self::Guardian { network, .. }
+            | Self::Journal { network, .. }
+            | Self::Kernel { network, .. } => *network,
+        }
+    }
+
+    /// The token of an epoch that was not released, to try again with.
+    pub fn into_epoch(self) -> Option<Epoch> {
+        match self {
+            Self::OtherSession { epoch } | Self::AckOutOfOrder { epoch, .. } => Some(epoch),
+            _ => None,
+        }
+    }
+
+    pub(super) fn kernel(error: tc_core::Error, network: Network) -> Self {
+        Self::Kernel { error: Box::new(error), network }
+    }
+}

@@ -1,0 +1,172 @@
+//! The guardian: a process that opens the network when the controller cannot.
+//!
+//! A controller that dies, or hangs, leaves the plug closed. Where that must not
+//! last (maintenance, not replication) a second process watches it:
+//!
+//! - it runs, and has said so, before a plug is added;
+//! - it notices the controller's end by its pidfd, whatever killed it. Kernel: a
+//!   process that is gone has no system call under way, so that no BUFFER of its
+//!   can come behind the guardian's release;
+//! - it notices the end of the session by its lifeline, a socket that both hold,
+//!   and a hang by the deadline, which every epoch starts anew;
+//! - it opens a plug only if it is the session's own (kind and handle);
+//! - it has a session (`setsid`) of its own: what the terminal or a shell does to
+//!   the controller's process group does not reach it.
+//!
+//! It does not survive what kills both: a reboot, or a service manager that ends
+//! all processes of a control group (systemd: `KillMode=process` or `mixed`
+//! spares it until the controller is gone).
+
+mod run;
+mod watch;
+
+use std::ffi::OsString;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::net::{SendFlags, send};
+
+use super::journal::Journal;
+
+pub use run::{End, run};
+
+/// How a process is started that calls [`run`]: the program and its words, as
+/// for [`Command`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GuardianCommand {
+    program: OsString,
+    arguments: Vec<OsString>,
+    environment: Vec<(OsString, OsString)>,
+}
+
+impl GuardianCommand {
+    /// This program.
+    pub fn new(program: impl Into<OsString>) -> Self {
+        Self { program: program.into(), arguments: Vec::new(), environment: Vec::new() }
+    }
+
+    /// With one word more.
+    #[must_use]
+    pub fn arg(mut self, argument: impl Into<OsString>) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+
+    /// With an environment variable.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+}
+
+/// A guardian that cannot be had, or is gone.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum GuardianError {
+    /// It cannot be started.
+    #[error("cannot start the guardian: {0}")]
+    Start(#[source] io::Error),
+    /// It does not say that it watches.
+    #[error("the guardian does not watch: {0}")]
+    Silent(#[source] io::Error),
+    /// It ended before it watched, and said why.
+    #[error("the guardian refuses: {0}")]
+    Refused(String),
+    /// It ended, or does not read any more: nobody would open the network.
+    #[error("the guardian is gone")]
+    Gone,
+}
+
+/// What is said over the lifeline, a byte each.
+mod word {
+    /// Guardian: armed; what follows from now on is watched.
+    pub(super) const ARMED: u8 = b'A';
+    /// Controller: output is held from now on; the deadline starts anew.
+    pub(super) const HOLD: u8 = b'h';
+    /// Controller: nothing is held; there is no deadline.
+    pub(super) const FREE: u8 = b'f';
+    /// Controller: the session has ended; go.
+    pub(super) const LEAVE: u8 = b'l';
+}
+
+/// How long a guardian may take to start, and to end.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The controller's end of it.
+#[derive(Debug)]
+pub(super) struct Guardian {
+    lifeline: UnixStream,
+    child: Child,
+}
+
+impl Guardian {
+    /// Starts a guardian in the calling thread's network namespace, and waits
+    /// until it watches.
+    pub(super) fn arm(command: &GuardianCommand, orders: &Journal) -> Result<Self, GuardianError> {
+        let (lifeline, theirs) = UnixStream::pair().map_err(GuardianError::Start)?;
+        let child = Command::new(&command.program)
+            .args(&command.arguments)
+            .envs(command.environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            // Not the controller's: who reads those waits for their last writer.
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(GuardianError::Start)?;
+        let mut guardian = Self { lifeline, child };
+        guardian.say(orders.encode().as_bytes())?;
+        let mut answer = [0];
+        guardian.lifeline.set_read_timeout(Some(PATIENCE)).map_err(GuardianError::Silent)?;
+        match guardian.lifeline.read_exact(&mut answer) {
+            Ok(()) if answer[0] == word::ARMED => Ok(guardian),
+            Ok(()) => {
+                let mut rest = Vec::new();
+                let _cut_short = guardian.lifeline.read_to_end(&mut rest);
+                let text = [&answer[..], &rest].concat();
+                Err(GuardianError::Refused(String::from_utf8_lossy(&text).into_owned()))
+            }
+            Err(error) => Err(GuardianError::Silent(error)),
+        }
+    }
+
+    /// Output is held from now on: the deadline starts anew.
+    pub(super) fn hold(&self) -> Result<(), GuardianError> {
+        self.say(&[word::HOLD])
+    }
+
+    /// Nothing is held: there is no deadline.
+    pub(super) fn free(&self) -> Result<(), GuardianError> {
+        self.say(&[word::FREE])
+    }
+
+    /// The session has ended: the guardian goes, and touches nothing.
+    pub(super) fn dismiss(self) {
+        // One that is gone already is as good.
+        let _gone = self.say(&[word::LEAVE]);
+    }
+
+    /// One system call, which neither waits nor raises a signal.
+    fn say(&self, bytes: &[u8]) -> Result<(), GuardianError> {
+        match send(self.lifeline.as_fd(), bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
+            Ok(sent) if sent == bytes.len() => Ok(()),
+            _ => Err(GuardianError::Gone),
+        }
+    }
+}
+
+impl Drop for Guardian {
+    /// Without a word before, this is the end of the session for the guardian:
+    /// it opens what is closed, and this returns when it has done so.
+    fn drop(&mut self) {
+        let _gone = self.lifeline.shutdown(std::net::Shutdown::Write);
+        let since = Instant::now();
+        while matches!(self.child.try_wait(), Ok(None)) && since.elapsed() < PATIENCE {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+}

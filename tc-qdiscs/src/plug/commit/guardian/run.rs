@@ -1,0 +1,124 @@
+//! The guardian's own side.
+
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+use std::{env, thread};
+
+use tc_core::Connection;
+
+use super::super::journal::Journal;
+use super::super::process::current_netns;
+use super::super::root::{open, own_plug};
+use super::watch::{Event, Watch};
+use super::word;
+
+/// How a guardian's watch ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The session detached; nothing was touched.
+    Dismissed,
+    /// The controller died or dropped its session. What was still its own plug
+    /// is open: so many devices.
+    Opened(usize),
+}
+
+/// The most that orders may be: more than any number of devices takes.
+const MOST_ORDERS: usize = 1 << 20;
+/// How often, and how long apart, opening is tried where the kernel refuses.
+const TRIES: u32 = 50;
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Is the guardian, until the session ends: reads its orders from standard
+/// input, which [a session](super::super::OutputCommit) has connected to itself.
+///
+/// Call it first thing in `main`, of a process that does nothing else. An error
+/// before it watches is told to the session, whose attach then fails; one after
+/// it means that a plug could not be opened.
+pub fn run() -> io::Result<End> {
+    let lifeline = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    match arm(&lifeline) {
+        Ok((mut watch, mut tc, orders)) => {
+            (&lifeline).write_all(&[word::ARMED])?;
+            guard(&mut watch, &mut tc, &orders)
+        }
+        Err(error) => {
+            let _gone = (&lifeline).write_all(error.to_string().as_bytes());
+            Err(error)
+        }
+    }
+}
+
+fn arm(lifeline: &UnixStream) -> io::Result<(Watch, Connection, Journal)> {
+    // A leader of a process group cannot leave its session; it has its own group.
+    let _leader = rustix::process::setsid();
+    // No mount stays busy for our sake.
+    env::set_current_dir("/")?;
+    let orders = read_orders(lifeline)?;
+    if current_netns()? != orders.netns {
+        return Err(io::Error::other("it is in another network namespace"));
+    }
+    let tc = Connection::open().map_err(io::Error::other)?;
+    let watch = Watch::new(lifeline.try_clone()?, orders.controller)?;
+    Ok((watch, tc, orders))
+}
+
+fn read_orders(mut lifeline: &UnixStream) -> io::Result<Journal> {
+    let mut text = Vec::new();
+    let mut byte = [0];
+    // Byte by byte: what stands behind the orders is not ours to take.
+    while text.len() < MOST_ORDERS {
+        lifeline.read_exact(&mut byte)?;
+        text.push(byte[0]);
+        let last = text.strip_suffix(b"\n").and_then(|text| text.rsplit(|byte| *byte == b'\n').next());
+        if last.is_some_and(|line| line.starts_with(b"end ")) {
+            return Journal::decode(&text, Path::new("(orders)")).map_err(io::Error::other);
+        }
+    }
+    Err(io::Error::other("orders without an end"))
+}
+
+fn guard(watch: &mut Watch, tc: &mut Connection, orders: &Journal) -> io::Result<End> {
+    loop {
+        // Who cannot watch any more must not leave it closed.
+        match watch.next().unwrap_or(Event::Death) {
+            Event::Leave => return Ok(End::Dismissed),
+            Event::Hold => watch.set_deadline(orders.open_after),
+            Event::Free => watch.set_deadline(None),
+            Event::Deadline => {
+                // The controller may wake up again; it then finds its session
+                // tainted. Its death is watched on.
+                watch.set_deadline(None);
+                open_all(tc, orders)?;
+            }
+            Event::Death => return open_all(tc, orders).map(End::Opened),
+        }
+    }
+}
+
+/// Opens all that are still our own; one that fails does not keep the others.
+fn open_all(tc: &mut Connection, orders: &Journal) -> io::Result<usize> {
+    let mut opened = 0;
+    let mut failed = Ok(());
+    for device in &orders.devices {
+        let mut tries = 0..TRIES;
+        let outcome = loop {
+            let outcome = match own_plug(tc, device) {
+                Ok(Some(handle)) => open(tc, device.ifindex, handle).map(|()| 1),
+                Ok(None) => Ok(0),
+                Err(error) => Err(error),
+            };
+            if outcome.is_ok() || tries.next().is_none() {
+                break outcome;
+            }
+            thread::sleep(PAUSE);
+        };
+        match outcome {
+            Ok(one) => opened += one,
+            Err(error) => failed = Err(io::Error::other(error)),
+        }
+    }
+    failed.map(|()| opened)
+}

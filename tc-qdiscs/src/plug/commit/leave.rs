@@ -1,0 +1,130 @@
+//! How output is let go for good, and how a session ends.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tc_core::{Transport, Verb};
+
+use super::super::Plug;
+use super::error::{Error, Network};
+use super::journal::Journal;
+use super::session::{OutputCommit, State};
+
+/// What becomes of the plugs when a session detaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plugs {
+    /// They are taken away, and the kernel's defaults come back. Kernel: what is
+    /// sent while it swaps them is dropped.
+    Remove,
+    /// They stay, open. Nobody knows of them any more: the journal is deleted.
+    Leave,
+}
+
+/// How long to wait between two looks at a queue that is being sent from.
+const PAUSE: Duration = Duration::from_millis(1);
+
+impl<T: Transport> OutputCommit<T> {
+    /// Lets all go and holds no longer: what is in the open epoch leaves
+    /// uncommitted, which is the caller's word that it may. A closed epoch must
+    /// be released before.
+    ///
+    /// [`OutputCommit::start_buffer`] holds again, with the next epoch.
+    pub fn open(&mut self) -> Result<(), Error> {
+        self.expect("open", State::Protected)?;
+        if let Some(number) = self.closed {
+            return Err(Error::EpochOutstanding { number });
+        }
+        self.check()?;
+        self.command("RELEASE_INDEFINITE", &Plug::release_indefinite())?;
+        self.state = State::Open;
+        self.epoch += 1;
+        match &self.guardian {
+            None => Ok(()),
+            Some(guardian) => {
+                guardian.free().map_err(|error| Error::Guardian { error, network: Network::Open })
+            }
+        }
+    }
+
+    /// Ends the session: lets all go as [`OutputCommit::open`] does, waits until
+    /// the devices have sent it, and gives the plugs up.
+    ///
+    /// If they need longer than the plan's drain time, it is an error, and a
+    /// second call waits again.
+    pub fn detach(&mut self, plugs: Plugs) -> Result<(), Error> {
+        if self.state == State::Protected {
+            self.open()?;
+        }
+        if self.state != State::Draining {
+            self.expect("detach", State::Open)?;
+            self.state = State::Draining;
+        }
+        if plugs == Plugs::Remove {
+            self.drain()?;
+            for index in 0..self.devices.len() {
+                self.delete(index)?;
+            }
+        }
+        self.end()
+    }
+
+    /// Ends the session whatever its state, takes the plugs away, and **drops**
+    /// what is held; the network is open then. What is uncommitted, or tainted,
+    /// never leaves.
+    ///
+    /// A root qdisc that is not the session's is left alone.
+    pub fn discard(&mut self) -> Result<(), Error> {
+        if self.state == State::Detached {
+            return self.expect("discard", State::Open);
+        }
+        self.closed = None;
+        for index in 0..self.devices.len() {
+            self.delete(index)?;
+        }
+        self.end()
+    }
+
+    /// Waits until nothing is held.
+    fn drain(&mut self) -> Result<(), Error> {
+        let since = Instant::now();
+        loop {
+            self.look()?;
+            let Some(waiting) = self.devices.iter().find(|device| device.counters().qlen > 0) else {
+                return Ok(());
+            };
+            if since.elapsed() > self.plan.drain_time {
+                return Err(Error::StillDraining {
+                    device: waiting.name.clone(),
+                    packets: waiting.counters().qlen,
+                    waited: self.plan.drain_time,
+                });
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+
+    /// Takes a plug away if it is there and ours.
+    fn delete(&mut self, index: usize) -> Result<(), Error> {
+        const EINVAL: i32 = 22;
+        let Some(device) = self.devices.get(index) else { return Ok(()) };
+        match self.tc.apply_as_it_is(Verb::Delete, &device.address()) {
+            Ok(_) => Ok(()),
+            Err(error) if error.is_not_found() => Ok(()),
+            // Kernel: "Invalid handle": the root is another one.
+            Err(error) if error.errno() == Some(EINVAL) => Ok(()),
+            Err(error) => {
+                let network = if self.state == State::Draining { Network::Open } else { Network::Unknown };
+                Err(Error::kernel(error, network))
+            }
+        }
+    }
+
+    fn end(&mut self) -> Result<(), Error> {
+        self.state = State::Detached;
+        if let Some(guardian) = self.guardian.take() {
+            guardian.dismiss();
+        }
+        let deleted = Journal::delete(&self.journal_path);
+        deleted.map_err(|error| Error::Journal { error, network: Network::Open })
+    }
+}

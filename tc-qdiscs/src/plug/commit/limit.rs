@@ -1,0 +1,119 @@
+//! How large the queue must be.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+/// The most bytes that a plug holds; never 0, which would drop every packet.
+///
+/// The kernel's default for a new plug is `txqueuelen` packets of the MTU: about
+/// 1.5 MB on most devices, 48 KB on an IFB. Both are far too small for epochs, so
+/// there is no default here.
+///
+/// ```
+/// use std::time::Duration;
+/// use tc_qdiscs::plug::commit::{Limit, Load};
+///
+/// // A guest that sends 1 Gbit/s, checkpointed 40 times a second.
+/// let load = Load {
+///     bytes_per_second: 125_000_000,
+///     epoch: Duration::from_millis(25),
+///     pause: Duration::from_millis(3),
+///     replication: Duration::from_millis(20),
+/// };
+/// assert_eq!(load.limit()?, Limit::bytes(7_065_536.try_into().unwrap()));
+/// # Ok::<(), tc_qdiscs::plug::commit::LimitError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Limit(NonZeroU32);
+
+impl Limit {
+    /// A limit of this many bytes.
+    pub const fn bytes(bytes: NonZeroU32) -> Self {
+        Self(bytes)
+    }
+
+    /// The number of bytes.
+    pub const fn get(self) -> u32 {
+        self.0.get()
+    }
+}
+
+/// What the queue has to bear, on one device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// The most that is sent, in bytes per second (the kernel counts the
+    /// Ethernet header, not preamble and checksum).
+    pub bytes_per_second: u64,
+    /// From the end of one pause to the start of the next.
+    pub epoch: Duration,
+    /// How long the sender stands still for a checkpoint. What it sent before
+    /// may reach the queue meanwhile.
+    pub pause: Duration,
+    /// From the close of an epoch to its acknowledgement.
+    pub replication: Duration,
+}
+
+/// A load that no limit bears: the kernel counts bytes in 32 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "two epochs of this load are {bytes} bytes, and a plug holds {} at most: shorten the epoch",
+    u32::MAX
+)]
+pub struct LimitError {
+    /// What had to be held.
+    pub bytes: u128,
+}
+
+/// Kernel: a packet that does not fit is dropped whole, and with segmentation
+/// offload it has up to this many bytes (`GSO_LEGACY_MAX_SIZE`).
+const LARGEST_PACKET: u128 = 65_536;
+
+impl Load {
+    /// The limit that holds two epochs, the closed one and the open one.
+    ///
+    /// Each lasts as long as the slower of running and replicating, for an epoch
+    /// that cannot be closed yet goes on, and a pause; and the largest packet
+    /// must fit behind them.
+    pub fn limit(&self) -> Result<Limit, LimitError> {
+        let one = self.epoch.max(self.replication).as_nanos() + self.pause.as_nanos();
+        let held = (2 * one).saturating_mul(self.bytes_per_second.into()).div_ceil(1_000_000_000);
+        let bytes = held.saturating_add(LARGEST_PACKET);
+        let limit = u32::try_from(bytes).ok().and_then(NonZeroU32::new);
+        limit.map(Limit).ok_or(LimitError { bytes })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(bytes_per_second: u64, epoch: u64, pause: u64, replication: u64) -> Load {
+        let ms = Duration::from_millis;
+        Load { bytes_per_second, epoch: ms(epoch), pause: ms(pause), replication: ms(replication) }
+    }
+
+    #[test]
+    fn two_epochs_fit_and_a_packet() {
+        assert_eq!(load(1_000_000, 100, 10, 50).limit().unwrap().get(), 220_000 + 65_536);
+        // Replication is slower than running: epochs grow to its length.
+        assert_eq!(load(1_000_000, 100, 10, 150).limit().unwrap().get(), 320_000 + 65_536);
+    }
+
+    #[test]
+    fn a_silent_load_still_has_room_for_a_packet() {
+        assert_eq!(load(0, 100, 10, 50).limit().unwrap().get(), 65_536);
+    }
+
+    #[test]
+    fn what_does_not_fit_in_32_bits_is_an_error() {
+        let error = load(12_500_000_000, 250, 0, 0).limit().unwrap_err();
+        assert_eq!(error.bytes, 6_250_000_000 + 65_536);
+        let absurd = Load {
+            epoch: Duration::MAX,
+            pause: Duration::MAX,
+            replication: Duration::ZERO,
+            bytes_per_second: u64::MAX,
+        };
+        assert!(absurd.limit().is_err());
+    }
+}

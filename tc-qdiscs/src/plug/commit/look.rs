@@ -1,0 +1,160 @@
+//! How a session talks to its plugs and looks at them, all at once.
+
+use tc_core::message::Entry;
+use tc_core::monitor::Notice;
+use tc_core::{Cause, DecodeError, Done, Transport, Verb};
+
+use super::super::Plug;
+use super::device::{Counters, Device, Tally};
+use super::error::Error;
+use super::plan::OnDrop;
+use super::session::OutputCommit;
+use super::taint::{Taint, TaintCause, judge_notice};
+
+const LOOK: &str = "a look at the plug";
+
+impl<T: Transport> OutputCommit<T> {
+    /// Tells all plugs the same in one send, and takes the counters from their
+    /// answers. One that fails taints the session: some may have obeyed.
+    pub(super) fn command(&mut self, doing: &'static str, plug: &Plug) -> Result<(), Error> {
+        self.exchange(doing, Verb::Change, Some(plug))
+    }
+
+    /// Asks all plugs for their counters in one send.
+    pub(super) fn look(&mut self) -> Result<(), Error> {
+        self.exchange(LOOK, Verb::Get, None)
+    }
+
+    fn exchange(&mut self, doing: &'static str, verb: Verb, plug: Option<&Plug>) -> Result<(), Error> {
+        match self.try_exchange(doing, verb, plug) {
+            Some(taint) => Err(self.taint(taint)),
+            None => Ok(()),
+        }
+    }
+
+    /// The same; what it says against a queue is for the caller to act on.
+    fn try_exchange(&mut self, doing: &'static str, verb: Verb, plug: Option<&Plug>) -> Option<Taint> {
+        let Self { tc, devices, fault, .. } = self;
+        let mut pack = tc.pack();
+        for device in devices.iter() {
+            let request = match plug {
+                Some(plug) => device.request(plug),
+                None => device.address(),
+            };
+            if let Err(error) = pack.push_shown(verb, &request) {
+                let cause = TaintCause::Command { doing, why: error.to_string() };
+                return Some(Taint { device: device.name.clone(), cause });
+            }
+        }
+        let sent = pack.send(|index, outcome| {
+            let Some(device) = devices.get_mut(index) else { return };
+            if let Some(cause) = note(device, doing, outcome) {
+                fault.get_or_insert_with(|| Taint { device: device.name.clone(), cause });
+            }
+        });
+        if let Err(error) = sent {
+            let cause = TaintCause::Command { doing, why: error.to_string() };
+            self.fault = Some(Taint { device: String::new(), cause });
+        }
+        self.fault.take()
+    }
+
+    /// Looks at all queues: the counters first, for whatever happened before
+    /// they were read is noticed by then.
+    pub(super) fn inspect(&mut self) -> Result<(), Error> {
+        let seen = self.try_exchange(LOOK, Verb::Get, None);
+        // A notice knows more of the reason.
+        if let Some(taint) = self.read_notices().or(seen) {
+            return Err(self.taint(taint));
+        }
+        self.judge_drops()?;
+        self.judge_missing()
+    }
+
+    /// Reads the notices that have come; the first that speaks against a queue.
+    pub(super) fn read_notices(&mut self) -> Option<Taint> {
+        /// Whoever sends faster than they are read shall not hold us for ever.
+        const MOST: u32 = 1 << 16;
+        let own_port = self.tc.transport().port();
+        let overflow = || Taint { device: String::new(), cause: TaintCause::Overflow };
+        let mut found = None;
+        for _ in 0..MOST {
+            let taint = match self.monitor.receive() {
+                Ok(None) => return found,
+                Ok(Some(Notice::Overflow)) => Some(overflow()),
+                Ok(Some(Notice::Message(message))) => judge_notice(&message, &self.devices, own_port),
+                Err(error) => {
+                    let cause = TaintCause::Command { doing: "reading notices", why: error.to_string() };
+                    return found.or(Some(Taint { device: String::new(), cause }));
+                }
+            };
+            found = found.or(taint);
+        }
+        found.or_else(|| Some(overflow()))
+    }
+
+    pub(super) fn judge_drops(&mut self) -> Result<(), Error> {
+        if self.plan.on_drop == OnDrop::Report {
+            return Ok(());
+        }
+        let full = self.devices.iter().find(|device| device.open.dropped_packets > 0);
+        let Some(device) = full else { return Ok(()) };
+        let Tally { dropped_packets: packets, peak_bytes, limit_bytes } = device.open;
+        let cause = TaintCause::Dropped { packets, peak_bytes, limit_bytes };
+        let taint = Taint { device: device.name.clone(), cause };
+        Err(self.taint(taint))
+    }
+
+    /// Counters that do not account for all are read again: a queue that is just
+    /// being sent from looks so for a moment.
+    fn judge_missing(&mut self) -> Result<(), Error> {
+        const READINGS: u32 = 5;
+        for _ in 0..READINGS {
+            if self.devices.iter().all(|device| device.missing() == 0) {
+                return Ok(());
+            }
+            self.look()?;
+        }
+        let loss = self.devices.iter().find(|device| device.missing() > 0);
+        let Some(device) = loss else { return Ok(()) };
+        let cause = TaintCause::HeldLost { bytes: device.missing() };
+        let taint = Taint { device: device.name.clone(), cause };
+        Err(self.taint(taint))
+    }
+}
+
+/// Takes note of a plug's answer; what it says against the plug.
+fn note(device: &mut Device, doing: &'static str, outcome: Result<Done<'_>, Cause>) -> Option<TaintCause> {
+    let read = |device: &mut Device, entry: &Entry<'_>| -> Result<Option<TaintCause>, DecodeError> {
+        let judged = device.judge_identity(entry)?;
+        if judged.is_none() {
+            device.observe(Counters::of(entry)?);
+        }
+        Ok(judged)
+    };
+    match outcome {
+        Ok(Done::Shown(message)) => Entry::decode(&message)
+            .and_then(|entry| read(device, &entry))
+            .unwrap_or_else(|error| Some(error.into())),
+        Ok(Done::Acknowledged(_)) => {
+            Some(TaintCause::Command { doing, why: "the kernel did not show the plug".to_owned() })
+        }
+        Err(cause) => {
+            Some(gone(doing, &cause).unwrap_or_else(|| TaintCause::Command { doing, why: cause.to_string() }))
+        }
+    }
+}
+
+/// What the refusal of a command to our handle says of the plug.
+fn gone(doing: &str, cause: &Cause) -> Option<TaintCause> {
+    const ENOENT: i32 = 2;
+    const ENODEV: i32 = 19;
+    const EINVAL: i32 = 22;
+    match cause {
+        Cause::Kernel(error) if error.errno == ENODEV => Some(TaintCause::DeviceGone),
+        Cause::Kernel(error) if error.errno == ENOENT => Some(TaintCause::PlugGone),
+        // Kernel: "Invalid handle", of the root qdisc that was asked for.
+        Cause::Kernel(error) if error.errno == EINVAL && doing == LOOK => Some(TaintCause::PlugGone),
+        _ => None,
+    }
+}

@@ -1,0 +1,200 @@
+//! Output commit: what a machine sends is held until the state that it was sent
+//! from is safe with a backup.
+//!
+//! For those who replicate virtual machines, containers or processes by
+//! checkpoints, as described in *Remus: High Availability via Asynchronous
+//! Virtual Machine Replication* (NSDI 2008). If the machine dies, the backup goes
+//! on from the last checkpoint that it has; nobody outside may have seen anything
+//! that was sent after it. So output is held in epochs, one for each checkpoint,
+//! and an epoch leaves when its checkpoint is acknowledged.
+//!
+//! # From the paper to the code
+//!
+//! | Remus | here |
+//! |---|---|
+//! | start_buffer(0) | [`OutputCommit::start_buffer`] |
+//! | stop the guest, take checkpoint(i) | yours |
+//! | start_buffer(i+1) | [`OutputCommit::close`], which returns the token of epoch i |
+//! | resume the guest, send checkpoint(i) | yours |
+//! | checkpoint_ack(i) | [`Ack::of`]`(i)`, from what the backup says |
+//! | release_buffer(i) | [`OutputCommit::release`], which takes token and ack |
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use tc_qdiscs::plug::commit::{Ack, Load, OnDeath, OnTaint, OutputCommit, Plan, Plugs};
+//! # struct Guest; struct Backup; struct Checkpoint;
+//! # impl Guest { fn run(&self, _: Duration) {} fn pause(&self) -> Checkpoint { Checkpoint } fn resume(&self) {}
+//! #              fn is_finished(&self) -> bool { true } }
+//! # impl Backup { fn replicate(&self, _: u64, _: Checkpoint) -> std::io::Result<u64> { Ok(0) } }
+//! # let (guest, backup) = (Guest, Backup);
+//!
+//! let load = Load {
+//!     bytes_per_second: 125_000_000,
+//!     epoch: Duration::from_millis(25),
+//!     pause: Duration::from_millis(3),
+//!     replication: Duration::from_millis(20),
+//! };
+//! // The backup may be live when we die: nothing may leave then.
+//! let plan = Plan::new(load.limit()?, OnTaint::FailClosed, OnDeath::StayClosed);
+//! let mut output = OutputCommit::attach(&["vif1.0", "vif1.1"], plan)?;
+//!
+//! output.start_buffer()?; // start_buffer(0)
+//! while !guest.is_finished() {
+//!     guest.run(load.epoch);
+//!     let checkpoint = guest.pause();
+//!     let epoch = output.close()?; // start_buffer(i+1)
+//!     guest.resume();
+//!     let acknowledged = backup.replicate(epoch.number(), checkpoint)?;
+//!     let released = output.release(epoch, Ack::of(acknowledged))?; // release_buffer(i)
+//!     if released.peak_bytes > released.limit_bytes / 2 {
+//!         eprintln!("epoch {}: the queue is half full", released.epoch);
+//!     }
+//! }
+//! output.detach(Plugs::Remove)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # The timeline
+//!
+//! ```text
+//!            close()                    close()                    close()
+//!            = epoch 0                  = epoch 1                  = epoch 2
+//!  guest  ───┤pause├── runs epoch 1 ────┤pause├── runs epoch 2 ────┤pause├──
+//!                 │                 ▲        │                 ▲
+//!  backup         └─ checkpoint 0 ─ack       └─ checkpoint 1 ─ack
+//!                                   │                          │
+//!  plug   BUFFER(1)          RELEASE(0)  BUFFER(2)      RELEASE(1)  BUFFER(3)
+//!
+//!  held   ├─ epoch 0 closed ────────┤    ├─ epoch 1 closed ────┤
+//!         ├─ epoch 1 open ───────────────┤├─ epoch 2 open ──────────┤
+//!  leaves                    epoch 0                    epoch 1
+//! ```
+//!
+//! **Release(i) before BUFFER(i+2).** The kernel remembers the size of one closed
+//! epoch. A second BUFFER while one is out makes it release packets of the wrong
+//! epoch: uncommitted output leaves. So the token cannot be copied, and while it
+//! is out [`OutputCommit::close`] is an error. A backup that is slower than an
+//! epoch is met by [`OutputCommit::close_or_extend`]: the open epoch goes on, and
+//! the next checkpoint covers more.
+//!
+//! Added latency is about half an epoch, and the pause, the transfer and the
+//! acknowledgement.
+//!
+//! # States
+//!
+//! ```text
+//!  attach ─▶ Open ──start_buffer──▶ Protected ──open──▶ Open
+//!             │                      │     │
+//!             └───────detach─────────┘     └─ something happened to a queue
+//!                       ▼                                ▼
+//!                   Draining ─▶ Detached ◀──discard── Tainted ──restart─▶ Protected or Open
+//! ```
+//!
+//! # Taint
+//!
+//! A plug counts packets, and forgets none of its counts when the kernel empties
+//! its queue. After such a reset the next RELEASE lets packets of the open epoch
+//! out. So a session distrusts its queue, and releases nothing any more, when a
+//! device was set down, lost its carrier, had its `txqueuelen` changed, was
+//! deleted or moved to another namespace; when somebody else touched the root
+//! qdisc; when bytes that were held are gone, or packets did not fit; when
+//! notices were lost, or a command failed on one of several devices. See
+//! [`TaintCause`].
+//!
+//! It looks when an epoch is to be released, and when [`OutputCommit::check`] is
+//! called. [`OnTaint`] says what happens then, at once. To go on, take a checkpoint and
+//! [restart](OutputCommit::restart): lost packets are no harm to output commit,
+//! TCP sends them again.
+//!
+//! # What it costs
+//!
+//! For n devices, without allocation:
+//!
+//! | | sends | receives |
+//! |---|---|---|
+//! | close | 1 | n |
+//! | release: a look at the counters | 1 | n |
+//! | release: the notices since the last one | | 2n + 1 (before Linux 6.8: 3n + 1) |
+//! | release: the command | 1 | n |
+//!
+//! A command is answered by the plug with its counters, so that closing reports
+//! how full the queue is for nothing more. With [`OnDeath::OpenAfter`] a close
+//! also sends one byte to the guardian.
+//!
+//! # When the controller dies
+//!
+//! [`OnDeath::StayClosed`]: nothing happens. The kernel goes on holding, up to
+//! the limit, and drops what comes above it; the [`Journal`] tells the next
+//! controller what was left. It can [drop or release](Left::remove) it,
+//! [open](Left::open) it, or [take it over](Plan::adopt).
+//!
+//! [`OnDeath::OpenAfter`]: a [guardian] process lets it go. It is for maintenance,
+//! where a network that stays closed is the greater harm.
+//!
+//! # What remains
+//!
+//! - Between the look and the RELEASE a queue can be reset, by whoever gets the
+//!   kernel's lock in these few microseconds (more where the lock is contended).
+//!   The RELEASE then lets as many packets of the open epoch out as the closed
+//!   one had. The next check finds the notice; what left has left.
+//! - A RELEASE stays in force until the device has sent all of it. If the queue
+//!   is reset before that (the driver was busy, and the cable was pulled), as
+//!   many packets of the open epoch leave in place of those that were lost, when
+//!   the device sends again. A check in between prevents it under
+//!   [`OnTaint::FailClosed`], for the new plug has nothing to release: poll the
+//!   session, which is [`AsFd`](std::os::fd::AsFd), and check when it is
+//!   readable.
+//! - A reset that no notice tells of and that new packets make up for before the
+//!   next look is not seen. None is known.
+//! - Where a driver is so busy that packets wait when
+//!   [`start_buffer`](OutputCommit::start_buffer) is called, these are released
+//!   with epoch 0, and as many of its own packets with epoch 1, and so on: late,
+//!   never early.
+//! - The BUFFERs of several devices are one send but not one moment. Call
+//!   [`close`](OutputCommit::close) while the guest stands still.
+//! - [`OutputCommit::attach`] and [`OnTaint::FailClosed`] look at the root qdisc
+//!   and then replace it: one that somebody puts there in between is lost.
+//! - Before Linux 6.8 a request for the root qdisc alone (`RTM_GETQDISC` without
+//!   a dump) looks like a change to all who listen, and taints. `tc` never sends
+//!   it; this library's [`Connection::get`](tc_core::Connection::get) does.
+//!
+//! # What a plug cannot hold
+//!
+//! - Packets of a socket with `PACKET_QDISC_BYPASS`, of AF_XDP, and those that a
+//!   BPF program or a filter redirects to another device before they are queued.
+//! - What was handed to the driver before: its ring, and the qdisc of a device
+//!   further down. Plug the device nearest to the guest, and nothing above it.
+//! - The guest's *input* to this host, which is output to it: a vif's packets
+//!   *arrive* on the host's side. Redirect them to an IFB, all protocols, and
+//!   plug that; its default limit is far too small.
+//! - Other ways out: disks, serial lines, shared memory.
+
+mod attach;
+mod device;
+mod epoch;
+mod error;
+pub mod guardian;
+mod journal;
+mod leave;
+mod left;
+mod limit;
+mod look;
+mod plan;
+mod policy;
+mod process;
+mod root;
+mod session;
+mod taint;
+
+pub use device::Tally;
+pub use epoch::{Ack, Epoch};
+pub use error::{Error, Network};
+pub use guardian::{GuardianCommand, GuardianError};
+pub use journal::{JOURNAL_DIR, Journal, JournalDevice, JournalError};
+pub use leave::Plugs;
+pub use left::Left;
+pub use limit::{Limit, LimitError, Load};
+pub use plan::{Held, OnDeath, OnDrop, OnTaint, Plan};
+pub use process::Process;
+pub use session::{OutputCommit, Released, State};
+pub use taint::{Taint, TaintCause};

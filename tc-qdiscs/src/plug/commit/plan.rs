@@ -1,0 +1,137 @@
+//! What a session shall do: the choices that nobody can make for the caller.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tc_core::Handle;
+
+use super::guardian::GuardianCommand;
+use super::journal::JOURNAL_DIR;
+use super::limit::Limit;
+
+/// What shall become of held output when its queue cannot be trusted any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnTaint {
+    /// A new, closed plug takes the place of the old one: what is held is lost
+    /// (TCP sends it again), and what comes is held. Nothing uncommitted leaves.
+    FailClosed,
+    /// All is let go, committed or not, and output leaves at once from then on.
+    FailOpen,
+}
+
+/// What shall become of held output when the controller dies or drops its
+/// session without detaching.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OnDeath {
+    /// It stays held, until somebody decides by the [journal](super::Journal):
+    /// the backup may be live, and must be the only one that is heard.
+    StayClosed,
+    /// A guardian process lets it go, also when there is no sign of life (an
+    /// epoch started, closed, or all let go) for as long as the deadline.
+    OpenAfter {
+        /// From the last sign of life.
+        deadline: Duration,
+        /// How the guardian is started.
+        guardian: GuardianCommand,
+    },
+}
+
+/// Whether packets that did not fit taint a session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnDrop {
+    /// They do: the limit was computed wrongly, or the backup is too slow.
+    #[default]
+    Taint,
+    /// They are reported with their epoch, and are the sender's loss. The
+    /// kernel's counts are not disturbed by them.
+    Report,
+}
+
+/// What shall become of the packets that a dead controller left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// They are lost: nothing uncommitted leaves.
+    Drop,
+    /// They leave, committed or not.
+    Release,
+}
+
+/// How a session is made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    pub(super) limit: Limit,
+    pub(super) on_taint: OnTaint,
+    pub(super) on_death: OnDeath,
+    pub(super) on_drop: OnDrop,
+    pub(super) handles: [Handle; 2],
+    pub(super) journal_dir: PathBuf,
+    pub(super) adopt: Option<(PathBuf, Held)>,
+    pub(super) timeout: Duration,
+    pub(super) drain_time: Duration,
+}
+
+impl Plan {
+    /// A plan with the three choices that have no default: the limit of each
+    /// plug, and what happens to held output when things go wrong.
+    pub fn new(limit: Limit, on_taint: OnTaint, on_death: OnDeath) -> Self {
+        Self {
+            limit,
+            on_taint,
+            on_death,
+            on_drop: OnDrop::Taint,
+            handles: [Handle::qdisc(0xc01), Handle::qdisc(0xc02)],
+            journal_dir: PathBuf::from(JOURNAL_DIR),
+            adopt: None,
+            timeout: Duration::from_secs(2),
+            drain_time: Duration::from_secs(2),
+        }
+    }
+
+    /// Whether packets that did not fit taint the session; they do unless said
+    /// otherwise.
+    #[must_use]
+    pub const fn on_drop(mut self, on_drop: OnDrop) -> Self {
+        self.on_drop = on_drop;
+        self
+    }
+
+    /// The handles of the plug (`c01:` unless set) and of the one that takes its
+    /// place when what it holds must be dropped (`c02:`).
+    #[must_use]
+    pub const fn handles(mut self, plug: u16, spare: u16) -> Self {
+        self.handles = [Handle::qdisc(plug), Handle::qdisc(spare)];
+        self
+    }
+
+    /// Where the journal is kept: [`JOURNAL_DIR`] unless set.
+    #[must_use]
+    pub fn journal_dir(mut self, dir: impl AsRef<Path>) -> Self {
+        self.journal_dir = dir.as_ref().to_owned();
+        self
+    }
+
+    /// Takes over the plugs that the journal at `path` names; its controller
+    /// must be dead. Whose epochs the held packets belong to cannot be found
+    /// out, so all are dropped, or all released.
+    #[must_use]
+    pub fn adopt(mut self, path: impl AsRef<Path>, held: Held) -> Self {
+        self.adopt = Some((path.as_ref().to_owned(), held));
+        self
+    }
+
+    /// How long the kernel may take to answer: 2 s unless set. After that the
+    /// session is tainted, because it does not know what was carried out.
+    #[must_use]
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// How long a detach waits for the devices to send what was let go: 2 s
+    /// unless set.
+    #[must_use]
+    pub const fn drain_time(mut self, time: Duration) -> Self {
+        self.drain_time = time;
+        self
+    }
+}

@@ -1,0 +1,113 @@
+//! What a taint leads to, and the way back.
+
+use tc_core::{Transport, Verb};
+
+use super::super::Plug;
+use super::epoch::SessionId;
+use super::error::{Error, Network};
+use super::plan::OnTaint;
+use super::root::{Root, open, root_of, shut};
+use super::session::{OutputCommit, State};
+use super::taint::Taint;
+
+impl<T: Transport> OutputCommit<T> {
+    /// The session is tainted: its policy is carried out on all devices, and no
+    /// token of it is good any more.
+    pub(super) fn taint(&mut self, taint: Taint) -> Error {
+        let held = self.state == State::Protected;
+        self.state = State::Tainted;
+        self.closed = None;
+        self.id = SessionId::next();
+        // What was not held is not closed either.
+        self.tainted = if held { self.carry_out() } else { Network::Open };
+        if self.tainted == Network::Opened {
+            // A guardian that is gone has no deadline either.
+            let _gone = self.guardian.as_ref().map(super::guardian::Guardian::free);
+        }
+        Error::Tainted { taint, network: self.tainted }
+    }
+
+    /// Does to every device what the policy says; the worst that came of it.
+    fn carry_out(&mut self) -> Network {
+        let Self { tc, devices, plan, .. } = self;
+        let each = devices.iter_mut().map(|device| match plan.on_taint {
+            OnTaint::FailClosed => {
+                let handles = [device.handle, device.spare];
+                match shut(tc, device.ifindex, handles, plan.limit.get()) {
+                    Ok((network, handle)) => {
+                        device.is_now(handle);
+                        network
+                    }
+                    Err(_) => Network::Unknown,
+                }
+            }
+            OnTaint::FailOpen => match root_of(tc, device.ifindex) {
+                Ok(None) => Network::Gone,
+                Ok(Some(Root::Default)) => Network::Opened,
+                Ok(Some(Root::Plug(handle))) if handle == device.handle => {
+                    match open(tc, device.ifindex, handle) {
+                        Ok(()) => Network::Opened,
+                        Err(_) => Network::Unknown,
+                    }
+                }
+                Ok(Some(_)) => Network::Foreign,
+                Err(_) => Network::Unknown,
+            },
+        });
+        // A device that is gone says nothing of the others.
+        let worst = |one: Network, other: Network| match (one, other) {
+            (Network::Gone, other) | (other, Network::Gone) => other,
+            (one, other) => one.max(other),
+        };
+        each.reduce(worst).unwrap_or(Network::Unknown)
+    }
+
+    /// Begins again after a taint, with the same devices. All must be there and
+    /// up, with the session's own plug or the kernel's default at the root.
+    ///
+    /// Where the policy is to fail closed, a new plug is put once more, so that
+    /// the kernel counts from nothing: what was held since the taint is lost
+    /// too, output is held from here on, and the next epoch is open. Where it is
+    /// to fail open, the session is open. Tokens of before are worth nothing.
+    ///
+    /// With a checkpoint of now, output commit goes on: packets that were lost
+    /// are no harm to it.
+    pub fn restart(&mut self) -> Result<(), Error> {
+        self.expect("restart", State::Tainted)?;
+        self.begin_watch().map_err(|error| match error {
+            Error::Kernel { error, .. } => Error::Kernel { error, network: self.tainted },
+            other => other,
+        })?;
+        if let (OnTaint::FailClosed, Some(guardian)) = (self.plan.on_taint, &self.guardian) {
+            guardian.hold().map_err(|error| Error::Guardian { error, network: self.tainted })?;
+        }
+        self.put_missing_plugs().map_err(|error| Error::kernel(error, self.tainted))?;
+        self.tainted = self.carry_out();
+        match self.tainted {
+            Network::HeldAnew => self.state = State::Protected,
+            Network::Opened => self.state = State::Open,
+            network => {
+                return Err(Error::WrongState { doing: "restart", state: State::Tainted, network });
+            }
+        }
+        self.look()?;
+        let limit = self.plan.limit.get();
+        for device in &mut self.devices {
+            device.begin(*device.counters(), limit);
+        }
+        self.epoch += 1;
+        Ok(())
+    }
+
+    /// Puts a plug where the kernel's default has come back.
+    fn put_missing_plugs(&mut self) -> Result<(), tc_core::Error> {
+        let Self { tc, devices, plan, .. } = self;
+        let plug = Plug::set_limit(plan.limit.get());
+        for device in devices {
+            if root_of(tc, device.ifindex)? == Some(Root::Default) {
+                tc.apply_as_it_is(Verb::Add, &device.request(&plug))?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,218 @@
+//! A session: its states, and the epochs in them.
+
+use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::PathBuf;
+
+use tc_core::monitor::Monitor;
+use tc_core::{Connection, Socket, Transport};
+
+use super::super::Plug;
+use super::device::{Device, Tally};
+use super::epoch::{Ack, Epoch, SessionId};
+use super::error::{Error, Network};
+use super::guardian::Guardian;
+use super::journal::Journal;
+use super::plan::Plan;
+use super::taint::Taint;
+
+/// What a session is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Output leaves at once.
+    Open,
+    /// Output is held: one epoch is open, and one at most is closed and waits
+    /// for its acknowledgement.
+    Protected,
+    /// All was let go, and the devices still send it.
+    Draining,
+    /// The plugs are not the session's any more.
+    Detached,
+    /// The queue is not trusted; [restart](OutputCommit::restart) or
+    /// [discard](OutputCommit::discard).
+    Tainted,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Open => "open",
+            Self::Protected => "protected",
+            Self::Draining => "draining",
+            Self::Detached => "detached",
+            Self::Tainted => "tainted",
+        })
+    }
+}
+
+/// Output commit on one or several devices; [how to use it](super).
+///
+/// Dropped without a detach it is, for the network, as if the controller had
+/// died: the plan's [`OnDeath`](super::OnDeath) says what happens. A drop waits
+/// for the guardian to have done it, 10 s at most.
+#[derive(Debug)]
+pub struct OutputCommit<T: Transport = Socket> {
+    pub(super) tc: Connection<T>,
+    pub(super) monitor: Monitor<T>,
+    pub(super) plan: Plan,
+    pub(super) id: SessionId,
+    pub(super) state: State,
+    pub(super) devices: Vec<Device>,
+    /// The number of the open epoch.
+    pub(super) epoch: u64,
+    /// The number of the closed epoch, until it is released.
+    pub(super) closed: Option<u64>,
+    /// What leaves since the session is tainted.
+    pub(super) tainted: Network,
+    pub(super) guardian: Option<Guardian>,
+    pub(super) journal: Journal,
+    pub(super) journal_path: PathBuf,
+    /// What went wrong in the command under way, kept here so that a command
+    /// that goes well allocates nothing.
+    pub(super) fault: Option<Taint>,
+}
+
+/// What is known of an epoch that was released.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Released {
+    /// Its number.
+    pub epoch: u64,
+    /// Packets of it, on all devices, that did not fit and are lost.
+    pub dropped_packets: u64,
+    /// How far the fullest queue got, in bytes, as far as it was seen: when the
+    /// epoch was closed, and before it was released.
+    pub peak_bytes: u32,
+    /// The limit of each queue, in bytes.
+    pub limit_bytes: u32,
+}
+
+/// Readable when notices have come that [`OutputCommit::check`] reads, those of
+/// the session's own commands among them. Who polls it closes the network as
+/// soon as something happens, and not at the next release.
+impl AsFd for OutputCommit {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.monitor.transport().as_fd()
+    }
+}
+
+impl<T: Transport> OutputCommit<T> {
+    /// start_buffer(0): output is held from here on. All devices are told in one
+    /// send.
+    ///
+    /// What happened to the devices while they were open does not matter.
+    pub fn start_buffer(&mut self) -> Result<(), Error> {
+        self.expect("start to hold", State::Open)?;
+        self.begin_watch()?;
+        if let Some(guardian) = &self.guardian {
+            guardian.hold().map_err(|error| Error::Guardian { error, network: Network::Open })?;
+        }
+        self.state = State::Protected;
+        self.command("BUFFER", &Plug::buffer())?;
+        // What waited before the plug closed belongs to no epoch.
+        for device in &mut self.devices {
+            device.begin(*device.counters(), self.plan.limit.get());
+        }
+        Ok(())
+    }
+
+    /// start_buffer(i+1), which closes epoch i: what was sent so far belongs to
+    /// it, and what comes to the next one. Call it while the guest stands still.
+    ///
+    /// One send, and one receive for each device.
+    pub fn close(&mut self) -> Result<Epoch, Error> {
+        match self.close_or_extend()? {
+            Some(epoch) => Ok(epoch),
+            None => Err(Error::EpochOutstanding { number: self.closed.unwrap_or(self.epoch) }),
+        }
+    }
+
+    /// The same where the last epoch was released; if it was not yet, nothing is
+    /// sent, and the open epoch goes on: `None`. Its checkpoint must then be
+    /// taken later, and covers both.
+    pub fn close_or_extend(&mut self) -> Result<Option<Epoch>, Error> {
+        self.expect("close an epoch", State::Protected)?;
+        if self.closed.is_some() {
+            return Ok(None);
+        }
+        if let Some(guardian) = &self.guardian {
+            guardian.hold().map_err(|error| Error::Guardian { error, network: Network::Held })?;
+        }
+        self.command("BUFFER", &Plug::buffer())?;
+        self.judge_drops()?;
+        self.devices.iter_mut().for_each(Device::turn);
+        let number = self.epoch;
+        self.closed = Some(number);
+        self.epoch += 1;
+        Ok(Some(Epoch::new(self.id, number)))
+    }
+
+    /// release_buffer(i): lets the closed epoch go, now that the backup has its
+    /// checkpoint.
+    ///
+    /// [`OutputCommit::check`] comes first; then one send, and one receive for
+    /// each device. If the session is or becomes tainted, nothing is released.
+    pub fn release(&mut self, epoch: Epoch, ack: Ack) -> Result<Released, Error> {
+        if !epoch.is_of(self.id) {
+            return Err(Error::OtherSession { epoch });
+        }
+        if ack.number() != epoch.number() {
+            return Err(Error::AckOutOfOrder { epoch, acknowledged: ack.number() });
+        }
+        self.check()?;
+        self.command("RELEASE_ONE", &Plug::release_one())?;
+        self.closed = None;
+        let tallies = self.devices.iter().map(|device| &device.closed);
+        Ok(tallies.fold(
+            Released {
+                epoch: epoch.number(),
+                dropped_packets: 0,
+                peak_bytes: 0,
+                limit_bytes: self.plan.limit.get(),
+            },
+            |sum, tally| Released {
+                dropped_packets: sum.dropped_packets + tally.dropped_packets,
+                peak_bytes: sum.peak_bytes.max(tally.peak_bytes),
+                ..sum
+            },
+        ))
+    }
+
+    /// Looks whether the queues can still be trusted: reads the counters, then
+    /// all notices. Between epochs it may be called at any time, the oftener the
+    /// sooner a taint is known.
+    ///
+    /// One send, and one receive for each device; one receive for each notice,
+    /// and one that finds no more.
+    pub fn check(&mut self) -> Result<(), Error> {
+        self.expect("check", State::Protected)?;
+        self.inspect()
+    }
+
+    /// What the session is doing.
+    pub const fn state(&self) -> State {
+        self.state
+    }
+
+    /// The number of the epoch that is open, or will be the next.
+    pub const fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// What was seen of the epoch that was closed last, device by device, in
+    /// the order in which they were given.
+    pub fn tallies(&self) -> impl Iterator<Item = (&str, Tally)> {
+        self.devices.iter().map(|device| (device.name.as_str(), device.closed))
+    }
+
+    pub(super) fn expect(&self, doing: &'static str, state: State) -> Result<(), Error> {
+        if self.state == state {
+            return Ok(());
+        }
+        let network = match self.state {
+            State::Open | State::Draining | State::Detached => Network::Open,
+            State::Protected => Network::Held,
+            State::Tainted => self.tainted,
+        };
+        Err(Error::WrongState { doing, state: self.state, network })
+    }
+}

@@ -1,0 +1,163 @@
+//! What makes a session distrust its queue.
+//!
+//! Kernel: `sch_plug` counts packets, and a reset of the queue does not reset
+//! its counts. After one it would release packets of an epoch that is not
+//! committed. Nothing of it can be read back, so all that can cause a reset is
+//! watched, and what a reset leaves behind.
+
+use std::fmt;
+
+use tc_core::link::Link;
+use tc_core::message::{Entry, Message};
+use tc_core::uapi::*;
+use tc_core::{DecodeError, Handle};
+
+use super::device::Device;
+
+/// Why a session is tainted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Taint {
+    /// The device's name; empty if it is none in particular.
+    pub device: String,
+    /// What happened.
+    pub cause: TaintCause,
+}
+
+/// What happened to a queue.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TaintCause {
+    /// The device was set down, which resets the queue.
+    #[error("the device was set down")]
+    LinkDown,
+    /// The carrier came or went, which resets the queue.
+    #[error("the carrier was lost")]
+    Carrier,
+    /// `txqueuelen` was changed, which resets the queue.
+    #[error("txqueuelen was changed from {was} to {is}")]
+    TxQueueLen {
+        /// In packets, at the start.
+        was: u32,
+        /// In packets, now.
+        is: u32,
+    },
+    /// The device was deleted, or moved to another network namespace.
+    #[error("the device is gone or in another namespace")]
+    DeviceGone,
+    /// Less is held than was taken in and not sent: a reset that nothing
+    /// announced.
+    #[error("{bytes} bytes that were held are gone")]
+    HeldLost {
+        /// At least so many bytes.
+        bytes: u64,
+    },
+    /// The queue was full.
+    #[error("{packets} packets were dropped at a limit of {limit_bytes} bytes ({peak_bytes} held at most)")]
+    Dropped {
+        /// Packets of the open epoch.
+        packets: u64,
+        /// The most that was seen to be held in it.
+        peak_bytes: u32,
+        /// The limit.
+        limit_bytes: u32,
+    },
+    /// Another process changed, replaced or deleted the root qdisc. (Before
+    /// Linux 6.8 it is also enough that it asked for it by `RTM_GETQDISC`; a
+    /// dump is not.)
+    #[error("another process (netlink port {port}) touched the root qdisc")]
+    Touched {
+        /// Its netlink port, often its process id; 0 is the kernel.
+        port: u32,
+    },
+    /// The root qdisc is another one.
+    #[error("the root qdisc is {kind} {handle}")]
+    NotOurs {
+        /// Its kind.
+        kind: String,
+        /// Its handle.
+        handle: Handle,
+    },
+    /// The root qdisc is not there any more.
+    #[error("the plug is gone")]
+    PlugGone,
+    /// Notices came faster than they were read, and some are lost.
+    #[error("notices were lost")]
+    Overflow,
+    /// A command to one of the devices failed, or its outcome is not known.
+    #[error("{doing} failed: {why}")]
+    Command {
+        /// What was to be done.
+        doing: &'static str,
+        /// What the kernel said.
+        why: String,
+    },
+    /// An answer or a notice could not be read.
+    #[error("cannot read what the kernel says: {0}")]
+    Unreadable(#[from] DecodeError),
+}
+
+impl fmt::Display for Taint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.device.as_str() {
+            "" => self.cause.fmt(f),
+            device => write!(f, "device {device}: {}", self.cause),
+        }
+    }
+}
+
+/// What resets a queue when it changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct LinkState {
+    running: bool,
+    tx_queue_len: u32,
+    carrier_changes: u32,
+}
+
+impl LinkState {
+    pub(super) const fn of(link: &Link) -> Self {
+        Self {
+            running: link.flags & IFF_UP != 0 && link.flags & IFF_LOWER_UP != 0,
+            tx_queue_len: link.tx_queue_len,
+            carrier_changes: link.carrier_changes,
+        }
+    }
+
+    pub(super) const fn is_running(self) -> bool {
+        self.running
+    }
+
+    /// What `link` says against the queue's having been left alone since.
+    pub(super) const fn judge(self, link: &Link) -> Option<TaintCause> {
+        let now = Self::of(link);
+        if link.flags & IFF_UP == 0 {
+            Some(TaintCause::LinkDown)
+        } else if !now.running || now.carrier_changes != self.carrier_changes {
+            Some(TaintCause::Carrier)
+        } else if now.tx_queue_len != self.tx_queue_len {
+            Some(TaintCause::TxQueueLen { was: self.tx_queue_len, is: now.tx_queue_len })
+        } else {
+            None
+        }
+    }
+}
+
+/// What a notice says against the queues of `devices`, all of whose own commands
+/// come from `own_port`.
+pub(super) fn judge_notice(message: &Message<'_>, devices: &[Device], own_port: u32) -> Option<Taint> {
+    let index = message.payload.get(4..8)?.try_into().map(i32::from_ne_bytes).ok()?;
+    let device = devices.iter().find(|device| device.ifindex == index)?;
+    let judged = match message.kind {
+        RTM_DELLINK => Ok(Some(TaintCause::DeviceGone)),
+        RTM_NEWLINK => Link::decode(message).map(|link| device.link.judge(&link)),
+        RTM_NEWQDISC | RTM_DELQDISC if message.port != own_port => judge_qdisc(message, device),
+        _ => Ok(None),
+    };
+    let cause = judged.unwrap_or_else(|error| Some(error.into()))?;
+    Some(Taint { device: device.name.clone(), cause })
+}
+
+fn judge_qdisc(message: &Message<'_>, device: &Device) -> Result<Option<TaintCause>, DecodeError> {
+    let header = Entry::decode(message)?.header;
+    let concerned = header.parent == Handle::ROOT || header.handle == device.handle;
+    Ok(concerned.then_some(TaintCause::Touched { port: message.port }))
+}

@@ -1,0 +1,272 @@
+//! `tbf`: a token bucket. Packets leave at a rate; a burst may go at once; what
+//! comes faster waits, up to a limit, and is dropped above it.
+//!
+//! UAPI: a nest of `TCA_TBF_*`: `struct tc_tbf_qopt` (two rates, the limit, both
+//! buckets as the time that they take), 64-bit rates, the buckets in bytes, and
+//! rate tables.
+//!
+//! Kernel, `net/sched/sch_tbf.c`:
+//! - a bucket in bytes, where it is sent, wins over the one in ticks; a dump has
+//!   ticks alone;
+//! - the peak rate has to be above the rate;
+//! - rate tables are not read since Linux 3.8, when the link layer is given.
+
+mod builder;
+
+use tc_core::print::{Formatted, Hex, Printer, Rate, Size, Time};
+use tc_core::rate::{LinkLayer, RateSpec};
+use tc_core::units::{PrintSize, cut_u32, transmit_bytes, us_from_ticks};
+use tc_core::words::{WordError, Words, WordsContext};
+use tc_core::{Attr, AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind};
+
+pub use builder::TbfBuilder;
+
+tc_core::register!(Tbf);
+
+/// The options of a tbf; [`Tbf::builder`] makes them.
+///
+/// ```
+/// use tc_qdiscs::tbf::Tbf;
+///
+/// // 1 Mbit/s, 16 KiB at once, and at most 50 ms of waiting.
+/// let tbf = Tbf::builder(125_000, 16 << 10).latency_us(50_000).build()?;
+/// assert_eq!(tbf.limit_bytes, 6250 + (16 << 10));
+/// # Ok::<(), tc_core::EncodeError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tbf {
+    /// The rate, and how packets count against it.
+    pub rate: RateSpec,
+    /// What may go at once when nothing was sent for a while.
+    pub burst: Bucket,
+    /// Most bytes that wait.
+    pub limit_bytes: u32,
+    /// A second bucket, which spreads the burst.
+    pub peak: Option<Peak>,
+}
+
+/// The peak rate of a tbf.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peak {
+    /// The rate at which a burst goes out.
+    pub rate: RateSpec,
+    /// What may go at once all the same: at least the device's MTU.
+    pub mtu: Bucket,
+}
+
+/// The size of a token bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bucket {
+    /// The time that it takes at its rate, in ticks of 64 ns.
+    pub ticks: u32,
+    /// Its bytes. `None` in what the kernel sends, and then nothing says it
+    /// exactly.
+    pub bytes: Option<u32>,
+}
+
+impl Tbf {
+    /// Starts with a rate in bytes per second and a burst in bytes: at least the
+    /// device's MTU, and what the rate sends in a timer tick. A limit or a
+    /// latency is needed too.
+    pub const fn builder(rate_bytes_per_s: u64, burst_bytes: u32) -> TbfBuilder {
+        TbfBuilder::new(rate_bytes_per_s, burst_bytes)
+    }
+
+    /// The longest that a packet waits, in microseconds, from the limit, the
+    /// rates and the burst. Below zero where the limit is below the burst.
+    pub fn latency_us(&self) -> f64 {
+        let wait = |rate: &RateSpec, ticks: u32| {
+            1e6 * (f64::from(self.limit_bytes) / rate.rate as f64) - f64::from(us_from_ticks(ticks))
+        };
+        let latency = wait(&self.rate, self.burst.ticks);
+        self.peak.map_or(latency, |peak| latency.max(wait(&peak.rate, peak.mtu.ticks)))
+    }
+}
+
+impl Kind for Tbf {
+    const KIND: &'static str = "tbf";
+    const USAGE: &'static str = USAGE;
+
+    fn parse_words(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
+        let builder = TbfBuilder::new(0, 0).read_words(words, context)?;
+        builder.build().map(Some).map_err(|missing| WordError::KindUsage(missing.to_string()))
+    }
+
+    fn encode(&self, context: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
+        {
+            let mut parms = out.nest(TCA_TBF_PARMS);
+            self.rate.encode(&mut parms);
+            match &self.peak {
+                Some(peak) => peak.rate.encode(&mut parms),
+                None => parms.put(&[0; RateSpec::LENGTH]),
+            }
+            parms.put_u32(self.limit_bytes);
+            parms.put_u32(self.burst.ticks);
+            parms.put_u32(self.peak.map_or(0, |peak| peak.mtu.ticks));
+        }
+        if let Some(bytes) = self.burst.bytes {
+            out.attr_u32(TCA_TBF_BURST, bytes);
+        }
+        if let Some(rate) = self.rate.wide_rate() {
+            out.attr_u64(TCA_TBF_RATE64, rate);
+        }
+        if context.as_tc {
+            self.rate.encode_table(TCA_TBF_RTAB, out);
+        }
+        let Some(peak) = &self.peak else { return Ok(Fill::Written) };
+        if let Some(rate) = peak.rate.wide_rate() {
+            out.attr_u64(TCA_TBF_PRATE64, rate);
+        }
+        if let Some(bytes) = peak.mtu.bytes {
+            out.attr_u32(TCA_TBF_PBURST, bytes);
+        }
+        if context.as_tc {
+            peak.rate.encode_table(TCA_TBF_PTAB, out);
+        }
+        Ok(Fill::Written)
+    }
+
+    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+        let table = Attrs::new(payload).table::<{ TCA_TBF_PBURST as usize + 1 }>()?;
+        let group = |kind: u16| table[usize::from(kind)];
+        let wide = |kind| group(kind).map(|attr| attr.u64()).transpose();
+        let bytes = |kind| group(kind).map(|attr| attr.u32()).transpose();
+        let parms = group(TCA_TBF_PARMS).ok_or(DecodeError::Missing { what: "tbf parameters" })?;
+        let read = |attr: Attr<'_>| {
+            let mut reader = attr.reader();
+            let rate = RateSpec::decode(&mut reader, wide(TCA_TBF_RATE64)?)?;
+            let peak = RateSpec::decode(&mut reader, wide(TCA_TBF_PRATE64)?)?;
+            let limit_bytes = reader.u32()?;
+            let burst = Bucket { ticks: reader.u32()?, bytes: bytes(TCA_TBF_BURST)? };
+            let mtu = Bucket { ticks: reader.u32()?, bytes: bytes(TCA_TBF_PBURST)? };
+            let peak = (!peak.is_zero()).then_some(Peak { rate: peak, mtu });
+            Ok(Self { rate, burst, limit_bytes, peak })
+        };
+        read(parms).map_err(|error: DecodeError| error.at_attribute(TCA_TBF_PARMS))
+    }
+
+    fn print(&self, out: &mut Printer) {
+        out.item("rate", "rate ", Rate(self.rate.rate), " ");
+        print_bucket(&self.rate, self.burst.ticks, ["burst", "burst", "mpu"], out);
+        print_raw("burst_raw", self.burst.ticks, out);
+        if let Some(peak) = &self.peak {
+            // Only text, as in tc.
+            out.text_item("peakrate ", Rate(peak.rate.rate), " ");
+            if peak.mtu.ticks != 0 || peak.rate.mpu != 0 {
+                print_bucket(&peak.rate, peak.mtu.ticks, ["minburst", "mtu", ""], out);
+                print_raw("mtu_raw", peak.mtu.ticks, out);
+            }
+        }
+        let latency = self.latency_us();
+        if latency >= 0.0 {
+            out.json("lat", latency as u64);
+            out.text_item("lat ", Time(cut_u32(latency)), " ");
+        }
+        if out.style().raw || latency < 0.0 {
+            out.item("limit", "limit ", Size(self.limit_bytes), " ");
+        }
+        if self.rate.overhead != 0 {
+            out.item("overhead", "overhead ", self.rate.overhead, " ");
+        }
+        if !matches!(self.rate.linklayer, LinkLayer::Unspec | LinkLayer::Ethernet) || out.style().details {
+            out.item("linklayer", "linklayer ", self.rate.linklayer.name(), " ");
+        }
+    }
+}
+
+/// A bucket's size under the key that it has without details, or with the cells
+/// of the rate table and the MPU under the two that it has with them.
+fn print_bucket(rate: &RateSpec, ticks: u32, keys: [&str; 3], out: &mut Printer) {
+    let [short, long, mpu] = keys;
+    let bytes = transmit_bytes(rate.rate, ticks);
+    if !out.style().details {
+        out.text_item(short, " ", "");
+        return out.item(short, "", Size(bytes), " ");
+    }
+    let cell = rate.cell_bytes();
+    out.text_item(long, " ", "");
+    out.item(long, "", Formatted(format_args!("{}/{cell}", PrintSize(bytes))), " ");
+    // tc says "mpu" twice in one JSON object: the second one, which is the same, is text here.
+    if mpu.is_empty() {
+        out.text_item("mpu ", Size(rate.mpu.into()), " ");
+    } else {
+        out.item(mpu, "mpu ", Size(rate.mpu.into()), " ");
+    }
+}
+
+fn print_raw(key: &str, ticks: u32, out: &mut Printer) {
+    if out.style().raw {
+        out.json(key, Hex(ticks));
+        out.text_item("[", Formatted(format_args!("{ticks:08x}")), "] ");
+    }
+}
+
+const USAGE: &str = "\
+Usage: ... tbf limit BYTES burst BYTES[/BYTES] rate KBPS [ mtu BYTES[/BYTES] ]
+\t[ peakrate KBPS ] [ latency TIME ] [ overhead BYTES ] [ linklayer TYPE ]
+";
+
+const TCA_TBF_PARMS: u16 = 1;
+const TCA_TBF_RTAB: u16 = 2;
+const TCA_TBF_PTAB: u16 = 3;
+const TCA_TBF_RATE64: u16 = 4;
+const TCA_TBF_PRATE64: u16 = 5;
+const TCA_TBF_BURST: u16 = 6;
+const TCA_TBF_PBURST: u16 = 7;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::BytesMut;
+    use tc_core::Verb;
+    use tc_core::print::{Form, Style};
+
+    fn payload(tbf: &Tbf, as_tc: bool) -> BytesMut {
+        let mut buffer = BytesMut::new();
+        let mut out = AttrWriter::new(&mut buffer);
+        tbf.encode(&FillContext { verb: Verb::Add, as_tc }, &mut out).unwrap();
+        out.finish().unwrap();
+        buffer
+    }
+
+    #[test]
+    fn what_is_sent_reads_back_with_and_without_tables() {
+        let plain = Tbf::builder(125_000, 10_000).limit_bytes(20_000);
+        let wide = plain.peak(5_000_000_000, 1540).overhead_bytes(9).linklayer(LinkLayer::Atm);
+        for (tbf, tables) in [(plain, 1), (wide, 2)] {
+            let tbf = tbf.build().unwrap();
+            assert_eq!(Tbf::decode(&payload(&tbf, true)), Ok(tbf));
+            assert_eq!(Tbf::decode(&payload(&tbf, false)), Ok(tbf));
+            assert_eq!(payload(&tbf, true).len(), payload(&tbf, false).len() + tables * 1028);
+        }
+        let dumped = Bucket { ticks: 9, bytes: None };
+        let tbf = Tbf { burst: dumped, ..plain.build().unwrap() };
+        assert_eq!(Tbf::decode(&payload(&tbf, false)), Ok(tbf), "ticks alone");
+        assert!(Tbf::decode(&payload(&tbf, false)[..36]).is_err() && Tbf::decode(&[]).is_err());
+    }
+
+    #[test]
+    fn json_is_valid_where_tcs_says_a_key_twice() {
+        let tbf = Tbf::builder(125_000, 10_000).limit_bytes(20_000).mpu_bytes(64).peak(250_000, 1600);
+        let style = Style { details: true, raw: true, ..Style::default() };
+        let mut out = Printer::new(Form::Json, style);
+        out.object("", |out| tbf.build().unwrap().print(out));
+        assert_eq!(
+            out.as_str(),
+            concat!(
+                r#"{"rate":125000,"burst":"10000b/8","mpu":64,"burst_raw":"1312d0","#,
+                r#""mtu":"1600b/8","mtu_raw":"186a0","lat":80000,"limit":20000,"#,
+                r#""linklayer":"ethernet"}"#
+            )
+        );
+    }
+
+    #[test]
+    fn a_limit_below_the_burst_has_no_latency() {
+        let tbf = Tbf::builder(125_000, 10_000).limit_bytes(1000).build().unwrap();
+        assert_eq!(tbf.latency_us(), -72_000.0);
+        let mut out = Printer::new(Form::Text, Style::default());
+        tbf.print(&mut out);
+        assert_eq!(out.as_str(), "rate 1Mbit burst 10000b limit 1000b ");
+    }
+}

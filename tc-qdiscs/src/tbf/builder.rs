@@ -1,0 +1,281 @@
+//! Making the options: by calls, and from words. Both end in the same sums.
+
+use tc_core::EncodeError;
+use tc_core::rate::{LinkLayer, RateSpec, parse_rate_of_link, parse_size_and_cell};
+use tc_core::units::{parse_decimal, parse_size, parse_time_us, transmit_ticks};
+use tc_core::words::{WordError, Words, WordsContext, is_prefix};
+
+use super::{Bucket, Peak, Tbf};
+
+/// Makes a [`Tbf`]: the order of the calls does not matter.
+#[derive(Clone, Copy, Debug)]
+pub struct TbfBuilder {
+    // As in tc, 0 means that it was not given.
+    rate: u64,
+    burst: u32,
+    burst_cell_log: Option<u8>,
+    limit: u32,
+    latency_us: u32,
+    peak_rate: u64,
+    mtu: u32,
+    mtu_cell_log: Option<u8>,
+    mpu: u16,
+    overhead: u16,
+    linklayer: LinkLayer,
+}
+
+impl Bucket {
+    fn of(rate: &RateSpec, bytes: u32) -> Self {
+        // tc 6.1: with the rate of the struct, cut to 32 bits; the kernel takes the bytes.
+        Self { ticks: transmit_ticks(rate.narrow_rate().into(), bytes), bytes: Some(bytes) }
+    }
+}
+
+impl TbfBuilder {
+    pub(super) const fn new(rate: u64, burst: u32) -> Self {
+        Self {
+            rate,
+            burst,
+            burst_cell_log: None,
+            limit: 0,
+            latency_us: 0,
+            peak_rate: 0,
+            mtu: 0,
+            mtu_cell_log: None,
+            mpu: 0,
+            overhead: 0,
+            linklayer: LinkLayer::Ethernet,
+        }
+    }
+
+    /// Most bytes that wait; in place of a latency.
+    #[must_use]
+    pub fn limit_bytes(self, limit: u32) -> Self {
+        Self { limit, latency_us: 0, ..self }
+    }
+
+    /// The longest that a packet shall wait, in microseconds; in place of a
+    /// limit. Kernel: a limit in bytes is made of it, at most `u32::MAX`.
+    #[must_use]
+    pub fn latency_us(self, latency_us: u32) -> Self {
+        Self { latency_us, limit: 0, ..self }
+    }
+
+    /// The rate at which a burst goes out, in bytes per second, and what may go
+    /// at once all the same, in bytes.
+    #[must_use]
+    pub fn peak(self, rate_bytes_per_s: u64, mtu_bytes: u32) -> Self {
+        Self { peak_rate: rate_bytes_per_s, mtu: mtu_bytes, ..self }
+    }
+
+    /// A packet counts as at least this many bytes.
+    #[must_use]
+    pub fn mpu_bytes(self, mpu: u16) -> Self {
+        Self { mpu, ..self }
+    }
+
+    /// Bytes added to each packet.
+    #[must_use]
+    pub fn overhead_bytes(self, overhead: u16) -> Self {
+        Self { overhead, ..self }
+    }
+
+    /// The framing below; Ethernet if it is not said.
+    #[must_use]
+    pub fn linklayer(self, linklayer: LinkLayer) -> Self {
+        Self { linklayer, ..self }
+    }
+
+    /// The options; an error says all that is missing, in `tc`'s words.
+    pub fn build(self) -> Result<Tbf, EncodeError> {
+        let missing: Vec<_> = [
+            (self.rate == 0, "tbf: the \"rate\" parameter is mandatory."),
+            (self.burst == 0, "tbf: the \"burst\" parameter is mandatory."),
+            (
+                self.peak_rate != 0 && self.mtu == 0,
+                "tbf: when \"peakrate\" is specified, \"mtu\" must also be specified.",
+            ),
+            (self.limit == 0 && self.latency_us == 0, "tbf: either \"limit\" or \"latency\" is required."),
+        ]
+        .into_iter()
+        .filter_map(|(is_missing, text)| is_missing.then_some(text))
+        .collect();
+        if !missing.is_empty() {
+            return Err(EncodeError::Invalid(missing.join("\n")));
+        }
+        let spec = |rate, cell_log| {
+            let mut spec = RateSpec {
+                mpu: self.mpu,
+                overhead: self.overhead,
+                linklayer: self.linklayer,
+                ..RateSpec::new(rate)
+            };
+            spec.set_cells(self.mtu, cell_log);
+            spec
+        };
+        let rate = spec(self.rate, self.burst_cell_log);
+        let peak = (self.peak_rate != 0).then(|| {
+            let rate = spec(self.peak_rate, self.mtu_cell_log);
+            Peak { rate, mtu: Bucket::of(&rate, self.mtu) }
+        });
+        Ok(Tbf { rate, burst: Bucket::of(&rate, self.burst), limit_bytes: self.limit_of_latency(), peak })
+    }
+
+    fn limit_of_latency(&self) -> u32 {
+        if self.limit != 0 {
+            return self.limit;
+        }
+        let waiting =
+            |rate: u64, bucket: u32| rate as f64 * f64::from(self.latency_us) / 1e6 + f64::from(bucket);
+        let limit = waiting(self.rate, self.burst);
+        let limit = if self.peak_rate == 0 { limit } else { limit.min(waiting(self.peak_rate, self.mtu)) };
+        // tc cuts a limit over 32 bits, which can leave next to nothing; here it is the most there is.
+        limit as u32
+    }
+
+    /// Reads what the words say on top of what is set already.
+    pub(super) fn read_words(
+        mut self,
+        words: &mut Words<'_>,
+        context: &WordsContext<'_>,
+    ) -> Result<Self, WordError> {
+        let kind = |text: &str| Err(WordError::Kind(format!("tbf: {text}")));
+        let duplicate = |name: &str| kind(&format!("duplicate \"{name}\" specification"));
+        while let Some(word) = words.next() {
+            if is_prefix(word, "limit") {
+                let value = words.value()?;
+                if self.limit != 0 {
+                    return duplicate("limit");
+                }
+                if self.latency_us != 0 {
+                    return kind("specifying both \"latency\" and \"limit\" is not allowed");
+                }
+                self.limit = parse_size(value).map_err(|_| illegal("limit", value))?;
+            } else if is_prefix(word, "latency") {
+                let value = words.value()?;
+                if self.latency_us != 0 {
+                    return duplicate("latency");
+                }
+                if self.limit != 0 {
+                    return kind("specifying both \"limit\" and \"/latency\" is not allowed");
+                }
+                self.latency_us = parse_time_us(value).map_err(|_| illegal("latency", value))?;
+            } else if is_prefix(word, "burst") || matches!(word, "buffer" | "maxburst") {
+                let value = words.value()?;
+                if self.burst != 0 {
+                    return duplicate("buffer/burst/maxburst");
+                }
+                (self.burst, self.burst_cell_log) = size_and_cell(word, value, self.burst_cell_log)?;
+            } else if matches!(word, "mtu" | "minburst") {
+                let value = words.value()?;
+                if self.mtu != 0 {
+                    return duplicate("mtu/minburst");
+                }
+                (self.mtu, self.mtu_cell_log) = size_and_cell(word, value, self.mtu_cell_log)?;
+            } else if word == "mpu" {
+                let value = words.value()?;
+                if self.mpu != 0 {
+                    return duplicate("mpu");
+                }
+                // tc cuts what does not fit in the struct's 16 bits.
+                let mpu = parse_size(value).ok().and_then(|mpu| u16::try_from(mpu).ok());
+                self.mpu = mpu.ok_or_else(|| illegal("mpu", value))?;
+            } else if word == "rate" || is_prefix(word, "peakrate") {
+                let value = words.value()?;
+                let (name, rate) = match word {
+                    "rate" => ("rate", &mut self.rate),
+                    _ => ("peakrate", &mut self.peak_rate),
+                };
+                if *rate != 0 {
+                    return duplicate(name);
+                }
+                *rate = parse_rate_of_link(value, context)
+                    .map_err(|lines| WordError::Kind(lines + &illegal(name, value).to_string()))?;
+            } else if is_prefix(word, "overhead") {
+                let value = words.value()?;
+                if self.overhead != 0 {
+                    return duplicate("overhead");
+                }
+                self.overhead = parse_decimal(value).map_err(|_| illegal("overhead", value))?;
+            } else if is_prefix(word, "linklayer") {
+                let value = words.value()?;
+                self.linklayer = LinkLayer::parse(value).ok_or_else(|| illegal("linklayer", value))?;
+            } else if word == "help" {
+                return Err(WordError::Help);
+            } else {
+                return Err(WordError::KindUsage(format!("tbf: unknown parameter \"{word}\"")));
+            }
+        }
+        Ok(self)
+    }
+}
+
+fn size_and_cell(word: &str, value: &str, cell_log: Option<u8>) -> Result<(u32, Option<u8>), WordError> {
+    let (size, cell) = parse_size_and_cell(value).map_err(|shown| illegal(word, shown))?;
+    Ok((size, cell.or(cell_log)))
+}
+
+fn illegal(name: &str, value: &str) -> WordError {
+    WordError::Kind(format!("tbf: illegal value for \"{name}\": \"{value}\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tc_core::{Kind, Verb};
+
+    fn parse(words: &str) -> Result<Tbf, WordError> {
+        let words: Vec<_> = words.split_whitespace().collect();
+        Tbf::parse_words(&mut Words::new(&words), &WordsContext::new(Verb::Add)).map(Option::unwrap)
+    }
+
+    #[test]
+    fn words_and_calls_make_the_same() {
+        let tbf = Tbf::builder(125_000, 10 << 10).latency_us(50_000).peak(250_000, 1540);
+        let words = "rate 1mbit b 10k la 50ms p 2mbit minburst 1540";
+        assert_eq!(parse(words), Ok(tbf.build().unwrap()));
+        let tbf = Tbf::builder(125_000, 1600).limit_bytes(9000).overhead_bytes(4).linklayer(LinkLayer::Atm);
+        let words = "l 9000 rate 1mbit buffer 1600 o 4 lin adsl mpu 64";
+        assert_eq!(parse(words), Ok(tbf.mpu_bytes(64).build().unwrap()));
+    }
+
+    #[test]
+    fn a_latency_holds_for_the_slower_of_the_two_buckets() {
+        let limit = |tbf: TbfBuilder| tbf.build().unwrap().limit_bytes;
+        let tbf = Tbf::builder(1000, 50_000).latency_us(1_000_000);
+        assert_eq!(limit(tbf), 51_000);
+        assert_eq!(limit(tbf.peak(2000, 1600)), 3600);
+        let fast = Tbf::builder(5_000_000_000, 1).latency_us(1_000_000);
+        assert_eq!(limit(fast), u32::MAX, "not 705,032,705");
+    }
+
+    #[test]
+    fn bad_words_have_tcs_text() {
+        for (words, text) in [
+            ("limit 1 limit 2", "tbf: duplicate \"limit\" specification"),
+            ("latency 1 limit 2", "tbf: specifying both \"latency\" and \"limit\" is not allowed"),
+            ("limit 1 latency 2", "tbf: specifying both \"limit\" and \"/latency\" is not allowed"),
+            ("burst 1 b 2", "tbf: duplicate \"buffer/burst/maxburst\" specification"),
+            ("burst 1/7", "tbf: illegal value for \"burst\": \"1/7\""),
+            ("maxburst x/8", "tbf: illegal value for \"maxburst\": \"x\""),
+            ("mpu 65536", "tbf: illegal value for \"mpu\": \"65536\""),
+            ("overhead 0x1", "tbf: illegal value for \"overhead\": \"0x1\""),
+            ("linklayer x", "tbf: illegal value for \"linklayer\": \"x\""),
+            ("rate 1bps rate 2bps", "tbf: duplicate \"rate\" specification"),
+            (
+                "rate 5%",
+                "No device specified; specify device to rate limit by percentage\n\
+                 tbf: illegal value for \"rate\": \"5%\"",
+            ),
+        ] {
+            assert_eq!(parse(words), Err(WordError::Kind(text.into())), "{words}");
+        }
+        let all = "tbf: the \"rate\" parameter is mandatory.\n\
+                   tbf: the \"burst\" parameter is mandatory.\n\
+                   tbf: when \"peakrate\" is specified, \"mtu\" must also be specified.\n\
+                   tbf: either \"limit\" or \"latency\" is required.";
+        assert_eq!(parse("peakrate 1mbit"), Err(WordError::KindUsage(all.into())));
+        assert_eq!(parse("lat"), Err(WordError::Incomplete));
+        assert_eq!(parse("buf 1"), Err(WordError::KindUsage("tbf: unknown parameter \"buf\"".into())));
+    }
+}

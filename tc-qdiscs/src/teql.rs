@@ -1,0 +1,46 @@
+//! `teql0`: joins the queues of several devices into the one device `teql0`,
+//! whose packets go out over them in turn. It takes no options.
+//!
+//! Kernel, `net/sched/sch_teql.c`: the module makes the device, and a kind of
+//! the same name for the devices below; `max_equalizers=N` makes `teql1` and so
+//! on, which work as kinds without options do. A device has to have a queue and
+//! a hardware address; a dump has no `TCA_OPTIONS`.
+
+use tc_core::print::Printer;
+use tc_core::words::{WordError, Words, WordsContext};
+use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind};
+
+tc_core::register!(Teql0);
+
+/// The options of a teql: there are none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Teql0;
+
+impl Kind for Teql0 {
+    const KIND: &'static str = "teql0";
+    const USAGE: &'static str = "Usage: ... teql0\n";
+
+    fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
+        match words.next() {
+            None => Ok(None),
+            Some("help") => Err(WordError::Help),
+            // tc has no module for this kind.
+            Some(word) => Err(WordError::Kind(format!(
+                "Unknown qdisc \"{}\", hence option \"{word}\" is unparsable",
+                Self::KIND
+            ))),
+        }
+    }
+
+    fn encode(&self, _: &FillContext, _: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
+        Ok(Fill::Absent)
+    }
+
+    fn decode(_: &[u8]) -> Result<Self, DecodeError> {
+        Ok(Self)
+    }
+
+    fn print(&self, _: &mut Printer) {
+        // As tc: there is nothing to show.
+    }
+}

@@ -1,0 +1,452 @@
+//! Output commit with real packets through a real sch_plug.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so and stops")]
+
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use tc_core::monitor::Monitor;
+use tc_core::uapi::{RTNLGRP_LINK, RTNLGRP_TC};
+use tc_core::{Connection, Socket};
+use tc_qdiscs::plug::commit::{
+    Ack, Error, Journal, Limit, Network, OnDeath, OnDrop, OnTaint, OutputCommit, Plan, Plugs, State,
+    TaintCause,
+};
+use tests::lab::{Calls, Counting, Net, PATIENCE, Pair, QUIET};
+use tests::need;
+
+const NOTHING: [u8; 0] = [];
+
+fn limit(bytes: u32) -> Limit {
+    Limit::bytes(bytes.try_into().unwrap())
+}
+
+/// A directory of this test's own, which ends with it.
+struct Dir(PathBuf);
+
+impl Dir {
+    fn new(name: &str) -> Self {
+        Self(std::env::temp_dir().join(format!("tc-plug-{name}-{}", std::process::id())))
+    }
+}
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn plan(dir: &Dir, on_taint: OnTaint) -> Plan {
+    Plan::new(limit(32768), on_taint, OnDeath::StayClosed).journal_dir(&dir.0)
+}
+
+fn attach(dir: &Dir, on_taint: OnTaint) -> OutputCommit {
+    OutputCommit::attach(&["near"], plan(dir, on_taint)).unwrap()
+}
+
+fn root(net: &Net, dev: &str) -> String {
+    net.tc(&format!("-s qdisc show dev {dev}")).ok()
+}
+
+/// The cause of a taint, and what leaves now.
+fn tainted(error: Error) -> (TaintCause, Network) {
+    match error {
+        Error::Tainted { taint, network } => (taint.cause, network),
+        other => panic!("no taint: {other}"),
+    }
+}
+
+#[test]
+fn epochs_leave_in_order_and_only_when_they_are_acknowledged() {
+    need!("sch_plug", "veth");
+    let (dir, pair) = (Dir::new("order"), Pair::new());
+    let mut session = attach(&dir, OnTaint::FailClosed);
+    assert_eq!(session.state(), State::Open);
+    pair.send(&[1]);
+    assert_eq!(pair.receive(1, PATIENCE), [1], "attached, and open");
+
+    session.start_buffer().unwrap();
+    pair.send(&[2, 3]);
+    let first = session.close().unwrap();
+    assert_eq!(first.number(), 0);
+    pair.send(&[4]);
+    assert_eq!(pair.receive(1, QUIET), NOTHING, "closed, and not released");
+    let released = session.release(first, Ack::of(0)).unwrap();
+    assert_eq!(pair.receive(3, QUIET), [2, 3], "the first epoch, and no more");
+    assert_eq!((released.epoch, released.dropped_packets, released.limit_bytes), (0, 0, 32768));
+    assert_eq!(released.peak_bytes, 3 * Pair::FRAME_BYTES);
+
+    let second = session.close().unwrap();
+    pair.send(&[5]);
+    session.release(second, Ack::of(1)).unwrap();
+    assert_eq!(pair.receive(2, QUIET), [4], "the second one");
+    assert!(root(&pair.near, "near").contains("qdisc plug c01: root"), "{}", root(&pair.near, "near"));
+
+    session.detach(Plugs::Remove).unwrap();
+    assert_eq!(pair.receive(1, PATIENCE), [5], "what was open leaves at the end");
+    assert!(!root(&pair.near, "near").contains("plug"), "and the plug is gone");
+    assert_eq!(Journal::find(&dir.0).unwrap(), Vec::<PathBuf>::new());
+    assert!(matches!(session.start_buffer(), Err(Error::WrongState { state: State::Detached, .. })));
+}
+
+#[test]
+fn a_second_closed_epoch_cannot_be_had_and_nothing_leaks() {
+    need!("sch_plug", "veth");
+    let (dir, pair) = (Dir::new("depth"), Pair::new());
+    let mut session = attach(&dir, OnTaint::FailClosed);
+    session.start_buffer().unwrap();
+    pair.send(&[1, 2]);
+    let first = session.close().unwrap();
+    pair.send(&[3, 4, 5]);
+    // A BUFFER here would make the kernel release 3 with 1 and 2.
+    assert!(matches!(session.close(), Err(Error::EpochOutstanding { number: 0 })));
+    assert_eq!(session.close_or_extend().unwrap(), None);
+    pair.send(&[6]);
+    session.release(first, Ack::of(0)).unwrap();
+    assert_eq!(pair.receive(3, QUIET), [1, 2]);
+    let second = session.close_or_extend().unwrap().expect("the first one was released");
+    session.release(second, Ack::of(1)).unwrap();
+    assert_eq!(pair.receive(5, QUIET), [3, 4, 5, 6], "the epoch that was extended");
+    session.detach(Plugs::Leave).unwrap();
+    pair.send(&[7]);
+    assert_eq!(pair.receive(1, PATIENCE), [7]);
+    assert!(root(&pair.near, "near").contains("plug c01:"), "left, and open");
+}
+
+#[test]
+fn wrong_acknowledgements_and_tokens_release_nothing_and_come_back() {
+    need!("sch_plug", "veth");
+    let (dir, pair) = (Dir::new("acks"), Pair::new());
+    pair.near.veth_to("near2", &pair.far, "far2");
+    let mut session = attach(&dir, OnTaint::FailClosed);
+    let mut other = OutputCommit::attach(&["near2"], plan(&dir, OnTaint::FailClosed)).unwrap();
+    session.start_buffer().unwrap();
+    other.start_buffer().unwrap();
+    pair.send(&[1]);
+    let epoch = session.close().unwrap();
+    let error = session.release(epoch, Ack::of(1)).unwrap_err();
+    assert_eq!(error.to_string(), "the acknowledgement of epoch 1 does not release epoch 0; output is held");
+    let epoch = error.into_epoch().unwrap();
+    let foreign = other.close().unwrap();
+    let error = session.release(foreign, Ack::of(0)).unwrap_err();
+    assert!(matches!(error, Error::OtherSession { .. }), "{error}");
+    assert_eq!(error.network(), Network::Untouched);
+    assert_eq!(pair.receive(1, QUIET), NOTHING, "nothing left");
+    session.release(epoch, Ack::of(0)).unwrap();
+    assert_eq!(pair.receive(1, PATIENCE), [1]);
+}
+
+/// Holds 1 and 2 in a closed epoch and 3 in the open one, lets `cause` happen,
+/// and tries to release: nothing of it may leave, then or later. Then begins
+/// again.
+fn taints(
+    name: &str,
+    cause: impl FnOnce(&Pair),
+    repair: impl FnOnce(&Pair),
+    expected: fn(&TaintCause) -> bool,
+) {
+    let (dir, pair) = (Dir::new(name), Pair::new());
+    let mut session = attach(&dir, OnTaint::FailClosed);
+    session.start_buffer().unwrap();
+    pair.send(&[1, 2]);
+    let epoch = session.close().unwrap();
+    pair.send(&[3]);
+    cause(&pair);
+    let (seen, network) = tainted(session.release(epoch, Ack::of(0)).unwrap_err());
+    assert!(expected(&seen), "{name}: {seen}");
+    assert_eq!(network, Network::HeldAnew, "{name}: {seen}");
+    assert!(matches!(session.close(), Err(Error::WrongState { state: State::Tainted, .. })));
+    repair(&pair);
+    pair.send(&[4]);
+    assert_eq!(pair.receive(1, QUIET), NOTHING, "{name}: nothing leaves while it is tainted");
+
+    session.restart().unwrap();
+    pair.send(&[5, 6]);
+    let epoch = session.close().unwrap();
+    pair.send(&[7]);
+    // 0 was closed and 1 open when it was tainted.
+    session.release(epoch, Ack::of(2)).unwrap();
+    assert_eq!(pair.receive(3, QUIET), [5, 6], "{name}: only what came since the restart");
+    session.detach(Plugs::Remove).unwrap();
+    assert_eq!(pair.receive(1, PATIENCE), [7]);
+}
+
+#[test]
+fn a_link_that_goes_down_taints() {
+    need!("sch_plug", "veth");
+    let flap = |pair: &Pair| {
+        pair.near.ip("link set near down").ok();
+        pair.near.ip("link set near up").ok();
+        pair.near.ip("neigh replace 192.0.2.2 dev near lladdr 02:00:00:00:00:02 nud permanent").ok();
+    };
+    taints("flap", flap, |_| {}, |cause| matches!(cause, TaintCause::LinkDown));
+}
+
+#[test]
+fn a_lost_carrier_taints() {
+    need!("sch_plug", "veth");
+    let flap = |pair: &Pair| {
+        pair.far.ip("link set far down").ok();
+        pair.far.ip("link set far up").ok();
+        let known = "neigh replace 192.0.2.1 dev far lladdr 02:00:00:00:00:01 nud permanent";
+        pair.far.ip(known).ok();
+        // Kernel: the carrier's return is worked off later.
+        std::thread::sleep(QUIET);
+    };
+    taints("carrier", flap, |_| {}, |cause| matches!(cause, TaintCause::Carrier));
+}
+
+#[test]
+fn txqueuelen_taints_and_the_mtu_does_not() {
+    need!("sch_plug", "veth");
+    let change = |pair: &Pair| {
+        pair.near.ip("link set near mtu 1400").ok();
+        pair.near.ip("link set near txqueuelen 77").ok();
+    };
+    taints("txqueuelen", change, |_| {}, |cause| matches!(cause, TaintCause::TxQueueLen { is: 77, .. }));
+
+    let (dir, pair) = (Dir::new("mtu"), Pair::new());
+    let mut session = attach(&dir, OnTaint::FailClosed);
+    session.start_buffer().unwrap();
+    pair.send(&[1]);
+    let epoch = session.close().unwrap();
+    pair.near.ip("link set near mtu 1400").ok();
+    session.release(epoch, Ack::of(0)).unwrap();
+    assert_eq!(pair.receive(1, PATIENCE), [1]);
+}
+
+#[test]
+fn a_foreign_command_taints() {
+    need!("sch_plug", "veth");
+    let change = |pair: &Pair| {
+        pair.near.tc("qdisc change dev near root handle c01: plug block").ok();
+    };
+    taints("change", change, |_| {}, |cause| matches!(cause, TaintCause::Touched { .. }));
+}
+
+#[test]
+fn a_foreign_delete_taints_and_the_network_is_closed_again() {
+    need!("sch_plug", "veth");
+    let delete = |pair: &Pair| {
+        pair.near.tc("qdisc del dev near root").ok();
+    };
+    taints("delete", delete, |_| {}, |cause| matches!(cause, TaintCause::Touched { .. }));
+}
+
+#[test]
+fn a_foreign_replacement_taints_and_is_left_alone() {
+    need!("sch_plug", "veth");
+    let (dir, pair) = (Dir::new("replace"), Pair::new());
+    let mut session = attach(&dir, OnTaint::FailClosed);
+    session.start_buffer().unwrap();
+    pair.send(&[1]);
+    let epoch = session.close().unwrap();
+    pair.near.tc("qdisc replace dev near root handle 5: pfifo limit 5").ok();
+    let (cause, network) = tainted(session.release(epoch, Ack::of(0)).unwrap_err());
+    assert!(matches!(cause, TaintCause::Touched { .. }), "{cause}");
+    assert_eq!(network, Network::Foreign);
+    assert!(matches!(session.restart(), Err(Error::WrongState { network: Network::Foreign, .. })));
+    session.discard().unwrap();
+    assert!(root(&pair.near, "near").contains("qdisc pfifo 5: root"), "{}", root(&pair.near, "near"));
+}
+
+#[test]
+fn what_taints_is_found_between_epochs_as_well() {
+    need!("sch_plug", "veth");
+    let (dir, pair) = (Dir::new("check"), Pair::new());
+    let mut session = attach(&dir, OnTaint::FailOpen);
+    session.start_buffer().unwrap();
+    pair.send(&[1]);
+    session.check().unwrap();
+    pair.near.tc("qdisc show dev near").ok();
+    session.check().unwrap();
+    let readable = |session: &OutputCommit| {
+        let mut fds = [PollFd::new(session.as_fd(), PollFlags::POLLIN)];
+        poll(&mut fds, PollTimeout::ZERO).unwrap() == 1
+    };
+    assert!(!readable(&session));
+    pair.near.tc("qdisc change dev near root handle c01: plug limit 9999").ok();
+    assert!(readable(&session), "the session says that there is something to look at");
+    let error = session.check().unwrap_err();
+    let text = error.to_string();
+    assert!(text.starts_with("tainted: device near: another process (netlink port "), "{text}");
+    assert!(text.ends_with("; the network is open, and what was held has left uncommitted"), "{text}");
+    assert_eq!(pair.receive(1, PATIENCE), [1], "fail open");
+    pair.send(&[2]);
+    assert_eq!(pair.receive(1, PATIENCE), [2]);
+    session.restart().unwrap();
+    assert_eq!(session.state(), State::Open);
+    session.start_buffer().unwrap();
+    pair.send(&[3]);
+    assert_eq!(pair.receive(1, QUIET), NOTHING);
+    session.discard().unwrap();
+    assert_eq!(pair.receive(1, QUIET), NOTHING, "discarded");
+    assert!(!root(&pair.near, "near").contains("plug"));
+}
+
+#[test]
+fn a_full_queue_taints_or_is_reported() {
+    need!("sch_plug", "veth");
+    let small = limit(1600);
+    let fill: Vec<u8> = (0..50).collect();
+    let held = (1600 / Pair::FRAME_BYTES) as usize;
+    let dropped = (fill.len() - held) as u64;
+
+    let (dir, pair) = (Dir::new("drops"), Pair::new());
+    let plan = |taint| Plan::new(small, taint, OnDeath::StayClosed).journal_dir(&dir.0);
+    let mut session = OutputCommit::attach(&["near"], plan(OnTaint::FailClosed)).unwrap();
+    session.start_buffer().unwrap();
+    pair.send(&fill);
+    let (cause, _) = tainted(session.close().unwrap_err());
+    let peak = held as u32 * Pair::FRAME_BYTES;
+    assert_eq!(cause, TaintCause::Dropped { packets: dropped, peak_bytes: peak, limit_bytes: 1600 });
+    session.discard().unwrap();
+
+    let reporting = plan(OnTaint::FailClosed).on_drop(OnDrop::Report);
+    let mut session = OutputCommit::attach(&["near"], reporting).unwrap();
+    session.start_buffer().unwrap();
+    pair.send(&fill);
+    let epoch = session.close().unwrap();
+    let released = session.release(epoch, Ack::of(0)).unwrap();
+    assert_eq!((released.dropped_packets, released.peak_bytes), (dropped, peak));
+    assert_eq!(pair.receive(50, QUIET), fill[..held]);
+    let epoch = session.close().unwrap();
+    assert_eq!(session.release(epoch, Ack::of(1)).unwrap().dropped_packets, 0, "drops are counted once");
+}
+
+#[test]
+fn two_devices_have_one_barrier_and_one_fate() {
+    need!("sch_plug", "veth");
+    let (dir, pair) = (Dir::new("barrier"), Pair::new());
+    pair.near.veth_to("near2", &pair.far, "far2");
+    let devices = ["near", "near2"];
+    let mut session = OutputCommit::attach(&devices, plan(&dir, OnTaint::FailClosed)).unwrap();
+    session.start_buffer().unwrap();
+    pair.send(&[1]);
+    let epoch = session.close().unwrap();
+    assert_eq!(pair.receive(1, QUIET), NOTHING);
+    session.release(epoch, Ack::of(0)).unwrap();
+    assert_eq!(pair.receive(1, PATIENCE), [1]);
+    assert_eq!(session.tallies().map(|(name, _)| name.to_owned()).collect::<Vec<_>>(), devices);
+
+    pair.send(&[2]);
+    pair.near.ip("link del near2").ok();
+    let error = session.close().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "tainted: device near2: the device is gone or in another namespace; \
+         what was held is lost, and new output is held"
+    );
+    pair.send(&[3]);
+    assert_eq!(pair.receive(1, QUIET), NOTHING, "the other device is closed with it");
+    session.discard().unwrap();
+    pair.send(&[4]);
+    assert_eq!(pair.receive(1, PATIENCE), [4]);
+}
+
+#[test]
+fn foreign_roots_small_limits_and_sleeping_devices_are_refused_and_not_touched() {
+    need!("sch_plug", "veth");
+    let (dir, pair) = (Dir::new("refused"), Pair::new());
+    let attach = |devices: &[&str], bytes| {
+        let plan = Plan::new(limit(bytes), OnTaint::FailOpen, OnDeath::StayClosed).journal_dir(&dir.0);
+        OutputCommit::attach(devices, plan).map(|_| ()).unwrap_err().to_string()
+    };
+    assert_eq!(
+        attach(&["near"], 1517),
+        "a limit of 1517 bytes is too small for one packet of device near, which has up to 1518; \
+         nothing was changed"
+    );
+    pair.near.ip("link add down0 type veth peer name down1").ok();
+    assert!(attach(&["near", "down0"], 9999).starts_with("device down0 is down"));
+    assert!(attach(&["near", "near"], 9999).contains("given twice"));
+    assert!(attach(&["near", "absent"], 9999).ends_with("; nothing was changed"));
+    for kind in ["pfifo limit 5", "plug limit 9999"] {
+        pair.near.tc(&format!("qdisc add dev near root handle c01: {kind}")).ok();
+        let text = attach(&["near"], 9999);
+        assert!(text.contains(" c01:, which is not ours; nothing was changed"), "{text}");
+        assert!(root(&pair.near, "near").contains(" c01: root"));
+        pair.near.tc("qdisc del dev near root").ok();
+    }
+    assert_eq!(Journal::find(&dir.0).unwrap(), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn a_failed_attach_takes_back_what_it_did() {
+    need!("sch_plug", "veth");
+    let (dir, pair) = (Dir::new("undo"), Pair::new());
+    pair.near.veth_to("near2", &pair.far, "far2");
+    // Kernel: a handle is unique on its device, and ingress has ffff:.
+    pair.near.tc("qdisc add dev near2 ingress").ok();
+    let plan = plan(&dir, OnTaint::FailOpen).handles(0xffff, 0xc02);
+    let error = OutputCommit::attach(&["near", "near2"], plan).unwrap_err();
+    assert!(matches!(error, Error::Kernel { network: Network::Untouched, .. }), "{error}");
+    assert!(!root(&pair.near, "near").contains("plug"));
+    assert!(!root(&pair.near, "near2").contains("plug"));
+    assert_eq!(Journal::find(&dir.0).unwrap(), Vec::<PathBuf>::new());
+}
+
+/// The numbers of the module's documentation.
+#[test]
+fn an_epoch_costs_few_system_calls() {
+    need!("sch_plug", "veth");
+    let (dir, pair) = (Dir::new("cost"), Pair::new());
+    pair.near.veth_to("near2", &pair.far, "far2");
+    for devices in [&["near"][..], &["near", "near2"]] {
+        let (commands, notices) = (Calls::default(), Calls::default());
+        let tc = Connection::over(Counting::new(Socket::open().unwrap(), commands.clone()));
+        let mut socket = Socket::open().unwrap();
+        socket.set_nonblocking(true).unwrap();
+        [RTNLGRP_TC, RTNLGRP_LINK].into_iter().try_for_each(|group| socket.join(group)).unwrap();
+        let monitor = Monitor::over(Counting::new(socket, notices.clone()));
+        let mut session =
+            OutputCommit::attach_over(tc, monitor, devices, plan(&dir, OnTaint::FailClosed)).unwrap();
+        session.start_buffer().unwrap();
+        let n = devices.len();
+        for round in 0..3 {
+            pair.send(&[1, 2, 3]);
+            let _ = (commands.take(), notices.take());
+            let epoch = session.close().unwrap();
+            assert_eq!((commands.take(), notices.take()), ((1, n), (0, 0)), "close");
+            session.release(epoch, Ack::of(round)).unwrap();
+            assert_eq!(commands.take(), (2, 2 * n), "release, and the look before it");
+            let (sends, receives) = notices.take();
+            if round > 0 {
+                // RELEASE, BUFFER, and before Linux 6.8 the look.
+                assert_eq!(sends, 0);
+                assert!([2 * n + 1, 3 * n + 1].contains(&receives), "{receives} for {n} devices");
+            }
+        }
+        session.detach(Plugs::Remove).unwrap();
+    }
+}
+
+#[test]
+fn epochs_under_a_steady_stream_lose_and_reorder_nothing() {
+    need!("sch_plug", "veth");
+    let (dir, pair) = (Dir::new("stream"), Pair::new());
+    let mut session = attach(&dir, OnTaint::FailClosed);
+    session.start_buffer().unwrap();
+    let mut sent = 0_u8;
+    let mut arrived = Vec::new();
+    for round in 0..40 {
+        let some = round as u8 % 7;
+        pair.send(&(sent..sent + some).collect::<Vec<_>>());
+        let committed = sent + some;
+        let epoch = session.close().unwrap();
+        pair.send(&[committed]);
+        sent = committed + 1;
+        session.release(epoch, Ack::of(round)).unwrap();
+        while arrived.len() < usize::from(committed) {
+            let got = pair.receive(1, PATIENCE);
+            assert_eq!(got.len(), 1, "round {round}: {committed} were released");
+            arrived.extend(got);
+        }
+    }
+    assert_eq!(pair.receive(1, Duration::from_millis(50)), NOTHING, "the open epoch is held");
+    assert_eq!(arrived, (0..sent - 1).collect::<Vec<_>>());
+    session.detach(Plugs::Remove).unwrap();
+    assert_eq!(pair.receive(2, QUIET), [sent - 1]);
+}

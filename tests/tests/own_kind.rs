@@ -1,0 +1,77 @@
+//! A kind from outside the workspace's crates: this crate brings one, links the command, and the
+//! command has it.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so and stops")]
+
+use std::env;
+use std::ffi::OsString;
+use std::process::{Command, Output};
+
+use tc_core::print::Printer;
+use tc_core::words::{WordError, Words, WordsContext};
+use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind};
+use tc_qdiscs as _;
+use tests::lab::Net;
+use tests::need;
+
+/// `blackhole`: drops every packet. The kernel has it; no kind of this workspace is for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Blackhole;
+
+tc_core::register!(Blackhole);
+
+impl Kind for Blackhole {
+    const KIND: &'static str = "blackhole";
+    const USAGE: &'static str = "Usage: ... blackhole\n";
+
+    fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
+        match words.next() {
+            None => Ok(None),
+            Some("help") => Err(WordError::Help),
+            Some(word) => Err(WordError::what_is(word)),
+        }
+    }
+
+    fn encode(&self, _: &FillContext, _: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
+        Ok(Fill::Absent)
+    }
+
+    fn decode(_: &[u8]) -> Result<Self, DecodeError> {
+        Ok(Self)
+    }
+
+    fn print(&self, _: &mut Printer) {}
+}
+
+/// In a process of its own this "test" is a tc with one kind more.
+#[test]
+fn as_tc() {
+    if let Ok(words) = env::var("WORDS") {
+        let words = words.split_whitespace().map(OsString::from);
+        if tc_cli::run(words, |_| 1).is_err() {
+            std::process::exit(1);
+        }
+    }
+}
+
+fn tc(words: &str) -> Output {
+    let this = env::current_exe().unwrap();
+    Command::new(this).args(["--exact", "as_tc", "--nocapture"]).env("WORDS", words).output().unwrap()
+}
+
+#[test]
+fn it_is_among_the_kinds() {
+    let listed = String::from_utf8(tc("kinds").stdout).unwrap();
+    assert!(listed.contains("qdisc blackhole tests "), "{listed}");
+    assert!(listed.contains("qdisc plug tc-qdiscs "), "{listed}");
+}
+
+#[test]
+fn it_is_added_and_its_words_are_checked() {
+    need!("netns");
+    let net = Net::new();
+    let added = tc("qdisc add dev lo root handle 1: blackhole");
+    assert!(added.status.success(), "{added:?}");
+    assert_eq!(net.tc("qdisc show dev lo").ok(), "qdisc blackhole 1: root refcnt 2 \n");
+    let refused = tc("qdisc add dev lo root blackhole deep");
+    assert!(String::from_utf8_lossy(&refused.stderr).starts_with("What is \"deep\"?"), "{refused:?}");
+}

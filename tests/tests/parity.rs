@@ -1,0 +1,372 @@
+//! tc and tc-cli do the same: the same commands in twin namespaces end alike and leave the same
+//! behind, and both show the same state the same way.
+#![expect(clippy::panic, reason = "a test that cannot go on says so and stops")]
+
+use serde_json::Value;
+use tc_core::{Registry, TcType};
+use tc_qdiscs as _;
+use tests::captures;
+use tests::lab::need::has;
+use tests::lab::{Net, Output};
+use tests::need;
+
+/// Two hosts, alike: tc works in one, tc-cli in the other.
+struct Twins {
+    theirs: Net,
+    ours: Net,
+}
+
+impl Twins {
+    fn new() -> Self {
+        let net = || {
+            let net = Net::aside();
+            net.veth("d0", "d1");
+            net
+        };
+        Self { theirs: net(), ours: net() }
+    }
+
+    /// Runs a command on both sides: exit code and first line must agree. Returns the code.
+    #[track_caller]
+    fn run(&self, words: &str) -> i32 {
+        let (theirs, ours) = (self.theirs.tc(words), self.ours.tc_cli(words));
+        assert_eq!(outcome(&ours), outcome(&theirs), "{words}");
+        ours.code
+    }
+
+    /// Runs a command on both sides: the exit code must agree.
+    #[track_caller]
+    fn run_for_code(&self, words: &str) -> i32 {
+        let (theirs, ours) = (self.theirs.tc(words), self.ours.tc_cli(words));
+        assert_eq!(ours.code, theirs.code, "{words}: {}", ours.stderr);
+        ours.code
+    }
+
+    /// Takes away what a command made, if it made something.
+    fn clear(&self) {
+        for net in [&self.theirs, &self.ours] {
+            for place in ["dev lo root", "dev lo ingress", "dev d0 root", "dev d0 ingress"] {
+                let _was_there = net.tc(&format!("qdisc del {place}"));
+            }
+        }
+    }
+
+    /// Both tools show both hosts alike.
+    #[track_caller]
+    fn show(&self, shows: &[&str], after: &str) {
+        for words in shows {
+            let [left, right] = [self.theirs.tc(words).ok(), self.ours.tc(words).ok()];
+            assert_eq!(unnumbered(&right), unnumbered(&left), "tc {words}: the hosts differ after {after}");
+            let shown = self.ours.tc_cli(words).ok();
+            match words.contains("-j") {
+                true => same_json(&shown, &right, words, after),
+                false => assert_eq!(shown, right, "tc-cli {words} after {after}"),
+            }
+        }
+    }
+}
+
+/// What is looked at after each of many commands.
+const BRIEFLY: &[&str] = &["-s -d -r qdisc show", "-j -s -d qdisc show", "-s -d class show dev d0"];
+
+const SHOWS: &[&str] = &[
+    "qdisc",
+    "-s -d qdisc show dev d0",
+    "-r -iec -N qdisc show",
+    "-o -s -r -col qdisc list",
+    "qdisc show dev d0 root",
+    "qdisc show ingress invisible",
+    "-s -d -r class show dev d0",
+    "class show dev d0 qdisc 1:",
+    "-j -s -d qdisc show",
+    "-j -p -iec qdisc show dev d0",
+];
+
+/// The text without the handles that the kernel chose: it counts from 8001: on, in all namespaces
+/// together. They also stand in brackets, as eight digits.
+fn unnumbered(text: &str) -> String {
+    let is_chosen = |word: &str| word.len() == 4 && word.starts_with('8') || word.ends_with("0000");
+    let words = text.split_inclusive(|end: char| !end.is_ascii_alphanumeric());
+    words.map(|word| if is_chosen(&word[..word.len() - 1]) { "8xxx" } else { word }).collect()
+}
+
+fn outcome(output: &Output) -> (i32, &str) {
+    (output.code, output.stderr.lines().next().unwrap_or_default())
+}
+
+/// Ours must be JSON; where tc's is as well, it must say the same.
+#[track_caller]
+fn same_json(ours: &str, theirs: &str, words: &str, after: &str) {
+    let parse = serde_json::from_str::<Value>;
+    let ours = parse(ours).unwrap_or_else(|error| panic!("tc-cli {words} after {after}: {error}\n{ours}"));
+    if let Ok(theirs) = parse(theirs) {
+        assert_eq!(ours, theirs, "{words} after {after}");
+    }
+}
+
+/// Whether both tc-cli and the kernel know all these kinds.
+fn known(kinds: &[&str]) -> bool {
+    let registry = Registry::of_program().unwrap_or_default();
+    kinds.iter().all(|kind| registry.get(TcType::Qdisc, kind).is_some() && has(&format!("sch_{kind}")))
+}
+
+/// Commands that build on each other, and the kinds they need.
+const STORIES: &[(&[&str], &[&str])] = &[
+    (
+        &["pfifo"],
+        &[
+            "qdisc add dev d0 root handle 1: pfifo",
+            "qdisc add dev d0 root handle 1: pfifo",
+            "qdisc change dev d0 root handle 1: pfifo limit 7",
+            "qdisc change dev d0 root handle 1: pfifo",
+            "qdisc replace dev d0 root handle 2: pfifo limit 7",
+            "qdisc replace dev d0 root handle 2: stab overhead 20 linklayer atm pfifo limit 7",
+            "qdisc replace dev d0 root handle 2: estimator 1s 8s pfifo limit 7",
+            "-r qdisc change dev d0 root handle 2: est 2s 9s pfifo limit 7",
+            "qdisc link dev d0 root handle 3:",
+            "qdisc add dev d0 parent 2:1 pfifo",
+            "qdisc add dev d0 parent 9:1 handle 9: pfifo",
+            "class add dev d0 parent 2: classid 2:1",
+            "qdisc del dev d0 root handle 7:",
+            "qdisc del dev d0 root",
+            "qdisc del dev d0 root",
+            "qdisc del dev d0 parent 1:",
+            "qdisc add dev d0 root nosuch",
+            "qdisc add root pfifo",
+            "qdisc add dev d0 root handle 4: stab mtu 1500 mpu 64 overhead 20 linklayer atm est 1s 8s pfifo",
+        ],
+    ),
+    (
+        &["ingress", "clsact"],
+        &[
+            "qdisc add dev d0 ingress",
+            "qdisc add dev d0 clsact",
+            "qdisc del dev d0 ingress",
+            "qdisc add dev d0 clsact",
+            "qdisc del dev d0 clsact",
+            "qdisc add dev d0 ingress_block 3 ingress",
+            "qdisc add dev d1 ingress_block 3 egress_block 4 clsact",
+            "qdisc add dev d0 root ingress",
+        ],
+    ),
+    (
+        &["tbf", "pfifo"],
+        &[
+            "qdisc add dev d0 root handle 1: tbf rate 1mbit burst 10k latency 50ms",
+            "qdisc change dev d0 root handle 1: tbf rate 2mbit burst 20k limit 64k peakrate 4mbit mtu 3000",
+            "qdisc add dev d0 parent 1: handle 2: pfifo limit 9",
+            "class show dev d0 parent 1:",
+            "qdisc add dev d1 root tbf rate 1mbit",
+            "qdisc add dev d1 root tbf rate x",
+        ],
+    ),
+    (
+        &["htb", "pfifo"],
+        &[
+            "qdisc add dev d0 root handle 1: htb default 10 r2q 5",
+            "class add dev d0 parent 1: classid 1:1 htb rate 10mbit ceil 20mbit burst 15k",
+            "class add dev d0 parent 1:1 classid 1:10 htb rate 1gbit prio 3 quantum 2000",
+            "class add dev d0 parent 1:1 classid 1:20 est 1s 8s htb rate 50gbit",
+            "class add dev d0 parent 1:1 classid 1:20 htb rate 1mbit",
+            "class change dev d0 parent 1:1 classid 1:20 htb rate 1mbit",
+            "class replace dev d0 parent 1:1 classid 1:30 htb rate 3mbit",
+            "qdisc add dev d0 parent 1:30 handle 30: pfifo limit 5",
+            "class add dev d0 parent 1:1 classid 1:40 htb rate",
+            "class add dev d0 parent 1:1 classid 1:40 htb",
+            "class del dev d0 classid 1:20",
+            "class del dev d0 classid 1:99",
+            "class del dev d0 classid 1:1",
+            "qdisc change dev d0 root handle 1: htb default 20",
+        ],
+    ),
+    (
+        &["prio", "netem", "fq_codel"],
+        &[
+            "qdisc add dev d0 root handle 1: prio bands 4 priomap 1 2 2 2",
+            "qdisc add dev d0 parent 1:1 handle 10: netem delay 100ms 10ms 25% loss 1%",
+            "qdisc add dev d0 parent 1:2 handle 20: fq_codel limit 100 target 4ms",
+            "qdisc change dev d0 parent 1:2 handle 20: fq_codel quantum 3000",
+            "class add dev d0 parent 1: classid 1:9 prio",
+        ],
+    ),
+];
+
+#[test]
+fn the_same_commands_do_the_same() {
+    need!("veth");
+    let mut told = 0;
+    for (kinds, story) in STORIES {
+        if !known(kinds) {
+            println!("skipped a story of {kinds:?}");
+            continue;
+        }
+        let twins = Twins::new();
+        for command in *story {
+            if twins.run(command) == 0 {
+                twins.show(BRIEFLY, command);
+            }
+        }
+        twins.show(SHOWS, "the story");
+        told += 1;
+    }
+    assert_ne!(told, 0, "every kernel has pfifo");
+}
+
+#[test]
+fn every_captured_command_does_the_same() {
+    need!("veth");
+    let twins = Twins::new();
+    let registry = Registry::of_program().unwrap_or_default();
+    let mut compared = 0;
+    for capture in captures::all() {
+        let parts: Vec<&str> = capture.command.iter().skip(1).map(String::as_str).collect();
+        let command = parts.join(" ");
+        if !known(&[&capture.kind]) || capture.differs.is_some() {
+            continue;
+        }
+        // Of a careful kind the library refuses, before the kernel does, what could hit another
+        // qdisc: with words of its own.
+        let careful = registry.get(capture.tc_type, &capture.kind).is_some_and(|ops| ops.is_careful());
+        let code = if careful { twins.run_for_code(&command) } else { twins.run(&command) };
+        if code == 0 {
+            twins.show(BRIEFLY, &command);
+            compared += 1;
+        }
+        twins.clear();
+    }
+    assert_ne!(compared, 0, "every kernel has pfifo");
+}
+
+#[test]
+fn a_tree_of_classes_is_drawn_alike() {
+    need!("sch_htb", "veth");
+    if !known(&["htb"]) {
+        return println!("skipped: tc-cli does not know htb");
+    }
+    let net = Net::new();
+    net.veth("d0", "d1");
+    net.tc("qdisc add dev d0 root handle 1: htb default 10").ok();
+    for class in ["1: 1:1", "1:1 1:10", "1:1 1:20", "1:20 1:21", "1: 1:2", "1:2 1:30", "1:20 1:22"] {
+        let (parent, id) = class.split_once(' ').unwrap_or_default();
+        net.tc(&format!("class add dev d0 parent {parent} classid {id} htb rate 1mbit")).ok();
+    }
+    // tc draws the bars in the lines that end a branch from memory that it has freed.
+    let drawn = |text: String| -> Vec<String> {
+        text.lines().filter(|line| !line.trim_matches([' ', '|']).is_empty()).map(str::to_owned).collect()
+    };
+    for words in ["-g class show dev d0", "-g -s class show dev d0"] {
+        assert_eq!(drawn(net.tc_cli(words).ok()), drawn(net.tc(words).ok()), "{words}");
+    }
+}
+
+#[test]
+fn changes_are_shown_alike_as_they_happen() {
+    need!("veth");
+    let net = Net::new();
+    net.veth("d0", "d1");
+    // Both see the same; what shows when both have started ends the wait for it.
+    let script = "tc monitor >$D/theirs & a=$!; $T monitor >$D/ours & b=$!
+        for i in $(seq 100); do
+            tc qdisc replace dev d1 root handle 9: pfifo
+            [ -s $D/theirs ] && [ -s $D/ours ] && break
+            sleep 0.1
+        done
+        tc qdisc add dev d0 root handle 7: pfifo; tc qdisc change dev d0 root handle 7: pfifo limit 5
+        tc qdisc replace dev d0 root handle 8: bfifo; tc qdisc del dev d0 root
+        tc qdisc add dev d0 ingress; tc qdisc del dev d0 ingress; tc qdisc add dev d0 root handle 77: pfifo
+        for i in $(seq 100); do
+            grep -q 77: $D/theirs && grep -q 77: $D/ours && break
+            sleep 0.1
+        done
+        kill $a $b; cat $D/theirs; echo ---; cat $D/ours";
+    let folder = std::env::temp_dir().join(format!("parity-{}", std::process::id()));
+    let (d, t) = (folder.display(), tests::lab::tc_cli().display());
+    let shown =
+        net.run("bash", &["-c", &format!("export D={d} T={t}; mkdir -p $D; {script}; rm -r $D")]).ok();
+    let (theirs, ours) = shown.split_once("---\n").unwrap_or_default();
+    let changes = |text: &str| text.split_once("qdisc pfifo 7:").map(|(_, rest)| rest.to_owned());
+    assert!(changes(theirs).is_some_and(|text| text.contains("deleted ")), "{theirs}");
+    assert_eq!(changes(ours), changes(theirs));
+}
+
+#[test]
+fn words_are_refused_alike() {
+    need!("veth");
+    let twins = Twins::new();
+    for words in [
+        "bogus",
+        "qdisc bogus",
+        "class bogus",
+        "-x qdisc",
+        "-color=x qdisc",
+        "-n nope qdisc",
+        "-nm -cf /nope qdisc",
+        "monitor bogus",
+        "monitor help",
+        "monitor file /nope",
+        "qdisc help",
+        "class help",
+        "qdisc add dev",
+        "qdisc add dev d0 dev d1",
+        "qdisc add dev nope root pfifo",
+        "qdisc add dev d0 handle",
+        "qdisc add dev d0 handle zz root pfifo",
+        "qdisc add dev d0 handle 10000: root pfifo",
+        "qdisc add dev d0 handle 1: handle 2: pfifo",
+        "qdisc add dev d0 root root pfifo",
+        "qdisc add dev d0 root parent 1:1 pfifo",
+        "qdisc add dev d0 parent 1:1 parent 1:2 pfifo",
+        "qdisc add dev d0 parent x pfifo",
+        "qdisc add dev d0 root clsact",
+        "qdisc add dev d0 root ingress",
+        "qdisc add dev d0 root estimator",
+        "qdisc add dev d0 root estimator x",
+        "qdisc add dev d0 root estimator 1s",
+        "qdisc add dev d0 root estimator 1s x",
+        "qdisc add dev d0 root estimator 9s 20s",
+        "qdisc add dev d0 root est 1s 8s est 1s 8s",
+        "qdisc add dev d0 root stab",
+        "qdisc add dev d0 root stab help",
+        "qdisc add dev d0 root stab mtu x",
+        "qdisc add dev d0 root stab mpu 1 mpu 2",
+        "qdisc add dev d0 root stab linklayer x",
+        "qdisc add dev d0 ingress_block 0 ingress",
+        "qdisc add dev d0 ingress_block x ingress",
+        "qdisc add dev d0 egress_block 0 clsact",
+        "qdisc add dev d0 root nosuch",
+        "qdisc add dev d0 root nosuch x",
+        "qdisc add dev d0 root nosuch help",
+        "qdisc add dev d0 root pfifo help",
+        "qdisc add dev d0 root pfifo limit",
+        "qdisc add dev d0 root pfifo limit x",
+        "qdisc add dev d0 root pfifo x",
+        "qdisc show bogus",
+        "qdisc show dev nope",
+        "qdisc show dev",
+        "qdisc show root parent 1:",
+        "qdisc show handle 1: root",
+        "qdisc show ingress root",
+        "qdisc show parent x",
+        "qdisc show handle x",
+        "class add dev d0 handle 1:1",
+        "class add dev d0 classid 1:1 classid 1:2",
+        "class add dev d0 classid x",
+        "class add dev d0 root root",
+        "class add dev d0 root parent 1:",
+        "class add dev d0 parent 1: classid 1:1 pfifo",
+        "class add dev d0 parent 1: classid 1:1 nosuch",
+        "class add dev d0 parent 1: classid 1:1",
+        "class show",
+        "class show bogus",
+        "class show dev nope",
+        "class show dev d0 dev d0",
+        "class show dev d0 qdisc 1: qdisc 1:",
+        "class show dev d0 classid 1: classid 1:",
+        "class show dev d0 root root",
+        "class show dev d0 parent 1: parent 1:",
+        "class show dev d0 qdisc x",
+        "-b /nope",
+    ] {
+        twins.run(words);
+    }
+}

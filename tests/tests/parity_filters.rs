@@ -1,0 +1,237 @@
+//! tc and tc-cli do the same with filters and actions: they end alike, leave the same behind, and
+//! show it the same way.
+
+use serde_json::Value;
+use tests::lab::{Net, Output};
+use tests::need;
+
+/// Two hosts, alike: tc works in one, tc-cli in the other.
+struct Twins {
+    theirs: Net,
+    ours: Net,
+}
+
+impl Twins {
+    fn new() -> Self {
+        let net = || {
+            let net = Net::aside();
+            net.veth("d0", "d1");
+            net
+        };
+        Self { theirs: net(), ours: net() }
+    }
+
+    /// Runs a command on both sides: exit code and first line of what was wrong must agree.
+    #[track_caller]
+    fn run(&self, words: &str) -> i32 {
+        let (theirs, ours) = (self.theirs.tc(words), self.ours.tc_cli(words));
+        assert_eq!(outcome(&ours), outcome(&theirs), "{words}");
+        assert_eq!(ours.stdout, theirs.stdout, "{words}");
+        ours.code
+    }
+
+    /// The hosts are alike, and both tools show ours alike.
+    #[track_caller]
+    fn show(&self, shows: &[&str], after: &str) {
+        for words in shows {
+            let (left, right) = (self.theirs.tc(words), self.ours.tc(words));
+            let shown = self.ours.tc_cli(words);
+            assert_eq!(ageless(&right), ageless(&left), "tc {words}: the hosts differ after {after}");
+            assert_eq!(ageless(&shown), ageless(&right), "tc-cli {words} after {after}");
+            assert_eq!(outcome(&shown), outcome(&right), "{words}");
+        }
+    }
+}
+
+const FILTERS: &[&str] = &[
+    "filter show dev d0 ingress",
+    "-s -d filter show dev d0 ingress",
+    "-j filter show dev d0 ingress",
+    "-s -j filter show dev d0 egress",
+    "-s -N -o filter show dev d0 parent ffff:",
+    "filter show dev d0",
+    "-br filter show dev d0 ingress",
+    "filter show dev d0 ingress protocol ip pref 7 chain 3",
+    "filter show block 9",
+    "-j filter show block 9",
+    "filter show",
+];
+
+const ACTIONS: &[&str] = &[
+    "actions list action mirred",
+    "-s -j actions ls action mirred",
+    "-s actions show action gact",
+    "-j -p actions list action gact",
+    "actions list action mirred since 100000",
+    "-br actions list action gact",
+];
+
+/// Ages are in seconds, and the tools are not started in the same one.
+fn ageless(output: &Output) -> Value {
+    if let Ok(value) = serde_json::from_str::<Value>(&output.stdout) {
+        return without_ages(value);
+    }
+    let words = output.stdout.split(' ').collect::<Vec<_>>();
+    let aged = |at: usize| words.get(at + 1).is_some_and(|next| next.starts_with("sec"));
+    let words = words.iter().enumerate().map(|(at, word)| if aged(at) { "N" } else { word });
+    words.collect::<Vec<_>>().join(" ").into()
+}
+
+fn without_ages(value: Value) -> Value {
+    match value {
+        Value::Array(values) => values.into_iter().map(without_ages).collect(),
+        Value::Object(fields) => {
+            let ages = ["installed", "last_used", "first_used"];
+            let zero = |key: String, value| match ages.contains(&key.as_str()) {
+                true => (key, 0.into()),
+                false => (key, without_ages(value)),
+            };
+            fields.into_iter().map(|(key, value)| zero(key, value)).collect()
+        }
+        other => other,
+    }
+}
+
+/// Our errors are objects where JSON is asked for; tc's are not.
+fn outcome(output: &Output) -> (i32, &str) {
+    if output.command.contains(" -j ") || output.command.contains(" -s -j ") {
+        return (output.code, "");
+    }
+    (output.code, output.stderr.lines().next().unwrap_or_default())
+}
+
+#[test]
+fn the_same_commands_do_the_same() {
+    need!("sch_clsact", "cls_matchall", "act_mirred", "act_gact", "veth");
+    let twins = Twins::new();
+    for command in [
+        "qdisc add dev d0 clsact",
+        "filter add dev d0 ingress matchall",
+        "filter add dev d0 ingress pref 7 protocol ip chain 3 handle 0x5 matchall classid 1:1 skip_hw action drop",
+        "filter add dev d0 ingress pref 7 protocol ip chain 3 handle 0x5 matchall",
+        "filter add dev d0 egress protocol arp prio 2 matchall action mirred egress mirror dev d1 \
+         action mirred ingress redirect dev lo index 5 cookie 01ff no_percpu",
+        "filter add dev d0 parent ffff:fff2 pref 9 matchall action gact goto chain 42 action trap",
+        "filter change dev d0 ingress pref 7 protocol ip chain 3 handle 5 matchall classid 1:2",
+        "filter replace dev d0 ingress pref 9 protocol all handle 1 matchall action pass random determ drop 3",
+        "filter replace dev d0 ingress pref 11 matchall action mirred index 5",
+        "filter get dev d0 ingress pref 9 protocol all handle 0x1 matchall",
+        "-j filter get dev d0 ingress pref 9 protocol all handle 0x1 matchall",
+        "filter get dev d0 ingress pref 99 protocol all handle 0x1 matchall",
+        "filter add dev d0 ingress pref 12 matchall action mirred index 77",
+        "filter add dev d0 ingress pref 12 nosuch",
+        "filter del dev d0 ingress pref 12",
+        "filter del dev d0 ingress pref 11",
+        "filter del dev d0 egress protocol arp prio 2 matchall",
+        "filter del dev d0 ingress chain 3",
+        "filter del dev d0 ingress",
+        "filter add dev d0 parent 9: matchall",
+        "filter add dev nope ingress matchall",
+        "filter add block 9 matchall",
+        "qdisc add dev d1 ingress_block 9 clsact",
+        "filter add block 9 pref 3 matchall action ok",
+        "filter show dev d1 ingress",
+        "filter del block 9 pref 3",
+    ] {
+        let changes = !command.contains("get ") && !command.contains("show ");
+        if twins.run(command) == 0 && changes {
+            twins.show(FILTERS, command);
+        }
+    }
+}
+
+#[test]
+fn actions_for_themselves_are_made_shown_and_deleted_alike() {
+    need!("sch_clsact", "cls_matchall", "act_mirred", "act_gact", "veth");
+    let twins = Twins::new();
+    for command in [
+        "actions add action mirred egress redirect dev d1 index 4",
+        "actions add action mirred egress redirect dev d1 index 4",
+        "actions replace action mirred egress mirror dev d1 continue index 4",
+        "actions change action mirred ingress mirror dev lo index 6 action drop index 2 cookie ab",
+        "actions get action mirred index 4",
+        "-j actions get action mirred index 4",
+        "actions add action pass index 8 add action pipe index 9",
+        "actions del action gact index 8 action gact index 9",
+        "actions delete action mirred index 4",
+        "actions get action mirred index 44",
+        "actions delete action mirred index 44",
+        "actions flush action gact",
+        "actions flush action mirred",
+        "actions flush action mirred",
+        "actions list action nosuch",
+        "actions",
+    ] {
+        let changes = !command.contains("get ") && !command.contains("show ");
+        if twins.run(command) == 0 && changes {
+            twins.show(ACTIONS, command);
+        }
+    }
+}
+
+#[test]
+fn words_are_refused_alike() {
+    need!("sch_clsact", "cls_matchall", "act_mirred", "act_gact", "veth");
+    let twins = Twins::new();
+    for words in [
+        "filter bogus",
+        "filter help",
+        "filter add help",
+        "filter add dev",
+        "filter add dev d0 dev d1",
+        "filter add dev d0 block 3",
+        "filter add block 3 dev d0",
+        "filter add block 0",
+        "filter add block 3 block 4",
+        "filter add dev d0 root ingress",
+        "filter add dev d0 parent 1: parent 2:",
+        "filter add dev d0 parent x",
+        "filter add dev d0 handle 1",
+        "filter add dev d0 handle 1 handle 2",
+        "filter add dev d0 pref 65536",
+        "filter add dev d0 pref 1 prio 2",
+        "filter add dev d0 protocol nope",
+        "filter add dev d0 protocol ip protocol arp",
+        "filter add dev d0 chain x",
+        "filter add dev d0 chain 1 chain 2",
+        "filter add dev d0 ingress estimator x",
+        "filter add dev d0 ingress nosuch opt",
+        "filter add dev d0 ingress handle zz nosuch",
+        "filter add dev d0 ingress matchall help",
+        "filter add dev d0 ingress matchall bogus",
+        "filter add dev d0 ingress matchall action",
+        "filter add dev d0 ingress matchall action bogus",
+        "filter add dev d0 ingress matchall action mirred",
+        "filter add dev d0 ingress matchall action mirred help",
+        "filter add dev d0 ingress matchall action mirred bogus",
+        "filter add dev d0 ingress matchall action mirred egress redirect dev nope",
+        "filter add dev d0 ingress matchall action drop cookie abc",
+        "filter add dev d0 ingress matchall action drop hw_stats bogus",
+        "filter add dev d0 ingress matchall action drop action",
+        "filter add dev d0 ingress matchall skip_hw skip_sw classid 1:1",
+        "filter show bogus",
+        "filter show dev d0 block 3",
+        "filter show dev nope",
+        "filter show block 77",
+        "filter get dev d0 ingress",
+        "filter get dev d0 ingress protocol all",
+        "filter get dev d0 protocol all pref 1",
+        "filter get dev d0 ingress protocol all pref 1",
+        "filter get dev d0 ingress protocol all pref 1 matchall",
+        "actions bogus",
+        "actions help",
+        "actions add",
+        "actions add action",
+        "actions add action mirred egress redirect dev nope",
+        "actions add action gact bogus",
+        "actions del action mirred",
+        "actions del action mirred index x",
+        "actions list",
+        "actions list action",
+        "actions flush",
+        "actions list action mirred since x",
+    ] {
+        let code = twins.run(words);
+        assert!(code != 0 || words.contains("help"), "{words}");
+    }
+}

@@ -1,0 +1,69 @@
+//! What tbf and htb leave out of their requests is not missed by the kernel.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so and stops")]
+
+use tc_core::rate::LinkLayer;
+use tc_core::{Connection, Handle, Kind, Request, Select};
+use tc_qdiscs::htb::{Htb, HtbClass};
+use tc_qdiscs::tbf::Tbf;
+use tests::lab::Net;
+use tests::need;
+
+const LO: i32 = 1;
+const QDISC: Handle = Handle::qdisc(1);
+
+/// The options that the kernel shows of the object with this handle.
+fn shown<K: Kind>(tc: &mut Connection, select: &Select, handle: Handle) -> K {
+    let all = tc.list(select).unwrap();
+    let mut entries = all.iter().map(|entry| entry.entry().unwrap());
+    entries.find(|entry| entry.header.handle == handle).unwrap().options_as().unwrap().unwrap()
+}
+
+#[test]
+fn a_tbf_without_rate_tables_is_the_same() {
+    need!("sch_tbf");
+    let _net = Net::new();
+    let mut tc = Connection::open().unwrap();
+    let plain = Tbf::builder(125_000, 10_000).limit_bytes(20_000);
+    let atm = plain.linklayer(LinkLayer::Atm).mpu_bytes(64).overhead_bytes(24);
+    let wide = Tbf::builder(5_000_000_000, 1 << 20).limit_bytes(1 << 24).peak(12_500_000_000, 65536);
+    for tbf in [plain, plain.peak(250_000, 1600), atm, wide].map(|tbf| tbf.build().unwrap()) {
+        let [with, without] = [true, false].map(|as_tc| {
+            let root = Request::qdisc(LO).parent(Handle::ROOT).handle(QDISC);
+            tc.add(&root.clone().options(&tbf).as_tc(as_tc)).unwrap();
+            let shown: Tbf = shown(&mut tc, &Select::qdiscs().device(LO), QDISC);
+            tc.delete(&root).unwrap();
+            shown
+        });
+        assert_eq!(with, without);
+        assert_eq!((with.rate.rate, with.rate.linklayer), (tbf.rate.rate, tbf.rate.linklayer));
+        assert_eq!(with.peak.map(|peak| peak.rate.rate), tbf.peak.map(|peak| peak.rate.rate));
+    }
+}
+
+#[test]
+fn an_htb_class_without_rate_tables_is_the_same() {
+    need!("sch_htb");
+    let _net = Net::new();
+    let mut tc = Connection::open().unwrap();
+    let htb = Htb { default_minor: 0x10, ..Htb::default() };
+    tc.add(&Request::qdisc(LO).parent(Handle::ROOT).handle(QDISC).options(&htb)).unwrap();
+    assert_eq!(shown::<Htb>(&mut tc, &Select::qdiscs().device(LO), QDISC).default_minor, 0x10);
+    let plain = HtbClass::builder(125_000).ceil(250_000);
+    let atm = plain.linklayer(LinkLayer::Atm).mpu_bytes(64).overhead_bytes(24);
+    let wide = HtbClass::builder(5_000_000_000).ceil(12_500_000_000).burst_bytes(1 << 20).quantum_bytes(9000);
+    for (minor, class) in (1..).zip([plain, atm, wide].map(|class| class.build().unwrap())) {
+        let [with, without] = [true, false].map(|as_tc| {
+            let handle = Handle::class(1, minor);
+            let request = Request::class(LO).parent(QDISC).handle(handle);
+            tc.add(&request.clone().options(&class).as_tc(as_tc)).unwrap();
+            let shown: HtbClass = shown(&mut tc, &Select::classes(LO), handle);
+            // What was read can be sent again.
+            tc.change(&request.clone().options(&shown)).unwrap();
+            tc.delete(&request).unwrap();
+            shown
+        });
+        assert_eq!(with, without);
+        assert_eq!((with.rate.rate, with.ceil.rate), (class.rate.rate, class.ceil.rate));
+        assert_eq!((with.burst_ticks, with.rate.linklayer), (class.burst_ticks, class.rate.linklayer));
+    }
+}
