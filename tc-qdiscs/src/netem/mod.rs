@@ -36,8 +36,8 @@ pub struct Netem {
     /// Most packets in the queue, those that are delayed included. 1000 by
     /// default.
     pub limit_packets: u32,
-    /// How long each packet is delayed, in nanoseconds. `tc` sends it in ticks
-    /// of 64 ns.
+    /// How long each packet is delayed, in nanoseconds. Words in microseconds
+    /// are rounded down to ticks of 64 ns, as `tc` does.
     pub delay_ns: i64,
     /// How far a delay is from `delay_ns` at most; with a distribution, its
     /// standard deviation. In nanoseconds.
@@ -52,10 +52,7 @@ pub struct Netem {
     pub loss_model: Option<LossModel>,
     /// Share of packets sent twice.
     pub duplicate: Share,
-    /// How much a repetition depends on the last one. `tc` does not send it
-    /// unless another correlation is given too.
-    pub duplicate_correlation: Share,
-    /// How much a delay and a loss depend on the last ones.
+    /// How much a delay, a loss and a repetition depend on the last ones.
     pub correlations: Option<Correlations>,
     /// Packets that are not delayed, and so overtake others.
     pub reorder: Option<Chance>,
@@ -88,7 +85,6 @@ impl Default for Netem {
             loss: Share::NONE,
             loss_model: None,
             duplicate: Share::NONE,
-            duplicate_correlation: Share::NONE,
             correlations: None,
             reorder: None,
             gap: 0,
@@ -137,13 +133,16 @@ pub struct Chance {
     pub correlation: Share,
 }
 
-/// `struct tc_netem_corr`, without the part of repetitions.
+/// `struct tc_netem_corr`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Correlations {
     /// How much a delay depends on the last one.
     pub delay: Share,
     /// How much a loss depends on the last one.
     pub loss: Share,
+    /// How much a repetition depends on the last one. As to `tc`, words alone
+    /// for this one have no effect.
+    pub duplicate: Share,
 }
 
 /// Losses in bursts (`TCA_NETEM_LOSS`).
@@ -218,8 +217,8 @@ impl Kind for Netem {
         words::parse(words, context).map(Some)
     }
 
-    fn encode(&self, context: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
-        wire::encode(self, context.as_tc, out);
+    fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
+        wire::encode(self, out);
         Ok(Fill::Written)
     }
 

@@ -1,10 +1,10 @@
 //! Output: tc prints percent and units in text, fractions and seconds in JSON.
 
 use tc_core::print::{Float, Printer, Rate, Time, TimeNs};
-use tc_core::units::{TICK_NS, us_from_ticks};
+use tc_core::units::us_from_ticks;
 use tc_core::{DecodeError, Reader, zero_extended};
 
-use super::wire::ticks;
+use super::wire::{is_in_ticks, ticks};
 use super::{Chance, LossModel, Netem, Share, Slot};
 
 pub(super) fn options(netem: &Netem, out: &mut Printer) {
@@ -47,7 +47,7 @@ pub(super) fn options(netem: &Netem, out: &mut Printer) {
         }),
     }
     if netem.duplicate != Share::NONE {
-        let of = netem.duplicate_correlation;
+        let of = correlations.duplicate;
         out.object("duplicate", |out| {
             share("duplicate", " duplicate ", netem.duplicate, out);
             correlation(of != Share::NONE, of, out);
@@ -114,8 +114,7 @@ fn chance(key: &str, before: &str, chance: Option<Chance>, out: &mut Printer) {
 /// finer or longer than that is printed as it is.
 fn time(key: &str, before: &str, ns: i64, out: &mut Printer) {
     let us = us_from_ticks(ticks(ns));
-    let told_by_ticks = ticks(ns) < u32::MAX && ns % i64::from(TICK_NS) == 0;
-    if told_by_ticks {
+    if is_in_ticks(ns) {
         out.json(key, Float(f64::from(us) / 1e6));
         out.text_item(before, Time(us), "");
     } else {

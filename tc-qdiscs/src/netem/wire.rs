@@ -24,22 +24,21 @@ const LOSS_GI: u16 = 1;
 const LOSS_GE: u16 = 2;
 
 /// Writes in tc's order.
-pub(super) fn encode(netem: &Netem, as_tc: bool, out: &mut AttrWriter<'_>) {
+pub(super) fn encode(netem: &Netem, out: &mut AttrWriter<'_>) {
     out.put_u32(ticks(netem.delay_ns));
     out.put_u32(netem.limit_packets);
     out.put_u32(netem.loss.0);
     out.put_u32(netem.gap);
     out.put_u32(netem.duplicate.0);
     out.put_u32(ticks(netem.jitter_ns));
-    if needs_64_bits(netem.delay_ns, as_tc) {
+    if !is_in_ticks(netem.delay_ns) {
         out.attr_i64(LATENCY64, netem.delay_ns);
     }
-    if needs_64_bits(netem.jitter_ns, as_tc) {
+    if !is_in_ticks(netem.jitter_ns) {
         out.attr_i64(JITTER64, netem.jitter_ns);
     }
-    if netem.correlations.is_some() || (!as_tc && netem.duplicate_correlation != Share::NONE) {
-        let correlations = netem.correlations.unwrap_or_default();
-        put_shares(CORR, &[correlations.delay, correlations.loss, netem.duplicate_correlation], out);
+    if let Some(Correlations { delay, loss, duplicate }) = netem.correlations {
+        put_shares(CORR, &[delay, loss, duplicate], out);
     }
     if let Some(Chance { probability, correlation }) = netem.reorder {
         put_shares(REORDER, &[probability, correlation], out);
@@ -92,8 +91,10 @@ pub(super) fn decode(payload: &[u8]) -> Result<Netem, DecodeError> {
     let (gap, duplicate, jitter) = (reader.u32()?, reader.u32()?, reader.u32()?);
     let table = Attrs::new(reader.rest()).table::<{ PRNG_SEED as usize + 1 }>()?;
     let attr = |kind: u16| table[usize::from(kind)];
-    let ns = |ticks: u32| i64::from(ticks) * i64::from(TICK_NS);
-    let wide = |kind, ticks| attr(kind).map_or(Ok(ns(ticks)), |attr| attr.i64());
+    let wide = |kind, ticks: u32| {
+        let ns = i64::from(ticks) * i64::from(TICK_NS);
+        attr(kind).map_or(Ok(ns), |attr| attr.i64())
+    };
     let chance = |kind| attr(kind).map(|attr| get_shares(&attr)).transpose();
     let correlations = attr(CORR).map(|attr| get_shares::<3>(&attr)).transpose()?;
     Ok(Netem {
@@ -104,8 +105,7 @@ pub(super) fn decode(payload: &[u8]) -> Result<Netem, DecodeError> {
         loss: Share(loss),
         loss_model: attr(LOSS).map_or(Ok(None), |attr| get_loss_model(&attr))?,
         duplicate: Share(duplicate),
-        duplicate_correlation: correlations.map_or(Share::NONE, |[_, _, duplicate]| duplicate),
-        correlations: correlations.map(|[delay, loss, _]| Correlations { delay, loss }),
+        correlations: correlations.map(|[delay, loss, duplicate]| Correlations { delay, loss, duplicate }),
         reorder: chance(REORDER)?.map(|[probability, correlation]| Chance { probability, correlation }),
         gap,
         corrupt: chance(CORRUPT)?.map(|[probability, correlation]| Chance { probability, correlation }),
@@ -122,12 +122,14 @@ pub(super) fn ticks(ns: i64) -> u32 {
     u32::try_from(ns.max(0) / i64::from(TICK_NS)).unwrap_or(u32::MAX)
 }
 
-/// Whether ticks do not tell all of a time. `tc` takes whole microseconds, and
-/// leaves it to the kernel that some of them are a little shorter in ticks.
-fn needs_64_bits(ns: i64, as_tc: bool) -> bool {
-    let exact = i64::from(ticks(ns)) * i64::from(TICK_NS) == ns;
-    let of_tc = ticks(ns) < u32::MAX && ns % 1000 == 0;
-    !(exact || as_tc && of_tc)
+/// Whether ticks tell all of a time.
+pub(super) fn is_in_ticks(ns: i64) -> bool {
+    in_ticks(ns) == ns && ticks(ns) < u32::MAX
+}
+
+/// The time that whole ticks make of it.
+pub(super) fn in_ticks(ns: i64) -> i64 {
+    i64::from(ticks(ns)) * i64::from(TICK_NS)
 }
 
 fn put_shares(kind: u16, shares: &[Share], out: &mut AttrWriter<'_>) {
@@ -197,43 +199,36 @@ mod tests {
     use super::*;
     use bytes::BytesMut;
 
-    fn bytes(netem: &Netem, as_tc: bool) -> BytesMut {
+    fn bytes(netem: &Netem) -> BytesMut {
         let mut buffer = BytesMut::new();
-        encode(netem, as_tc, &mut AttrWriter::new(&mut buffer));
+        encode(netem, &mut AttrWriter::new(&mut buffer));
         buffer
     }
 
     #[test]
     fn a_time_that_is_not_whole_ticks_is_sent_in_full() {
         let fine = Netem { delay_ns: 5_000, jitter_ns: 30, ..Netem::default() };
-        let sent = bytes(&fine, false);
+        let sent = bytes(&fine);
         assert_eq!(&sent[..4], 78u32.to_ne_bytes());
         assert_eq!(sent.len(), 24 + 12 + 12);
         assert_eq!(decode(&sent), Ok(fine.clone()));
-        assert_eq!(bytes(&fine, true).len(), 24 + 12, "tc knows microseconds, but not nanoseconds");
+        let coarse = Netem { delay_ns: 78 * 64, ..Netem::default() };
+        assert_eq!(bytes(&coarse).len(), 24);
         let long = Netem { delay_ns: 300_000_000_000, ..Netem::default() };
-        assert_eq!(decode(&bytes(&long, true)), Ok(long));
-    }
-
-    #[test]
-    fn what_tc_forgets_is_sent() {
-        let netem = Netem { duplicate_correlation: Share::percent(25.0), ..Netem::default() };
-        assert_eq!(bytes(&netem, true).len(), 24);
-        let read = decode(&bytes(&netem, false)).unwrap();
-        assert_eq!(read.duplicate_correlation, netem.duplicate_correlation);
+        assert_eq!(decode(&bytes(&long)), Ok(long));
     }
 
     #[test]
     fn a_rate_above_32_bits_stands_beside_the_struct() {
         let rate = Rate { bytes_per_second: 5_000_000_000, packet_overhead: -4, ..Rate::default() };
         let netem = Netem { rate: Some(rate), ..Netem::default() };
-        assert_eq!(decode(&bytes(&netem, true)), Ok(netem));
+        assert_eq!(decode(&bytes(&netem)), Ok(netem));
     }
 
     #[test]
     fn short_bytes_are_an_error() {
         assert!(decode(&[0; 23]).is_err());
-        let mut short = bytes(&Netem::default(), true);
+        let mut short = bytes(&Netem::default());
         AttrWriter::new(&mut short).attr(REORDER, &[0; 7]);
         assert!(decode(&short).is_err());
     }

@@ -8,6 +8,7 @@ use tc_core::units::{
 };
 use tc_core::words::{WordError, Words, WordsContext, is_prefix};
 
+use super::wire::in_ticks;
 use super::{Chance, Distribution, LossModel, Netem, Share, Slot, table};
 
 pub(super) const USAGE: &str = "\
@@ -29,6 +30,7 @@ Usage: ... netem [ limit PACKETS ]
 
 pub(super) fn parse(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result<Netem, WordError> {
     let mut netem = Netem::default();
+    let mut duplicates = Share::NONE;
     while let Some(word) = words.next() {
         // In tc's order, which decides what a shortened word means.
         match word {
@@ -50,7 +52,7 @@ pub(super) fn parse(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result
             _ if is_prefix(word, "duplicate") => {
                 netem.duplicate = share("duplicate", words)?;
                 if is_number(words) {
-                    netem.duplicate_correlation = share("duplicate", words)?;
+                    duplicates = share("duplicate", words)?;
                 }
             }
             _ if is_prefix(word, "distribution") => netem.distribution = distribution(words, context)?,
@@ -61,6 +63,10 @@ pub(super) fn parse(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result
             "help" => return Err(WordError::Help),
             word => return Err(WordError::what_is(word)),
         }
+    }
+    // As tc: this one alone sends nothing.
+    if let Some(correlations) = &mut netem.correlations {
+        correlations.duplicate = duplicates;
     }
     check(netem)
 }
@@ -134,7 +140,8 @@ fn delay(words: &mut Words<'_>, netem: &mut Netem) -> Result<(), WordError> {
     Ok(())
 }
 
-/// Microseconds, as tc 6.1, or a time with the unit ns.
+/// Microseconds, which tc 6.1 rounds down to ticks (5us is 4992 ns), or a time
+/// with the unit ns, which stays as it is.
 fn time(words: &mut Words<'_>) -> Result<i64, WordError> {
     let word = words.value()?;
     let illegal = |lines: &str| WordError::Kind(format!("{lines}Illegal \"latency\""));
@@ -143,7 +150,7 @@ fn time(words: &mut Words<'_>) -> Result<i64, WordError> {
         if ns / i64::from(TICK_NS) > u32::MAX.into() {
             return Err(illegal(&format!("Illegal {us} time (too large)\n")));
         }
-        return Ok(ns);
+        return Ok(in_ticks(ns));
     }
     let unit = split_number(word).map_or("", |(_, unit)| unit);
     let is_ns = unit.starts_with(['n', 'N']);
