@@ -5,6 +5,7 @@ use std::env;
 use std::fs::{self, File};
 use std::io::Read;
 use std::rc::Rc;
+use std::sync::OnceLock;
 
 use tc_core::Connection;
 use tc_core::words::Environment;
@@ -35,10 +36,9 @@ impl Machine {
 
 impl Environment for Machine {
     fn psched_hz(&self) -> u32 {
-        let text = fs::read_to_string("/proc/net/psched").unwrap_or_default();
-        let hz = text.split_whitespace().nth(3).and_then(|hz| u32::from_str_radix(hz, 16).ok());
-        // Kernels with high-resolution timers say so.
-        hz.unwrap_or(1_000_000_000)
+        // A property of the running kernel; each command of a batch asks.
+        static HZ: OnceLock<u32> = OnceLock::new();
+        *HZ.get_or_init(psched_hz)
     }
 
     fn warn(&self, message: &str) {
@@ -85,6 +85,13 @@ impl Environment for Machine {
         })?;
         samples(&text).map_err(|wrong| format!("{path}: {wrong}"))
     }
+}
+
+fn psched_hz() -> u32 {
+    let text = fs::read_to_string("/proc/net/psched").unwrap_or_default();
+    let hz = text.split_whitespace().nth(3).and_then(|hz| u32::from_str_radix(hz, 16).ok());
+    // Kernels with high-resolution timers say so.
+    hz.unwrap_or(1_000_000_000)
 }
 
 /// Whole numbers separated by white space; lines that begin with `#` are
