@@ -37,7 +37,7 @@ impl Mailbox {
         Self {
             groups: BTreeSet::new(),
             extended_acks: true,
-            caps_acks: false,
+            caps_acks: true,
             dump: None,
             queue: VecDeque::new(),
             held: 0,
@@ -45,6 +45,14 @@ impl Mailbox {
             overrun: false,
             largest_receive: 0,
         }
+    }
+
+    /// Room for at least this much; returns how much there is.
+    pub(super) fn make_room(&mut self, bytes: usize) -> usize {
+        if self.room < bytes {
+            self.set_room(bytes);
+        }
+        self.room
     }
 
     pub(super) fn set_room(&mut self, bytes: usize) {

@@ -59,7 +59,7 @@ impl Socket {
     }
 
     /// `NETLINK_CAP_ACK`: whether errors carry the request's header alone, and
-    /// not all of it.
+    /// not all of it (they do at first).
     pub fn set_capped_acks(&self, on: bool) {
         self.with(|mailbox| mailbox.caps_acks = on);
     }
@@ -99,6 +99,12 @@ impl Transport for Socket {
             let waited = self.kernel.news().wait_timeout(state, left);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+
+    fn make_room(&mut self, bytes: usize) -> io::Result<usize> {
+        let mut room = 0;
+        self.with(|mailbox| room = mailbox.make_room(bytes));
+        Ok(room)
     }
 
     fn port(&self) -> u32 {
