@@ -2,7 +2,8 @@
 
 use std::cell::RefCell;
 use std::env;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::rc::Rc;
 use std::sync::OnceLock;
 
@@ -49,9 +50,17 @@ impl Environment for Machine {
             return Err(format!("the speed of {dev} cannot be read with -netns: use ip netns exec"));
         }
         let path = format!("/sys/class/net/{dev}/speed");
-        let text = fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
-        // -1 where the link is down or has no speed.
-        text.trim().parse().map_err(|_| format!("{path}: {} is no speed", text.trim()))
+        let mut file =
+            File::open(&path).map_err(|error| format!("fopen {path}: {}", crate::failure::reason(&error)))?;
+        let mut text = String::new();
+        // Kernel: reading fails while the link is down.
+        file.read_to_string(&mut text).map_err(|_| {
+            format!("property \"speed\" in file {path} is currently unknown\nFailed to parse {path}")
+        })?;
+        // -1 where the link has no speed, which tc takes for a speed.
+        let text = text.trim();
+        text.parse()
+            .map_err(|_| format!("value \"{text}\" in file {path} is not a number\nFailed to parse {path}"))
     }
 
     fn ifindex(&self, dev: &str) -> Result<i32, String> {
