@@ -401,12 +401,25 @@ impl Item for bool {
     }
 }
 
+/// Bytes that stand in a JSON string as they are.
+const PLAIN: [bool; 256] = {
+    let mut plain = [true; 256];
+    let mut byte = 0;
+    while byte < b' ' {
+        plain[byte as usize] = false;
+        byte += 1;
+    }
+    plain[b'"' as usize] = false;
+    plain[b'\\' as usize] = false;
+    plain
+};
+
 impl Item for str {
     fn text(&self, out: &mut Vec<u8>, _: &Style) {
         out.extend_from_slice(self.as_bytes());
     }
     fn json(&self, out: &mut Vec<u8>) {
-        if self.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
+        if self.bytes().all(|byte| PLAIN[usize::from(byte)]) {
             out.push(b'"');
             out.extend_from_slice(self.as_bytes());
             out.push(b'"');

@@ -119,6 +119,9 @@ pub struct Registry {
 /// One kind in a registry.
 #[derive(Clone, Debug)]
 pub struct Registered {
+    // What it is sorted by, at hand: every object of a list is looked up.
+    tc_type: TcType,
+    kind: &'static str,
     ops: Ops,
     origin: Origin,
 }
@@ -130,6 +133,14 @@ enum Ops {
 }
 
 impl Registered {
+    fn new(ops: Ops, origin: Origin) -> Self {
+        let (tc_type, kind) = match &ops {
+            Ops::Linked(ops) => (ops.tc_type(), ops.kind()),
+            Ops::AtRunTime(ops) => (ops.tc_type(), ops.kind()),
+        };
+        Self { tc_type, kind, ops, origin }
+    }
+
     /// The kind's operations.
     pub fn ops(&self) -> &dyn TcOps {
         match &self.ops {
@@ -144,7 +155,7 @@ impl Registered {
     }
 
     fn key(&self) -> (TcType, &str) {
-        (self.ops().tc_type(), self.ops().kind())
+        (self.tc_type, self.kind)
     }
 }
 
@@ -158,10 +169,7 @@ impl Registry {
     pub fn of_program() -> Result<Self, RegistryError> {
         let mut registry = Self::empty();
         for registration in inventory::iter::<Registration> {
-            registry.insert(Registered {
-                ops: Ops::Linked(registration.ops),
-                origin: registration.origin.clone(),
-            })?;
+            registry.insert(Registered::new(Ops::Linked(registration.ops), registration.origin.clone()))?;
         }
         Ok(registry)
     }
@@ -179,7 +187,7 @@ impl Registry {
 
     /// Adds a kind at run time by its operations.
     pub fn register_ops(&mut self, ops: Arc<dyn TcOps>, origin: Origin) -> Result<(), RegistryError> {
-        self.insert(Registered { ops: Ops::AtRunTime(ops), origin })
+        self.insert(Registered::new(Ops::AtRunTime(ops), origin))
     }
 
     /// Takes out a kind that was added at run time, and returns it.

@@ -47,6 +47,14 @@ impl Mailbox {
         }
     }
 
+    /// Room for at least this much; returns how much there is.
+    pub(super) fn make_room(&mut self, bytes: usize) -> usize {
+        if self.room < bytes {
+            self.set_room(bytes);
+        }
+        self.room
+    }
+
     pub(super) fn set_room(&mut self, bytes: usize) {
         self.room = bytes;
     }

@@ -101,6 +101,12 @@ impl Transport for Socket {
         }
     }
 
+    fn make_room(&mut self, bytes: usize) -> io::Result<usize> {
+        let mut room = 0;
+        self.with(|mailbox| room = mailbox.make_room(bytes));
+        Ok(room)
+    }
+
     fn port(&self) -> u32 {
         self.port
     }
