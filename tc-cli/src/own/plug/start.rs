@@ -1,0 +1,100 @@
+//! How `plug hold` and `plug commit` get their session.
+
+use std::fs;
+use std::path::PathBuf;
+
+use clap::ArgMatches;
+use tc_core::Connection;
+use tc_qdiscs::plug::commit::{Error, Held, OnDrop, OutputCommit, Plan, Plugs};
+
+use super::place::{Belief, Journals, Root};
+use super::words;
+use crate::failure::Failure;
+
+/// A session, and what becomes of its plugs in the end.
+#[derive(Debug)]
+pub(super) struct Started {
+    pub(super) output: OutputCommit,
+    /// Those of `plug attach` stay.
+    pub(super) plugs: Plugs,
+}
+
+/// Attaches to the devices in the calling thread's network namespace. A plug of
+/// `plug attach` is taken over and later given back, if it is the only device.
+pub(super) fn start(
+    name: &str,
+    devs: &[&str],
+    words: &ArgMatches,
+    on_drop: OnDrop,
+) -> Result<Started, Failure> {
+    let failed = |error: &dyn std::fmt::Display| Failure::Own(format!("plug {name}: {error}"));
+    let (on_taint, on_death) = words::the_policy(name, words)?;
+    let journals = Journals::of(words);
+    let plan =
+        Plan::new(words::the_limit(words), on_taint, on_death).on_drop(on_drop).journal_dir(&journals.dir);
+    let attached = claims(name, devs, &journals)?;
+    let (plan, plugs) = match (attached, devs) {
+        (None, _) => (plan, Plugs::Remove),
+        (Some(belief), [_one]) => {
+            let loan = Loan::of(&belief).map_err(|error| {
+                failed(&format!("cannot copy {}: {error}; nothing was changed", belief.path.display()))
+            })?;
+            let plan = plan.adopt(&loan.0, Held::Release);
+            let output = OutputCommit::attach(devs, plan).map_err(|error| failed(&error))?;
+            return Ok(Started { output, plugs: Plugs::Leave });
+        }
+        (Some(_), _) => {
+            return Err(failed(
+                &"of several devices none may have a plug of plug attach; nothing was changed",
+            ));
+        }
+    };
+    let output = OutputCommit::attach(devs, plan).map_err(|error| failed(&error))?;
+    Ok(Started { output, plugs })
+}
+
+/// Who has a claim to the devices' plugs: an error if it is a session, and the
+/// journal of `plug attach` if it is that.
+fn claims(name: &str, devs: &[&str], journals: &Journals) -> Result<Option<Belief>, Failure> {
+    let failed = |error: &dyn std::fmt::Display| Failure::Own(format!("plug {name}: {error}"));
+    let untouched = |error: tc_core::Error| failed(&format!("{error}; nothing was changed"));
+    let mut tc = Connection::open().map_err(untouched)?;
+    let roots = Root::all(&mut tc)?;
+    let mut attached = None;
+    for dev in devs {
+        let ifindex = tc.ifindex(dev).map_err(untouched)?;
+        let Some(root) = roots.iter().find(|root| root.ifindex == ifindex && root.kind == "plug") else {
+            continue;
+        };
+        for belief in journals.naming(root)? {
+            let pid = belief.journal.controller.pid;
+            if belief.is_alive() {
+                return Err(failed(&Error::Devices(format!("process {pid} has device {dev} in a session"))));
+            } else if !belief.attached {
+                let left = format!("device {dev} was left by process {pid}, which died: see plug rescue");
+                return Err(failed(&Error::Devices(left)));
+            }
+            attached.get_or_insert(belief);
+        }
+    }
+    Ok(attached)
+}
+
+/// A copy of the journal of `plug attach`: a session that takes over takes the
+/// journal away, and the plug is to be given back.
+struct Loan(PathBuf);
+
+impl Loan {
+    fn of(belief: &Belief) -> std::io::Result<Self> {
+        let copy = belief.path.with_extension(format!("{}.loan", std::process::id()));
+        fs::copy(&belief.path, &copy)?;
+        Ok(Self(copy))
+    }
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        // The session has done it, unless it failed.
+        let _gone = fs::remove_file(&self.0);
+    }
+}
