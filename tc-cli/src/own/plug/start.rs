@@ -4,7 +4,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use clap::ArgMatches;
-use tc_core::Connection;
+use tc_core::{Connection, Handle, Request, Verb};
+use tc_qdiscs::plug::Plug;
 use tc_qdiscs::plug::commit::{Error, Held, OnDrop, OutputCommit, Plan, Plugs};
 
 use super::place::{Belief, Journals, Root};
@@ -15,8 +16,35 @@ use crate::failure::Failure;
 #[derive(Debug)]
 pub(super) struct Started {
     pub(super) output: OutputCommit,
-    /// Those of `plug attach` stay.
-    pub(super) plugs: Plugs,
+    lent: Option<Lent>,
+}
+
+/// A plug of `plug attach`, as it was.
+#[derive(Debug)]
+struct Lent {
+    /// In its network namespace.
+    tc: Connection,
+    ifindex: i32,
+    handle: Handle,
+    limit_bytes: u32,
+}
+
+impl Started {
+    /// Ends the session in order: all leaves. The plug is taken away, or given
+    /// back as it was.
+    pub(super) fn finish(&mut self) -> Result<(), String> {
+        let plugs = if self.lent.is_some() { Plugs::Leave } else { Plugs::Remove };
+        self.output.detach(plugs).map_err(|error| error.to_string())?;
+        match &mut self.lent {
+            None => Ok(()),
+            Some(Lent { tc, ifindex, handle, limit_bytes }) => {
+                let plug = Plug::set_limit(*limit_bytes);
+                let request = Request::qdisc(*ifindex).parent(Handle::ROOT).handle(*handle).options(&plug);
+                let done = tc.apply_as_it_is(Verb::Change, &request);
+                done.map(|_| ()).map_err(|error| format!("{error}; the network is open"))
+            }
+        }
+    }
 }
 
 /// Attaches to the devices in the calling thread's network namespace. A plug of
@@ -33,15 +61,15 @@ pub(super) fn start(
     let plan =
         Plan::new(words::the_limit(words), on_taint, on_death).on_drop(on_drop).journal_dir(&journals.dir);
     let attached = claims(name, devs, &journals)?;
-    let (plan, plugs) = match (attached, devs) {
-        (None, _) => (plan, Plugs::Remove),
-        (Some(belief), [_one]) => {
+    let (plan, lent, _loan) = match (attached, devs) {
+        (None, _) => (plan, None, None),
+        (Some((tc, root, belief)), [_one]) => {
             let loan = Loan::of(&belief).map_err(|error| {
                 failed(&format!("cannot copy {}: {error}; nothing was changed", belief.path.display()))
             })?;
-            let plan = plan.adopt(&loan.0, Held::Release);
-            let output = OutputCommit::attach(devs, plan).map_err(|error| failed(&error))?;
-            return Ok(Started { output, plugs: Plugs::Leave });
+            let limit_bytes = belief.journal.limit_bytes;
+            let lent = Lent { tc, ifindex: root.ifindex, handle: root.handle, limit_bytes };
+            (plan.adopt(&loan.0, Held::Release), Some(lent), Some(loan))
         }
         (Some(_), _) => {
             return Err(failed(
@@ -50,12 +78,16 @@ pub(super) fn start(
         }
     };
     let output = OutputCommit::attach(devs, plan).map_err(|error| failed(&error))?;
-    Ok(Started { output, plugs })
+    Ok(Started { output, lent })
 }
 
 /// Who has a claim to the devices' plugs: an error if it is a session, and the
 /// journal of `plug attach` if it is that.
-fn claims(name: &str, devs: &[&str], journals: &Journals) -> Result<Option<Belief>, Failure> {
+fn claims(
+    name: &str,
+    devs: &[&str],
+    journals: &Journals,
+) -> Result<Option<(Connection, Root, Belief)>, Failure> {
     let failed = |error: &dyn std::fmt::Display| Failure::Own(format!("plug {name}: {error}"));
     let untouched = |error: tc_core::Error| failed(&format!("{error}; nothing was changed"));
     let mut tc = Connection::open().map_err(untouched)?;
@@ -74,10 +106,10 @@ fn claims(name: &str, devs: &[&str], journals: &Journals) -> Result<Option<Belie
                 let left = format!("device {dev} was left by process {pid}, which died: see plug rescue");
                 return Err(failed(&Error::Devices(left)));
             }
-            attached.get_or_insert(belief);
+            attached.get_or_insert((root.clone(), belief));
         }
     }
-    Ok(attached)
+    Ok(attached.map(|(root, belief)| (tc, root, belief)))
 }
 
 /// A copy of the journal of `plug attach`: a session that takes over takes the

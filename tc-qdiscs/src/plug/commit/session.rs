@@ -238,6 +238,8 @@ impl<T: Transport> OutputCommit<T> {
         self.expect("abort", State::Protected)?;
         let taint = Taint { device: String::new(), cause: TaintCause::Asked };
         let _tainted = self.taint(taint);
+        // The counts are the new plugs'.
+        self.glance();
         Ok(self.tainted)
     }
 

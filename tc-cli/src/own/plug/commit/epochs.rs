@@ -1,6 +1,6 @@
 //! Orders, and what they do to a session.
 
-use tc_qdiscs::plug::commit::{Ack, Counts, Epoch, Error, OutputCommit, Plugs, State};
+use tc_qdiscs::plug::commit::{Ack, Counts, Epoch, Error, OutputCommit, State};
 
 use super::super::start::Started;
 
@@ -34,14 +34,15 @@ impl Order {
 /// A session, with the epochs numbered as the script numbers them.
 #[derive(Debug)]
 pub(super) struct Epochs {
-    output: OutputCommit,
-    plugs: Plugs,
+    session: Started,
     /// The script's number of the open epoch; `None` before the first one.
     open: Option<u64>,
     /// The closed epoch, until it is released, and the script's number of it.
     closed: Option<(Epoch, u64)>,
     /// Why the session is tainted.
     taint: String,
+    /// Whether the script has not been told so.
+    untold: bool,
     dropped_before: u64,
 }
 
@@ -49,18 +50,20 @@ pub(super) struct Epochs {
 type Answer = Result<(u64, Counts), String>;
 
 impl Epochs {
-    pub(super) fn new(Started { output, plugs }: Started) -> Self {
-        let dropped_before = output.counts().dropped_packets;
-        Self { output, plugs, open: None, closed: None, taint: String::new(), dropped_before }
+    pub(super) fn new(session: Started) -> Self {
+        let dropped_before = session.output.counts().dropped_packets;
+        Self { session, open: None, closed: None, taint: String::new(), untold: false, dropped_before }
     }
 
     /// What to listen to between two orders.
     pub(super) fn output(&self) -> Option<&OutputCommit> {
-        (self.output.state() == State::Protected).then_some(&self.output)
+        (self.session.output.state() == State::Protected).then_some(&self.session.output)
     }
 
     pub(super) fn obey(&mut self, order: Order) -> Answer {
-        if self.output.state() == State::Tainted && matches!(order, Order::Ack(_) | Order::Status) {
+        let untold = std::mem::take(&mut self.untold);
+        let starts_anew = matches!(order, Order::Begin(_) | Order::Quit) && !untold;
+        if self.session.output.state() == State::Tainted && !starts_anew {
             return Err(self.taint.clone());
         }
         match order {
@@ -72,25 +75,33 @@ impl Epochs {
         }
     }
 
+    /// Looks at the queues between two orders. What is found is told in answer to
+    /// the next one, whichever it is.
+    pub(super) fn watch(&mut self) -> Result<(), String> {
+        let seen = self.look();
+        self.untold |= seen.is_err();
+        seen
+    }
+
     /// Looks at the queues; `Ok` also where nothing is held.
-    pub(super) fn look(&mut self) -> Result<(), String> {
-        match self.output.state() {
-            State::Protected => self.output.check().map_err(|error| self.failed(&error)),
+    fn look(&mut self) -> Result<(), String> {
+        match self.session.output.state() {
+            State::Protected => self.session.output.check().map_err(|error| self.failed(&error)),
             _ => Ok(()),
         }
     }
 
     fn begin(&mut self, number: u64) -> Answer {
-        match (self.output.state(), self.open) {
+        match (self.session.output.state(), self.open) {
             (State::Tainted, _) => {
-                self.output.restart().map_err(|error| self.failed(&error))?;
-                if self.output.state() == State::Open {
-                    self.output.start_buffer().map_err(|error| self.failed(&error))?;
+                self.session.output.restart().map_err(|error| self.failed(&error))?;
+                if self.session.output.state() == State::Open {
+                    self.session.output.start_buffer().map_err(|error| self.failed(&error))?;
                 }
             }
-            (_, None) => self.output.start_buffer().map_err(|error| self.failed(&error))?,
+            (_, None) => self.session.output.start_buffer().map_err(|error| self.failed(&error))?,
             (_, Some(open)) if open.checked_add(1) == Some(number) => {
-                let epoch = self.output.close().map_err(|error| self.failed_by(&error, open))?;
+                let epoch = self.session.output.close().map_err(|error| self.not_closed(&error))?;
                 self.closed = Some((epoch, open));
             }
             (_, Some(open)) => {
@@ -112,7 +123,7 @@ impl Epochs {
         }
         // The script's number was compared; the session's own is another one.
         let ack = Ack::of(epoch.number());
-        match self.output.release(epoch, ack) {
+        match self.session.output.release(epoch, ack) {
             Ok(_released) => Ok(self.counted(number)),
             Err(error) => {
                 let why = self.failed(&error);
@@ -123,7 +134,7 @@ impl Epochs {
     }
 
     fn abort(&mut self) -> Answer {
-        let network = self.output.abort().map_err(|error| self.failed(&error))?;
+        let network = self.session.output.abort().map_err(|error| self.failed(&error))?;
         self.closed = None;
         self.taint = format!("aborted; {network}");
         let number = self.open.take().unwrap_or(0);
@@ -135,22 +146,25 @@ impl Epochs {
             return Err(format!("epoch {closed} is closed and not acknowledged; output is held"));
         }
         let number = self.open.unwrap_or(0);
-        let done = match self.output.state() {
+        match self.session.output.state() {
             // Of a queue that is not trusted nothing more leaves.
-            State::Tainted => self.output.discard(),
-            _ => self.output.detach(self.plugs),
-        };
-        done.map_err(|error| self.failed(&error))?;
+            State::Tainted => self.session.output.discard().map_err(|error| error.to_string())?,
+            State::Protected => {
+                self.session.output.open().map_err(|error| self.failed(&error))?;
+                self.session.finish()?;
+            }
+            _ => self.session.finish()?,
+        }
         let Counts { dropped_packets, .. } = self.counted(number).1;
         Ok((number, Counts { dropped_packets, ..Counts::default() }))
     }
 
     /// Ends it as if the process had died; what that comes to.
     pub(super) fn die(self) -> &'static str {
-        let state = self.output.state();
-        let opens = self.output.opens_on_death();
+        let state = self.session.output.state();
+        let opens = self.session.output.opens_on_death();
         // Waits for the guardian.
-        drop(self.output);
+        drop(self.session);
         match (state, opens) {
             (State::Protected | State::Tainted, false) => "the plug stays as it is, see plug rescue",
             _ => "the network is open, and the plug is left, see plug rescue",
@@ -158,12 +172,12 @@ impl Epochs {
     }
 
     fn counted(&self, number: u64) -> (u64, Counts) {
-        let counts = self.output.counts();
+        let counts = self.session.output.counts();
         let dropped_packets = counts.dropped_packets.saturating_sub(self.dropped_before);
         (number, Counts { dropped_packets, ..counts })
     }
 
-    fn failed_by(&mut self, error: &Error, _open: u64) -> String {
+    fn not_closed(&mut self, error: &Error) -> String {
         match (error, &self.closed) {
             // In the script's numbers.
             (Error::EpochOutstanding { .. }, Some((_, closed))) => {

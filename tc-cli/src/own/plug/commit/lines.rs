@@ -36,7 +36,7 @@ impl Lines {
                 return Ok(Some(String::from_utf8_lossy(&line).into_owned()));
             }
             let (line, notice) = self.wait(epochs).map_err(unreadable)?;
-            if notice && let Err(error) = epochs.look() {
+            if notice && let Err(error) = epochs.watch() {
                 report.warning(&format!("plug commit: {error}"));
             }
             if line {

@@ -15,6 +15,9 @@
 //! - `quit`: all that is held leaves (with everything acknowledged that was
 //!   closed), and the plugs are taken away.
 //!
+//! A queue that cannot be trusted is met by that policy at once, and told of in
+//! the answer to the next order.
+//!
 //! An order that would let uncommitted output go is an `err` and changes
 //! nothing. At the end of standard input without `quit` it is as if this process
 //! had died: `--on-death`.
@@ -45,6 +48,12 @@ pub(super) fn words() -> Command {
 }
 
 pub(super) fn run(words: &ArgMatches, session: &mut Session<'_>) -> Result<(), Failure> {
+    let has = |word: &str| words.get_one::<String>("on-death").is_some_and(|death| death == word);
+    if has("closed") && words.contains_id("max-hold") {
+        return Err(Failure::Words(
+            "plug commit: --max-hold is for --on-death open; nothing was changed".into(),
+        ));
+    }
     let started = start("commit", &words::the_devs(words), words, OnDrop::Taint)?;
     let mut epochs = Epochs::new(started);
     let mut lines = Lines::of_standard_input()?;

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use clap::{Arg, ArgMatches, Command};
 use rustix::process::{Pid, Signal, kill_process};
 use tc_core::netns::Namespace;
-use tc_qdiscs::plug::commit::{Counts, Error, OnDrop, OutputCommit, Plugs, State};
+use tc_qdiscs::plug::commit::{Counts, Error, OnDrop, State};
 
 use super::start::{Started, start};
 use super::words;
@@ -47,8 +47,8 @@ pub(super) fn run(words: &ArgMatches, session: &mut Session<'_>) -> Result<(), F
         Err(failure) => (1, Err(failure)),
     };
     session.report.text(&report.show(session.globals.json, status));
-    ended?;
-    left.map_err(|error| Failure::Own(format!("plug hold: {error}")))?;
+    // How the network is now says the second, if it went wrong.
+    left.map_err(|error| Failure::Own(format!("plug hold: {error}"))).and(ended)?;
     match status {
         0 => Ok(()),
         status => Err(Failure::Status(status)),
@@ -57,8 +57,7 @@ pub(super) fn run(words: &ArgMatches, session: &mut Session<'_>) -> Result<(), F
 
 /// A session in which one epoch is held, and then let go.
 struct Hold {
-    output: OutputCommit,
-    plugs: Plugs,
+    session: Started,
     since: Instant,
     deadline: Option<Instant>,
     /// What was counted before.
@@ -76,16 +75,26 @@ impl Hold {
             Namespace::open(name).and_then(|there| there.enter()).map_err(untouched)?;
         }
         let dev = words::the_dev(words);
-        let Started { mut output, plugs } = start("hold", &[dev], words, OnDrop::Report)?;
-        here.enter().map_err(untouched)?;
-        if let Err(error) = output.start_buffer() {
-            let _open = output.detach(plugs);
-            return Err(Failure::Own(format!("plug hold: {error}")));
+        let started = start("hold", &[dev], words, OnDrop::Report);
+        let back = here.enter();
+        let (since, before) = (Instant::now(), Counts::default());
+        let mut hold = Self { session: started?, since, deadline: None, before, report: Report::new(dev) };
+        let failed = match back {
+            Err(error) => Some(format!("{error}; the network is open")),
+            Ok(()) => hold.session.output.start_buffer().err().map(|error| {
+                hold.tainted(&error);
+                error.to_string()
+            }),
+        };
+        if let Some(why) = failed {
+            let why = hold.leave().err().unwrap_or(why);
+            return Err(Failure::Own(format!("plug hold: {why}")));
         }
-        let since = Instant::now();
-        let deadline = words.get_one::<Duration>("max-hold").and_then(|time| since.checked_add(*time));
-        let before = output.counts();
-        Ok(Self { output, plugs, since, deadline, before, report: Report::new(dev) })
+        hold.since = Instant::now();
+        let time = words.get_one::<Duration>("max-hold");
+        hold.deadline = time.and_then(|time| hold.since.checked_add(*time));
+        hold.before = hold.session.output.counts();
+        Ok(hold)
     }
 
     /// Runs the command; whatever comes first lets go. The error is that it
@@ -109,7 +118,7 @@ impl Hold {
             lost(error)
         })?;
         loop {
-            let held = (self.output.state() == State::Protected).then_some(&self.output);
+            let held = (self.session.output.state() == State::Protected).then_some(&self.session.output);
             match wait.next(&child, held, self.deadline.filter(|_| held.is_some())).map_err(lost)? {
                 Event::Ended => break,
                 Event::Deadline => {
@@ -121,7 +130,7 @@ impl Hold {
                     forward(&child, signal);
                 }
                 Event::Notice => {
-                    if let Err(error) = self.output.check() {
+                    if let Err(error) = self.session.output.check() {
                         session.report.warning(&format!("plug hold: {error}"));
                         self.tainted(&error);
                     }
@@ -135,12 +144,12 @@ impl Hold {
 
     /// Counts what is held and lets it go, if that was not done before.
     fn let_go(&mut self, why: Why) {
-        if self.output.state() != State::Protected {
+        if self.session.output.state() != State::Protected {
             return;
         }
-        let done = self.output.check().and_then(|()| {
+        let done = self.session.output.check().and_then(|()| {
             self.count(why);
-            self.output.open()
+            self.session.output.open()
         });
         if let Err(error) = done {
             self.tainted(&error);
@@ -148,7 +157,7 @@ impl Hold {
     }
 
     fn count(&mut self, why: Why) {
-        let Counts { held_packets, held_bytes, dropped_packets } = self.output.counts();
+        let Counts { held_packets, held_bytes, dropped_packets } = self.session.output.counts();
         self.report.why = why;
         self.report.held_packets = held_packets;
         self.report.held_bytes = held_bytes;
@@ -163,17 +172,17 @@ impl Hold {
     /// Gives the plug up, or back. Of a queue that is not trusted nothing more
     /// leaves: what is held is dropped.
     fn leave(&mut self) -> Result<(), String> {
-        match self.output.state() {
+        match self.session.output.state() {
             State::Tainted => {
                 let why = match &self.report.why {
                     Why::Tainted(why) => why.clone(),
                     _ => "tainted".to_owned(),
                 };
-                let discarded = self.output.discard();
+                let discarded = self.session.output.discard();
                 discarded.map_err(|error| error.to_string())?;
                 Err(format!("{why}; now the plug is gone, and the network is open"))
             }
-            _ => self.output.detach(self.plugs).map_err(|error| error.to_string()),
+            _ => self.session.finish(),
         }
     }
 }
