@@ -2,8 +2,10 @@
 
 use std::cell::RefCell;
 use std::env;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::rc::Rc;
+use std::sync::OnceLock;
 
 use tc_core::Connection;
 use tc_core::words::Environment;
@@ -34,10 +36,9 @@ impl Machine {
 
 impl Environment for Machine {
     fn psched_hz(&self) -> u32 {
-        let text = fs::read_to_string("/proc/net/psched").unwrap_or_default();
-        let hz = text.split_whitespace().nth(3).and_then(|hz| u32::from_str_radix(hz, 16).ok());
-        // Kernels with high-resolution timers say so.
-        hz.unwrap_or(1_000_000_000)
+        // A property of the running kernel; each command of a batch asks.
+        static HZ: OnceLock<u32> = OnceLock::new();
+        *HZ.get_or_init(psched_hz)
     }
 
     fn warn(&self, message: &str) {
@@ -49,9 +50,17 @@ impl Environment for Machine {
             return Err(format!("the speed of {dev} cannot be read with -netns: use ip netns exec"));
         }
         let path = format!("/sys/class/net/{dev}/speed");
-        let text = fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
-        // -1 where the link is down or has no speed.
-        text.trim().parse().map_err(|_| format!("{path}: {} is no speed", text.trim()))
+        let mut file =
+            File::open(&path).map_err(|error| format!("fopen {path}: {}", crate::failure::reason(&error)))?;
+        let mut text = String::new();
+        // Kernel: reading fails while the link is down.
+        file.read_to_string(&mut text).map_err(|_| {
+            format!("property \"speed\" in file {path} is currently unknown\nFailed to parse {path}")
+        })?;
+        // -1 where the link has no speed, which tc takes for a speed.
+        let text = text.trim();
+        text.parse()
+            .map_err(|_| format!("value \"{text}\" in file {path} is not a number\nFailed to parse {path}"))
     }
 
     fn ifindex(&self, dev: &str) -> Result<i32, String> {
@@ -76,6 +85,13 @@ impl Environment for Machine {
         })?;
         samples(&text).map_err(|wrong| format!("{path}: {wrong}"))
     }
+}
+
+fn psched_hz() -> u32 {
+    let text = fs::read_to_string("/proc/net/psched").unwrap_or_default();
+    let hz = text.split_whitespace().nth(3).and_then(|hz| u32::from_str_radix(hz, 16).ok());
+    // Kernels with high-resolution timers say so.
+    hz.unwrap_or(1_000_000_000)
 }
 
 /// Whole numbers separated by white space; lines that begin with `#` are

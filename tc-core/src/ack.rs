@@ -61,6 +61,9 @@ pub type Verdict = Result<Option<ExtAck>, KernelError>;
 pub(crate) fn decode_error(message: &Message<'_>) -> Result<Verdict, DecodeError> {
     let mut reader = Reader::new(message.payload);
     let error = reader.i32()?;
+    if error == 0 && message.flags & NLM_F_ACK_TLVS == 0 {
+        return Ok(Ok(None)); // what nearly every answer is
+    }
     let original_length = Reader::new(reader.rest()).u32()? as usize;
     if message.flags & NLM_F_ACK_TLVS == 0 {
         return Ok(verdict(error, Attrs::new(&[])));

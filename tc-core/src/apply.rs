@@ -20,8 +20,7 @@ impl<T: Transport> Connection<T> {
     /// looked up before, and a follow-up is sent behind. Where a follow-up to
     /// an add fails, what was added is taken away again.
     pub fn apply(&mut self, verb: Verb, request: &Request<'_>) -> Result<Option<ExtAck>, Error> {
-        let careful = request.ops().is_some_and(|ops| ops.is_careful());
-        if !careful || !matches!(verb, Verb::Add | Verb::Change | Verb::Replace) {
+        if !request.needs_care(verb) {
             return self.apply_as_it_is(verb, request);
         }
         let there = match verb {

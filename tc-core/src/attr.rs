@@ -8,7 +8,6 @@ use crate::error::{DecodeError, EncodeError};
 use crate::uapi::{NLA_F_NESTED, NLA_TYPE_MASK};
 
 const HEADER: usize = 4;
-const LONGEST: usize = u16::MAX as usize;
 
 /// Rounds up to the 4 bytes that netlink aligns to.
 pub(crate) const fn align(len: usize) -> usize {
@@ -29,6 +28,7 @@ pub struct Attr<'a> {
 macro_rules! getters {
     ($($name:ident: $type:ty),*) => {$(
         #[doc = concat!("The payload as `", stringify!($type), "`; a longer payload is cut, a shorter one is an error.")]
+        #[inline]
         pub fn $name(&self) -> Result<$type, DecodeError> {
             Reader::new(self.payload).$name().map_err(|e| e.at_attribute(self.kind))
         }
@@ -39,6 +39,7 @@ impl<'a> Attr<'a> {
     getters!(u8: u8, u16: u16, u32: u32, u64: u64, i32: i32, i64: i64);
 
     /// The payload as text, up to its first NUL.
+    #[inline]
     pub fn str(&self) -> Result<&'a str, DecodeError> {
         let end = self.payload.iter().position(|b| *b == 0).unwrap_or(self.payload.len());
         std::str::from_utf8(&self.payload[..end])
@@ -81,6 +82,7 @@ impl<'a> Attrs<'a> {
     /// The attributes by type, as the kernel's `nla_parse` sorts them: the last
     /// of a type wins, types of `N` and above are passed over (a newer kernel
     /// may send them).
+    #[inline]
     pub fn table<const N: usize>(self) -> Result<[Option<Attr<'a>>; N], DecodeError> {
         let mut table = [None; N];
         for attr in self {
@@ -93,6 +95,7 @@ impl<'a> Attrs<'a> {
     }
 
     /// The last attribute of this type.
+    #[inline]
     pub fn find(self, kind: u16) -> Result<Option<Attr<'a>>, DecodeError> {
         let mut found = None;
         for attr in self {
@@ -108,6 +111,7 @@ impl<'a> Attrs<'a> {
 impl<'a> Iterator for Attrs<'a> {
     type Item = Result<Attr<'a>, DecodeError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         // Kernel: fewer bytes than a header at the end are passed over (nla_ok).
         let (header, _) = self.rest.split_first_chunk::<HEADER>()?;
@@ -123,6 +127,46 @@ impl<'a> Iterator for Attrs<'a> {
     }
 }
 
+/// Where the attributes of a message stand, by type: a small [`Attrs::table`],
+/// for a message that only a few attributes are read of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AttrTable<'a, const N: usize> {
+    bytes: &'a [u8],
+    /// In steps of 4 bytes from the start, and one more; 0 where there is none.
+    places: [u16; N],
+}
+
+impl<'a, const N: usize> AttrTable<'a, N> {
+    /// Sorts attributes as [`Attrs::table`] does.
+    #[inline]
+    pub(crate) fn new(attrs: Attrs<'a>) -> Result<Self, DecodeError> {
+        let (bytes, mut places) = (attrs.rest, [0; N]);
+        let mut walk = attrs;
+        while !walk.rest.is_empty() {
+            let place = (bytes.len() - walk.rest.len()) / HEADER + 1;
+            let Some(attr) = walk.next() else { break };
+            if let Some(slot) = places.get_mut(usize::from(attr?.kind)) {
+                let Ok(place) = u16::try_from(place) else {
+                    return Err(DecodeError::Malformed { what: "message: too long" });
+                };
+                *slot = place;
+            }
+        }
+        Ok(Self { bytes, places })
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, kind: u16) -> Option<Attr<'a>> {
+        let place = self.places.get(usize::from(kind))?.checked_sub(1)?;
+        let rest = self.bytes.get(usize::from(place) * HEADER..)?;
+        Attrs { rest }.next()?.ok()
+    }
+
+    pub(crate) const fn all(&self) -> Attrs<'a> {
+        Attrs { rest: self.bytes }
+    }
+}
+
 /// A cursor over a C struct. What stands behind the fields that are read is
 /// passed over, because newer kernels lengthen structs.
 #[derive(Clone, Copy, Debug)]
@@ -133,6 +177,7 @@ pub struct Reader<'a> {
 macro_rules! fields {
     ($($name:ident: $type:ty),*) => {$(
         #[doc = concat!("The next field, `", stringify!($type), "` in the machine's byte order.")]
+        #[inline]
         pub fn $name(&mut self) -> Result<$type, DecodeError> {
             Ok(<$type>::from_ne_bytes(self.array()?))
         }
@@ -148,24 +193,28 @@ impl<'a> Reader<'a> {
     fields!(u8: u8, i8: i8, u16: u16, i16: i16, u32: u32, i32: i32, u64: u64, i64: i64);
 
     /// The next `N` bytes.
+    #[inline]
     pub fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
-        let (head, rest) = self
-            .rest
-            .split_first_chunk::<N>()
-            .ok_or(DecodeError::Short { need: N, have: self.rest.len() })?;
+        // Not ok_or: it would make and drop an error each time.
+        let Some((head, rest)) = self.rest.split_first_chunk::<N>() else {
+            return Err(DecodeError::Short { need: N, have: self.rest.len() });
+        };
         self.rest = rest;
         Ok(*head)
     }
 
     /// The next `n` bytes.
+    #[inline]
     pub fn bytes(&mut self, n: usize) -> Result<&'a [u8], DecodeError> {
-        let (head, rest) =
-            self.rest.split_at_checked(n).ok_or(DecodeError::Short { need: n, have: self.rest.len() })?;
+        let Some((head, rest)) = self.rest.split_at_checked(n) else {
+            return Err(DecodeError::Short { need: n, have: self.rest.len() });
+        };
         self.rest = rest;
         Ok(head)
     }
 
     /// Passes over `n` bytes of padding.
+    #[inline]
     pub fn skip(&mut self, n: usize) -> Result<(), DecodeError> {
         self.bytes(n).map(|_| ())
     }
@@ -215,6 +264,7 @@ pub struct AttrWriter<'b> {
 
 macro_rules! putters {
     ($($put:ident, $attr:ident: $type:ty),*) => {$(
+        #[inline]
         #[doc = concat!("Appends a struct field, `", stringify!($type), "` in the machine's byte order.")]
         pub fn $put(&mut self, value: $type) {
             self.put(&value.to_ne_bytes());
@@ -237,19 +287,14 @@ impl<'b> AttrWriter<'b> {
              put_u32, attr_u32: u32, put_i32, attr_i32: i32, put_u64, attr_u64: u64, put_i64, attr_i64: i64);
 
     /// Appends raw bytes: a C struct, or part of one.
+    #[inline]
     pub fn put(&mut self, bytes: &[u8]) {
         self.buffer.extend_from_slice(bytes);
     }
 
     /// Appends an attribute.
     pub fn attr(&mut self, kind: u16, payload: &[u8]) {
-        let start = self.begin(kind);
-        if HEADER + payload.len() <= LONGEST {
-            self.put(payload);
-        } else {
-            self.too_long.get_or_insert(kind);
-        }
-        self.end(start);
+        self.attr_padded(kind, payload, payload.len());
     }
 
     /// Appends an attribute that holds a `u32`, if there is one.
@@ -261,14 +306,20 @@ impl<'b> AttrWriter<'b> {
 
     /// Appends an attribute that holds text and its NUL.
     pub fn attr_str(&mut self, kind: u16, text: &str) {
-        let start = self.begin(kind);
-        if HEADER + text.len() < LONGEST {
-            self.put(text.as_bytes());
-            self.put_u8(0);
-        } else {
+        self.attr_padded(kind, text.as_bytes(), text.len() + 1);
+    }
+
+    /// Appends an attribute of `length` bytes: `payload`, then zeros.
+    fn attr_padded(&mut self, kind: u16, payload: &[u8], length: usize) {
+        let end = self.buffer.len() + align(HEADER + length);
+        let Ok(length) = u16::try_from(HEADER + length) else {
             self.too_long.get_or_insert(kind);
-        }
-        self.end(start);
+            return;
+        };
+        let ([a, b], [c, d]) = (length.to_ne_bytes(), kind.to_ne_bytes());
+        self.put(&[a, b, c, d]);
+        self.put(payload);
+        self.buffer.resize(end, 0);
     }
 
     /// Appends an attribute without payload, a flag.
@@ -310,8 +361,8 @@ impl<'b> AttrWriter<'b> {
 
     pub(crate) fn begin(&mut self, kind: u16) -> usize {
         let start = self.buffer.len();
-        self.put(&[0, 0]);
-        self.put_u16(kind);
+        let [a, b] = kind.to_ne_bytes();
+        self.put(&[0, 0, a, b]);
         start
     }
 
@@ -327,7 +378,9 @@ impl<'b> AttrWriter<'b> {
         // Attributes start on multiples of 4 from the start of the message,
         // which itself starts the buffer or follows an aligned message.
         let padding = align(length) - length;
-        self.put(&[0; 3][..padding]);
+        if padding != 0 {
+            self.put(&[0; 3][..padding]);
+        }
     }
 
     pub(crate) fn set_nested(&mut self, start: usize) {

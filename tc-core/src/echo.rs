@@ -6,6 +6,7 @@ use crate::ack::{ExtAck, decode_error};
 use crate::connection::{Connection, Place, Stray};
 use crate::dump::OwnedEntry;
 use crate::error::{Cause, EncodeError};
+use crate::message::edit_flags;
 use crate::transport::Transport;
 use crate::uapi::{NLM_F_ECHO, NLMSG_ERROR, NLMSG_NOOP};
 
@@ -43,8 +44,7 @@ impl<T: Transport> Connection<T> {
     ) -> Result<Option<ExtAck>, Cause> {
         self.send(|sequence, buffer| {
             encode(sequence, buffer)?;
-            let flags = u16::from_ne_bytes([buffer[6], buffer[7]]) | NLM_F_ECHO;
-            buffer[6..8].copy_from_slice(&flags.to_ne_bytes());
+            edit_flags(buffer, 0, |flags| flags | NLM_F_ECHO);
             Ok(())
         })?;
         let mut stray = Stray::default();

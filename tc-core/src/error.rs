@@ -152,6 +152,10 @@ impl Error {
         &self.cause
     }
 
+    pub(crate) fn into_cause(self) -> Cause {
+        *self.cause
+    }
+
     /// What the kernel said, if it was the kernel that refused.
     pub fn kernel(&self) -> Option<&KernelError> {
         match &*self.cause {
@@ -211,17 +215,20 @@ impl Cause {
         matches!(self, Self::AnswerLost(_) | Self::Timeout(_))
     }
 
-    /// The loss of one answer, told of another request that waits for its own.
+    /// What befell a datagram, told of one more of its requests.
     pub(crate) fn again(&self) -> Self {
         match self {
             Self::Timeout(time) => Self::Timeout(*time),
-            Self::AnswerLost(error) | Self::System(error) | Self::Send(error) => {
-                Self::AnswerLost(match error.raw_os_error() {
-                    Some(errno) => io::Error::from_raw_os_error(errno),
-                    None => io::Error::new(error.kind(), error.to_string()),
-                })
-            }
+            Self::Send(error) => Self::Send(copy(error)),
+            Self::AnswerLost(error) | Self::System(error) => Self::AnswerLost(copy(error)),
             other => Self::AnswerLost(io::Error::other(other.to_string())),
         }
+    }
+}
+
+fn copy(error: &io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(errno) => io::Error::from_raw_os_error(errno),
+        None => io::Error::new(error.kind(), error.to_string()),
     }
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::short::Short;
+
 /// The name of a qdisc or class on one device: 16 bits of major and 16 bits of
 /// minor number, both written in hexadecimal.
 ///
@@ -125,6 +127,18 @@ impl FromStr for Handle {
     }
 }
 
+impl Handle {
+    pub(crate) fn short(self) -> Short {
+        match (self, u64::from(self.major()), u64::from(self.minor())) {
+            (Self::ROOT, ..) => Short::new().str("root"),
+            (Self::UNSPEC, ..) => Short::new().str("none"),
+            (_, 0, minor) => Short::new().str(":").hex(minor),
+            (_, major, 0) => Short::new().hex(major).str(":"),
+            (_, major, minor) => Short::new().hex(major).str(":").hex(minor),
+        }
+    }
+}
+
 /// A hexadecimal number, with or without `0x`, as `strtoul` reads it in base 16
 /// (but without its white space and signs).
 fn hex(text: &str) -> Option<u64> {
@@ -138,13 +152,7 @@ fn hex(text: &str) -> Option<u64> {
 /// Writes a handle as `tc` does: `root`, `none`, `1:`, `:1` or `1:10`.
 impl fmt::Display for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (*self, self.major(), self.minor()) {
-            (Self::ROOT, ..) => f.pad("root"),
-            (Self::UNSPEC, ..) => f.pad("none"),
-            (_, 0, minor) => write!(f, ":{minor:x}"),
-            (_, major, 0) => write!(f, "{major:x}:"),
-            (_, major, minor) => write!(f, "{major:x}:{minor:x}"),
-        }
+        f.pad(self.short().as_str())
     }
 }
 

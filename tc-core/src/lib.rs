@@ -9,7 +9,8 @@
 //! | to | use |
 //! |---|---|
 //! | ask the kernel for something | [`Connection`] with a [`Request`] |
-//! | ask for many things in one send | [`Connection::pack`] |
+//! | ask for a few things in one send | [`Connection::pack`] |
+//! | ask for thousands of things | [`Connection::batch`] |
 //! | list what is there | [`Connection::dump`], [`Connection::list`] with a [`Select`] |
 //! | see changes as they happen | [`monitor::Monitor`] |
 //! | add a kind | [`Kind`] and [`register!`] |
@@ -32,6 +33,7 @@ pub mod ack;
 pub mod action;
 mod apply;
 mod attr;
+mod batch;
 mod connection;
 mod dump;
 mod echo;
@@ -50,6 +52,9 @@ mod pack;
 pub mod print;
 pub mod rate;
 mod registry;
+#[cfg(test)]
+mod scripted;
+mod short;
 mod socket;
 mod stab;
 pub mod stats;
@@ -61,6 +66,7 @@ pub mod words;
 pub use ack::KernelError;
 pub use action::{Action, Actions};
 pub use attr::{Attr, AttrWriter, Attrs, Nest, Reader, zero_extended};
+pub use batch::Batch;
 pub use connection::Connection;
 pub use dump::{Dump, Listed, OwnedEntry, Select};
 pub use error::{Cause, DecodeError, EncodeError, Error};

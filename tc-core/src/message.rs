@@ -3,7 +3,7 @@
 
 use bytes::BytesMut;
 
-use crate::attr::{Attr, Attrs, Reader, align};
+use crate::attr::{Attr, AttrTable, Attrs, Reader, align};
 use crate::error::DecodeError;
 use crate::handle::Handle;
 use crate::ops::TcType;
@@ -43,6 +43,7 @@ impl<'a> Messages<'a> {
 impl<'a> Iterator for Messages<'a> {
     type Item = Result<Message<'a>, DecodeError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.rest.is_empty() {
             return None;
@@ -60,16 +61,31 @@ impl<'a> Iterator for Messages<'a> {
     }
 }
 
+#[inline]
 fn split_message(bytes: &[u8]) -> Result<(Message<'_>, &[u8]), DecodeError> {
-    let mut reader = Reader::new(bytes);
-    let length = reader.u32()? as usize;
-    let (kind, flags) = (reader.u16()?, reader.u16()?);
-    let (sequence, port) = (reader.u32()?, reader.u32()?);
-    if length < NLMSG_HDRLEN || length > bytes.len() {
+    let Some((header, rest)) = bytes.split_first_chunk::<NLMSG_HDRLEN>() else {
+        return Err(DecodeError::Short { need: NLMSG_HDRLEN, have: bytes.len() });
+    };
+    let [length, kinds, sequence, port] = words(header);
+    let length = length as usize;
+    let Some(payload) = length.checked_sub(NLMSG_HDRLEN).and_then(|length| rest.get(..length)) else {
         return Err(DecodeError::Malformed { what: "message length" });
-    }
-    let message = Message { kind, flags, sequence, port, payload: &bytes[NLMSG_HDRLEN..length] };
-    Ok((message, bytes.get(align(length)..).unwrap_or(&[])))
+    };
+    let ([a, b, c, d], end) = (kinds.to_ne_bytes(), align(length));
+    let (kind, flags) = (u16::from_ne_bytes([a, b]), u16::from_ne_bytes([c, d]));
+    let message = Message { kind, flags, sequence, port, payload };
+    Ok((message, bytes.get(end..).unwrap_or(&[])))
+}
+
+/// A header as the four numbers of 32 bits that it fills.
+const fn words(header: &[u8; NLMSG_HDRLEN]) -> [u32; 4] {
+    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = *header;
+    [
+        u32::from_ne_bytes([a, b, c, d]),
+        u32::from_ne_bytes([e, f, g, h]),
+        u32::from_ne_bytes([i, j, k, l]),
+        u32::from_ne_bytes([m, n, o, p]),
+    ]
 }
 
 /// `struct tcmsg`: which object a message is about.
@@ -89,6 +105,7 @@ pub struct TcHeader {
 }
 
 impl TcHeader {
+    #[inline]
     pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let family = reader.u8()?;
         reader.skip(3)?;
@@ -102,11 +119,9 @@ impl TcHeader {
     }
 
     pub(crate) fn encode(&self, buffer: &mut BytesMut) {
-        buffer.extend_from_slice(&[self.family, 0, 0, 0]);
-        buffer.extend_from_slice(&self.ifindex.to_ne_bytes());
-        for number in [self.handle.raw(), self.parent.raw(), self.info] {
-            buffer.extend_from_slice(&number.to_ne_bytes());
-        }
+        let family = u32::from_ne_bytes([self.family, 0, 0, 0]);
+        let ifindex = self.ifindex.cast_unsigned();
+        put_words(buffer, [family, ifindex, self.handle.raw(), self.parent.raw(), self.info]);
     }
 }
 
@@ -123,12 +138,12 @@ pub struct Entry<'a> {
     pub flags: u16,
     /// Which object this is.
     pub header: TcHeader,
-    attributes: &'a [u8],
-    table: [Option<Attr<'a>>; TCA_EXT_WARN_MSG as usize + 1],
+    attributes: AttrTable<'a, { TCA_EXT_WARN_MSG as usize + 1 }>,
 }
 
 impl<'a> Entry<'a> {
     /// Reads the message's header and finds its attributes.
+    #[inline]
     pub fn decode(message: &Message<'a>) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(message.payload);
         let header = match message.kind {
@@ -139,24 +154,19 @@ impl<'a> Entry<'a> {
             }
             _ => TcHeader::decode(&mut reader)?,
         };
-        let attributes = reader.rest();
-        Ok(Self {
-            message_type: message.kind,
-            flags: message.flags,
-            header,
-            attributes,
-            table: Attrs::new(attributes).table()?,
-        })
+        let attributes = AttrTable::new(Attrs::new(reader.rest()))?;
+        Ok(Self { message_type: message.kind, flags: message.flags, header, attributes })
     }
 
     /// All attributes, in the kernel's order.
     pub const fn attrs(&self) -> Attrs<'a> {
-        Attrs::new(self.attributes)
+        self.attributes.all()
     }
 
     /// The attribute of this type (`TCA_*`).
+    #[inline]
     pub fn attr(&self, kind: u16) -> Option<Attr<'a>> {
-        self.table.get(usize::from(kind)).copied().flatten()
+        self.attributes.get(kind)
     }
 
     /// What kind of object the message is about.
@@ -171,11 +181,15 @@ impl<'a> Entry<'a> {
 
     /// The kind's name (`TCA_KIND`). A message about actions has a list of them
     /// in its place: see [`Entry::actions`].
+    #[inline]
     pub fn kind(&self) -> Result<&'a str, DecodeError> {
         if self.tc_type() == TcType::Action {
             return Err(DecodeError::Missing { what: "kind, but a list of actions" });
         }
-        self.attr(TCA_KIND).ok_or(DecodeError::Missing { what: "kind" })?.str()
+        match self.attr(TCA_KIND) {
+            Some(attr) => attr.str(),
+            None => Err(DecodeError::Missing { what: "kind" }),
+        }
     }
 
     /// The kind's options (`TCA_OPTIONS`), for the kind to read. Absent is not
@@ -194,30 +208,40 @@ impl<'a> Entry<'a> {
 
     /// The counters.
     pub fn stats(&self) -> Result<Option<Stats<'a>>, DecodeError> {
-        match (self.attr(TCA_STATS2), self.attr(TCA_STATS)) {
-            (Some(attr), _) => Stats::decode(&attr).map(Some),
-            (None, Some(attr)) => Stats::decode_old(&attr).map(Some),
-            (None, None) => Ok(None),
+        if let Some(attr) = self.attr(TCA_STATS2) {
+            return Stats::decode(&attr).map(Some);
         }
+        self.attr(TCA_STATS).map(|attr| Stats::decode_old(&attr)).transpose()
     }
 
     /// The counters of the kind's own, from where newer or older kernels put
     /// them.
     pub fn xstats(&self) -> Result<Option<&'a [u8]>, DecodeError> {
-        let app = self.stats()?.and_then(|stats| stats.app);
-        Ok(app.or_else(|| self.attr(TCA_XSTATS).map(|attr| attr.payload)))
+        let app = self.attr(TCA_STATS2).map(|stats| stats.attrs().find(TCA_STATS_APP)).transpose()?;
+        Ok(app.flatten().or_else(|| self.attr(TCA_XSTATS)).map(|attr| attr.payload))
     }
 }
 
 /// Starts a netlink message; the length is patched by [`end_message`].
 pub(crate) fn begin_message(buffer: &mut BytesMut, kind: u16, flags: u16, sequence: u32) -> usize {
     let start = buffer.len();
-    buffer.extend_from_slice(&[0; 4]);
-    buffer.extend_from_slice(&kind.to_ne_bytes());
-    buffer.extend_from_slice(&flags.to_ne_bytes());
-    buffer.extend_from_slice(&sequence.to_ne_bytes());
-    buffer.extend_from_slice(&[0; 4]);
+    let ([a, b], [c, d]) = (kind.to_ne_bytes(), flags.to_ne_bytes());
+    put_words(buffer, [0, u32::from_ne_bytes([a, b, c, d]), sequence, 0]);
     start
+}
+
+/// Appends numbers of 32 bits, all at once.
+#[inline]
+fn put_words<const N: usize>(buffer: &mut BytesMut, words: [u32; N]) {
+    let bytes = words.map(u32::to_ne_bytes);
+    buffer.extend_from_slice(bytes.as_flattened());
+}
+
+/// Changes `nlmsg_flags` of the message that starts at `start`.
+pub(crate) fn edit_flags(buffer: &mut BytesMut, start: usize, edit: impl FnOnce(u16) -> u16) {
+    let place = start + 6..start + 8;
+    let flags = u16::from_ne_bytes([buffer[place.start], buffer[place.start + 1]]);
+    buffer[place].copy_from_slice(&edit(flags).to_ne_bytes());
 }
 
 /// Ends the message that starts at `start`.

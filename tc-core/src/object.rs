@@ -221,6 +221,13 @@ impl<'a> Request<'a> {
         self.stab.is_some()
     }
 
+    /// Whether more than one message is needed to carry it out; see
+    /// [`Kind::CAREFUL`].
+    pub(crate) fn needs_care(&self, verb: Verb) -> bool {
+        matches!(verb, Verb::Add | Verb::Change | Verb::Replace)
+            && self.ops.is_some_and(|ops| ops.is_careful())
+    }
+
     /// The kind's name; empty if none was given.
     pub const fn kind_name(&self) -> &'a str {
         self.kind

@@ -1,15 +1,14 @@
 //! Several requests in one datagram.
 
+use std::ops::Range;
+
 use crate::ack::{ExtAck, decode_done, decode_error};
 use crate::connection::{Connection, Place, Stray};
 use crate::error::{Cause, Error};
-use crate::message::Message;
+use crate::message::{Message, edit_flags};
 use crate::object::{Request, Verb};
 use crate::transport::Transport;
 use crate::uapi::*;
-
-/// Where `nlmsg_flags` stands in a message.
-const FLAGS: usize = 6;
 
 /// Requests that go to the kernel in one send, each with an outcome of its own.
 ///
@@ -18,7 +17,8 @@ const FLAGS: usize = 6;
 /// packets, and requests of others, can come between two of them.
 ///
 /// Nothing is allocated as long as all succeed. Each answer is a datagram of
-/// its own: one send, and one receive a request.
+/// its own: one send, and one receive for each eight of them. For many requests
+/// of which only failures matter, [`Connection::batch`] is faster.
 ///
 /// ```no_run
 /// use tc_core::{Connection, Handle, Request, Verb};
@@ -62,9 +62,7 @@ impl<T: Transport> Connection<T> {
 }
 
 impl<T: Transport> Pack<'_, T> {
-    /// The most requests in one pack. Kernel: each answer waits in the receive
-    /// buffer, which overflows (and outcomes are lost) between 240 and 260 of
-    /// them where nobody made it larger.
+    /// The most requests in one pack.
     pub const MOST: usize = 128;
 
     /// Adds a request that is answered by an acknowledgement, and returns its
@@ -97,9 +95,7 @@ impl<T: Transport> Pack<'_, T> {
         let buffer = self.connection.packed();
         let start = buffer.len();
         request.encode(verb, sequence, buffer).map_err(|error| fail(error.into()))?;
-        let place = start + FLAGS..start + FLAGS + 2;
-        let own = u16::from_ne_bytes([buffer[place.start], buffer[place.start + 1]]);
-        buffer[place].copy_from_slice(&flags(own).to_ne_bytes());
+        edit_flags(buffer, start, flags);
         self.count += 1;
         Ok(self.count - 1)
     }
@@ -123,16 +119,21 @@ impl<T: Transport> Pack<'_, T> {
         if self.count == 0 {
             return Ok(());
         }
+        // Where the system allows no more room, answers can be lost.
+        self.connection.room_for_answers(self.count);
         let sent = self.connection.send_pack();
         sent.map_err(|cause| Error::new("send", format!("a pack of {} requests", self.count), cause))?;
         let mut open = u128::MAX >> (Self::MOST - self.count);
         let mut stray = Stray::default();
         while open != 0 {
-            let lost = match self.connection.receive(&mut stray) {
-                Ok(length) => self.tell(length, &mut open, &mut stray, &mut each),
+            let told = match self.connection.receive_many(&mut stray) {
+                Ok(mut datagrams) => {
+                    datagrams.try_for_each(|place| self.tell(place, &mut open, &mut stray, &mut each))
+                }
                 Err(cause) => Err(cause),
             };
-            if let Err(cause) = lost {
+            if let Err(cause) = told {
+                self.connection.forget_answers();
                 for index in (0..self.count).filter(|index| open & 1 << index != 0) {
                     each(index, Err(cause.again()));
                 }
@@ -145,14 +146,14 @@ impl<T: Transport> Pack<'_, T> {
     /// Tells the outcomes that one datagram holds.
     fn tell(
         &self,
-        length: usize,
+        datagram: Range<usize>,
         open: &mut u128,
         stray: &mut Stray,
         each: &mut impl FnMut(usize, Result<Done<'_>, Cause>),
     ) -> Result<(), Cause> {
         let answer = &self.connection.answer;
-        let mut at = 0;
-        while let Some(place) = Place::next(&answer[..length], &mut at)? {
+        let mut at = datagram.start;
+        while let Some(place) = Place::next(&answer[..datagram.end], &mut at)? {
             let message = place.message(answer)?;
             let Some(index) = self.index(&message).filter(|index| *open & 1 << index != 0) else { continue };
             let outcome = match message.kind {
@@ -179,69 +180,14 @@ impl<T: Transport> Pack<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::VecDeque;
-    use std::io;
-
     use super::*;
     use crate::handle::Handle;
-    use crate::link::DeviceNames;
-    use crate::message::{Entry, Messages};
-    use crate::transport::Received;
-
-    /// Answers each datagram with what `script` makes of its messages.
-    struct Scripted {
-        script: fn(&[Message<'_>]) -> Vec<Vec<u8>>,
-        answers: VecDeque<Vec<u8>>,
-        sends: usize,
-        receives: usize,
-    }
-
-    impl Transport for Scripted {
-        fn send(&mut self, datagram: &[u8]) -> io::Result<()> {
-            self.sends += 1;
-            let messages: Vec<_> = Messages::new(datagram).map(Result::unwrap).collect();
-            self.answers = (self.script)(&messages).into();
-            Ok(())
-        }
-
-        fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Received> {
-            self.receives += 1;
-            let answer = self.answers.pop_front().ok_or(io::ErrorKind::WouldBlock)?;
-            buffer[..answer.len()].copy_from_slice(&answer);
-            Ok(Received { length: answer.len(), sender: 0 })
-        }
-
-        fn port(&self) -> u32 {
-            7
-        }
-
-        fn device_names(&self) -> io::Result<Box<dyn DeviceNames>> {
-            Err(io::ErrorKind::Unsupported.into())
-        }
-    }
-
-    fn message(kind: u16, sequence: u32, port: u32, payload: &[u8]) -> Vec<u8> {
-        let mut bytes = (16 + payload.len() as u32).to_ne_bytes().to_vec();
-        bytes.extend(kind.to_ne_bytes());
-        bytes.extend([0; 2]);
-        bytes.extend(sequence.to_ne_bytes());
-        bytes.extend(port.to_ne_bytes());
-        bytes.extend(payload);
-        bytes
-    }
-
-    fn verdict(of: &Message<'_>, errno: i32) -> Vec<u8> {
-        let mut payload = (-errno).to_ne_bytes().to_vec();
-        payload.extend([0; 16]);
-        message(NLMSG_ERROR, of.sequence, 7, &payload)
-    }
-
-    type Script = fn(&[Message<'_>]) -> Vec<Vec<u8>>;
+    use crate::message::Entry;
+    use crate::scripted::{Script, Scripted, message, verdict};
 
     /// Three deletes: what each came to, and how many sends and receives it took.
     fn outcomes(script: Script) -> (Vec<(usize, String)>, usize, usize) {
-        let transport = Scripted { script, answers: VecDeque::new(), sends: 0, receives: 0 };
-        let mut tc = Connection::over(transport);
+        let mut tc = Connection::over(Scripted::new(script));
         let mut pack = tc.pack();
         for ifindex in 1..=3 {
             pack.push(Verb::Delete, &Request::qdisc(ifindex).parent(Handle::ROOT)).unwrap();
@@ -315,8 +261,7 @@ mod tests {
     #[test]
     fn a_pack_has_an_end_and_sequence_numbers_never_wrap_within_one() {
         let script: Script = |all| all.iter().map(|message| verdict(message, 0)).collect();
-        let transport = Scripted { script, answers: VecDeque::new(), sends: 0, receives: 0 };
-        let mut tc = Connection::over(transport);
+        let mut tc = Connection::over(Scripted::new(script));
         tc.set_sequence(u32::MAX - 3);
         let mut pack = tc.pack();
         let request = Request::qdisc(1).parent(Handle::ROOT);

@@ -13,6 +13,7 @@ use serde_json::ser::{CompactFormatter, Formatter};
 use self::pretty::Pretty;
 use crate::handle::Handle;
 use crate::link::{DeviceName, DeviceNames};
+use crate::short::Short;
 use crate::units::{PrintG, PrintRate, PrintSize, PrintTime, PrintTimeNs};
 
 /// What the output shall look like: `tc`'s global options.
@@ -393,10 +394,10 @@ fn shown(out: &mut Vec<u8>, value: impl fmt::Display) {
 
 impl Item for bool {
     fn text(&self, out: &mut Vec<u8>, _: &Style) {
-        shown(out, self);
+        out.extend_from_slice(if *self { b"true" } else { b"false" });
     }
     fn json(&self, out: &mut Vec<u8>) {
-        shown(out, self);
+        out.extend_from_slice(if *self { b"true" } else { b"false" });
     }
 }
 
@@ -405,7 +406,13 @@ impl Item for str {
         out.extend_from_slice(self.as_bytes());
     }
     fn json(&self, out: &mut Vec<u8>) {
-        let _written = serde_json::to_writer(out, self);
+        if self.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
+            out.push(b'"');
+            out.extend_from_slice(self.as_bytes());
+            out.push(b'"');
+        } else {
+            let _written = serde_json::to_writer(out, self);
+        }
     }
 }
 
@@ -428,11 +435,11 @@ impl Item for String {
 }
 
 impl Item for Handle {
-    fn text(&self, out: &mut Vec<u8>, _: &Style) {
-        shown(out, self);
+    fn text(&self, out: &mut Vec<u8>, style: &Style) {
+        Quoted(self.short()).text(out, style);
     }
     fn json(&self, out: &mut Vec<u8>) {
-        shown(out, format_args!("\"{self}\""));
+        Quoted(self.short()).json(out);
     }
 }
 
@@ -445,7 +452,7 @@ impl Item for Null<'_> {
         self.0.text(out, style);
     }
     fn json(&self, out: &mut Vec<u8>) {
-        shown(out, "null");
+        out.extend_from_slice(b"null");
     }
 }
 
@@ -457,8 +464,8 @@ macro_rules! quantities {
 
         impl Item for $name {
             fn text(&self, out: &mut Vec<u8>, style: &Style) {
-                let text: fn($type, &Style) -> _ = $text;
-                shown(out, text(self.0, style));
+                let text: fn($type, &Style) -> Short = $text;
+                out.extend_from_slice(text(self.0, style).bytes());
             }
             fn json(&self, out: &mut Vec<u8>) {
                 let json: fn($type) -> _ = $json;
@@ -470,50 +477,50 @@ macro_rules! quantities {
 
 quantities! {
     /// A rate in bytes per second: `8Kbit`; in JSON the bytes.
-    Rate(u64): |bytes, style| PrintRate { bytes, iec: style.iec }, |bytes| bytes;
+    Rate(u64): |bytes, style| PrintRate { bytes, iec: style.iec }.short(), |bytes| bytes;
     /// A size in bytes: `1Kb`; in JSON the bytes.
-    Size(u32): |bytes, _| PrintSize(bytes), |bytes| bytes;
+    Size(u32): |bytes, _| PrintSize(bytes).short(), |bytes| bytes;
     /// A time in microseconds: `5ms`; in JSON the microseconds.
-    Time(u32): |us, _| PrintTime(us), |us| us;
+    Time(u32): |us, _| PrintTime(us).short(), |us| us;
     /// A time in nanoseconds: `5ms`; in JSON the nanoseconds.
-    TimeNs(i64): |ns, _| PrintTimeNs(ns), |ns| ns;
+    TimeNs(i64): |ns, _| PrintTimeNs(ns).short(), |ns| ns;
     /// A hexadecimal number without prefix: `1f`; in JSON a string.
-    Hex(u32): |number, _| Lower(number), |number| format!("{number:x}");
+    Hex(u32): |number, _| Short::new().hex(number.into()), |number| Quoted(Short::new().hex(number.into()));
     /// A hexadecimal number with prefix: `0x1f`, but `0`, as C's `%#x` prints
     /// it; in JSON a string.
-    Hex0x(u64): |number, _| Prefixed(number), |number| Prefixed(number).to_string();
+    Hex0x(u64): |number, _| prefixed(number), |number| Quoted(prefixed(number));
     /// A number as C prints it with `%g`, in both forms.
-    Float(f64): |number, _| PrintG(number, 6), |number| Bare(PrintG(number, 6));
+    Float(f64): |number, _| PrintG(number, 6).short(), |number| Bare(PrintG(number, 6).short());
 }
 
-struct Lower(u32);
-
-impl fmt::Display for Lower {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:x}", self.0)
-    }
+fn prefixed(number: u64) -> Short {
+    let prefix = if number == 0 { "" } else { "0x" };
+    Short::new().str(prefix).hex(number)
 }
 
-struct Prefixed(u64);
+/// A text that is a JSON token as it stands.
+struct Bare(Short);
 
-impl fmt::Display for Prefixed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            0 => f.write_str("0"),
-            number => write!(f, "{number:#x}"),
-        }
-    }
-}
-
-/// Anything that can be displayed and is a JSON token as it stands.
-struct Bare<T>(T);
-
-impl<T: fmt::Display> Item for Bare<T> {
+impl Item for Bare {
     fn text(&self, out: &mut Vec<u8>, _: &Style) {
-        shown(out, &self.0);
+        out.extend_from_slice(self.0.bytes());
     }
     fn json(&self, out: &mut Vec<u8>) {
-        shown(out, &self.0);
+        out.extend_from_slice(self.0.bytes());
+    }
+}
+
+/// A text that is a JSON string with quotes around it.
+struct Quoted(Short);
+
+impl Item for Quoted {
+    fn text(&self, out: &mut Vec<u8>, _: &Style) {
+        out.extend_from_slice(self.0.bytes());
+    }
+    fn json(&self, out: &mut Vec<u8>) {
+        out.push(b'"');
+        out.extend_from_slice(self.0.bytes());
+        out.push(b'"');
     }
 }
 

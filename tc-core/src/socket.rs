@@ -14,13 +14,23 @@ use netlink_sys::protocols::NETLINK_ROUTE;
 use crate::link::{DeviceName, DeviceNames};
 use crate::transport::{DEFAULT_TIMEOUT, Received, Transport};
 
+/// The most datagrams that one receive takes.
+const SLOTS: usize = 8;
+
 /// A route-netlink socket, bound to a port of the kernel's choice, with extended
 /// acknowledgements asked for.
+///
+/// It is connected to the kernel, which then refuses what other processes send
+/// to its port.
 #[derive(Debug)]
 pub struct Socket {
     // Never cloned: netlink-sys closes the descriptor of each copy.
     socket: netlink_sys::Socket,
     port: u32,
+    /// Whether anyone but the kernel can be the sender of what arrives.
+    in_group: bool,
+    /// The size of the receive buffer; 0 if it was not asked for yet.
+    room: usize,
 }
 
 impl Socket {
@@ -28,10 +38,19 @@ impl Socket {
     pub fn open() -> io::Result<Self> {
         let mut socket = netlink_sys::Socket::new(NETLINK_ROUTE)?;
         let port = socket.bind_auto()?.port_number();
+        // Kernel: netlink_getsockbyportid() lets only the peer send to a
+        // connected socket (but not so to a group). Neither side then handles
+        // an address in each call.
+        socket.connect(&SocketAddr::new(0, 0))?;
+        // What came between the two is not the kernel's, which was not asked yet.
+        while retry(|| socket.recv(&mut &mut [0u8; 1][..], libc::MSG_DONTWAIT)).is_ok() {}
         // Kernels before 4.12 have no extended acknowledgement: errors are then
         // numbers alone.
         let _unsupported = socket.set_ext_ack(true);
-        let socket = Self { socket, port };
+        // A refusal without a copy of the request: it takes less of the receive
+        // buffer. Kernels before 4.3 always copy.
+        let _unsupported = socket.set_cap_ack(true);
+        let socket = Self { socket, port, in_group: false, room: 0 };
         socket.set_timeout(Some(DEFAULT_TIMEOUT))?;
         Ok(socket)
     }
@@ -53,7 +72,8 @@ impl Socket {
 
     /// Makes room for `bytes` of answers and notices: past the system's limit
     /// (`net.core.rmem_max`) where the process may, up to it where not.
-    pub fn set_receive_buffer(&self, bytes: u32) -> io::Result<()> {
+    pub fn set_receive_buffer(&mut self, bytes: u32) -> io::Result<()> {
+        self.room = 0;
         let bytes = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
         self.set_option(libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, &bytes)
             .or_else(|_| self.set_option(libc::SOL_SOCKET, libc::SO_RCVBUF, &bytes))
@@ -61,7 +81,26 @@ impl Socket {
 
     /// Joins a multicast group (`RTNLGRP_*`): its notices then arrive here.
     pub fn join(&mut self, group: u32) -> io::Result<()> {
+        self.in_group = true;
         self.socket.add_membership(group)
+    }
+
+    fn receive_buffer(&self) -> io::Result<usize> {
+        let mut bytes: libc::c_int = 0;
+        let pointer: *mut libc::c_int = &mut bytes;
+        let mut length = size_of::<libc::c_int>() as libc::socklen_t;
+        // SAFETY: the pointer and the length describe `bytes`, which outlives
+        // the call.
+        check(unsafe {
+            libc::getsockopt(
+                self.socket.as_raw_fd(),
+                libc::SOL_SOCKET,
+                libc::SO_RCVBUF,
+                pointer.cast(),
+                &mut length,
+            )
+        })?;
+        Ok(usize::try_from(bytes).unwrap_or(0))
     }
 
     fn set_option<T>(&self, level: libc::c_int, option: libc::c_int, value: &T) -> io::Result<()> {
@@ -89,13 +128,78 @@ impl AsFd for Socket {
 impl Transport for Socket {
     fn send(&mut self, datagram: &[u8]) -> io::Result<()> {
         // A netlink datagram is taken whole or not at all.
-        retry(|| self.socket.send_to(datagram, &SocketAddr::new(0, 0), 0)).map(|_| ())
+        retry(|| self.socket.send(datagram, 0)).map(|_| ())
     }
 
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Received> {
         // With MSG_TRUNC the full length comes back, also where it was cut.
+        if !self.in_group {
+            let length = retry(|| self.socket.recv(&mut &mut *buffer, libc::MSG_TRUNC))?;
+            return Ok(Received { length, sender: 0 });
+        }
         let (length, sender) = retry(|| self.socket.recv_from(&mut &mut *buffer, libc::MSG_TRUNC))?;
         Ok(Received { length, sender: sender.port_number() })
+    }
+
+    fn receive_many(
+        &mut self,
+        buffer: &mut [u8],
+        received: &mut [Received],
+        wait: bool,
+    ) -> io::Result<usize> {
+        if received.is_empty() {
+            return Ok(0);
+        }
+        let share = buffer.len() / received.len();
+        if share == 0 {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let slots = received.len().min(SLOTS);
+        // SAFETY: all-zero bytes are valid values of these C structs.
+        let (mut senders, mut pieces, mut headers): (
+            [libc::sockaddr_nl; SLOTS],
+            [libc::iovec; SLOTS],
+            [libc::mmsghdr; SLOTS],
+        ) = unsafe { std::mem::zeroed() };
+        let places = buffer.chunks_exact_mut(share).zip(&mut pieces).zip(&mut senders);
+        for (((place, piece), sender), header) in places.zip(&mut headers).take(slots) {
+            *piece = libc::iovec { iov_base: place.as_mut_ptr().cast(), iov_len: place.len() };
+            header.msg_hdr.msg_iov = piece;
+            header.msg_hdr.msg_iovlen = 1;
+            header.msg_hdr.msg_name = std::ptr::from_mut(sender).cast();
+            header.msg_hdr.msg_namelen = size_of::<libc::sockaddr_nl>() as libc::socklen_t;
+        }
+        let flags = libc::MSG_TRUNC | if wait { libc::MSG_WAITFORONE } else { libc::MSG_DONTWAIT };
+        let count = retry(|| {
+            // SAFETY: the first `slots` headers point to `senders`, `pieces` and
+            // shares of `buffer`, which outlive the call and do not overlap.
+            let count = unsafe {
+                libc::recvmmsg(
+                    self.socket.as_raw_fd(),
+                    headers.as_mut_ptr(),
+                    slots as libc::c_uint,
+                    flags as _,
+                    std::ptr::null_mut(),
+                )
+            };
+            usize::try_from(count).map_err(|_| io::Error::last_os_error())
+        })?;
+        for ((one, header), sender) in received.iter_mut().zip(&headers).zip(&senders).take(count) {
+            *one = Received { length: header.msg_len as usize, sender: sender.nl_pid };
+        }
+        Ok(count)
+    }
+
+    fn make_room(&mut self, bytes: usize) -> io::Result<usize> {
+        if self.room == 0 {
+            self.room = self.receive_buffer()?;
+        }
+        if self.room < bytes {
+            // Kernel: it sets twice what is asked for.
+            self.set_receive_buffer(u32::try_from(bytes.div_ceil(2)).unwrap_or(u32::MAX))?;
+            self.room = self.receive_buffer()?;
+        }
+        Ok(self.room)
     }
 
     fn port(&self) -> u32 {

@@ -2,7 +2,7 @@
 
 mod print;
 
-use crate::attr::Attr;
+use crate::attr::{Attr, Reader};
 use crate::error::DecodeError;
 use crate::uapi::*;
 
@@ -60,30 +60,31 @@ pub struct Rate {
 impl<'a> Stats<'a> {
     /// Reads `TCA_STATS2`.
     pub fn decode(attr: &Attr<'a>) -> Result<Self, DecodeError> {
-        let table = attr.attrs().table::<{ TCA_STATS_PKT64 as usize + 1 }>()?;
-        let group = |kind: u16| table[usize::from(kind)];
-        let mut stats = Self { app: group(TCA_STATS_APP).map(|a| a.payload), ..Self::default() };
-        if let Some(attr) = group(TCA_STATS_BASIC) {
-            let mut basic = Basic::decode(&attr)?;
-            // Kernel: the 64-bit count is sent only when it says more.
-            if let Some(packets) = group(TCA_STATS_PKT64).map(|a| a.u64()).transpose()?.filter(|n| *n != 0) {
-                basic.packets = packets;
+        let (mut stats, mut wide_packets, mut wide_rate) = (Self::default(), None, None);
+        for attr in attr.attrs() {
+            let attr = attr?;
+            let mut reader = attr.reader();
+            match attr.kind {
+                TCA_STATS_BASIC => stats.basic = Some(Basic::decode(&mut reader)?),
+                TCA_STATS_BASIC_HW => stats.basic_hw = Some(Basic::decode(&mut reader)?),
+                TCA_STATS_QUEUE => stats.queue = Some(Queue::decode(&mut reader)?),
+                TCA_STATS_APP => stats.app = Some(attr.payload),
+                TCA_STATS_PKT64 => wide_packets = Some(reader.u64()?),
+                TCA_STATS_RATE_EST => {
+                    let (bytes, packets) = (reader.u32()?.into(), reader.u32()?.into());
+                    stats.rate = Some(Rate { bytes, packets, wide: false });
+                }
+                TCA_STATS_RATE_EST64 => {
+                    wide_rate = Some(Rate { bytes: reader.u64()?, packets: reader.u64()?, wide: true });
+                }
+                _ => {}
             }
-            stats.basic = Some(basic);
         }
-        stats.basic_hw = group(TCA_STATS_BASIC_HW).map(|a| Basic::decode(&a)).transpose()?;
-        stats.queue = group(TCA_STATS_QUEUE).map(|a| Queue::decode(&a)).transpose()?;
-        stats.rate = match (group(TCA_STATS_RATE_EST64), group(TCA_STATS_RATE_EST)) {
-            (Some(attr), _) => {
-                let mut reader = attr.reader();
-                Some(Rate { bytes: reader.u64()?, packets: reader.u64()?, wide: true })
-            }
-            (None, Some(attr)) => {
-                let mut reader = attr.reader();
-                Some(Rate { bytes: reader.u32()?.into(), packets: reader.u32()?.into(), wide: false })
-            }
-            (None, None) => None,
-        };
+        // Kernel: the 64-bit count is sent only when it says more.
+        if let (Some(basic), Some(packets @ 1..)) = (&mut stats.basic, wide_packets) {
+            basic.packets = packets;
+        }
+        stats.rate = wide_rate.or(stats.rate);
         Ok(stats)
     }
 
@@ -105,15 +106,13 @@ impl<'a> Stats<'a> {
 }
 
 impl Basic {
-    fn decode(attr: &Attr<'_>) -> Result<Self, DecodeError> {
-        let mut reader = attr.reader();
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { bytes: reader.u64()?, packets: reader.u32()?.into() })
     }
 }
 
 impl Queue {
-    fn decode(attr: &Attr<'_>) -> Result<Self, DecodeError> {
-        let mut reader = attr.reader();
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             qlen: reader.u32()?,
             backlog: reader.u32()?,

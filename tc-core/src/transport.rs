@@ -23,6 +23,37 @@ pub trait Transport {
     /// error `ENOBUFS` means that the kernel dropped something.
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Received>;
 
+    /// Receives as many datagrams as there are slots in `received`, each into
+    /// its equal share of `buffer`, and returns how many came. It waits for the
+    /// first, if `wait` is set, and never for another.
+    ///
+    /// What is provided receives one, and none where it may not wait.
+    fn receive_many(
+        &mut self,
+        buffer: &mut [u8],
+        received: &mut [Received],
+        wait: bool,
+    ) -> io::Result<usize> {
+        let slots = received.len();
+        match received.first_mut().filter(|_| wait) {
+            None => Ok(0),
+            Some(first) => {
+                let share = buffer.len() / slots;
+                *first = self.receive(&mut buffer[..share])?;
+                Ok(1)
+            }
+        }
+    }
+
+    /// Makes room for `bytes` of answers that wait to be received, as far as the
+    /// system allows it, and returns how much there is.
+    ///
+    /// What is provided has no limit.
+    fn make_room(&mut self, bytes: usize) -> io::Result<usize> {
+        let _ = bytes;
+        Ok(usize::MAX)
+    }
+
     /// The port number that the kernel addresses its answers to.
     fn port(&self) -> u32;
 
@@ -31,7 +62,7 @@ pub trait Transport {
 }
 
 /// A datagram that was received.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Received {
     /// Its length. More than the buffer's means that the rest was cut off.
     pub length: usize,
@@ -46,6 +77,19 @@ impl<T: Transport + ?Sized> Transport for &mut T {
 
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Received> {
         (**self).receive(buffer)
+    }
+
+    fn receive_many(
+        &mut self,
+        buffer: &mut [u8],
+        received: &mut [Received],
+        wait: bool,
+    ) -> io::Result<usize> {
+        (**self).receive_many(buffer, received, wait)
+    }
+
+    fn make_room(&mut self, bytes: usize) -> io::Result<usize> {
+        (**self).make_room(bytes)
     }
 
     fn port(&self) -> u32 {
@@ -64,6 +108,19 @@ impl<T: Transport + ?Sized> Transport for Box<T> {
 
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Received> {
         (**self).receive(buffer)
+    }
+
+    fn receive_many(
+        &mut self,
+        buffer: &mut [u8],
+        received: &mut [Received],
+        wait: bool,
+    ) -> io::Result<usize> {
+        (**self).receive_many(buffer, received, wait)
+    }
+
+    fn make_room(&mut self, bytes: usize) -> io::Result<usize> {
+        (**self).make_room(bytes)
     }
 
     fn port(&self) -> u32 {

@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use crate::short::Short;
+
 /// A text that is not a number, rate, size or time as `tc` reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected {expected}")]
@@ -305,23 +307,25 @@ pub struct PrintRate {
     pub iec: bool,
 }
 
-impl fmt::Display for PrintRate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl PrintRate {
+    pub(crate) fn short(self) -> Short {
         let kilo = if self.iec { 1024 } else { 1000 };
-        // Kernel: nothing; tc shifts and loses the high bits in the same way.
+        // tc shifts and loses the high bits in the same way.
         let mut bits = self.bytes << 3;
-        let mut prefixes = ["", "K", "M", "G", "T"].into_iter();
         let mut prefix = "";
-        for next in prefixes.by_ref() {
-            prefix = next;
-            if next == "T" || bits < kilo || (!bits.is_multiple_of(kilo) && bits < 1000 * kilo) {
+        for next in ["K", "M", "G", "T"] {
+            if bits < kilo || (!bits.is_multiple_of(kilo) && bits < 1000 * kilo) {
                 break;
             }
             bits /= kilo;
+            prefix = next;
         }
-        // tc passes the number through a double.
-        let bits = bits as f64;
-        write!(f, "{bits:.0}{prefix}{}bit", if self.iec && !prefix.is_empty() { "i" } else { "" })
+        // tc passes the number through a double, which can round it up to 2^64.
+        let text = match bits < 1 << 53 {
+            true => Short::new().number(bits),
+            false => Short::new().number(bits as f64 as u128),
+        };
+        text.str(prefix).str(if self.iec && !prefix.is_empty() { "ibit" } else { "bit" })
     }
 }
 
@@ -330,18 +334,19 @@ impl fmt::Display for PrintRate {
 #[derive(Clone, Copy, Debug)]
 pub struct PrintSize(pub u32);
 
-impl fmt::Display for PrintSize {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl PrintSize {
+    pub(crate) fn short(self) -> Short {
         let bytes = f64::from(self.0);
         let near = |unit: f64, off: f64| {
-            bytes >= unit && (unit * (bytes / unit).round_ties_even() - bytes).abs() < off
+            let units = (bytes / unit).round_ties_even();
+            (bytes >= unit && (unit * units - bytes).abs() < off).then_some(units)
         };
-        if near(KIBI * KIBI, 1024.0) {
-            write!(f, "{}Mb", PrintG((bytes / (KIBI * KIBI)).round_ties_even(), 6))
-        } else if near(KIBI, 16.0) {
-            write!(f, "{}Kb", PrintG((bytes / KIBI).round_ties_even(), 6))
+        if let Some(units) = near(KIBI * KIBI, 1024.0) {
+            Short::new().g(units, 6).str("Mb")
+        } else if let Some(units) = near(KIBI, 16.0) {
+            Short::new().g(units, 6).str("Kb")
         } else {
-            write!(f, "{}b", self.0)
+            Short::new().number(self.0).str("b")
         }
     }
 }
@@ -350,12 +355,12 @@ impl fmt::Display for PrintSize {
 #[derive(Clone, Copy, Debug)]
 pub struct PrintTime(pub u32);
 
-impl fmt::Display for PrintTime {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl PrintTime {
+    pub(crate) fn short(self) -> Short {
         match f64::from(self.0) {
-            us if us >= 1e6 => write!(f, "{}s", PrintG(us / 1e6, 3)),
-            us if us >= 1e3 => write!(f, "{}ms", PrintG(us / 1e3, 3)),
-            _ => write!(f, "{}us", self.0),
+            us if us >= 1e6 => Short::new().g(us / 1e6, 3).str("s"),
+            us if us >= 1e3 => Short::new().g(us / 1e3, 3).str("ms"),
+            _ => Short::new().number(self.0).str("us"),
         }
     }
 }
@@ -364,45 +369,39 @@ impl fmt::Display for PrintTime {
 #[derive(Clone, Copy, Debug)]
 pub struct PrintTimeNs(pub i64);
 
-impl fmt::Display for PrintTimeNs {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl PrintTimeNs {
+    pub(crate) fn short(self) -> Short {
         match self.0 as f64 {
-            ns if ns >= 1e9 => write!(f, "{}s", PrintG(ns / 1e9, 3)),
-            ns if ns >= 1e6 => write!(f, "{}ms", PrintG(ns / 1e6, 3)),
-            ns if ns >= 1e3 => write!(f, "{}us", PrintG(ns / 1e3, 3)),
-            _ => write!(f, "{}ns", self.0),
+            ns if ns >= 1e9 => Short::new().g(ns / 1e9, 3).str("s"),
+            ns if ns >= 1e6 => Short::new().g(ns / 1e6, 3).str("ms"),
+            ns if ns >= 1e3 => Short::new().g(ns / 1e3, 3).str("us"),
+            _ => Short::new().number(self.0).str("ns"),
         }
     }
 }
 
-/// A number as C prints it with `%.Ng`: at most that many digits, no zeros at
-/// the end, an exponent where it is below -4 or has more digits.
+/// A number as C prints it with `%.Ng`: at most that many digits (and at most
+/// 17), no zeros at the end, an exponent where it is below -4 or has more digits.
 #[derive(Clone, Copy, Debug)]
 pub struct PrintG(pub f64, pub usize);
 
-impl fmt::Display for PrintG {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(number, precision) = *self;
-        let precision = precision.max(1);
-        if number == 0.0 || !number.is_finite() {
-            return write!(f, "{number}");
-        }
-        // Rounding to the digits can raise the exponent: let {:e} round first.
-        let scientific = format!("{number:.*e}", precision - 1);
-        let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-        let exponent: i32 = exponent.parse().unwrap_or(0);
-        let trim = |digits: &str| match digits.contains('.') {
-            true => digits.trim_end_matches('0').trim_end_matches('.').to_owned(),
-            false => digits.to_owned(),
-        };
-        if exponent < -4 || exponent >= precision as i32 {
-            let sign = if exponent < 0 { '-' } else { '+' };
-            return write!(f, "{}e{sign}{:02}", trim(mantissa), exponent.abs());
-        }
-        let decimals = (precision as i32 - 1 - exponent) as usize;
-        f.write_str(&trim(&format!("{number:.decimals$}")))
+impl PrintG {
+    pub(crate) fn short(self) -> Short {
+        Short::new().g(self.0, self.1)
     }
 }
+
+macro_rules! displayed {
+    ($($name:ident),*) => {$(
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.short().as_str())
+            }
+        }
+    )*};
+}
+
+displayed!(PrintRate, PrintSize, PrintTime, PrintTimeNs, PrintG);
 
 #[cfg(test)]
 mod tests {

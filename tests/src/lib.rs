@@ -2,3 +2,4 @@
 
 pub mod captures;
 pub mod lab;
+pub mod replay;

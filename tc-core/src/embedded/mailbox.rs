@@ -37,7 +37,7 @@ impl Mailbox {
         Self {
             groups: BTreeSet::new(),
             extended_acks: true,
-            caps_acks: false,
+            caps_acks: true,
             dump: None,
             queue: VecDeque::new(),
             held: 0,

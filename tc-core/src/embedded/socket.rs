@@ -59,7 +59,7 @@ impl Socket {
     }
 
     /// `NETLINK_CAP_ACK`: whether errors carry the request's header alone, and
-    /// not all of it.
+    /// not all of it (as with [`Socket::open`](crate::Socket::open), at first).
     pub fn set_capped_acks(&self, on: bool) {
         self.with(|mailbox| mailbox.caps_acks = on);
     }

@@ -1,6 +1,7 @@
 //! Skips that are seen: a test names what it needs of the kernel, and the report names the test.
 //!
-//! Names are the modules': `sch_plug`, `cls_u32`, `act_mirred`, or a type of device (`veth`).
+//! Names are the modules': `sch_plug`, `cls_u32`, `act_mirred`, or a type of device (`veth`), or a
+//! program's with `program_` before it (`program_strace`).
 //! `netns` is the right to make a namespace; all others include it.
 
 use std::collections::HashMap;
@@ -85,11 +86,18 @@ fn probe(feature: String) -> bool {
                 Some(("sch", kind)) => knows(&qdisc(kind)),
                 Some(("cls", kind)) => knows(&qdisc("clsact")) && knows(&filter(kind)),
                 Some(("act", kind)) => knows(&action(kind)),
+                Some(("program", name)) => is_there(name),
                 _ if feature == "netns" => true,
                 _ => link(&feature),
             }
     });
     asked.join().expect("the probe ends")
+}
+
+/// Whether a program of this name can be started.
+fn is_there(program: &str) -> bool {
+    let folders = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&folders).any(|folder| folder.join(program).is_file())
 }
 
 fn link(kind: &str) -> bool {

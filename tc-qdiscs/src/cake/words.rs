@@ -1,0 +1,191 @@
+//! Words: most are switches; many name a framing, and add its bytes.
+
+use tc_core::units::{parse_decimal, parse_rate, parse_size, parse_time_us, parse_u32};
+use tc_core::words::{WordError, Words};
+
+use super::{AckFilter, Cake, Diffserv, FlowMode, Framing};
+use crate::common::not_zero;
+
+pub(super) const USAGE: &str = "\
+Usage: ... cake [ bandwidth RATE | unlimited* | autorate-ingress ]
+                [ rtt TIME | datacentre | lan | metro | regional |
+                  internet* | oceanic | satellite | interplanetary ]
+                [ besteffort | diffserv8 | diffserv4 | diffserv3* ]
+                [ flowblind | srchost | dsthost | hosts | flows |
+                  dual-srchost | dual-dsthost | triple-isolate* ]
+                [ nat | nonat* ]
+                [ wash | nowash* ]
+                [ split-gso* | no-split-gso ]
+                [ ack-filter | ack-filter-aggressive | no-ack-filter* ]
+                [ memlimit LIMIT ]
+                [ fwmark MASK ]
+                [ ptm | atm | noatm* ] [ overhead N | conservative | raw* ]
+                [ mpu N ] [ ingress | egress* ]
+                (* marks defaults)
+";
+
+pub(super) fn parse(words: &mut Words<'_>) -> Result<Cake, WordError> {
+    let mut cake = Cake::default();
+    let mut preset = None;
+    while let Some(word) = words.next() {
+        let illegal = |_: &str| format!("Illegal \"{word}\"");
+        let illegal_value = |value: &str| format!("Illegal value for \"{word}\": \"{value}\"");
+        if let Some((rtt_us, target_us)) = find_preset(word) {
+            if let Some(first) = preset.replace(word) {
+                return Err(WordError::duplicate(word, first));
+            }
+            (cake.rtt_us, cake.target_us) = (Some(rtt_us), Some(target_us));
+            continue;
+        }
+        match word {
+            "bandwidth" => {
+                // tc takes 0 for not given.
+                cake.bandwidth = Some(words.parse(parse_rate, illegal)?).filter(|rate| *rate != 0);
+                cake.autorate_ingress = Some(false);
+            }
+            "unlimited" => (cake.bandwidth, cake.autorate_ingress) = (Some(0), Some(false)),
+            "autorate-ingress" => cake.autorate_ingress = Some(true),
+            "rtt" => {
+                let rtt = words.parse(parse_time_us, illegal)?;
+                (cake.rtt_us, cake.target_us) = (not_zero(rtt), Some((rtt / 20).max(1)));
+            }
+            "diffserv" => cake.diffserv = Some(Diffserv::DIFFSERV4),
+            "nowash" => cake.wash = Some(false),
+            "wash" => cake.wash = Some(true),
+            "split-gso" => cake.split_gso = Some(true),
+            "no-split-gso" => cake.split_gso = Some(false),
+            "nat" => cake.nat = Some(true),
+            "nonat" => cake.nat = Some(false),
+            "ingress" => cake.ingress = Some(true),
+            "egress" => cake.ingress = Some(false),
+            "overhead" => cake.overhead = Some(parse_bytes(word, -64, words)?),
+            "mpu" => cake.mpu = not_zero(parse_bytes(word, 0, words)?.cast_unsigned()),
+            "memlimit" => cake.memory_limit_bytes = not_zero(words.parse(parse_size, illegal_value)?),
+            "fwmark" => cake.fwmark = not_zero(words.parse(parse_u32, illegal_value)?),
+            "help" => return Err(WordError::Help),
+            word => parse_mode(word, &mut cake)?,
+        }
+    }
+    Ok(cake)
+}
+
+/// Round trip time and target, in microseconds.
+fn find_preset(word: &str) -> Option<(u32, u32)> {
+    Some(match word {
+        "datacentre" => (100, 5),
+        "lan" => (1_000, 50),
+        "metro" => (10_000, 500),
+        "regional" => (30_000, 1_500),
+        "internet" => (100_000, 5_000),
+        "oceanic" => (300_000, 15_000),
+        "satellite" => (1_000_000, 50_000),
+        "interplanetary" => (1_000_000_000, 50_000_000),
+        _ => return None,
+    })
+}
+
+/// Words that each are a value of their own.
+fn parse_mode(word: &str, cake: &mut Cake) -> Result<(), WordError> {
+    if let Some(mode) = Diffserv::by_name(word) {
+        cake.diffserv = Some(mode);
+    } else if let Some(mode) = FlowMode::by_name(word) {
+        cake.flow_mode = Some(mode);
+    } else if let Some(filter) = AckFilter::by_name(word) {
+        cake.ack_filter = Some(filter);
+    } else if let Some(framing) = Framing::by_name(word) {
+        cake.framing = Some(framing);
+    } else {
+        parse_framing(word, cake)?;
+    }
+    Ok(())
+}
+
+/// Framings with what they add to a packet.
+fn parse_framing(word: &str, cake: &mut Cake) -> Result<(), WordError> {
+    let (framing, bytes) = match word {
+        "raw" => {
+            (cake.framing, cake.overhead, cake.raw) = (Some(Framing::NONE), Some(0), true);
+            return Ok(());
+        }
+        // One whole cell and its framing: safe where the truth is not known.
+        "conservative" => {
+            (cake.framing, cake.overhead) = (Some(Framing::ATM), Some(48));
+            return Ok(());
+        }
+        // Done by the kernel itself; its dumps may say it.
+        "via-ethernet" => return Ok(()),
+        "ipoa-vcmux" => (Some(Framing::ATM), 8),
+        "ipoa-llcsnap" => (Some(Framing::ATM), 16),
+        "bridged-vcmux" => (Some(Framing::ATM), 24),
+        "bridged-llcsnap" => (Some(Framing::ATM), 32),
+        "pppoa-vcmux" => (Some(Framing::ATM), 10),
+        "pppoa-llc" => (Some(Framing::ATM), 14),
+        "pppoe-vcmux" => (Some(Framing::ATM), 32),
+        "pppoe-llcsnap" => (Some(Framing::ATM), 40),
+        "pppoe-ptm" => (Some(Framing::PTM), 30),
+        "bridged-ptm" => (Some(Framing::PTM), 22),
+        "ethernet" => {
+            cake.mpu = Some(84);
+            (None, 38)
+        }
+        "ether-vlan" => (None, 4),
+        "docsis" => {
+            cake.mpu = Some(64);
+            (Some(Framing::NONE), 18)
+        }
+        word => return Err(WordError::what_is(word)),
+    };
+    cake.framing = framing.or(cake.framing);
+    cake.overhead = Some(cake.overhead.unwrap_or(0).saturating_add(bytes));
+    Ok(())
+}
+
+fn parse_bytes(key: &str, least: i32, words: &mut Words<'_>) -> Result<i32, WordError> {
+    // tc's text ends with a backslash and an n, by mistake.
+    let illegal = || format!("Illegal \"{key}\", valid range is {least} to 256");
+    match words.parse(parse_decimal, |_| illegal())? {
+        bytes if (least..=256).contains(&bytes) => Ok(bytes),
+        _ => Err(WordError::Kind(illegal())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(words: &str) -> Result<Cake, WordError> {
+        let words: Vec<_> = words.split_whitespace().collect();
+        parse(&mut Words::new(&words))
+    }
+
+    #[test]
+    fn framings_add_up() {
+        let cake = read("pppoe-ptm ether-vlan ether-vlan").unwrap();
+        assert_eq!((cake.framing, cake.overhead), (Some(Framing::PTM), Some(38)));
+        let cake = read("overhead -4 ethernet").unwrap();
+        assert_eq!((cake.framing, cake.overhead, cake.mpu), (None, Some(34), Some(84)));
+        assert_eq!(read("via-ethernet"), Ok(Cake::default()));
+    }
+
+    #[test]
+    fn a_round_trip_time_brings_a_target() {
+        let times = |words| read(words).map(|cake| (cake.rtt_us, cake.target_us));
+        assert_eq!(times("rtt 100ms"), Ok((Some(100_000), Some(5_000))));
+        assert_eq!(times("rtt 0"), Ok((None, Some(1))));
+        assert_eq!(times("lan"), Ok((Some(1_000), Some(50))));
+    }
+
+    #[test]
+    fn bad_words_have_tcs_text() {
+        for (words, text) in [
+            ("lan metro", "Error: duplicate \"metro\": \"lan\" is the second value."),
+            ("overhead -65", "Illegal \"overhead\", valid range is -64 to 256"),
+            ("mpu 257", "Illegal \"mpu\", valid range is 0 to 256"),
+            ("memlimit x", "Illegal value for \"memlimit\": \"x\""),
+            ("bandwidth x", "Illegal \"bandwidth\""),
+            ("diffserv5", "What is \"diffserv5\"?"),
+        ] {
+            assert_eq!(read(words).unwrap_err().to_string(), text, "{words}");
+        }
+    }
+}

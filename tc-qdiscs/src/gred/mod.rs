@@ -1,0 +1,210 @@
+//! `gred`: up to 16 virtual queues in one, each with its own red; packets say
+//! in the low bits of `skb->tc_index` which one is theirs.
+//!
+//! UAPI: attributes (`TCA_GRED_*`). A gred is set up first
+//! (`struct tc_gred_sopt`); then changes give its virtual queues their
+//! parameters, one at a time (`struct tc_gred_qopt`). A dump has all of it.
+//!
+//! Kernel, `net/sched/sch_gred.c`: before all virtual queues are set up, packets
+//! of the others follow the default one.
+
+mod wire;
+mod words;
+
+use tc_core::print::{Printer, Size};
+use tc_core::words::{WordError, Words, WordsContext};
+use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind};
+
+use crate::red::{Damping, Flags, print_logs};
+
+tc_core::register!(Gred);
+
+/// `MAX_DPs`: most virtual queues of a gred.
+pub const MAX_QUEUES: usize = 16;
+
+/// The options of a gred: what is asked for, or what there is.
+///
+/// ```
+/// use tc_qdiscs::gred::{Gred, Setup};
+///
+/// let three = Gred::Setup(Setup { queues: 3, default_queue: 2, ..Setup::default() });
+/// # let _ = three;
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Gred {
+    /// The first request.
+    Setup(Setup),
+    /// The parameters of one virtual queue: all further requests.
+    Queue(Box<Queue>),
+    /// What the kernel tells. It cannot be sent.
+    State(Box<State>),
+}
+
+/// `struct tc_gred_sopt`, and what stands beside it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Setup {
+    /// Number of virtual queues, 1 to 16.
+    pub queues: u32,
+    /// The virtual queue for packets that name none, counted from 0.
+    pub default_queue: u32,
+    /// Whether queues of higher priority go first into the average of others.
+    pub grio: bool,
+    /// What to do with packets; only [`Flags::ecn`] and [`Flags::harddrop`]
+    /// count.
+    pub flags: Flags,
+    /// Most bytes in the qdisc. `None`: the device's `txqueuelen` in packets of
+    /// its MTU.
+    pub limit_bytes: Option<u32>,
+}
+
+/// `struct tc_gred_qopt`, and what stands beside it: one virtual queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Queue {
+    /// Which one, counted from 0.
+    pub queue: u32,
+    /// Its priority with [`Setup::grio`], 1 to 16; lower goes first.
+    pub prio: u8,
+    /// Most bytes in it.
+    pub limit_bytes: u32,
+    /// Average length in bytes from which packets are dropped or marked.
+    pub min_bytes: u32,
+    /// Average length in bytes from which all packets are.
+    pub max_bytes: u32,
+    /// Weight of a packet in the average, as a negative logarithm to base 2.
+    pub average_log: u8,
+    /// Logarithm to base 2 for kernels that do not know `max_probability`.
+    pub probability_log: u8,
+    /// Size of the damping table's steps, as a logarithm to base 2 of ticks.
+    pub cell_log: u8,
+    /// How fast the average falls while nothing comes. Needed in a request;
+    /// never in a dump.
+    pub damping: Option<Damping>,
+    /// Probability at `max_bytes`, in parts of 2^32.
+    pub max_probability: Option<u32>,
+    /// What to do with its packets, in place of what the setup says.
+    pub flags: Option<Flags>,
+}
+
+/// What the kernel tells of a gred.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    /// How it was set up.
+    pub setup: Setup,
+    /// The virtual queues that have parameters.
+    pub queues: Vec<(Queue, Counters)>,
+}
+
+/// What went through a virtual queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Average length in bytes.
+    pub average_bytes: u32,
+    /// Length in bytes now.
+    pub backlog_bytes: u32,
+    /// Packets dropped above `max_bytes`.
+    pub forced_drops: u32,
+    /// Packets dropped below `max_bytes`.
+    pub early_drops: u32,
+    /// Packets dropped at the limit.
+    pub limit_drops: u32,
+    /// Packets dropped for other reasons.
+    pub other_drops: u32,
+    /// Packets marked above and below `max_bytes`; older kernels do not tell.
+    pub marks: Option<Marks>,
+    /// Packets.
+    pub packets: u32,
+    /// Bytes, modulo 2^32.
+    pub bytes: u32,
+}
+
+/// Packets marked in place of being dropped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Marks {
+    /// Above `max_bytes`.
+    pub forced: u32,
+    /// Below `max_bytes`.
+    pub early: u32,
+}
+
+impl Kind for Gred {
+    const KIND: &'static str = "gred";
+    const USAGE: &'static str = words::USAGE;
+
+    fn parse_words(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
+        words::parse(words, context).map(Some)
+    }
+
+    fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
+        match self {
+            Self::Setup(setup) => wire::encode_setup(setup, out),
+            Self::Queue(queue) => wire::encode_queue(queue, out),
+            Self::State(_) => return Err(EncodeError::Invalid("a gred's state is told, not sent".into())),
+        }
+        Ok(Fill::Written)
+    }
+
+    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+        wire::decode(payload)
+    }
+
+    fn print(&self, out: &mut Printer) {
+        // tc prints dumps alone.
+        let Self::State(state) = self else { return };
+        let setup = &state.setup;
+        out.item("dp_cnt", "vqs ", setup.queues, " ");
+        out.item("dp_default", "default ", setup.default_queue, " ");
+        out.switch("grio", setup.grio, "grio ");
+        out.item_if("limit", "limit ", setup.limit_bytes.map(Size), " ");
+        setup.flags.print(out);
+        out.array("vqs", |out| {
+            for (queue, counters) in &state.queues {
+                out.object("", |out| print_queue(queue, counters, out));
+            }
+        });
+    }
+}
+
+fn print_queue(queue: &Queue, counters: &Counters, out: &mut Printer) {
+    // tc ends these lines also with -oneline.
+    out.item("vq", "\n vq ", queue.queue, " ");
+    out.item("prio", "prio ", queue.prio, " ");
+    out.item("limit", "limit ", Size(queue.limit_bytes), " ");
+    out.item("min", "min ", Size(queue.min_bytes), " ");
+    out.item("max", "max ", Size(queue.max_bytes), " ");
+    if let Some(flags) = queue.flags {
+        flags.print(out);
+    }
+    if out.style().details {
+        match queue.max_probability {
+            // Here, and not in red, tc prints a probability of 0.
+            Some(probability) => {
+                out.item("ewma", "ewma ", queue.average_log, " ");
+                crate::red::print_probability(probability, out);
+            }
+            None => print_logs(queue.average_log, None, queue.probability_log, out),
+        }
+        out.item("Scell_log", "Scell_log ", queue.cell_log, " ");
+    }
+    if out.style().stats {
+        print_counters(counters, out);
+    }
+}
+
+fn print_counters(counters: &Counters, out: &mut Printer) {
+    out.text("\n  Queue size: ");
+    out.item("qave", "average ", Size(counters.average_bytes), " ");
+    out.item("backlog", "current ", Size(counters.backlog_bytes), " ");
+    out.text("\n  Dropped packets: ");
+    out.item("forced_drop", "forced ", counters.forced_drops, " ");
+    out.item("prob_drop", "early ", counters.early_drops, " ");
+    out.item("pdrop", "pdrop ", counters.limit_drops, " ");
+    out.item("other", "other ", counters.other_drops, " ");
+    if let Some(marks) = counters.marks {
+        out.text("\n  Marked packets: ");
+        out.item("forced_mark", "forced ", marks.forced, " ");
+        out.item("prob_mark", "early ", marks.early, " ");
+    }
+    out.text("\n  Total packets: ");
+    out.item("packets", "", counters.packets, " ");
+    out.item("bytes", "(", Size(counters.bytes), ") ");
+}

@@ -1,0 +1,439 @@
+//! `mqprio`: traffic classes, each with transmit queues of its own, chosen by a
+//! packet's priority; often by the device itself.
+//!
+//! UAPI: `struct tc_mqprio_qopt`, bare, then attributes (`TCA_MQPRIO_*`).
+//!
+//! Kernel, `net/sched/sch_mqprio.c`: only as root, and only of a device with
+//! several transmit queues; it cannot be changed. Without `hw`, what stands in
+//! the attributes is refused.
+
+use tc_core::print::{Printer, Rate};
+use tc_core::uapi::NLA_F_NESTED;
+use tc_core::units::{parse_decimal, parse_rate};
+use tc_core::words::{WordError, Words, WordsContext, is_prefix};
+use tc_core::{Attr, AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Reader};
+
+tc_core::register!(Mqprio);
+
+/// `TC_QOPT_MAX_QUEUE`: most traffic classes, and the number of priorities.
+pub const MAX_CLASSES: usize = 16;
+
+/// The options of an mqprio.
+///
+/// ```
+/// use tc_qdiscs::mqprio::{Mqprio, Queues, TrafficClasses};
+///
+/// // Priorities 0 to 3 share two queues, the others have one.
+/// let mut classes = TrafficClasses { count: 2, hw: 0, ..TrafficClasses::default() };
+/// classes.map[4..].fill(1);
+/// classes.queues[0] = Queues { count: 2, offset: 0 };
+/// classes.queues[1] = Queues { count: 1, offset: 2 };
+/// let mqprio = Mqprio { classes, ..Mqprio::default() };
+/// # let _ = mqprio;
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mqprio {
+    /// The classes.
+    pub classes: TrafficClasses,
+    /// Who chooses the queue within a class, for the device (DCB).
+    pub mode: Option<Mode>,
+    /// How the device holds rates (DCB).
+    pub shaper: Option<Shaper>,
+    /// Least rate of each class in bytes per second.
+    pub min_rates: Option<[u64; MAX_CLASSES]>,
+    /// Most rate of each class in bytes per second.
+    pub max_rates: Option<[u64; MAX_CLASSES]>,
+}
+
+/// `struct tc_mqprio_qopt`, which taprio has too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TrafficClasses {
+    /// How many there are, at most 16.
+    pub count: u8,
+    /// The class of each priority.
+    pub map: [u8; MAX_CLASSES],
+    /// 0: the kernel does it all; 1: the device does.
+    pub hw: u8,
+    /// The queues of each class. All 0: the device knows.
+    pub queues: [Queues; MAX_CLASSES],
+}
+
+/// Transmit queues that follow each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Queues {
+    /// How many.
+    pub count: u16,
+    /// The first one, counted from 0.
+    pub offset: u16,
+}
+
+/// `TCA_MQPRIO_MODE`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// The device (`TC_MQPRIO_MODE_DCB`).
+    Dcb,
+    /// The kernel (`TC_MQPRIO_MODE_CHANNEL`).
+    Channel,
+    /// A number that this library does not know.
+    Other(u16),
+}
+
+/// `TCA_MQPRIO_SHAPER`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shaper {
+    /// As DCB has it (`TC_MQPRIO_SHAPER_DCB`).
+    Dcb,
+    /// By the rates given here (`TC_MQPRIO_SHAPER_BW_RATE`).
+    BandwidthRate,
+    /// A number that this library does not know.
+    Other(u16),
+}
+
+impl Kind for Mqprio {
+    const KIND: &'static str = "mqprio";
+    const USAGE: &'static str = "\
+Usage: ... mqprio\t[num_tc NUMBER] [map P0 P1 ...]\n\
+\t\t\t[queues count1@offset1 count2@offset2 ...] [hw 1|0]\n\
+\t\t\t[mode dcb|channel]\n\
+\t\t\t[shaper bw_rlimit SHAPER_PARAMS]\n\
+Where: SHAPER_PARAMS := { min_rate MIN_RATE1 MIN_RATE2 ...|\n\
+\t\t\t  max_rate MAX_RATE1 MAX_RATE2 ... }\n";
+
+    fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
+        let map = [0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 1, 1, 3, 3, 3, 3];
+        let mut options = Self {
+            classes: TrafficClasses { count: 8, map, hw: 1, ..Default::default() },
+            ..Default::default()
+        };
+        let mut pairs = 0;
+        while let Some(word) = words.next() {
+            let illegal = |_: &str| format!("Illegal \"{word}\"");
+            let (hw, shaped) = (options.classes.hw != 0, options.shaper == Some(Shaper::BandwidthRate));
+            match word {
+                "num_tc" => options.classes.count = words.parse(parse_decimal, illegal)?,
+                "map" => options.classes.parse_map(words),
+                "queues" => pairs += options.classes.parse_queues(words),
+                "hw" => options.classes.hw = words.parse(parse_decimal, illegal)?,
+                "mode" if hw => parse_mode(words, &mut options.mode)?,
+                "shaper" if hw => parse_shaper(words, &mut options.shaper)?,
+                "min_rate" if shaped => {
+                    parse_rates(
+                        word,
+                        words,
+                        options.classes.count,
+                        options.min_rates.get_or_insert_default(),
+                    )?;
+                }
+                "max_rate" if shaped => {
+                    parse_rates(
+                        word,
+                        words,
+                        options.classes.count,
+                        options.max_rates.get_or_insert_default(),
+                    )?;
+                }
+                "help" => return Err(WordError::Help),
+                word => return Err(WordError::invalid("unknown argument", word)),
+            }
+        }
+        let count = options.classes.count;
+        if pairs > count.into() {
+            return Err(WordError::Kind(format!(
+                "queues count/offset pair count {pairs} can not be higher than given num_tc {count}"
+            )));
+        }
+        Ok(Some(options))
+    }
+
+    fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
+        self.classes.encode(out);
+        out.align();
+        if let Some(mode) = self.mode {
+            out.attr_u16(MODE, mode.raw());
+        }
+        if let Some(shaper) = self.shaper {
+            out.attr_u16(SHAPER, shaper.raw());
+        }
+        for (kind, rates) in [(MIN_RATE64, self.min_rates), (MAX_RATE64, self.max_rates)] {
+            if let Some(rates) = rates {
+                let mut nest = out.nest(kind | NLA_F_NESTED);
+                for rate in rates {
+                    nest.attr_u64(kind, rate);
+                }
+            }
+        }
+        Ok(Fill::Written)
+    }
+
+    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+        let classes = TrafficClasses::decode(payload)?;
+        let attributes = payload.get(TrafficClasses::LENGTH.next_multiple_of(4)..).unwrap_or(&[]);
+        let table = Attrs::new(attributes).table::<{ MAX_RATE64 as usize + 1 }>()?;
+        let attr = |kind: u16| table[usize::from(kind)];
+        let rates = |kind| attr(kind).map(|list| decode_rates(&list)).transpose();
+        Ok(Self {
+            classes,
+            mode: attr(MODE).map(|attr| attr.u16().map(Mode::from_raw)).transpose()?,
+            shaper: attr(SHAPER).map(|attr| attr.u16().map(Shaper::from_raw)).transpose()?,
+            min_rates: rates(MIN_RATE64)?,
+            max_rates: rates(MAX_RATE64)?,
+        })
+    }
+
+    fn print(&self, out: &mut Printer) {
+        let classes = &self.classes;
+        out.item("tc", "tc ", classes.count, " ");
+        out.text("map ");
+        out.array("map", |out| {
+            for class in classes.map {
+                out.item("", "", class, " ");
+            }
+        });
+        out.text("\n             queues:");
+        out.array("queues", |out| {
+            for Queues { count, offset } in classes.used() {
+                let last = (u32::from(*offset) + u32::from(*count)).wrapping_sub(1);
+                out.array("", |out| {
+                    out.item("", "(", *offset, ":");
+                    out.item("", "", last, ") ");
+                });
+            }
+        });
+        let nothing_more = Self { classes: self.classes, ..Self::default() };
+        if *self != nothing_more {
+            self.print_attributes(out);
+        }
+    }
+}
+
+const MODE: u16 = 1;
+const SHAPER: u16 = 2;
+const MIN_RATE64: u16 = 3;
+const MAX_RATE64: u16 = 4;
+
+impl Mqprio {
+    /// tc speaks of DCB when there is no attribute, and of no mode when it does
+    /// not know the number.
+    fn print_attributes(&self, out: &mut Printer) {
+        match self.mode {
+            None => out.item("mode", "\n             mode:", "dcb", ""),
+            Some(Mode::Channel) => out.item("mode", "\n             mode:", "channel", ""),
+            Some(_) => {}
+        }
+        match self.shaper {
+            None => out.item("shaper", "\n             shaper:", "dcb", ""),
+            Some(Shaper::BandwidthRate) => out.item("shaper", "\n             shaper:", "bw_rlimit", ""),
+            Some(_) => {}
+        }
+        for (key, before, rates) in
+            [("min_rate", "\tmin_rate:", self.min_rates), ("max_rate", "\tmax_rate:", self.max_rates)]
+        {
+            let Some(rates) = rates else { continue };
+            out.text(before);
+            out.array(key, |out| {
+                for rate in rates.iter().take(self.classes.count.into()) {
+                    out.item("", "", Rate(*rate), " ");
+                }
+            });
+        }
+    }
+}
+
+impl TrafficClasses {
+    /// Length of the struct.
+    pub(crate) const LENGTH: usize = 82;
+
+    pub(crate) fn encode(&self, out: &mut AttrWriter<'_>) {
+        out.put_u8(self.count);
+        out.put(&self.map);
+        out.put_u8(self.hw);
+        for queues in self.queues {
+            out.put_u16(queues.count);
+        }
+        for queues in self.queues {
+            out.put_u16(queues.offset);
+        }
+    }
+
+    pub(crate) fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(payload);
+        let mut classes =
+            Self { count: reader.u8()?, map: reader.array()?, hw: reader.u8()?, ..Self::default() };
+        for queues in &mut classes.queues {
+            queues.count = reader.u16()?;
+        }
+        for queues in &mut classes.queues {
+            queues.offset = reader.u16()?;
+        }
+        Ok(classes)
+    }
+
+    /// The queues of the classes that there are.
+    pub(crate) fn used(&self) -> impl Iterator<Item = &Queues> {
+        self.queues.iter().take(self.count.into())
+    }
+
+    /// Reads classes as long as numbers follow; priorities that are not named
+    /// are of class 0.
+    pub(crate) fn parse_map(&mut self, words: &mut Words<'_>) {
+        self.map = [0; MAX_CLASSES];
+        for class in &mut self.map {
+            let Some(Ok(number)) = words.peek().map(parse_decimal) else { break };
+            *class = number;
+            words.next();
+        }
+    }
+
+    /// Reads `COUNT@OFFSET` as long as they follow; returns how many.
+    pub(crate) fn parse_queues(&mut self, words: &mut Words<'_>) -> usize {
+        let mut pairs = 0;
+        for queues in &mut self.queues {
+            let mut parts = words.peek().unwrap_or("").split('@').filter(|part| !part.is_empty());
+            let mut next = || parts.next().and_then(|part| parse_decimal(part).ok());
+            let Some(count) = next() else { break };
+            // As tc: the count is taken also if no offset follows.
+            queues.count = count;
+            let Some(offset) = next() else { break };
+            queues.offset = offset;
+            words.next();
+            pairs += 1;
+        }
+        pairs
+    }
+}
+
+impl Mode {
+    const fn raw(self) -> u16 {
+        match self {
+            Self::Dcb => 0,
+            Self::Channel => 1,
+            Self::Other(other) => other,
+        }
+    }
+
+    const fn from_raw(raw: u16) -> Self {
+        match raw {
+            0 => Self::Dcb,
+            1 => Self::Channel,
+            other => Self::Other(other),
+        }
+    }
+}
+
+impl Shaper {
+    const fn raw(self) -> u16 {
+        match self {
+            Self::Dcb => 0,
+            Self::BandwidthRate => 1,
+            Self::Other(other) => other,
+        }
+    }
+
+    const fn from_raw(raw: u16) -> Self {
+        match raw {
+            0 => Self::Dcb,
+            1 => Self::BandwidthRate,
+            other => Self::Other(other),
+        }
+    }
+}
+
+/// As tc: DCB is not sent, unless something else was said before.
+fn parse_mode(words: &mut Words<'_>, mode: &mut Option<Mode>) -> Result<(), WordError> {
+    match words.value()? {
+        word if is_prefix(word, "dcb") => *mode = mode.map(|_| Mode::Dcb),
+        word if is_prefix(word, "channel") => *mode = Some(Mode::Channel),
+        word => return Err(WordError::Kind(format!("Illegal mode ({word})"))),
+    }
+    Ok(())
+}
+
+fn parse_shaper(words: &mut Words<'_>, shaper: &mut Option<Shaper>) -> Result<(), WordError> {
+    match words.value()? {
+        word if is_prefix(word, "dcb") => *shaper = shaper.map(|_| Shaper::Dcb),
+        word if is_prefix(word, "bw_rlimit") => {
+            if words.is_empty() {
+                return Err(WordError::Kind("Incomplete shaper arguments".into()));
+            }
+            *shaper = Some(Shaper::BandwidthRate);
+        }
+        word => return Err(WordError::Kind(format!("Illegal shaper ({word})"))),
+    }
+    Ok(())
+}
+
+/// Reads rates as long as they follow: one for each class, unless another word
+/// comes.
+fn parse_rates(
+    key: &str,
+    words: &mut Words<'_>,
+    classes: u8,
+    rates: &mut [u64; MAX_CLASSES],
+) -> Result<(), WordError> {
+    let mut count = 0;
+    for rate in rates {
+        let Some(Ok(number)) = words.peek().map(parse_rate) else { break };
+        *rate = number;
+        words.next();
+        count += 1;
+    }
+    if count < classes && words.is_empty() {
+        return Err(WordError::Kind(format!("Incomplete arguments, {key} values expected")));
+    }
+    Ok(())
+}
+
+fn decode_rates(list: &Attr<'_>) -> Result<[u64; MAX_CLASSES], DecodeError> {
+    let mut rates = [0; MAX_CLASSES];
+    for (rate, attr) in rates.iter_mut().zip(list.attrs()) {
+        *rate = attr?.u64()?;
+    }
+    Ok(rates)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tc_core::Verb;
+
+    fn parse(words: &str) -> Result<Mqprio, WordError> {
+        let words: Vec<_> = words.split_whitespace().collect();
+        Mqprio::parse_words(&mut Words::new(&words), &WordsContext::new(Verb::Add)).map(|o| o.unwrap())
+    }
+
+    #[test]
+    fn lists_end_where_other_words_begin() {
+        let classes = parse("num_tc 2 map 0 1 queues 2@0 1@2 hw 0").unwrap().classes;
+        assert_eq!((classes.count, classes.map[..3].to_vec(), classes.hw), (2, vec![0, 1, 0], 0));
+        let queues: Vec<_> = classes.used().map(|queues| (queues.count, queues.offset)).collect();
+        assert_eq!(queues, [(2, 0), (1, 2)]);
+    }
+
+    #[test]
+    fn bad_words_have_tcs_text() {
+        for (words, text) in [
+            ("num_tc 256", "Illegal \"num_tc\""),
+            ("hw 0 mode dcb", "Error: argument \"mode\" is wrong: unknown argument"),
+            ("mode x", "Illegal mode (x)"),
+            ("shaper x", "Illegal shaper (x)"),
+            ("shaper bw_rlimit", "Incomplete shaper arguments"),
+            ("num_tc 2 shaper bw_rlimit min_rate 1mbit", "Incomplete arguments, min_rate values expected"),
+            (
+                "num_tc 1 queues 1@0 1@1",
+                "queues count/offset pair count 2 can not be higher than given num_tc 1",
+            ),
+        ] {
+            assert_eq!(parse(words).unwrap_err().to_string(), text, "{words}");
+        }
+    }
+
+    #[test]
+    fn more_classes_than_there_can_be_are_not_printed() {
+        let mut payload = [0; 84];
+        payload[0] = 255;
+        let mut out = Printer::new(tc_core::print::Form::Text, tc_core::print::Style::default());
+        Mqprio::decode(&payload).unwrap().print(&mut out);
+        assert_eq!(out.as_str().matches(':').count(), 1 + MAX_CLASSES);
+        assert!(Mqprio::decode(&payload[..81]).is_err());
+    }
+}

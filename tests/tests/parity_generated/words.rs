@@ -1,0 +1,136 @@
+//! Commands by chance, after the grammar beside this file.
+
+use std::collections::BTreeMap;
+
+/// Numbers by chance that a seed determines (splitmix64).
+pub(crate) struct Chance(pub(crate) u64);
+
+impl Chance {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// Below `end`.
+    pub(crate) fn below(&mut self, end: usize) -> usize {
+        usize::try_from(self.next() % end.max(1) as u64).unwrap_or(0)
+    }
+
+    /// `percent` times in a hundred.
+    pub(crate) fn is(&mut self, percent: usize) -> bool {
+        self.below(100) < percent
+    }
+
+    pub(crate) fn of<'a, T>(&mut self, all: &'a [T]) -> &'a T {
+        &all[self.below(all.len())]
+    }
+}
+
+/// One group of a kind's line.
+struct Group {
+    required: bool,
+    items: Vec<Vec<String>>,
+}
+
+/// Kind, or `class KIND`, and what may be said of it.
+pub(crate) struct Grammar(BTreeMap<String, Vec<Group>>);
+
+impl Grammar {
+    pub(crate) fn of(text: &str) -> Self {
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        Self(
+            lines
+                .filter_map(|line| line.split_once(':'))
+                .map(|(kind, rest)| (kind.to_owned(), groups(rest)))
+                .collect(),
+        )
+    }
+
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = &String> {
+        self.0.keys()
+    }
+
+    /// Words for a kind, an option with its values a part; now and then a wrong one among them.
+    pub(crate) fn say(&self, kind: &str, chance: &mut Chance) -> Vec<String> {
+        let mut parts = Vec::new();
+        for group in self.0.get(kind).into_iter().flatten() {
+            if chance.is(if group.required { 97 } else { 30 }) {
+                let words = chance.of(&group.items).clone();
+                let words: Vec<String> = words.iter().map(|word| value(word, chance)).collect();
+                let at = chance.below(parts.len() + 1);
+                parts.insert(at, words.join(" "));
+            }
+        }
+        if chance.is(15) {
+            spoil(&mut parts, chance);
+        }
+        parts
+    }
+}
+
+fn groups(line: &str) -> Vec<Group> {
+    line.split_inclusive([']', ')'])
+        .filter_map(|group| {
+            let group = group.trim();
+            let items = group.strip_prefix(['[', '('])?.strip_suffix([']', ')'])?;
+            let items = items.split('|').map(|item| item.split_whitespace().map(str::to_owned).collect());
+            Some(Group { required: group.starts_with('('), items: items.collect() })
+        })
+        .collect()
+}
+
+/// An unknown word, a word twice, a word without its value, or help.
+fn spoil(parts: &mut Vec<String>, chance: &mut Chance) {
+    let at = chance.below(parts.len() + 1);
+    match (chance.below(5), parts.get(at).cloned()) {
+        (0, Some(part)) => parts.push(part),
+        (1, Some(part)) => parts[at] = part.split(' ').next().unwrap_or_default().to_owned(),
+        (2, Some(part)) => parts[at] = format!("{part} 3"),
+        (3, _) => parts.insert(at, "help".to_owned()),
+        _ => parts.insert(at, "bogus".to_owned()),
+    }
+}
+
+/// The pool that a word of the grammar stands for, right and wrong values.
+fn pool(name: &str) -> Option<(&'static [&'static str], &'static [&'static str])> {
+    Some(match name {
+        "COUNT" => (
+            &["0", "1", "7", "100", "1000", "1024", "65535", "0x10"],
+            &["4294967296", "x", "1.5", "-1", "9k"],
+        ),
+        "SMALL" => (&["0", "1", "2", "3", "8", "15"], &["17", "256", "x", "-1"]),
+        "HEX" => (&["0", "10", "ff", "0x20"], &["10000", "zz"]),
+        "SIZE" => (
+            &["1600", "10k", "15kb", "1mb", "3000", "64kbit", "1.5k", "2000b", "1", "0", "100000"],
+            &["x", "5q", "99999999999", "-1"],
+        ),
+        "RATE" => (
+            &[
+                "1mbit", "1.5mbit", "1234567", "10gbit", "100kbps", "1gibit", "50gbit", "8bit", "20kbit",
+                "1Mibps",
+            ],
+            &["fast", "10zbit", "-1mbit", "0", "5%"],
+        ),
+        "TIME" => (
+            &["1ms", "100us", "5s", "1.5ms", "20", "0", "100msec", "3sec", "50ms"],
+            &["soon", "5h", "-1ms", "9999999s"],
+        ),
+        "PERCENT" => (&["0%", "1%", "0.5%", "33.3%", "100%", "25"], &["101%", "x", "-1%"]),
+        "PROBABILITY" => (&["0.02", "0.5", "0.001", "1"], &["2", "x", "-0.1"]),
+        "LINK" => (&["ethernet", "atm", "adsl"], &["token"]),
+        _ => return None,
+    })
+}
+
+/// `word` with the name of a pool in it replaced: `-COUNT`, `SIZE/8`.
+fn value(word: &str, chance: &mut Chance) -> String {
+    let name: String = word.chars().filter(char::is_ascii_uppercase).collect();
+    let Some((right, wrong)) = pool(&name) else {
+        return word.to_owned();
+    };
+    let from = if chance.is(4) { wrong } else { right };
+    let chosen: &&str = chance.of(from);
+    word.replace(&name, chosen)
+}

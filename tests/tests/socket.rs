@@ -1,0 +1,56 @@
+//! What the kernel does with the socket that requests go through.
+
+use std::os::fd::AsRawFd;
+
+use nix::errno::Errno;
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, sendto, socket,
+};
+use tc_core::{Connection, Socket, Transport};
+
+#[test]
+fn another_process_cannot_send_to_a_connection() {
+    let mut ours = Socket::open().unwrap();
+    let kind = (AddressFamily::Netlink, SockType::Raw);
+    let theirs = socket(kind.0, kind.1, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkRoute).unwrap();
+    let to_us = NetlinkAddr::new(ours.port(), 0);
+    let sent = sendto(theirs.as_raw_fd(), &[0; 16], &to_us, MsgFlags::empty());
+    assert_eq!(sent, Err(Errno::ECONNREFUSED));
+    ours.set_nonblocking(true).unwrap();
+    assert_eq!(ours.receive(&mut [0; 16]).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    // And the kernel still can.
+    ours.set_nonblocking(false).unwrap();
+    assert_eq!(Connection::over(ours).ifindex("lo").unwrap(), 1);
+}
+
+#[test]
+fn several_datagrams_come_in_one_call() {
+    let mut socket = Socket::open().unwrap();
+    // NLMSG_NOOP with NLM_F_REQUEST and NLM_F_ACK.
+    let mut request = [16u8, 0, 0, 0, 1, 0, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    for sequence in 1..=5 {
+        request[8] = sequence;
+        socket.send(&request).unwrap();
+    }
+    let (mut buffer, mut received) = ([0xa5; 4 * 64], [tc_core::Received::default(); 4]);
+    for (count, first) in [(4, 1), (1, 5)] {
+        assert_eq!(socket.receive_many(&mut buffer, &mut received, true).unwrap(), count);
+        for at in 0..count {
+            assert_eq!(received[at], tc_core::Received { length: 36, sender: 0 });
+            assert_eq!(usize::from(buffer[at * 64 + 8]), first + at, "sequence number");
+        }
+    }
+    let none = socket.receive_many(&mut buffer, &mut received, false);
+    assert_eq!(none.unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+}
+
+#[test]
+fn there_is_as_much_room_as_is_told() {
+    let mut socket = Socket::open().unwrap();
+    let there = socket.make_room(0).unwrap();
+    assert!(there >= 4096, "{there}");
+    assert_eq!(socket.make_room(there).unwrap(), there, "enough already");
+    socket.set_receive_buffer(4096).unwrap();
+    assert_eq!(socket.make_room(0).unwrap(), 8192, "the kernel sets twice what is asked for");
+    assert!(socket.make_room(16_384).unwrap() >= 16_384);
+}
