@@ -33,6 +33,9 @@ pub enum Failure {
     Monitor(Error),
     /// A command of a batch failed, and was reported.
     Batch,
+    /// A program that was run for the user ended with this status; nothing is
+    /// said about it.
+    Status(u8),
     /// A command that `tc` does not have failed.
     Own(String),
     /// Something on this machine: a socket, a file, a namespace.
@@ -109,6 +112,7 @@ impl fmt::Display for Failure {
                 f.write_str("Dump terminated")
             }
             Self::Batch => f.write_str("a command failed"),
+            Self::Status(status) => write!(f, "the command ended with status {status}"),
             Self::Output(error) => write!(f, "Cannot write to standard output: {}", reason(error)),
         }
     }

@@ -176,9 +176,13 @@ impl Globals {
     }
 
     /// The words of a command without the options of our own, which may stand
-    /// anywhere.
+    /// anywhere but behind `--`: those words are another program's.
     pub(crate) fn without_own<'a>(&mut self, words: &[&'a str]) -> Vec<&'a str> {
-        words.iter().copied().filter(|word| !self.take_own(word)).collect()
+        let end = words.iter().position(|word| *word == "--").unwrap_or(words.len());
+        let (ours, others) = words.split_at(end);
+        let mut left: Vec<_> = ours.iter().copied().filter(|word| !self.take_own(word)).collect();
+        left.extend(others);
+        left
     }
 
     fn take_own(&mut self, word: &str) -> bool {
@@ -295,6 +299,9 @@ mod tests {
         let (globals, rest) = parse(&["--dry-run", "qdisc", "add", "--as-tc"]);
         assert!(globals.dry_run && globals.as_tc);
         assert_eq!(rest, ["qdisc", "add"]);
+        let (globals, rest) = parse(&["plug", "--", "make", "--dry-run"]);
+        assert!(!globals.dry_run);
+        assert_eq!(rest, ["plug", "--", "make", "--dry-run"]);
         assert!(parse(&["--json"]).0.json && parse(&["--color=never"]).0.color == When::Never);
     }
 }

@@ -19,6 +19,7 @@ fn exit_code(failure: &Failure) -> u8 {
     match failure {
         Failure::Words(_) | Failure::Actions(_) => 255,
         Failure::Request { .. } | Failure::Filter(_) | Failure::Monitor(_) => 2,
+        Failure::Status(status) => *status,
         Failure::Kind(_)
         | Failure::NoDevice(_)
         | Failure::List(_)

@@ -55,7 +55,7 @@ impl Report {
 
     /// Why a command of a batch failed.
     pub(crate) fn failure_at(&self, failure: &Failure, line: Option<Line<'_>>) {
-        if matches!(failure, Failure::Batch) || is_closed_pipe(failure) {
+        if matches!(failure, Failure::Batch | Failure::Status(_)) || is_closed_pipe(failure) {
             return;
         }
         if self.json {

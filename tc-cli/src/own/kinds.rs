@@ -40,7 +40,7 @@ fn list(session: &mut Session<'_>) {
 
 /// Whether the kernel has a kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+pub(super) enum State {
     BuiltIn,
     Loaded,
     /// As a module that it loads when asked to.
@@ -50,7 +50,7 @@ enum State {
 }
 
 impl State {
-    const fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::BuiltIn => "built-in",
             Self::Loaded => "loaded",
@@ -63,7 +63,7 @@ impl State {
 
 /// What files say about the kernel's modules; `None` where they cannot be read.
 /// Nothing is asked of the kernel that would load a module.
-struct Modules {
+pub(super) struct Modules {
     loaded: Option<String>,
     built_in: Option<String>,
     loadable: Option<String>,
@@ -74,7 +74,7 @@ struct Modules {
 const INITS: [&str; 3] = ["_init", "_init_qdisc", "_qdisc_init"];
 
 impl Modules {
-    fn of_running_kernel() -> Self {
+    pub(super) fn of_running_kernel() -> Self {
         let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
         let folder = format!("/lib/modules/{}", release.trim());
         let read = |path: &str| fs::read_to_string(path).ok().filter(|text| !text.is_empty());
@@ -85,7 +85,7 @@ impl Modules {
         Self { loaded: fs::read_to_string("/proc/modules").ok(), built_in, loadable, symbols }
     }
 
-    fn state(&self, tc_type: TcType, kind: &str) -> State {
+    pub(super) fn state(&self, tc_type: TcType, kind: &str) -> State {
         // Part of every kernel with traffic control (net/sched/sch_generic.c,
         // sch_fifo.c, sch_mq.c).
         if matches!(kind, "pfifo" | "bfifo" | "pfifo_head_drop" | "pfifo_fast" | "noqueue" | "mq") {

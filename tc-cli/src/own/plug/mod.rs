@@ -1,8 +1,24 @@
 //! `plug`: what `tc` has no words for.
+//!
+//! Commands that end leave a plug to the next one (`attach`, `status`, `buffer`,
+//! `release`, `open`, `limit`, `detach`, `doctor`, `rescue`); others are the
+//! controller as long as they run (`hold`, `commit`). Errors end with the state
+//! that the network is in.
 
+mod attach;
+mod commit;
 mod demo;
+mod doctor;
+mod hold;
+mod operate;
+mod place;
+mod rescue;
+mod start;
+mod status;
+mod words;
 
-use clap::ArgMatches;
+use clap::{ArgMatches, Command};
+use tc_qdiscs::plug::commit::guardian;
 
 use super::Own;
 use crate::failure::Failure;
@@ -12,14 +28,47 @@ use crate::session::Session;
 pub(super) const PLUG: Own = Own {
     name: "plug",
     about: "Hold the output of a device, and let it go",
-    words: |command| command.subcommand_required(true).arg_required_else_help(true).subcommand(demo::words()),
+    words: |command| {
+        command
+            .subcommand_required(true)
+            .arg_required_else_help(true)
+            .subcommands([
+                attach::words_of_attach(),
+                status::words(),
+                hold::words(),
+                commit::words(),
+                attach::words_of_detach(),
+                doctor::words(),
+                rescue::words(),
+                demo::words(),
+                Command::new("guardian").hide(true).about("Be the guardian of a session"),
+            ])
+            .subcommands(operate::words())
+    },
     run,
 };
 
 fn run(words: &ArgMatches, session: &mut Session<'_>) -> Result<(), Failure> {
-    match words.subcommand() {
-        Some(("demo", words)) => demo::run(words, session),
-        // clap lets no other through.
-        _ => Ok(()),
+    let Some((name, words)) = words.subcommand() else { return Ok(()) };
+    if session.globals.dry_run {
+        return Err(Failure::Words(format!("plug {name}: --dry-run is not for this command")));
     }
+    match name {
+        "demo" => demo::run(words, session),
+        "guardian" => guard(),
+        "attach" => attach::attach(words, session),
+        "detach" => attach::detach(words, session),
+        "status" => status::run(words, session),
+        "hold" => hold::run(words, session),
+        "commit" => commit::run(words, session),
+        "doctor" => doctor::run(words, session),
+        "rescue" => rescue::run(words, session),
+        operation => operate::run(operation, words, session),
+    }
+}
+
+/// Its standard input is the session, which reads what it says; nobody reads
+/// its standard error.
+fn guard() -> Result<(), Failure> {
+    guardian::run().map(|_end| ()).map_err(|error| Failure::Own(format!("plug guardian: {error}")))
 }

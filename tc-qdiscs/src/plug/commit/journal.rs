@@ -139,6 +139,11 @@ impl Journal {
         dir.join(format!("{}-{first}.{SUFFIX}", self.netns))
     }
 
+    /// Whether it is of the calling thread's network namespace.
+    pub fn is_here(&self) -> io::Result<bool> {
+        Ok(current_netns()? == self.netns)
+    }
+
     /// Writes it: whoever reads meanwhile sees the old one or the new one, whole.
     pub(super) fn write(&self, path: &Path) -> Result<(), JournalError> {
         let fail = |error| file_error("write", path, error);

@@ -25,6 +25,11 @@ impl<T: Transport> OutputCommit<T> {
         self.exchange(LOOK, Verb::Get, None)
     }
 
+    /// The same, of plugs that are not trusted any more: nothing follows from it.
+    pub(super) fn glance(&mut self) {
+        let _tainted_anyway = self.try_exchange(LOOK, Verb::Get, None);
+    }
+
     fn exchange(&mut self, doing: &'static str, verb: Verb, plug: Option<&Plug>) -> Result<(), Error> {
         match self.try_exchange(doing, verb, plug) {
             Some(taint) => Err(self.taint(taint)),

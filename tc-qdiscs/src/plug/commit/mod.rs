@@ -196,5 +196,5 @@ pub use left::Left;
 pub use limit::{Limit, LimitError, Load};
 pub use plan::{Held, OnDeath, OnDrop, OnTaint, Plan};
 pub use process::Process;
-pub use session::{OutputCommit, Released, State};
+pub use session::{Counts, OutputCommit, Released, State};
 pub use taint::{Taint, TaintCause};

@@ -14,7 +14,7 @@ use super::error::{Error, Network};
 use super::guardian::Guardian;
 use super::journal::Journal;
 use super::plan::Plan;
-use super::taint::Taint;
+use super::taint::{Taint, TaintCause};
 
 /// What a session is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +84,18 @@ pub struct Released {
     pub peak_bytes: u32,
     /// The limit of each queue, in bytes.
     pub limit_bytes: u32,
+}
+
+/// What the plugs of a session hold, all devices together, as the kernel told it
+/// last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Packets that wait.
+    pub held_packets: u64,
+    /// Bytes that wait.
+    pub held_bytes: u64,
+    /// Packets that did not fit since their plugs were made.
+    pub dropped_packets: u64,
 }
 
 /// Readable when notices have come that [`OutputCommit::check`] reads, those of
@@ -202,6 +214,33 @@ impl<T: Transport> OutputCommit<T> {
     /// the order in which they were given.
     pub fn tallies(&self) -> impl Iterator<Item = (&str, Tally)> {
         self.devices.iter().map(|device| (device.name.as_str(), device.closed))
+    }
+
+    /// What the plugs held at the last command or [check](OutputCommit::check):
+    /// nothing is asked for it.
+    pub fn counts(&self) -> Counts {
+        self.devices.iter().map(Device::counters).fold(Counts::default(), |sum, device| Counts {
+            held_packets: sum.held_packets + u64::from(device.qlen),
+            held_bytes: sum.held_bytes + u64::from(device.backlog),
+            dropped_packets: sum.dropped_packets + u64::from(device.drops),
+        })
+    }
+
+    /// Whether a guardian opens the network when this session is dropped.
+    pub const fn opens_on_death(&self) -> bool {
+        self.guardian.is_some()
+    }
+
+    /// Carries out the policy for taints, because the caller wants it: the
+    /// checkpoint that is under way will never be acknowledged. The session is
+    /// tainted then. Returns what leaves.
+    pub fn abort(&mut self) -> Result<Network, Error> {
+        self.expect("abort", State::Protected)?;
+        let taint = Taint { device: String::new(), cause: TaintCause::Asked };
+        let _tainted = self.taint(taint);
+        // The counts are the new plugs'.
+        self.glance();
+        Ok(self.tainted)
     }
 
     pub(super) fn expect(&self, doing: &'static str, state: State) -> Result<(), Error> {

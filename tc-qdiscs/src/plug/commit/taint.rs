@@ -91,6 +91,9 @@ pub enum TaintCause {
         /// What the kernel said.
         why: String,
     },
+    /// The controller [asked](super::OutputCommit::abort) for the policy.
+    #[error("it was asked for")]
+    Asked,
     /// An answer or a notice could not be read.
     #[error("cannot read what the kernel says: {0}")]
     Unreadable(#[from] DecodeError),

@@ -1,0 +1,92 @@
+//! `plug commit`: output commit for scripts that take checkpoints.
+//!
+//! It reads orders from standard input, one a line, and answers each with one
+//! line: `ok I held=PACKETS bytes=BYTES drops=PACKETS`, or `err` and why, ending
+//! with the state of the network. `held` and `bytes` are what all plugs hold as
+//! the kernel answers, `drops` what did not fit since they were attached.
+//!
+//! - `begin I`: epoch I begins. The first one starts to hold; each other one has
+//!   the next number and closes the one before.
+//! - `ack I`: the backup has what ends epoch I; it is closed, and leaves.
+//! - `status`: looks whether the queues can still be trusted.
+//! - `abort`: the policy for queues that cannot be trusted: with `--on-death
+//!   closed` what is held is dropped and output stays held, with `open` all
+//!   leaves. The next `begin` starts anew.
+//! - `quit`: all that is held leaves (with everything acknowledged that was
+//!   closed), and the plugs are taken away.
+//!
+//! A queue that cannot be trusted is met by that policy at once, and told of in
+//! the answer to the next order.
+//!
+//! An order that would let uncommitted output go is an `err` and changes
+//! nothing. At the end of standard input without `quit` it is as if this process
+//! had died: `--on-death`.
+
+mod epochs;
+mod lines;
+
+use clap::{ArgMatches, Command};
+use serde_json::json;
+use tc_qdiscs::plug::commit::{Counts, OnDrop};
+
+use super::start::start;
+use super::words;
+use crate::failure::Failure;
+use crate::output::say;
+use crate::session::Session;
+use epochs::{Epochs, Order};
+use lines::Lines;
+
+pub(super) fn words() -> Command {
+    Command::new("commit")
+        .about("Output commit for checkpoint scripts: reads orders, a line each (begin, ack, status, abort, quit)")
+        .after_help(
+            "Orders: begin I | ack I | status | abort | quit\n\
+             Answers: ok I held=PACKETS bytes=BYTES drops=PACKETS, or err and why",
+        )
+        .args([words::devs(), words::limit(), words::max_hold(), words::on_death(), words::journal_dir()])
+}
+
+pub(super) fn run(words: &ArgMatches, session: &mut Session<'_>) -> Result<(), Failure> {
+    let has = |word: &str| words.get_one::<String>("on-death").is_some_and(|death| death == word);
+    if has("closed") && words.contains_id("max-hold") {
+        return Err(Failure::Words(
+            "plug commit: --max-hold is for --on-death open; nothing was changed".into(),
+        ));
+    }
+    let started = start("commit", &words::the_devs(words), words, OnDrop::Taint)?;
+    let mut epochs = Epochs::new(started);
+    let mut lines = Lines::of_standard_input()?;
+    while let Some(line) = lines.next(&mut epochs, session.report)? {
+        let Some(order) = Order::read(&line) else {
+            answer(Err(format!("{:?} is no order; nothing was changed", line.trim())), session)?;
+            continue;
+        };
+        let done = epochs.obey(order);
+        let ended = order == Order::Quit && done.is_ok();
+        answer(done, session)?;
+        if ended {
+            return Ok(());
+        }
+    }
+    Err(Failure::Own(format!("plug commit: standard input ended without quit; {}", epochs.die())))
+}
+
+fn answer(done: Result<(u64, Counts), String>, session: &Session<'_>) -> Result<(), Failure> {
+    let line = match (done, session.globals.json) {
+        (Ok((epoch, counts)), false) => format!(
+            "ok {epoch} held={} bytes={} drops={}\n",
+            counts.held_packets, counts.held_bytes, counts.dropped_packets
+        ),
+        (Ok((epoch, counts)), true) => format!(
+            "{}\n",
+            json!({
+                "ok": epoch, "held": counts.held_packets, "bytes": counts.held_bytes,
+                "drops": counts.dropped_packets,
+            })
+        ),
+        (Err(why), false) => format!("err {}\n", why.replace('\n', " ")),
+        (Err(why), true) => format!("{}\n", json!({ "err": why })),
+    };
+    say(&line)
+}

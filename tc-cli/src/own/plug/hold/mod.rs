@@ -1,0 +1,202 @@
+//! `plug hold`: the output of a device is held while a command runs, and then let
+//! go: for maintenance that must not lose a packet.
+//!
+//! What is held leaves when the command ends, at the deadline, or at SIGTERM or
+//! SIGINT (which the command gets too). If this process is killed, `--on-death`
+//! says what happens.
+
+mod report;
+mod wait;
+
+use std::process::{Child, Command as Program, ExitStatus};
+use std::time::{Duration, Instant};
+
+use clap::{Arg, ArgMatches, Command};
+use rustix::process::{Pid, Signal, kill_process};
+use tc_core::netns::Namespace;
+use tc_qdiscs::plug::commit::{Counts, Error, OnDrop, State};
+
+use super::start::{Started, start};
+use super::words;
+use crate::failure::{Failure, reason};
+use crate::session::Session;
+use report::{Report, Why};
+use wait::{Event, Wait};
+
+pub(super) fn words() -> Command {
+    let netns = Arg::new("netns").long("netns").value_name("NAME");
+    let cmd = Arg::new("cmd").value_name("CMD").last(true).required(true).num_args(1..);
+    Command::new("hold")
+        .about("Hold a device's output while a command runs, then let it go and report")
+        .args([words::dev(), words::limit(), words::max_hold(), words::on_death(), words::journal_dir()])
+        .arg(netns.help("The device's network namespace; the command runs where this one does"))
+        .arg(cmd.help("The command, whose exit status is returned"))
+}
+
+pub(super) fn run(words: &ArgMatches, session: &mut Session<'_>) -> Result<(), Failure> {
+    words::the_policy("hold", words)?;
+    // Before anything is held: a signal must not end us from then on.
+    let mut wait =
+        Wait::new().map_err(|error| Failure::System(format!("plug hold: {error}; nothing was changed")))?;
+    let mut hold = Hold::begin(words)?;
+    let ended = hold.while_it_runs(words, &mut wait, session);
+    let left = hold.leave();
+    let report = hold.report;
+    let (status, ended) = match ended {
+        Ok(status) => (code(status), Ok(())),
+        Err(failure) => (1, Err(failure)),
+    };
+    session.report.text(&report.show(session.globals.json, status));
+    // How the network is now says the second, if it went wrong.
+    left.map_err(|error| Failure::Own(format!("plug hold: {error}"))).and(ended)?;
+    match status {
+        0 => Ok(()),
+        status => Err(Failure::Status(status)),
+    }
+}
+
+/// A session in which one epoch is held, and then let go.
+struct Hold {
+    session: Started,
+    since: Instant,
+    deadline: Option<Instant>,
+    /// What was counted before.
+    before: Counts,
+    report: Report,
+}
+
+impl Hold {
+    /// In the namespace that is asked for; the thread comes back from it.
+    fn begin(words: &ArgMatches) -> Result<Self, Failure> {
+        let untouched =
+            |error: tc_core::Error| Failure::Own(format!("plug hold: {error}; nothing was changed"));
+        let here = Namespace::current().map_err(untouched)?;
+        if let Some(name) = words.get_one::<String>("netns") {
+            Namespace::open(name).and_then(|there| there.enter()).map_err(untouched)?;
+        }
+        let dev = words::the_dev(words);
+        let started = start("hold", &[dev], words, OnDrop::Report);
+        let back = here.enter();
+        let (since, before) = (Instant::now(), Counts::default());
+        let mut hold = Self { session: started?, since, deadline: None, before, report: Report::new(dev) };
+        let failed = match back {
+            Err(error) => Some(format!("{error}; the network is open")),
+            Ok(()) => hold.session.output.start_buffer().err().map(|error| {
+                hold.tainted(&error);
+                error.to_string()
+            }),
+        };
+        if let Some(why) = failed {
+            let why = hold.leave().err().unwrap_or(why);
+            return Err(Failure::Own(format!("plug hold: {why}")));
+        }
+        hold.since = Instant::now();
+        let time = words.get_one::<Duration>("max-hold");
+        hold.deadline = time.and_then(|time| hold.since.checked_add(*time));
+        hold.before = hold.session.output.counts();
+        Ok(hold)
+    }
+
+    /// Runs the command; whatever comes first lets go. The error is that it
+    /// cannot be run.
+    fn while_it_runs(
+        &mut self,
+        words: &ArgMatches,
+        wait: &mut Wait,
+        session: &Session<'_>,
+    ) -> Result<ExitStatus, Failure> {
+        let cmd: Vec<_> = words.get_many::<String>("cmd").into_iter().flatten().collect();
+        let Some((program, arguments)) = cmd.split_first() else {
+            return Err(Failure::Words("plug hold: no command; nothing was changed".into()));
+        };
+        let lost = |error: std::io::Error| {
+            Failure::Own(format!("plug hold: {program}: {}; the network is open", reason(&error)))
+        };
+        let started = Program::new(program).args(arguments).spawn();
+        let mut child = started.map_err(|error| {
+            self.let_go(Why::Ended);
+            lost(error)
+        })?;
+        loop {
+            let held = (self.session.output.state() == State::Protected).then_some(&self.session.output);
+            match wait.next(&child, held, self.deadline.filter(|_| held.is_some())).map_err(lost)? {
+                Event::Ended => break,
+                Event::Deadline => {
+                    self.let_go(Why::Deadline);
+                    session.report.warning("plug hold: --max-hold is over, and the network is open");
+                }
+                Event::Signal(signal) => {
+                    self.let_go(Why::Signal(signal));
+                    forward(&child, signal);
+                }
+                Event::Notice => {
+                    if let Err(error) = self.session.output.check() {
+                        session.report.warning(&format!("plug hold: {error}"));
+                        self.tainted(&error);
+                    }
+                }
+            }
+        }
+        let status = child.wait().map_err(lost);
+        self.let_go(Why::Ended);
+        status
+    }
+
+    /// Counts what is held and lets it go, if that was not done before.
+    fn let_go(&mut self, why: Why) {
+        if self.session.output.state() != State::Protected {
+            return;
+        }
+        let done = self.session.output.check().and_then(|()| {
+            self.count(why);
+            self.session.output.open()
+        });
+        if let Err(error) = done {
+            self.tainted(&error);
+        }
+    }
+
+    fn count(&mut self, why: Why) {
+        let Counts { held_packets, held_bytes, dropped_packets } = self.session.output.counts();
+        self.report.why = why;
+        self.report.held_packets = held_packets;
+        self.report.held_bytes = held_bytes;
+        self.report.dropped_packets = dropped_packets.saturating_sub(self.before.dropped_packets);
+        self.report.held_for = self.since.elapsed();
+    }
+
+    fn tainted(&mut self, error: &Error) {
+        self.count(Why::Tainted(error.to_string()));
+    }
+
+    /// Gives the plug up, or back. Of a queue that is not trusted nothing more
+    /// leaves: what is held is dropped.
+    fn leave(&mut self) -> Result<(), String> {
+        match self.session.output.state() {
+            State::Tainted => {
+                let why = match &self.report.why {
+                    Why::Tainted(why) => why.clone(),
+                    _ => "tainted".to_owned(),
+                };
+                let discarded = self.session.output.discard();
+                discarded.map_err(|error| error.to_string())?;
+                Err(format!("{why}; now the plug is gone, and the network is open"))
+            }
+            _ => self.session.finish(),
+        }
+    }
+}
+
+/// The command shall know too; that it is gone already is as good.
+fn forward(child: &Child, signal: Signal) {
+    if let Some(pid) = Pid::from_raw(child.id().cast_signed()) {
+        let _gone = kill_process(pid, signal);
+    }
+}
+
+/// As shells have it: 128 and the signal's number for one that was killed.
+fn code(status: ExitStatus) -> u8 {
+    use std::os::unix::process::ExitStatusExt;
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1);
+    u8::try_from(code).unwrap_or(1)
+}

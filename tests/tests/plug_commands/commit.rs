@@ -1,0 +1,119 @@
+//! `plug commit`: the coprocess and its orders.
+
+use tests::lab::{PATIENCE, QUIET};
+use tests::need;
+
+use super::stage::{NOTHING, Stage, Talk};
+
+#[test]
+fn plug_commit_releases_epochs_when_they_are_acknowledged_and_refuses_what_would_leak() {
+    need!("sch_plug", "veth");
+    let stage = Stage::new("commit");
+    let pair = &stage.pair;
+    let mut talk = Talk::start(&stage, "", "--dev near --limit 64k --on-death closed");
+    talk.says("status", "ok 0 held=0 bytes=0 drops=0");
+    talk.refuses("ack 5", "no epoch is closed; the network is open");
+    // A script numbers epochs as it likes.
+    talk.says("begin 5", "ok 5 held=0 bytes=0 drops=0");
+    pair.send(&[1, 2]);
+    talk.refuses("ack 5", "no epoch is closed; output is held");
+    talk.refuses("begin 5", "epoch 5 is open");
+    talk.refuses("begin 7", "is not the next");
+    talk.refuses("nonsense", "nothing was changed");
+    talk.says("begin 6", "ok 6 held=2 bytes=86 drops=0");
+    pair.send(&[3]);
+    talk.refuses("ack 6", "epoch 5 is closed, and not 6");
+    talk.refuses("begin 7", "epoch 5 is closed and not acknowledged; output is held");
+    talk.refuses("quit", "epoch 5 is closed and not acknowledged; output is held");
+    assert_eq!(pair.receive(1, QUIET), NOTHING, "nothing of it leaked");
+    talk.says("status", "ok 6 held=3 bytes=129 drops=0");
+    assert!(talk.ask("ack 5").starts_with("ok 5 held="));
+    assert_eq!(pair.receive(3, QUIET), [1, 2]);
+    talk.refuses("ack 5", "no epoch is closed");
+    talk.says("begin 7", "ok 7 held=1 bytes=43 drops=0");
+    assert!(talk.ask("ack 6").starts_with("ok 6 held="));
+    assert_eq!(pair.receive(2, QUIET), [3]);
+    pair.send(&[4]);
+    talk.says("quit", "ok 7 held=0 bytes=0 drops=0");
+    assert_eq!(pair.receive(2, QUIET), [4]);
+    assert_eq!(talk.end(), (0, String::new()));
+    assert!(!stage.root().contains("plug"));
+}
+
+#[test]
+fn plug_commit_over_several_devices_in_json() {
+    need!("sch_plug", "veth");
+    let stage = Stage::new("several");
+    stage.pair.near.veth_to("near2", &stage.pair.far, "far2");
+    let mut talk = Talk::start(&stage, "-j", "--dev near --dev near2 --limit 64k --on-death closed");
+    talk.says("begin 0", r#"{"bytes":0,"drops":0,"held":0,"ok":0}"#);
+    stage.pair.send(&[1]);
+    assert!(stage.pair.near.tc("qdisc show dev near2").ok().contains("plug c01:"));
+    talk.says("begin 1", r#"{"bytes":43,"drops":0,"held":1,"ok":1}"#);
+    talk.says("quit", r#"{"err":"epoch 0 is closed and not acknowledged; output is held"}"#);
+    assert!(talk.ask("ack 0").contains(r#""ok":0"#));
+    assert_eq!(stage.pair.receive(1, PATIENCE), [1]);
+    talk.says("quit", r#"{"bytes":0,"drops":0,"held":0,"ok":1}"#);
+    assert_eq!(talk.end().0, 0);
+}
+
+#[test]
+fn plug_commit_aborts_and_meets_its_end_by_policy() {
+    need!("sch_plug", "veth");
+    // (policy, what arrives of an aborted epoch, of one at the end of standard input)
+    for (words, death, arrives) in
+        [("--on-death closed", "closed", &[][..]), ("--on-death open --max-hold 60s", "open", &[1, 2][..])]
+    {
+        let stage = Stage::new("abort");
+        let mut talk = Talk::start(&stage, "", &format!("--dev near --limit 64k {words}"));
+        talk.says("begin 0", "ok 0 held=0 bytes=0 drops=0");
+        stage.pair.send(&[1, 2]);
+        talk.says("begin 1", "ok 1 held=2 bytes=86 drops=0");
+        assert!(talk.ask("abort").starts_with("ok 1 "));
+        assert_eq!(stage.pair.receive(3, QUIET), arrives, "{death}");
+        talk.refuses("ack 0", "aborted; ");
+        talk.refuses("status", "aborted; ");
+        // With a new checkpoint it goes on.
+        assert!(talk.ask("begin 2").starts_with("ok 2 held=0 "), "{death}");
+        stage.pair.send(&[3]);
+        talk.says("begin 3", "ok 3 held=1 bytes=43 drops=0");
+        assert!(talk.ask("ack 2").starts_with("ok 2 "));
+        assert_eq!(stage.pair.receive(2, QUIET), [3]);
+        stage.pair.send(&[4]);
+        let (code, stderr) = talk.end();
+        assert_eq!(code, 1, "{stderr}");
+        assert!(stderr.contains("standard input ended without quit; "), "{stderr}");
+        let arrives: &[u8] = if death == "open" { &[4] } else { &[] };
+        assert_eq!(stage.pair.receive(2, QUIET), arrives, "{death}");
+        stage.plug("rescue --dev near --drop").ok();
+    }
+}
+
+#[test]
+fn plug_commit_releases_nothing_of_a_queue_that_was_reset() {
+    need!("sch_plug", "veth");
+    let stage = Stage::new("taint");
+    let mut talk = Talk::start(&stage, "", "--dev near --limit 64k --on-death closed");
+    talk.says("begin 0", "ok 0 held=0 bytes=0 drops=0");
+    stage.pair.send(&[1, 2]);
+    talk.says("begin 1", "ok 1 held=2 bytes=86 drops=0");
+    stage.pair.near.ip("link set dev near txqueuelen 77").ok();
+    // The kernel would let these go in place of the two that are lost.
+    stage.pair.send(&[3, 4]);
+    assert_eq!(stage.pair.receive(1, QUIET), NOTHING);
+    // Told with the first answer, whatever was asked; then it can start anew.
+    talk.refuses("begin 2", "what was held is lost, and new output is held");
+    talk.refuses("ack 0", "tainted: ");
+    assert!(talk.ask("begin 2").starts_with("ok 2 held=0 "));
+    talk.refuses("ack 0", "no epoch is closed; output is held");
+    stage.pair.send(&[6]);
+    talk.says("begin 3", "ok 3 held=1 bytes=43 drops=0");
+    assert!(talk.ask("ack 2").starts_with("ok 2 "));
+    assert_eq!(stage.pair.receive(2, QUIET), [6]);
+    stage.pair.send(&[7]);
+    assert!(talk.ask("abort").starts_with("ok 3 held=0 "));
+    assert!(talk.ask("quit").starts_with("ok "));
+    assert_eq!(talk.end().0, 0);
+    assert_eq!(stage.pair.receive(1, QUIET), NOTHING, "dropped, and not let go");
+    assert!(stage.opens(5));
+}

@@ -1,0 +1,228 @@
+//! `plug hold`: a hold around a command.
+
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+use tests::lab::{PATIENCE, QUIET};
+use tests::need;
+
+use super::stage::{FRAME, NOTHING, Stage, end, signal, wait_for};
+
+#[test]
+fn plug_hold_lets_nothing_pass_and_then_all() {
+    need!("sch_plug", "veth");
+    for global in ["", "-j"] {
+        let stage = Stage::new("hold");
+        let ready = stage.dir.join("ready");
+        let words = format!(
+            "hold --dev near --limit 1M --max-hold 30s --on-death open -- sh -c :>{};sleep${{IFS}}1;exit${{IFS}}7",
+            ready.display()
+        );
+        let hold = stage.start(global, &words);
+        wait_for(&ready);
+        let since = Instant::now();
+        let mut sent = Vec::new();
+        while since.elapsed() < Duration::from_millis(500) {
+            let next = sent.len() as u8;
+            stage.pair.send(&[next]);
+            sent.push(next);
+            thread::sleep(Duration::from_millis(5));
+        }
+        assert_eq!(stage.pair.receive(1, Duration::from_millis(100)), NOTHING, "nothing passes");
+        let (code, stderr) = end(hold);
+        assert_eq!(code, 7, "{stderr}");
+        let count = sent.len() as u64;
+        assert_eq!(stage.pair.receive(sent.len() + 1, QUIET), sent, "all, in order");
+        if global == "-j" {
+            let report: Value = serde_json::from_str(&stderr).unwrap();
+            assert_eq!(report["held_packets"], count, "{report}");
+            assert_eq!(report["held_bytes"], count * FRAME);
+            assert_eq!((&report["dropped_packets"], &report["status"]), (&0.into(), &7.into()));
+            let ms = report["held_ms"].as_u64().unwrap();
+            assert!((1000..20_000).contains(&ms), "{ms}");
+        } else {
+            let held = format!("plug hold: near: held {count} packets, {} bytes for ", count * FRAME);
+            assert!(stderr.starts_with(&held), "{stderr}");
+            assert!(stderr.ends_with(" s, dropped 0; released when: the command ended\n"), "{stderr}");
+        }
+        assert!(!stage.root().contains("plug"), "{}", stage.root());
+        assert_eq!(stage.json("status"), Value::Array(Vec::new()), "no journal is left");
+    }
+}
+
+#[test]
+fn plug_hold_on_an_attached_plug_loses_nothing_of_a_stream_and_gives_it_back() {
+    need!("sch_plug", "veth");
+    let stage = Stage::new("stream");
+    stage.plug("attach --dev near --limit 1M").ok();
+    let hold = stage.start("", "hold --dev near --limit 1M --max-hold 30s --on-death open -- sleep 0.5");
+    let mut hold = Some(hold);
+    let (mut sent, mut after) = (Vec::new(), 0);
+    while after < 20 {
+        let next = sent.len() as u8;
+        stage.pair.send(&[next]);
+        sent.push(next);
+        thread::sleep(Duration::from_millis(10));
+        let ended = hold.as_mut().is_some_and(|child| child.try_wait().unwrap().is_some());
+        match &hold {
+            Some(_) if ended => {
+                let (code, stderr) = end(hold.take().unwrap());
+                assert_eq!(code, 0, "{stderr}");
+                assert!(stderr.contains("dropped 0; released when: the command ended"), "{stderr}");
+                assert!(!stderr.contains("held 0 packets"), "{stderr}");
+            }
+            Some(_) => assert!(sent.len() < 2000, "it does not end"),
+            None => after += 1,
+        }
+    }
+    assert_eq!(stage.pair.receive(sent.len() + 1, QUIET), sent, "before, in and after the hold");
+    stage.plug("buffer --dev near").ok();
+    stage.plug("detach --dev near").ok();
+}
+
+#[test]
+fn plug_hold_reports_what_did_not_fit() {
+    need!("sch_plug", "veth");
+    let stage = Stage::new("full");
+    let ready = stage.dir.join("ready");
+    // 36 frames of 43 bytes fit.
+    let words = format!(
+        "hold --dev near --limit 1550 --on-death closed -- sh -c :>{};sleep${{IFS}}0.5",
+        ready.display()
+    );
+    let hold = stage.start("-j", &words);
+    wait_for(&ready);
+    stage.pair.send(&(0..50).collect::<Vec<_>>());
+    let (code, stderr) = end(hold);
+    let report: Value = serde_json::from_str(&stderr).unwrap();
+    assert_eq!((code, &report["held_packets"], &report["dropped_packets"]), (0, &36.into(), &14.into()));
+    assert_eq!(stage.pair.receive(50, QUIET), (0..36).collect::<Vec<_>>());
+}
+
+#[test]
+fn plug_hold_opens_at_its_deadline_and_says_so() {
+    need!("sch_plug", "veth");
+    let stage = Stage::new("deadline");
+    for death in ["open", "closed"] {
+        let ready = stage.dir.join(death);
+        let words = format!(
+            "hold --dev near --limit 1M --max-hold 500ms --on-death {death} -- sh -c :>{};sleep${{IFS}}2",
+            ready.display()
+        );
+        let since = Instant::now();
+        let hold = stage.start("", &words);
+        wait_for(&ready);
+        while !stage.opens(9) {
+            assert!(since.elapsed() < PATIENCE, "it does not open");
+        }
+        assert!(since.elapsed() >= Duration::from_millis(500));
+        let (code, stderr) = end(hold);
+        assert_eq!(code, 0, "{stderr}");
+        assert!(stderr.starts_with("plug hold: --max-hold is over, and the network is open\n"), "{stderr}");
+        assert!(stderr.ends_with("released when: --max-hold was over\n"), "{stderr}");
+        assert!(!stage.root().contains("plug"));
+    }
+}
+
+#[test]
+fn plug_hold_lets_go_at_a_signal_and_obeys_its_policy_when_killed() {
+    need!("sch_plug", "veth");
+    for death in ["open", "closed"] {
+        for how in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGKILL] {
+            let stage = Stage::new("signal");
+            let ready = stage.dir.join("ready");
+            let words = format!(
+                "hold --dev near --limit 1M --max-hold 60s --on-death {death} -- sh -c :>{};exec${{IFS}}sleep${{IFS}}20",
+                ready.display()
+            );
+            let hold = stage.start("", &words);
+            wait_for(&ready);
+            stage.pair.send(&[1, 2]);
+            assert_eq!(stage.pair.receive(1, QUIET), NOTHING, "{death}: held");
+            signal(&hold, how);
+            if how != Signal::SIGKILL {
+                let (code, stderr) = end(hold);
+                assert_eq!(code, 128 + how as i32, "the command got it too: {stderr}");
+                let held = format!("held 2 packets, {} bytes", 2 * FRAME);
+                assert!(stderr.contains(&held) && stderr.ends_with(&format!("{how} came\n")), "{stderr}");
+                assert_eq!(stage.pair.receive(3, QUIET), [1, 2], "{death} {how}");
+                assert!(!stage.root().contains("plug"));
+                continue;
+            }
+            let pid = hold.id();
+            let mut hold = hold;
+            hold.wait().unwrap();
+            let arrives: &[u8] = if death == "open" { &[1, 2] } else { &[] };
+            assert_eq!(stage.pair.receive(3, QUIET), arrives, "{death} {how}");
+            let believed = stage.json("status --dev near")[0]["believed"][0].clone();
+            assert_eq!((&believed["controller"], &believed["alive"]), (&pid.into(), &false.into()));
+            assert_eq!((&believed["on_death"], &believed["plug_is_there"]), (&death.into(), &true.into()));
+            // Nobody else takes it over by accident.
+            for words in ["buffer --dev near", "hold --dev near --limit 1M --on-death closed -- true"] {
+                let done = stage.plug(words);
+                assert!(done.code == 1 && done.stderr.contains("see plug rescue; nothing"), "{done:?}");
+            }
+            stage.plug("rescue --dev near --release").ok();
+            let rest: &[u8] = if death == "open" { &[] } else { &[1, 2] };
+            assert_eq!(stage.pair.receive(3, QUIET), rest, "{death}");
+            assert!(!stage.root().contains("plug"));
+        }
+    }
+}
+
+#[test]
+fn plug_hold_in_another_namespace_and_of_a_command_that_is_not_there() {
+    need!("sch_plug", "veth");
+    let stage = Stage::new("netns");
+    let here = fs::read_link("/proc/thread-self/ns/net").unwrap();
+    let words = format!(
+        "hold --dev far --netns {} --limit 1M --on-death closed -- readlink /proc/self/ns/net",
+        stage.pair.far.path()
+    );
+    assert_eq!(stage.plug(&words).ok().trim(), here.to_str().unwrap(), "the command runs here");
+    let done = stage.plug("hold --dev near --limit 1M --on-death closed -- /nonexistent/program");
+    assert!(done.code == 1 && done.stderr.contains("the network is open"), "{done:?}");
+    assert!(!stage.root().contains("plug") && stage.opens(1));
+    let words = "hold --dev near --limit 1M --on-death closed -- echo --dry-run";
+    assert_eq!(stage.plug(words).ok(), "--dry-run\n", "the command's words are its own");
+}
+
+#[test]
+fn plug_hold_gives_an_attached_plug_back_as_it_was() {
+    need!("sch_plug", "veth");
+    let stage = Stage::new("back");
+    stage.plug("attach --dev near --limit 64k").ok();
+    stage.plug("hold --dev near --limit 1550 --on-death closed -- true").ok();
+    stage.plug("buffer --dev near").ok();
+    stage.pair.send(&[1; 50]);
+    assert_eq!(stage.observed("held_packets"), 50, "with its own limit");
+    stage.plug("open --dev near").ok();
+    assert_eq!(stage.pair.receive(50, PATIENCE).len(), 50);
+
+    // (what is done with it, whether the plug stays)
+    for (how, stays) in [("--open", true), ("--release", false)] {
+        let ready = stage.dir.join(&how[2..]);
+        let words = format!(
+            "hold --dev near --limit 64k --on-death closed -- sh -c :>{};exec${{IFS}}sleep${{IFS}}20",
+            ready.display()
+        );
+        let mut hold = stage.start("", &words);
+        wait_for(&ready);
+        stage.pair.send(&[2]);
+        signal(&hold, Signal::SIGKILL);
+        hold.wait().unwrap();
+        assert_eq!(stage.pair.receive(1, QUIET), NOTHING);
+        assert_eq!(stage.plug("open --dev near").code, 1, "it is a dead session's");
+        stage.plug(&format!("rescue --dev near {how}")).ok();
+        assert_eq!(stage.pair.receive(2, QUIET), [2]);
+        assert_eq!(stage.root().contains("plug"), stays);
+        assert_eq!(stage.plug("buffer --dev near").code, i32::from(!stays));
+        assert_eq!(stage.json("status").as_array().unwrap().len(), usize::from(stays));
+        if stays {
+            stage.plug("open --dev near").ok();
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! `tc-cli plug` with real packets through a real sch_plug: commands that end, a
+//! hold around a command, the coprocess, and the script for CRIU.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so and stops")]
+
+mod commit;
+mod hold;
+mod stage;
+
+use std::fs;
+use std::process::Command;
+
+use serde_json::Value;
+use tests::lab::{QUIET, tc_cli};
+use tests::need;
+
+use stage::{FRAME, NOTHING, Stage, Talk};
+
+#[test]
+fn plug_single_operations_act_on_the_attached_plug() {
+    need!("sch_plug", "veth");
+    let stage = Stage::new("single");
+    let pair = &stage.pair;
+    stage.plug("attach --dev near --limit 64k").ok();
+    assert!(stage.root().contains("qdisc plug c01: root"), "{}", stage.root());
+    assert!(stage.opens(1), "attached, and open");
+    stage.plug("buffer --dev near").ok();
+    pair.send(&[2, 3]);
+    stage.plug("buffer --dev near").ok();
+    pair.send(&[4]);
+    assert_eq!(pair.receive(1, QUIET), NOTHING, "held");
+
+    let status = stage.json("status");
+    let [status] = &status.as_array().unwrap()[..] else { panic!("one device: {status}") };
+    assert_eq!(status["dev"], "near");
+    let observed = &status["observed"];
+    assert_eq!((&observed["kind"], &observed["handle"]), (&"plug".into(), &"c01:".into()), "{observed}");
+    assert_eq!((&observed["held_packets"], &observed["held_bytes"]), (&3.into(), &(3 * FRAME).into()));
+    assert_eq!((&observed["dropped_packets"], &observed["sent_packets"]), (&0.into(), &1.into()));
+    let believed = &status["believed"][0];
+    assert_eq!((&believed["by"], &believed["limit_bytes"]), (&"attach".into(), &65536.into()), "{believed}");
+    let text = stage.plug("status --dev near").ok();
+    assert!(text.contains("observed: plug c01: held 3 packets 129 bytes, dropped 0"), "{text}");
+    assert!(text.contains("believed: attached, limit 65536 bytes"), "{text}");
+
+    stage.plug("release --dev near").ok();
+    assert_eq!(pair.receive(3, QUIET), [2, 3], "the epoch that ended");
+    stage.plug("limit --dev near --limit 50").ok();
+    pair.send(&[5]);
+    assert_eq!(stage.observed("dropped_packets"), 1, "the limit is in force");
+    stage.plug("open --dev near").ok();
+    assert_eq!(pair.receive(2, QUIET), [4]);
+    stage.plug("buffer --dev near").ok();
+    pair.send(&[6]);
+    stage.plug("detach --dev near").ok();
+    assert_eq!(pair.receive(2, QUIET), [6], "let go before the plug went");
+    assert!(!stage.root().contains("plug"));
+    assert_eq!(stage.json("status"), Value::Array(Vec::new()));
+}
+
+#[test]
+fn plug_commands_leave_what_is_not_ours_alone() {
+    need!("sch_plug", "veth");
+    let stage = Stage::new("foreign");
+    let near = &stage.pair.near;
+    for kind in ["pfifo limit 5", "plug limit 9999"] {
+        near.tc(&format!("qdisc add dev near root handle c01: {kind}")).ok();
+        for words in [
+            "attach --dev near --limit 64k",
+            "buffer --dev near",
+            "release --dev near",
+            "open --dev near",
+            "limit --dev near --limit 5000",
+            "detach --dev near",
+            "hold --dev near --limit 64k --on-death closed -- true",
+            "commit --dev near --limit 64k --on-death closed",
+        ] {
+            let done = stage.plug(words);
+            assert_eq!(done.code, 1, "{words}: {done:?}");
+            assert!(done.stderr.trim_end().ends_with("; nothing was changed"), "{words}: {}", done.stderr);
+            assert_eq!(done.stderr.lines().count(), 1, "{words}: {}", done.stderr);
+        }
+        assert!(stage.root().contains(&format!("{} c01: root", &kind[..kind.find(' ').unwrap()])));
+        near.tc("qdisc del dev near root").ok();
+    }
+    let done = stage.plug("rescue --dev near --drop");
+    assert!(done.code == 1 && done.stderr.contains("nothing was changed"), "{done:?}");
+    assert_eq!(stage.plug("attach --dev nodev --limit 64k").code, 1);
+}
+
+#[test]
+fn plug_words_that_are_wrong_send_nothing() {
+    need!("sch_plug", "veth");
+    let stage = Stage::new("words");
+    for words in [
+        "hold --dev near --limit 64k --on-death open -- true",
+        "hold --dev near --limit 64k -- true",
+        "hold --dev near --limit 64k --on-death closed",
+        "hold --dev near --limit 0 --on-death closed -- true",
+        "hold --dev near --limit 64k --max-hold 2 --on-death open -- true",
+        "commit --dev near --limit 64k --on-death open",
+        "commit --dev near --limit 64k --on-death closed --max-hold 2s",
+        "attach --dev near",
+        "attach --dev near --limit 64k --handle 1:1",
+        "rescue --dev near",
+        "rescue --dev near --drop --open",
+        "nonsense",
+    ] {
+        let done = stage.plug(words);
+        assert_eq!(done.code, 255, "{words}: {done:?}");
+        assert!(!stage.root().contains("plug"), "{words}");
+    }
+    assert!(!stage.dir.exists(), "no journal was written");
+}
+
+#[test]
+fn plug_rescue_drops_opens_or_releases() {
+    need!("sch_plug", "veth");
+    let stage = Stage::new("rescue");
+    for (how, arrives, stays) in
+        [("--drop", &[][..], false), ("--release", &[1, 2][..], false), ("--open", &[1, 2][..], true)]
+    {
+        let mut talk = Talk::start(&stage, "", "--dev near --limit 64k --on-death closed");
+        talk.says("begin 0", "ok 0 held=0 bytes=0 drops=0");
+        stage.pair.send(&[1, 2]);
+        let alive = stage.plug(&format!("rescue --dev near {how}"));
+        assert!(alive.code == 1 && alive.stderr.contains("is alive"), "{alive:?}");
+        talk.child.kill().unwrap();
+        talk.child.wait().unwrap();
+        assert_eq!(stage.pair.receive(1, QUIET), NOTHING, "it stays closed");
+        stage.plug(&format!("rescue --dev near {how}")).ok();
+        assert_eq!(stage.pair.receive(3, QUIET), arrives, "{how}");
+        assert!(stage.opens(9), "{how}");
+        assert_eq!(stage.root().contains("plug"), stays, "{how}");
+    }
+    stage.plug("rescue --dev near --drop").ok();
+    assert!(!stage.root().contains("plug"));
+}
+
+#[test]
+fn plug_doctor_finds_what_is_in_the_way() {
+    need!("sch_plug", "veth");
+    let stage = Stage::new("doctor");
+    let levels = |words: &str| -> Vec<(String, String)> {
+        let out = stage.pair.near.run(tc_cli(), &stage.words("-j", words));
+        let list: Value = serde_json::from_str(&out.stdout).unwrap();
+        let level = |finding: &Value| {
+            let text = |key: &str| finding[key].as_str().unwrap().to_owned();
+            (text("check"), text("level"))
+        };
+        list.as_array().unwrap().iter().map(level).collect()
+    };
+    let has = |found: &[(String, String)], check: &str, level: &str| {
+        assert!(found.contains(&(check.to_owned(), level.to_owned())), "{check} {level}: {found:?}");
+    };
+    let found = levels("doctor --dev near");
+    for check in ["module", "device", "root", "bypass"] {
+        has(&found, check, "ok");
+    }
+    stage.plug("attach --dev near --limit 2000").ok();
+    let wire = stage.pair.near.wire("near");
+    let found = levels("doctor --dev near");
+    has(&found, "root", "ok");
+    has(&found, "limit", "warn");
+    has(&found, "bypass", "warn");
+    drop(wire);
+    stage.pair.near.tc("qdisc replace dev near root handle 5: pfifo").ok();
+    has(&levels("doctor --dev near"), "root", "fail");
+    let done = stage.plug("doctor --dev near");
+    assert!(done.code == 1 && done.stdout.contains("fail root: pfifo 5: is somebody else's"), "{done:?}");
+    stage.pair.far.ip("link set dev far down").ok();
+    has(&levels("doctor --dev near"), "device", "fail");
+}
+
+#[test]
+fn plug_script_for_criu_holds_and_lets_go() {
+    need!("sch_plug", "veth");
+    let stage = Stage::new("criu");
+    let script = stage.dir.join("criu-action-script.sh");
+    fs::create_dir_all(&stage.dir).unwrap();
+    fs::write(&script, include_str!("../../../tc-cli/docs/criu-action-script.sh")).unwrap();
+    let run = |action: &str| {
+        let mut command = Command::new("/bin/sh");
+        command.arg(&script).env("CRTOOLS_SCRIPT_ACTION", action).env("TC_CLI", tc_cli());
+        command.env("PLUG_DEV", "near").env("PLUG_JOURNAL", &stage.dir);
+        stage.pair.near.inside(move || command.output()).unwrap()
+    };
+    let refused = run("network-lock");
+    assert_eq!(refused.status.code(), Some(1), "CRIU must not believe that it is locked: {refused:?}");
+    stage.plug("attach --dev near --limit 64k").ok();
+    for round in [1, 4] {
+        assert!(run("pre-dump").status.success());
+        assert!(stage.opens(round));
+        let done = run("network-lock");
+        assert!(done.status.success(), "{done:?}");
+        stage.pair.send(&[round + 1, round + 2]);
+        assert!(run("post-dump").status.success());
+        assert_eq!(stage.pair.receive(1, QUIET), NOTHING, "locked: held");
+        assert_eq!(stage.observed("held_packets"), 2, "and not dropped");
+        assert!(run("network-unlock").status.success());
+        assert_eq!(stage.pair.receive(3, QUIET), [round + 1, round + 2]);
+    }
+    stage.plug("detach --dev near").ok();
+}
