@@ -3,3 +3,8 @@
 pub mod captures;
 pub mod lab;
 pub mod replay;
+
+/// The examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+mod readme {}
