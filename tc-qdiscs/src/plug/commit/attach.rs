@@ -21,8 +21,10 @@ use super::taint::LinkState;
 
 impl OutputCommit {
     /// Puts a plug at the root of each device, in the network namespace of the
-    /// calling thread, and leaves it open. What is sent while this happens is
-    /// held for a moment, not lost (what waits in the old default qdisc is).
+    /// calling thread, and leaves it open. Kernel: to swap a root qdisc it stops
+    /// the device's queues (`dev_deactivate`), and what waits in the old one, or
+    /// is sent in these few milliseconds, can be lost. Attach before the guest
+    /// runs, or long before it matters.
     ///
     /// A root qdisc that somebody chose is left alone: an error. So is a device
     /// that is down. After an error nothing of the session is left.
