@@ -79,6 +79,11 @@ impl<'a> Attrs<'a> {
         Self { rest: bytes }
     }
 
+    /// The bytes that are left to walk.
+    pub const fn bytes(&self) -> &'a [u8] {
+        self.rest
+    }
+
     /// The attributes by type, as the kernel's `nla_parse` sorts them: the last
     /// of a type wins, types of `N` and above are passed over (a newer kernel
     /// may send them).

@@ -7,7 +7,7 @@
 //!
 //! Prints a table of each scene for Markdown. The first line of each, the floor, is prebuilt bytes
 //! through a bare socket: compare ratios to it, not times of different machines. `--curve` measures
-//! times against the number of objects and writes them as CSV; `plot` beside this file draws them.
+//! processor time against the number of objects and writes them as CSV; `plot` beside this file draws them.
 //! All of it happens in network namespaces that end with it; it needs root.
 #![expect(clippy::expect_used, reason = "a benchmark that cannot go on says so and stops")]
 
