@@ -7,16 +7,17 @@
 //! several transmit queues; it cannot be changed. Without `hw`, what stands in
 //! the attributes is refused.
 
+mod classes;
+
 use tc_core::print::{Printer, Rate};
 use tc_core::uapi::NLA_F_NESTED;
 use tc_core::units::{parse_decimal, parse_rate};
 use tc_core::words::{WordError, Words, WordsContext, is_prefix};
-use tc_core::{Attr, AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Reader};
+use tc_core::{Attr, AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind};
+
+pub use classes::{MAX_CLASSES, Queues, TrafficClasses};
 
 tc_core::register!(Mqprio);
-
-/// `TC_QOPT_MAX_QUEUE`: most traffic classes, and the number of priorities.
-pub const MAX_CLASSES: usize = 16;
 
 /// The options of an mqprio.
 ///
@@ -43,28 +44,6 @@ pub struct Mqprio {
     pub min_rates: Option<[u64; MAX_CLASSES]>,
     /// Most rate of each class in bytes per second.
     pub max_rates: Option<[u64; MAX_CLASSES]>,
-}
-
-/// `struct tc_mqprio_qopt`, which taprio has too.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TrafficClasses {
-    /// How many there are, at most 16.
-    pub count: u8,
-    /// The class of each priority.
-    pub map: [u8; MAX_CLASSES],
-    /// 0: the kernel does it all; 1: the device does.
-    pub hw: u8,
-    /// The queues of each class. All 0: the device knows.
-    pub queues: [Queues; MAX_CLASSES],
-}
-
-/// Transmit queues that follow each other.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Queues {
-    /// How many.
-    pub count: u16,
-    /// The first one, counted from 0.
-    pub offset: u16,
 }
 
 /// `TCA_MQPRIO_MODE`.
@@ -236,69 +215,6 @@ impl Mqprio {
                 }
             });
         }
-    }
-}
-
-impl TrafficClasses {
-    /// Length of the struct.
-    pub(crate) const LENGTH: usize = 82;
-
-    pub(crate) fn encode(&self, out: &mut AttrWriter<'_>) {
-        out.put_u8(self.count);
-        out.put(&self.map);
-        out.put_u8(self.hw);
-        for queues in self.queues {
-            out.put_u16(queues.count);
-        }
-        for queues in self.queues {
-            out.put_u16(queues.offset);
-        }
-    }
-
-    pub(crate) fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
-        let mut reader = Reader::new(payload);
-        let mut classes =
-            Self { count: reader.u8()?, map: reader.array()?, hw: reader.u8()?, ..Self::default() };
-        for queues in &mut classes.queues {
-            queues.count = reader.u16()?;
-        }
-        for queues in &mut classes.queues {
-            queues.offset = reader.u16()?;
-        }
-        Ok(classes)
-    }
-
-    /// The queues of the classes that there are.
-    pub(crate) fn used(&self) -> impl Iterator<Item = &Queues> {
-        self.queues.iter().take(self.count.into())
-    }
-
-    /// Reads classes as long as numbers follow; priorities that are not named
-    /// are of class 0.
-    pub(crate) fn parse_map(&mut self, words: &mut Words<'_>) {
-        self.map = [0; MAX_CLASSES];
-        for class in &mut self.map {
-            let Some(Ok(number)) = words.peek().map(parse_decimal) else { break };
-            *class = number;
-            words.next();
-        }
-    }
-
-    /// Reads `COUNT@OFFSET` as long as they follow; returns how many.
-    pub(crate) fn parse_queues(&mut self, words: &mut Words<'_>) -> usize {
-        let mut pairs = 0;
-        for queues in &mut self.queues {
-            let mut parts = words.peek().unwrap_or("").split('@').filter(|part| !part.is_empty());
-            let mut next = || parts.next().and_then(|part| parse_decimal(part).ok());
-            let Some(count) = next() else { break };
-            // As tc: the count is taken also if no offset follows.
-            queues.count = count;
-            let Some(offset) = next() else { break };
-            queues.offset = offset;
-            words.next();
-            pairs += 1;
-        }
-        pairs
     }
 }
 
