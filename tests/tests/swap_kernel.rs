@@ -9,7 +9,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::net::UdpSocket;
 use std::ops::RangeInclusive;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -28,7 +29,8 @@ const CALM: Duration = Duration::from_millis(20);
 struct Flood {
     sender: UdpSocket,
     receiver: UdpSocket,
-    sent: AtomicU32,
+    /// When each one was sent.
+    sent: Mutex<Vec<Instant>>,
     stop: AtomicBool,
 }
 
@@ -37,7 +39,7 @@ impl Flood {
         let (sender, receiver) = (pair.near.udp("192.0.2.1:9"), pair.far.udp("192.0.2.2:9"));
         sender.connect("192.0.2.2:9").unwrap();
         setsockopt(&receiver, sockopt::RcvBufForce, &(16 << 20)).unwrap();
-        Self { sender, receiver, sent: AtomicU32::new(0), stop: AtomicBool::new(false) }
+        Self { sender, receiver, sent: Mutex::default(), stop: AtomicBool::new(false) }
     }
 
     /// Floods while `work` runs; returns how many were sent, and those that did not arrive.
@@ -45,10 +47,9 @@ impl Flood {
         thread::scope(|scope| {
             scope.spawn(|| {
                 while !self.stop.load(Ordering::Relaxed) {
-                    let number = self.sent.load(Ordering::Relaxed);
-                    self.sender.send(&number.to_be_bytes()).unwrap();
-                    self.sent.store(number + 1, Ordering::Relaxed);
                     let since = Instant::now();
+                    self.sender.send(&self.next().to_be_bytes()).unwrap();
+                    self.sent.lock().unwrap().push(since);
                     while since.elapsed() < PACE {
                         thread::yield_now();
                     }
@@ -69,7 +70,7 @@ impl Flood {
             work();
             self.stop.store(true, Ordering::Relaxed);
             let arrived = receiver.join().unwrap();
-            let sent = self.sent.load(Ordering::Relaxed);
+            let sent = self.next();
             (sent, (0..sent).filter(|number| !arrived.contains(number)).collect())
         })
     }
@@ -77,9 +78,22 @@ impl Flood {
     /// The numbers of what is sent while `work` runs, with those that are just on their way.
     fn around(&self, work: impl FnOnce()) -> RangeInclusive<u32> {
         thread::sleep(CALM);
-        let first = self.sent.load(Ordering::Relaxed);
+        let first = self.next();
         work();
-        first..=self.sent.load(Ordering::Relaxed)
+        first..=self.next()
+    }
+
+    /// The number of the one that is sent next, or just now.
+    fn next(&self) -> u32 {
+        u32::try_from(self.sent.lock().unwrap().len()).unwrap()
+    }
+
+    /// From the first of these to the one after the last.
+    fn time_of(&self, lost: &[u32]) -> Duration {
+        let sent = self.sent.lock().unwrap();
+        let at = |number: u32| sent.get(number as usize).copied();
+        let times = lost.first().zip(lost.last()).and_then(|(first, last)| at(*first).zip(at(last + 1)));
+        times.map_or(Duration::ZERO, |(first, end)| end - first)
     }
 }
 
@@ -116,17 +130,17 @@ fn only_while_the_root_is_swapped_is_anything_lost() {
     });
     let _ = fs::remove_dir_all(&dir);
 
-    let of = |ranges: &[RangeInclusive<u32>]| {
-        let lost = |range: &RangeInclusive<u32>| lost.range(range.clone()).count();
-        let sent: u32 = ranges.iter().map(|range| range.end() - range.start() + 1).sum();
-        let each: Vec<usize> = ranges.iter().map(lost).collect();
-        (each.iter().sum::<usize>(), sent, each)
+    let of = |ranges: &[RangeInclusive<u32>]| -> Vec<Vec<u32>> {
+        ranges.iter().map(|range| lost.range(range.clone()).copied().collect()).collect()
     };
+    let number = |ranges: &[RangeInclusive<u32>]| of(ranges).iter().map(Vec::len).sum::<usize>();
     for (what, ranges) in [("attach", &attached), ("hold", &held), ("remove", &removed), ("leave", &left)] {
-        let (lost, sent, each) = of(ranges);
-        count(&format!("swap: {what}: {lost} of {sent} datagrams lost, each time {each:?}"));
+        let each = of(ranges);
+        let ms: Vec<_> = each.iter().map(|lost| flood.time_of(lost).as_millis()).collect();
+        let each: Vec<_> = each.iter().map(Vec::len).collect();
+        count(&format!("swap: {what}: datagrams lost each time {each:?}, in {ms:?} ms"));
     }
-    let swapped = of(&attached).0 + of(&removed).0;
+    let swapped = number(&attached) + number(&removed);
     assert_eq!(lost.len(), swapped, "of {sent}, lost while nothing was swapped: {lost:?}");
-    assert_eq!((of(&held).0, of(&left).0), (0, 0), "to hold, to open and to leave lose nothing");
+    assert_eq!((number(&held), number(&left)), (0, 0), "to hold, to open and to leave lose nothing");
 }

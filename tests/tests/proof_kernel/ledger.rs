@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::words::{Reply, Request, State};
+use super::words::{CLIENTS, Reply, Request, State};
 
 /// What was seen, and by whom it is known.
 #[derive(Default)]
@@ -15,6 +15,8 @@ pub(crate) struct Ledger {
     history: HashMap<u64, Request>,
     /// How many replies were checked.
     pub(crate) checked: u64,
+    /// The same of each client.
+    pub(crate) of_clients: [u64; CLIENTS],
     /// Replies that were seen and that the backup knows nothing of.
     pub(crate) missing: Vec<Reply>,
     /// Replies with a count that another request was seen to have.
@@ -39,6 +41,7 @@ impl Ledger {
 
     fn judge(&mut self, reply: Reply, backup: &State) {
         self.checked += 1;
+        self.of_clients[reply.request.client as usize] += 1;
         if !backup.knows(&reply) {
             self.missing.push(reply);
         }
@@ -50,7 +53,6 @@ impl Ledger {
 
 #[cfg(test)]
 mod tests {
-    use super::super::words::CLIENTS;
     use super::*;
 
     const fn reply(generation: u32, client: u32, number: u64, count: u64) -> Reply {

@@ -114,8 +114,9 @@
 //! |---|---|---|
 //! | close | 1 | n |
 //! | release: a look at the counters | 1 | n |
-//! | release: the notices since the last one | | 2n + 1 (before Linux 6.8: 3n + 1) |
+//! | release: the notices since the last one | | n + 1 (before Linux 6.8: 2n + 1) |
 //! | release: the command | 1 | n |
+//! | release: the notices since then | | n + 1 |
 //!
 //! A command is answered by the plug with its counters, so that closing reports
 //! how full the queue is for nothing more. With [`OnDeath::OpenAfter`] a close
@@ -136,7 +137,10 @@
 //! - Between the look and the RELEASE a queue can be reset, by whoever gets the
 //!   kernel's lock in these few microseconds (more where the lock is contended).
 //!   The RELEASE then lets as many packets of the open epoch out as the closed
-//!   one had. The next check finds the notice; what left has left.
+//!   one had, if they come before [`release`](OutputCommit::release) has read
+//!   the notice, which it does next; what left has left. It is an error then,
+//!   and the policy is carried out. A device that was set down must come up
+//!   again in that time for anything to leave.
 //! - A RELEASE stays in force until the device has sent all of it. If the queue
 //!   is reset before that (the driver was busy, and the cable was pulled), as
 //!   many packets of the open epoch leave in place of those that were lost, when
