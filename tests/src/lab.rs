@@ -21,6 +21,7 @@ mod count;
 mod counting;
 pub mod need;
 mod pair;
+mod shared;
 mod wire;
 
 use std::ffi::OsStr;
@@ -39,6 +40,7 @@ pub use command::Output;
 pub use count::count;
 pub use counting::{Calls, Counting};
 pub use pair::Pair;
+pub use shared::Shared;
 pub use wire::Wire;
 
 /// How long a socket of the lab waits before it gives up; long, since an emulated machine is slow.

@@ -2,61 +2,28 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so and stops")]
 
-use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard};
 
 use proptest::prelude::*;
-use tc_core::embedded::{Device, Fault, Faults, Kernel, Socket};
-use tc_core::link::{DeviceNames, LinkChange};
+use tc_core::embedded::{Device, Fault, Kernel, Socket};
+use tc_core::link::LinkChange;
 use tc_core::monitor::Monitor;
 use tc_core::uapi::{RTNLGRP_LINK, RTNLGRP_TC};
-use tc_core::{Connection, Handle, Received, Request, Transport, Verb};
+use tc_core::{Connection, Handle, Request, Transport, Verb};
 use tc_qdiscs::plug::Plug;
 use tc_qdiscs::plug::commit::{
     Ack, Epoch, Error, Limit, Network, OnDeath, OnDrop, OnTaint, OutputCommit, Plan, Plugs, State, TaintCause,
 };
-
-/// A transport that the test keeps a hand on.
-#[derive(Clone)]
-struct Shared(Arc<Mutex<Faults<Socket>>>);
-
-impl Shared {
-    fn new(socket: Socket) -> Self {
-        Self(Arc::new(Mutex::new(Faults::over(socket))))
-    }
-
-    fn get(&self) -> MutexGuard<'_, Faults<Socket>> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-}
-
-impl Transport for Shared {
-    fn send(&mut self, datagram: &[u8]) -> io::Result<()> {
-        self.get().send(datagram)
-    }
-
-    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Received> {
-        self.get().receive(buffer)
-    }
-
-    fn port(&self) -> u32 {
-        self.get().port()
-    }
-
-    fn device_names(&self) -> io::Result<Box<dyn DeviceNames>> {
-        self.get().device_names()
-    }
-}
+use tests::lab::Shared;
 
 const DEVICES: [i32; 2] = [2, 3];
 
 /// A kernel with two devices, a session over both, and a hand on its sockets.
 struct World {
     kernel: Kernel,
-    tc: Shared,
-    monitor: Shared,
-    session: OutputCommit<Shared>,
+    tc: Shared<Socket>,
+    monitor: Shared<Socket>,
+    session: OutputCommit<Shared<Socket>>,
     dir: PathBuf,
 }
 
