@@ -32,10 +32,22 @@ pub(crate) struct Campaign<'a> {
     /// Below how many milliseconds a checkpoint is on its way.
     pub(crate) line_ms: usize,
     pub(crate) kills: usize,
+    pub(crate) tcp: Tcp,
     /// Whether servers may be killed at a step as well, and not only at any time.
     pub(crate) steps: bool,
     /// Whether to end with the first violation.
     pub(crate) until_violated: bool,
+}
+
+/// What becomes of TCP connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tcp {
+    /// Clients soon turn to the next server, and sockets end with the process.
+    Brief,
+    /// Clients wait longer than the kernel does before it sends again.
+    Patient,
+    /// The same, and the sockets of a process outlive it.
+    Outlives,
 }
 
 /// What came of it.
@@ -88,7 +100,8 @@ impl Campaign<'_> {
             let dies_at = ends.get(generation).and_then(|end| end.dies_at);
             self.start(&dir.0, u32::try_from(generation).unwrap(), chance_of(seed, generation), dies_at)
         };
-        let clients = Clients::start(self.world, seed);
+        let tcp_patience = Duration::from_millis(if self.tcp == Tcp::Brief { 40 } else { 3000 });
+        let clients = Clients::start(self.world, seed, tcp_patience);
         let mut link = Connection::open().unwrap();
         // A server without its backup would complain: it is dropped first.
         let (mut backup, mut server) = (start(1), start(0));
@@ -129,7 +142,8 @@ impl Campaign<'_> {
     fn end(&self, chance: &mut Chance) -> End {
         // Time for a few epochs.
         let life_us = 1000 * (20 + 2 * self.line_ms);
-        let time = Duration::from_micros(chance.below(life_us) as u64);
+        let longer_us = if self.tcp == Tcp::Brief { 0 } else { 500_000 };
+        let time = Duration::from_micros((longer_us + chance.below(life_us)) as u64);
         let step = chance.below(STEPS.len());
         let times = match STEPS[step] {
             "attach" | "held" => 1,
@@ -147,6 +161,7 @@ impl Campaign<'_> {
             seed,
             dies_at,
             line_ms: self.line_ms,
+            resets: self.tcp != Tcp::Outlives,
             dir: dir.to_owned(),
             dev: self.world.dev.clone(),
             server_net: self.world.server_net(),

@@ -23,16 +23,16 @@ pub(crate) struct Clients {
 }
 
 const UDP: usize = 4;
-/// How long a TCP client waits for a server that may be dead.
-const TCP_PATIENCE: Duration = Duration::from_millis(40);
+/// How long a TCP client waits to be connected.
+const CONNECTS: Duration = Duration::from_millis(40);
 
 impl Clients {
-    /// Starts to ask.
-    pub(crate) fn start(world: &World, seed: u64) -> Self {
+    /// Starts to ask. A TCP client waits for so long for a server that may be dead.
+    pub(crate) fn start(world: &World, seed: u64, tcp_patience: Duration) -> Self {
         let mut clients = Self { seen: Arc::default(), stop: Arc::default(), threads: Vec::new() };
         clients.spawn(world, move |seen, stop| udp(seed, seen, stop));
         for client in UDP..CLIENTS {
-            clients.spawn(world, move |seen, stop| tcp(client as u32, seen, stop));
+            clients.spawn(world, move |seen, stop| tcp(client as u32, tcp_patience, seen, stop));
         }
         clients
     }
@@ -99,15 +99,15 @@ fn udp(seed: u64, seen: &Mutex<Vec<Reply>>, stop: &AtomicBool) {
 }
 
 /// Asks and waits; asks another server if none answers.
-fn tcp(client: u32, seen: &Mutex<Vec<Reply>>, stop: &AtomicBool) {
+fn tcp(client: u32, patience: Duration, seen: &Mutex<Vec<Reply>>, stop: &AtomicBool) {
     let mut number = 0;
     while !stop.load(Ordering::Relaxed) {
-        let Ok(mut stream) = TcpStream::connect_timeout(&World::server(client), TCP_PATIENCE) else {
+        let Ok(mut stream) = TcpStream::connect_timeout(&World::server(client), CONNECTS) else {
             thread::sleep(Duration::from_millis(2));
             continue;
         };
         stream.set_nodelay(true).unwrap();
-        stream.set_read_timeout(Some(TCP_PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(patience)).unwrap();
         while !stop.load(Ordering::Relaxed) {
             number += 1;
             let mut bytes = [0; Reply::BYTES];

@@ -31,7 +31,7 @@ use std::env;
 use tests::lab::count;
 use tests::need;
 
-use campaign::{Campaign, Outcome};
+use campaign::{Campaign, Outcome, Tcp};
 use gate::Kind;
 use replica::{STEPS, played};
 use world::{Lead, World};
@@ -69,6 +69,7 @@ const fn guarded<'a>(test: &'a str, world: &'a World, kills: usize) -> Campaign<
         kind: Kind::Commit,
         flaps: false,
         line_ms: LINE_MS,
+        tcp: Tcp::Brief,
         kills,
         steps: true,
         until_violated: false,
@@ -82,6 +83,7 @@ const fn control<'a>(test: &'a str, world: &'a World, kind: Kind) -> Campaign<'a
         kind,
         flaps: false,
         line_ms: LINE_MS,
+        tcp: Tcp::Brief,
         kills: MOST,
         steps: false,
         until_violated: true,
@@ -154,6 +156,21 @@ fn when_the_link_flaps_replies_are_missing_unless_it_is_looked_at() {
         holds("link flap, output commit", &Campaign { flaps: true, steps: false, ..guarded(ME, &world, 30) });
     count(&format!("proof: link flap, output commit: {} taints", outcome.taints));
     assert!(outcome.taints >= outcome.kills / 2, "{} taints", outcome.taints);
+}
+
+#[test]
+fn when_tcp_sockets_outlive_their_process_replies_are_missing() {
+    const ME: &str = "when_tcp_sockets_outlive_their_process_replies_are_missing";
+    if played() {
+        return;
+    }
+    need!("sch_plug", "veth");
+    let world = World::direct();
+    leaks("TCP outlives the process", &Campaign { tcp: Tcp::Outlives, ..control(ME, &world, Kind::Commit) });
+    drop(world);
+    let world = World::direct();
+    let campaign = Campaign { tcp: Tcp::Patient, steps: false, ..guarded(ME, &world, 6) };
+    holds("TCP ends with the process", &campaign);
 }
 
 #[test]

@@ -54,6 +54,8 @@ pub(crate) struct Orders {
     pub(crate) dies_at: Option<(usize, usize)>,
     /// Below how many milliseconds a checkpoint is on its way to it as a backup.
     pub(crate) line_ms: usize,
+    /// Whether its TCP sockets end with it.
+    pub(crate) resets: bool,
     /// Where journals and the sockets of backups are.
     pub(crate) dir: PathBuf,
     pub(crate) dev: String,
@@ -64,9 +66,9 @@ pub(crate) struct Orders {
 impl Orders {
     pub(crate) fn words(&self) -> String {
         let (step, times) = self.dies_at.unwrap_or((STEPS.len(), 0));
-        let Self { generation, seed, line_ms, dir, dev, server_net, .. } = self;
+        let Self { generation, seed, line_ms, resets, dir, dev, server_net, .. } = self;
         let (kind, dir) = (self.kind.word(), dir.display());
-        format!("{kind} {generation} {seed} {step} {times} {line_ms} {dir} {dev} {server_net}")
+        format!("{kind} {generation} {seed} {step} {times} {line_ms} {resets} {dir} {dev} {server_net}")
     }
 
     fn read(text: &str) -> Option<Self> {
@@ -75,9 +77,9 @@ impl Orders {
         let generation = words.next()?.parse().ok()?;
         let seed = words.next()?.parse().ok()?;
         let dies_at = Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?));
-        let line_ms = words.next()?.parse().ok()?;
+        let (line_ms, resets) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
         let (dir, dev, server_net) = (words.next()?.into(), words.next()?.into(), words.next()?.into());
-        Some(Self { kind, generation, seed, dies_at, line_ms, dir, dev, server_net })
+        Some(Self { kind, generation, seed, dies_at, line_ms, resets, dir, dev, server_net })
     }
 }
 
@@ -254,8 +256,10 @@ impl Server {
 
     fn serve_streams(&mut self) {
         while let Ok((stream, _)) = self.listener.accept() {
-            // The kernel goes on sending for a process that is dead, but for a lingering time of 0.
-            setsockopt(&stream, Linger, &nix::libc::linger { l_onoff: 1, l_linger: 0 }).unwrap();
+            if self.orders.resets {
+                // Kernel: it goes on sending for a process that is dead, but for a lingering time of 0.
+                setsockopt(&stream, Linger, &nix::libc::linger { l_onoff: 1, l_linger: 0 }).unwrap();
+            }
             stream.set_nodelay(true).unwrap();
             stream.set_nonblocking(true).unwrap();
             self.streams.push(stream);
