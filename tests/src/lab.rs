@@ -17,6 +17,7 @@
 
 mod cli;
 mod command;
+mod count;
 mod counting;
 pub mod need;
 mod pair;
@@ -38,6 +39,7 @@ use tc_core::link::LinkChange;
 
 pub use cli::tc_cli;
 pub use command::Output;
+pub use count::count;
 pub use counting::{Calls, Counting};
 pub use pair::Pair;
 pub use shell::{Said, Shell};
