@@ -4,6 +4,7 @@ pub mod captures;
 pub mod chance;
 pub mod lab;
 pub mod replay;
+pub mod twins;
 
 /// The examples of the README.
 #[cfg(doctest)]
