@@ -14,10 +14,11 @@ use std::thread;
 use serde_json::Value;
 use tc_core::{Registry, TcType};
 use tc_qdiscs as _;
+use tests::chance::Chance;
 use tests::lab::need::has;
 use tests::lab::{Net, Output};
 use tests::need;
-use words::{Chance, Grammar};
+use words::Grammar;
 
 const THREADS: usize = 2;
 
