@@ -16,6 +16,8 @@ pub(super) struct Device {
     pub(super) handle: Handle,
     /// The handle of the plug that takes its place when its packets must go.
     pub(super) spare: Handle,
+    /// Whether it was there before the session.
+    pub(super) adopted: bool,
     pub(super) link: LinkState,
     counters: Counters,
     /// The most bytes that were seen to have been taken in: sent, or held.
@@ -78,12 +80,13 @@ impl Counters {
 const ONE_LARGE_PACKET: u64 = 128 * 1024;
 
 impl Device {
-    pub(super) fn new(link: &Link, [handle, spare]: [Handle; 2]) -> Self {
+    pub(super) fn new(link: &Link, [handle, spare]: [Handle; 2], adopted: bool) -> Self {
         Self {
             name: link.name.clone(),
             ifindex: link.ifindex,
             handle,
             spare,
+            adopted,
             link: LinkState::of(link),
             counters: Counters::default(),
             taken_in: 0,
