@@ -3,6 +3,7 @@
 pub mod captures;
 pub mod lab;
 pub mod replay;
+pub mod twins;
 
 /// The examples of the README.
 #[cfg(doctest)]
