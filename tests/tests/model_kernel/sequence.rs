@@ -10,7 +10,7 @@ pub(crate) fn sequence(seed: u64) -> Vec<Step> {
     let mut chance = Chance(seed);
     let add = plug(&mut chance, Verb::Add, 1);
     // Most are short, since short ones show most.
-    let longest = chance.pick(&[8, 12, 12, 30]);
+    let longest = chance.pick(&[5, 8, 8, 24]);
     let length = 3 + chance.below(longest);
     let mut up = true;
     let mut steps = vec![add];

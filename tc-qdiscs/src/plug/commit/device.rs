@@ -185,7 +185,7 @@ mod tests {
             kind: String::new(),
             carrier_changes: 2,
         };
-        let mut device = Device::new(&link, [Handle::qdisc(1), Handle::qdisc(2)]);
+        let mut device = Device::new(&link, [Handle::qdisc(1), Handle::qdisc(2)], false);
         device.begin(Counters::default(), 1000);
         device
     }
