@@ -13,6 +13,7 @@ pub mod clsact;
 pub mod codel;
 mod common;
 pub mod drr;
+pub mod dualpi2;
 pub mod embedded;
 pub mod etf;
 pub mod ets;
