@@ -6,6 +6,7 @@
 pub mod act;
 pub mod bfifo;
 pub mod cake;
+pub mod cake_mq;
 pub mod cbs;
 pub mod choke;
 pub mod cls;
