@@ -31,6 +31,7 @@
 
 pub mod ack;
 pub mod action;
+mod answer;
 mod apply;
 mod attr;
 mod batch;

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::connection::Place;
+use crate::answer::Place;
 use crate::error::{Cause, Error};
 use crate::message::Message;
 use crate::socket::Socket;
@@ -82,6 +82,7 @@ impl<T: Transport> Monitor<T> {
                     }
                     Ok(received) if received.sender == 0 => return Ok(Some(Notice::Overflow)),
                     Ok(_) => {}
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                     Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {
                         return Ok(Some(Notice::Overflow));
                     }
