@@ -17,6 +17,7 @@
 
 mod cli;
 mod command;
+mod count;
 mod counting;
 pub mod need;
 mod pair;
@@ -35,6 +36,7 @@ use nix::sched::{CloneFlags, setns, unshare};
 
 pub use cli::tc_cli;
 pub use command::Output;
+pub use count::count;
 pub use counting::{Calls, Counting};
 pub use pair::Pair;
 pub use wire::Wire;
