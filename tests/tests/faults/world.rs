@@ -1,0 +1,132 @@
+//! A kernel, a connection on which things go wrong, and the truth.
+
+use std::fmt::Write as _;
+
+use tc_core::embedded::{Device, Faults, Kernel, Socket};
+use tc_core::message::Entry;
+use tc_core::uapi::{TCA_OPTIONS, TCA_STAB};
+use tc_core::{Connection, Error, Handle, OwnedEntry, Select};
+
+use crate::operations::Operation;
+
+pub(crate) const ETH0: i32 = 2;
+pub(crate) const ETH1: i32 = 3;
+
+pub(crate) type Tc = Connection<Faults<Socket>>;
+
+/// What an operation, or a part of it, said of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Said {
+    /// It succeeded; what it showed, in lines.
+    Done(Vec<String>),
+    /// It did not take place.
+    Failed(String),
+    /// It may have taken place.
+    Unknown(String),
+}
+
+impl Said {
+    pub(crate) fn of<T>(outcome: Result<T, Error>, digest: impl FnOnce(T) -> Vec<String>) -> Self {
+        match outcome {
+            Ok(value) => Self::Done(digest(value)),
+            Err(error) if error.is_outcome_unknown() => Self::Unknown(error.to_string()),
+            Err(error) => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) kernel: Kernel,
+    tc: Tc,
+}
+
+impl World {
+    /// As the operation wants to find it.
+    pub(crate) fn new(operation: &Operation) -> Self {
+        let kernel = kernel();
+        (operation.prepare)(&mut Connection::over(kernel.connect()));
+        let tc = Connection::over(Faults::over(kernel.connect()));
+        Self { kernel, tc }
+    }
+
+    pub(crate) const fn tc(&mut self) -> &mut Tc {
+        &mut self.tc
+    }
+
+    pub(crate) const fn calls(&self) -> u64 {
+        self.tc.transport().calls()
+    }
+
+    pub(crate) fn run(&mut self, operation: &Operation) -> Vec<Said> {
+        (operation.run)(&mut self.tc)
+    }
+
+    /// All that the kernel has, but its counters.
+    pub(crate) fn truth(&self) -> String {
+        truth(&self.kernel)
+    }
+
+    /// Whether a line of the truth holds all of these.
+    pub(crate) fn has(&self, parts: &[&str]) -> bool {
+        self.truth().lines().any(|line| parts.iter().all(|part| line.contains(part)))
+    }
+}
+
+/// Two devices to work with, and enough of others that a list comes in pieces.
+pub(crate) fn kernel() -> Kernel {
+    let builder = tc_qdiscs::embedded::kinds(Kernel::builder());
+    let builder = builder
+        .device(Device::loopback())
+        .device(Device::new("eth0").ifindex(ETH0))
+        .device(Device::new("eth1").ifindex(ETH1));
+    (10..40).fold(builder, |all, n| all.device(Device::new(&format!("d{n}")).ifindex(n))).build()
+}
+
+pub(crate) fn truth(kernel: &Kernel) -> String {
+    let mut tc = Connection::over(kernel.connect());
+    let qdiscs = tc.list(&Select::qdiscs().invisible()).unwrap();
+    let mut text = String::new();
+    let mut of = |list: Vec<OwnedEntry>| lines(&list).iter().for_each(|line| writeln!(text, "{line}").unwrap());
+    of(tc.list(&Select::actions("gact")).unwrap());
+    for qdisc in &qdiscs {
+        let header = qdisc.entry().unwrap().header;
+        if [ETH0, ETH1].contains(&header.ifindex) {
+            of(tc.list(&Select::classes(header.ifindex)).unwrap());
+            let parents = [header.handle, Handle::FILTER_INGRESS, Handle::FILTER_EGRESS];
+            let hooks = if header.handle == Handle::qdisc(0xffff) { &parents[1..] } else { &parents[..1] };
+            for parent in hooks.iter().filter(|parent| !parent.is_unspec()) {
+                of(tc.list(&Select::filters(header.ifindex).parent(*parent)).unwrap());
+            }
+        }
+    }
+    of(qdiscs);
+    for ifindex in 1..60 {
+        if let Ok(link) = tc.link_by_index(ifindex) {
+            writeln!(text, "{link:?}").unwrap();
+        }
+    }
+    text
+}
+
+/// What tells objects apart, a line each.
+pub(crate) fn lines(list: &[OwnedEntry]) -> Vec<String> {
+    list.iter().map(|owned| line(&owned.entry().unwrap())).collect()
+}
+
+pub(crate) fn line(entry: &Entry<'_>) -> String {
+    let header = entry.header;
+    if let Ok(actions) = entry.actions() {
+        return format!("actions {actions:?}");
+    }
+    // What a leaf class has below it, or a reference count.
+    let (kind, options) = (entry.kind().unwrap_or("?"), entry.attr(TCA_OPTIONS).map(|attr| attr.payload));
+    let stab = entry.attr(TCA_STAB).is_some();
+    format!(
+        "{} {kind} {} parent {} dev {} info {:x} stab {stab} options {options:?}",
+        entry.tc_type(),
+        header.handle,
+        header.parent,
+        header.ifindex,
+        header.info
+    )
+}
