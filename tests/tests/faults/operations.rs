@@ -13,7 +13,7 @@ use tc_qdiscs::htb::{Htb, HtbClass};
 use tc_qdiscs::pfifo::Pfifo;
 use tc_qdiscs::plug::{self, Capture, CaptureError, CaptureSetup, Plug};
 
-use crate::world::{ETH0, ETH1, Said, Tc, World, line, lines};
+use crate::world::{ETH0, ETH1, Said, Tc, World, hex, line, lines};
 
 pub(crate) struct Operation {
     pub(crate) name: &'static str,
@@ -59,6 +59,11 @@ fn filter(priority: u16) -> Request<'static> {
 
 fn matchall(control: Control) -> Matchall {
     Matchall { actions: Actions::new().with(Action::new(Gact::new(control))), ..Matchall::default() }
+}
+
+/// The options of a matchall with a class, as they begin: an attribute's length and type.
+fn replaced() -> String {
+    format!("options {}", hex(&[8_u16.to_ne_bytes(), 1_u16.to_ne_bytes()].concat()))
 }
 
 fn gact(index: u32, control: Control) -> Actions {
@@ -204,7 +209,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         name: "qdisc change",
         prepare: a_pfifo,
         run: |tc| one(tc.change(&root().options(&pfifo(9)))),
-        happened: |world, _| world.has(&["qdisc pfifo 1:", "[9, 0, 0, 0]"]),
+        happened: |world, _| world.has(&["qdisc pfifo 1:", &hex(&9_u32.to_ne_bytes())]),
         ..CHANGE
     },
     Operation {
@@ -261,11 +266,8 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         name: "class change",
         prepare: a_class,
         run: |tc| one(tc.change(&class(1).options(&shape(250_000)))),
-        // The rate, 250,000 in the machine's bytes.
-        happened: |world, _| {
-            world
-                .has(&["class htb 1:1 ", &format!("{:?}", 250_000_u32.to_ne_bytes()).replace(['[', ']'], "")])
-        },
+        // The rate, in bytes a second.
+        happened: |world, _| world.has(&["class htb 1:1 ", &hex(&250_000_u32.to_ne_bytes())]),
         ..CHANGE
     },
     Operation {
@@ -306,14 +308,14 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         name: "filter replace",
         prepare: a_filter,
         run: |tc| one(tc.replace(&filter(5).options(&Matchall { class: Some(ONE), ..Matchall::default() }))),
-        happened: |world, _| world.has(&["filter matchall", "dev 2 info 5", "options Some([8, 0, 1, 0, "]),
+        happened: |world, _| world.has(&["filter matchall", "dev 2 info 5", &replaced()]),
         ..CHANGE
     },
     Operation {
         name: "filter change",
         prepare: a_filter,
         run: |tc| one(tc.change(&filter(5).options(&Matchall { class: Some(ONE), ..Matchall::default() }))),
-        happened: |world, _| world.has(&["filter matchall", "dev 2 info 5", "options Some([8, 0, 1, 0, "]),
+        happened: |world, _| world.has(&["filter matchall", "dev 2 info 5", &replaced()]),
         ..CHANGE
     },
     Operation {
@@ -485,8 +487,8 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         },
         // The first is replaced by the second.
         happened: |world, part| {
-            let second = world.has(&["qdisc pfifo 2:", "[9, 0, 0, 0]"]);
-            second || part == 0 && world.has(&["qdisc pfifo 1:", "[7, 0, 0, 0]"])
+            let second = world.has(&["qdisc pfifo 2:", &hex(&9_u32.to_ne_bytes())]);
+            second || part == 0 && world.has(&["qdisc pfifo 1:", &hex(&7_u32.to_ne_bytes())])
         },
         ..CHANGE
     },

@@ -120,15 +120,21 @@ pub(crate) fn line(entry: &Entry<'_>) -> String {
         return format!("actions {actions:?}");
     }
     // What a leaf class has below it, or a reference count.
-    let (kind, options) = (entry.kind().unwrap_or("?"), entry.attr(TCA_OPTIONS).map(|attr| attr.payload));
+    let kind = entry.kind().unwrap_or("?");
+    let options = entry.attr(TCA_OPTIONS).map_or_else(String::new, |attr| hex(attr.payload));
     let stab = entry.attr(TCA_STAB).is_some();
     let held = entry.stats().unwrap().and_then(|stats| stats.queue).map_or(0, |queue| queue.qlen);
     format!(
-        "{} {kind} {} parent {} dev {} info {:x} stab {stab} held {held} options {options:?}",
+        "{} {kind} {} parent {} dev {} info {:x} stab {stab} held {held} options {options}",
         entry.tc_type(),
         header.handle,
         header.parent,
         header.ifindex,
         header.info
     )
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
