@@ -77,7 +77,8 @@ pub(super) fn start(
             ));
         }
     };
-    let output = OutputCommit::attach(devs, plan).map_err(|error| failed(&error))?;
+    let output = OutputCommit::attach(devs, plan)
+        .map_err(|error| Failure::own(format!("plug {name}: {error}"), &error))?;
     Ok(Started { output, lent })
 }
 
