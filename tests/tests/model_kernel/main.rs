@@ -3,6 +3,9 @@
 //! by chance, resets included. After every step the same packets must have come out in the same
 //! order, and the counters must be the same.
 //!
+//! The loss of a carrier is not among them: the kernel works it off up to a second later (see
+//! `commit_kernel`).
+//!
 //! `TC_SEED=N` repeats one sequence, `TC_SEQUENCES=N` says how many to run.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on says so and stops")]
