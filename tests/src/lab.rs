@@ -21,6 +21,7 @@ mod count;
 mod counting;
 pub mod need;
 mod pair;
+mod shared;
 mod shell;
 mod wire;
 
@@ -42,6 +43,7 @@ pub use command::Output;
 pub use count::count;
 pub use counting::{Calls, Counting};
 pub use pair::Pair;
+pub use shared::Shared;
 pub use shell::{Said, Shell};
 pub use wire::Wire;
 

@@ -1,6 +1,7 @@
 //! What the tests of this package share.
 
 pub mod captures;
+pub mod chance;
 pub mod lab;
 pub mod replay;
 pub mod twins;

@@ -21,10 +21,14 @@ use super::taint::LinkState;
 
 impl OutputCommit {
     /// Puts a plug at the root of each device, in the network namespace of the
-    /// calling thread, and leaves it open. Kernel: to swap a root qdisc it stops
-    /// the device's queues (`dev_deactivate`), and what waits in the old one, or
-    /// is sent in these few milliseconds, can be lost. Attach before the guest
-    /// runs, or long before it matters.
+    /// calling thread, and leaves it open.
+    ///
+    /// Kernel: to swap a root qdisc it stops the device's queues
+    /// (`dev_deactivate`), and **drops what is sent meanwhile**, which no counter
+    /// shows and no sender is told. Seen on Linux 6.1, in an emulated machine:
+    /// each time all that was sent in 2 to 24 ms, 7 to 57 datagrams of a flood.
+    /// What the new plug takes in before it is open is held, and not lost.
+    /// Attach before the guest runs, or where a sender sends again.
     ///
     /// A root qdisc that somebody chose is left alone: an error. So is a device
     /// that is down. After an error nothing of the session is left.

@@ -15,9 +15,11 @@ use super::session::{OutputCommit, State};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Plugs {
     /// They are taken away, and the kernel's defaults come back. Kernel: what is
-    /// sent while it swaps them is dropped.
+    /// sent while it swaps them is dropped, as at an
+    /// [attach](OutputCommit::attach), and as much.
     Remove,
-    /// They stay, open. Nobody knows of them any more: the journal is deleted.
+    /// They stay, open, and nothing is lost. Nobody knows of them any more: the
+    /// journal is deleted.
     Leave,
     /// Those that were there before ([`Plan::adopt`](super::Plan::adopt)) stay,
     /// open; the others are taken away.
