@@ -34,6 +34,7 @@ EXCLUDED = {
 }
 NEEDS = [
     ("$EBPFDIR", "needs compiled BPF programs"),
+    ("./scripts/", "needs a script of the suite"),
     ("tdc_batch.py", "needs Python in the guest"),
     ("tdc_multibatch.py", "needs Python in the guest"),
 ]
@@ -87,11 +88,13 @@ def script(case):
 
     text = text_of(case)
     lines = sorted({make for name, make in DEVICES.items() if name in text})
+    last = []
     if "$DUMMY" in text and not re.search(r"link add (dev |name )?\$DUMMY", text):
         lines.append(DUMMY)
+        last = ["ip link del dummy1 2>/dev/null"]
     lines += [line("setup", command, *statuses) for command, statuses in commands(case, "setup")]
     lines += [line("execute", case["cmdUnderTest"]), line("verify", case["verifyCmd"])]
-    lines += [line("teardown", command) for command, _ in commands(case, "teardown")]
+    lines += [line("teardown", command) for command, _ in commands(case, "teardown")] + last
     return "\n".join(lines) + "\n"
 
 
