@@ -16,9 +16,10 @@ use std::thread;
 
 use tc_core::{Registry, TcType};
 use tc_qdiscs as _;
+use tests::chance::Chance;
 use tests::lab::need::has;
 use tests::need;
-use words::{Chance, Grammar};
+use words::Grammar;
 
 use round::Round;
 use story::Story;
