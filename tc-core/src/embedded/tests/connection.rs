@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::uapi::*;
-use crate::{Cause, Select, Stab, TcType};
+use crate::{Cause, Select, Stab};
 
 fn text(error: &crate::Error) -> Option<&str> {
     error.kernel()?.ext_ack.message.as_deref()
