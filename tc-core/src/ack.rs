@@ -113,7 +113,7 @@ impl KernelError {
     pub fn strerror(&self) -> String {
         // std adds " (os error N)", which scripts do not expect.
         let text = io::Error::from_raw_os_error(self.errno).to_string();
-        match text.rfind(" (os error ") {
+        match text.find(" (os error ") {
             Some(end) => text[..end].to_owned(),
             None => text,
         }
