@@ -72,6 +72,11 @@ fn a_call_that_a_signal_stops_is_made_again() {
     add(&mut tc).unwrap();
     assert_eq!(tc.transport().happened(), [Fault::Interrupted; 2]);
     assert_eq!(shown(&mut tc).0, "tbf");
+    // And where several datagrams are received at once.
+    tc.transport_mut().at_call(1, Fault::Interrupted);
+    let mut pack = tc.pack();
+    pack.push(Verb::Replace, &root().handle(Handle::qdisc(1)).kind("tbf")).unwrap();
+    pack.send(|_, outcome| assert!(outcome.is_ok(), "{outcome:?}")).unwrap();
     // The send is tried, not for ever, and known not to have happened.
     for n in 0..1000 {
         tc.transport_mut().at_call(n, Fault::Interrupted);
