@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 use std::{env, fs, thread};
 
@@ -94,13 +95,13 @@ impl Campaign<'_> {
         let seed = seed();
         let mut chance = Chance(seed);
         let mut outcome = Outcome { seed, ..Outcome::default() };
-        let dir = Dir::new(self.test);
+        let dir = Dir::new();
         let ends: Vec<_> = (0..self.kills).map(|_| self.end(&mut chance)).collect();
         let start = |generation: usize| {
             let dies_at = ends.get(generation).and_then(|end| end.dies_at);
             self.start(&dir.0, u32::try_from(generation).unwrap(), chance_of(seed, generation), dies_at)
         };
-        let tcp_patience = Duration::from_millis(if self.tcp == Tcp::Brief { 40 } else { 3000 });
+        let tcp_patience = Duration::from_millis(if self.tcp == Tcp::Brief { 60 } else { 3000 });
         let clients = Clients::start(self.world, seed, tcp_patience);
         let mut link = Connection::open().unwrap();
         // A server without its backup would complain: it is dropped first.
@@ -254,8 +255,11 @@ impl Drop for Replica {
 struct Dir(PathBuf);
 
 impl Dir {
-    fn new(name: &str) -> Self {
-        let path = env::temp_dir().join(format!("tc-proof-{name}-{}", std::process::id()));
+    /// A short name: it is part of the addresses of sockets.
+    fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = env::temp_dir().join(format!("tc-proof-{}-{number}", std::process::id()));
         fs::create_dir_all(&path).unwrap();
         Self(path)
     }
