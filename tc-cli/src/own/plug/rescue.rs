@@ -1,11 +1,10 @@
 //! `plug rescue`: what a dead controller left.
 
-use std::fs;
 use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command};
 use serde_json::json;
-use tc_qdiscs::plug::commit::{Held, Left};
+use tc_qdiscs::plug::commit::{Error, Held, Left};
 
 use super::place::{Belief, Journals, forget_gone};
 use super::words;
@@ -25,7 +24,7 @@ pub(super) fn words() -> Command {
         .args([words::dev(), words::journal_dir()])
         .args([
             flag("drop", "Drop what is held, and take the plugs away"),
-            flag("open", "Let all go; the plugs stay, open"),
+            flag("open", "Let all go; the plugs stay, open, as plug attach leaves them"),
             flag("release", "Let all go, and take the plugs away"),
         ])
         .group(ArgGroup::new("what").args(["drop", "open", "release"]).required(true))
@@ -34,6 +33,7 @@ pub(super) fn words() -> Command {
 pub(super) fn run(words: &ArgMatches, session: &mut Session<'_>) -> Result<(), Failure> {
     let (dev, journals) = (words::the_dev(words), Journals::of(words));
     let failed = |error: &dyn std::fmt::Display| Failure::Own(format!("plug rescue: {error}"));
+    let denied = |error: Error| Failure::own(format!("plug rescue: {error}"), &error);
     let ifindex = session.ifindex(dev)?;
     let (beliefs, _wrong) = journals.read()?;
     let names = |belief: &&Belief| belief.journal.devices.iter().any(|device| device.ifindex == ifindex);
@@ -44,17 +44,12 @@ pub(super) fn run(words: &ArgMatches, session: &mut Session<'_>) -> Result<(), F
     let left = Left::read(&belief.path).map_err(|error| failed(&format!("{error}; nothing was changed")))?;
     let tc = &mut session.kernel()?.0.connection;
     let (done, devices) = if words.get_flag("open") {
-        let opened = left.open(tc).map_err(|error| failed(&error))?;
-        // Where plug attach had put it, it is plug attach's again.
-        let also = |other: &&Belief| other.attached && other.journal.devices == belief.journal.devices;
-        if beliefs.iter().any(|other| also(&other)) {
-            let removed = fs::remove_file(&belief.path);
-            removed.map_err(|error| failed(&format!("{error}; the network is open")))?;
-        }
+        let opened = left.hand_over(tc, &journals.attached()).map_err(denied)?;
+        forget_gone(&journals, tc)?;
         ("opened", opened)
     } else {
         let held = if words.get_flag("drop") { Held::Drop } else { Held::Release };
-        let removed = left.remove(tc, held, PATIENCE).map_err(|error| failed(&error))?;
+        let removed = left.remove(tc, held, PATIENCE).map_err(denied)?;
         forget_gone(&journals, tc)?;
         (if held == Held::Drop { "dropped" } else { "released" }, removed)
     };
