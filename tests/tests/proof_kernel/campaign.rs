@@ -74,9 +74,10 @@ impl Outcome {
     pub(crate) fn text(&self) -> String {
         let Self { kills, epochs, seed, ledger, .. } = self;
         let (checked, missing, twice) = (ledger.checked, ledger.missing.len(), ledger.twice.len());
+        let overtaken = ledger.overtaken();
         format!(
             "{kills} kills, {epochs} epochs, {checked} replies checked, {missing} missing from the backup, \
-             {twice} counts seen twice, seed {seed}"
+             {twice} counts seen twice, {overtaken} requests overtaken, seed {seed}"
         )
     }
 }

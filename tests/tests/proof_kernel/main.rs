@@ -51,7 +51,8 @@ const SLOW_MS: usize = 80;
 fn holds(name: &str, campaign: &Campaign<'_>) -> Outcome {
     let outcome = campaign.run();
     count(&format!("proof: {name}: {}", outcome.text()));
-    assert_eq!(outcome.missing(), [], "{name}: seed {}", outcome.seed);
+    let backups = outcome.ledger.ignorant();
+    assert_eq!(outcome.missing(), [], "{name}: seed {}, backups {backups:?}", outcome.seed);
     assert_eq!(outcome.ledger.twice, [], "{name}: seed {}", outcome.seed);
     assert!(outcome.ledger.checked >= outcome.kills as u64, "{name}: hardly a reply was seen");
     outcome
