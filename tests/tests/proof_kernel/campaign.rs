@@ -34,8 +34,9 @@ pub(crate) struct Campaign<'a> {
     pub(crate) line_ms: usize,
     pub(crate) kills: usize,
     pub(crate) tcp: Tcp,
-    /// Whether servers may be killed at a step as well, and not only at any time.
-    pub(crate) steps: bool,
+    /// The steps at which half of the servers are killed; the others are at any time, and all if there
+    /// is no step.
+    pub(crate) steps: &'a [&'static str],
     /// Whether to end with the first violation.
     pub(crate) until_violated: bool,
 }
@@ -146,14 +147,14 @@ impl Campaign<'_> {
         let life_us = 1000 * (20 + 2 * self.line_ms);
         let longer_us = if self.tcp == Tcp::Brief { 0 } else { 500_000 };
         let time = Duration::from_micros((longer_us + chance.below(life_us)) as u64);
-        let step = chance.below(STEPS.len());
-        let times = match STEPS[step] {
+        let step = if self.steps.is_empty() { "" } else { *chance.of(self.steps) };
+        let times = match step {
             "attach" | "held" => 1,
             "request" => 1 + chance.below(40),
             _ => 1 + chance.below(6),
         };
-        let dies = chance.is(50) && self.steps;
-        End { dies_at: dies.then_some((step, times)), time }
+        let step = STEPS.iter().position(|known| *known == step).filter(|_| chance.is(50));
+        End { dies_at: step.map(|step| (step, times)), time }
     }
 
     fn start(&self, dir: &Path, generation: u32, seed: u64, dies_at: Option<(usize, usize)>) -> Replica {

@@ -75,7 +75,7 @@ const fn guarded<'a>(test: &'a str, world: &'a World, kills: usize) -> Campaign<
         line_ms: LINE_MS,
         tcp: Tcp::Brief,
         kills,
-        steps: true,
+        steps: &STEPS,
         until_violated: false,
     }
 }
@@ -89,7 +89,7 @@ const fn control<'a>(test: &'a str, world: &'a World, kind: Kind) -> Campaign<'a
         line_ms: LINE_MS,
         tcp: Tcp::Brief,
         kills: MOST,
-        steps: false,
+        steps: &[],
         until_violated: true,
     }
 }
@@ -129,7 +129,8 @@ fn released_when_the_checkpoint_is_written_replies_are_missing() {
     }
     need!("sch_plug", "veth");
     let world = World::direct();
-    leaks("released when written", &Campaign { line_ms: SLOW_MS, ..control(ME, &world, Kind::Written) });
+    let campaign = control(ME, &world, Kind::Written);
+    leaks("released when written", &Campaign { line_ms: SLOW_MS, steps: &["shipped"], ..campaign });
 }
 
 #[test]
@@ -140,7 +141,8 @@ fn with_two_epochs_out_replies_are_missing() {
     }
     need!("sch_plug", "veth");
     let world = World::direct();
-    leaks("two epochs out", &Campaign { line_ms: SLOW_MS, ..control(ME, &world, Kind::Raw(2)) });
+    let campaign = control(ME, &world, Kind::Raw(2));
+    leaks("two epochs out", &Campaign { line_ms: SLOW_MS, steps: &["released"], ..campaign });
     drop(world);
     let world = World::direct();
     holds("slow line, output commit", &Campaign { line_ms: SLOW_MS, ..guarded(ME, &world, 12) });
@@ -158,7 +160,7 @@ fn when_the_link_flaps_replies_are_missing_unless_it_is_looked_at() {
     drop(world);
     let world = World::direct();
     let outcome =
-        holds("link flap, output commit", &Campaign { flaps: true, steps: false, ..guarded(ME, &world, 30) });
+        holds("link flap, output commit", &Campaign { flaps: true, steps: &[], ..guarded(ME, &world, 30) });
     count(&format!("proof: link flap, output commit: {} taints", outcome.taints));
     assert!(outcome.taints >= outcome.kills / 2, "{} taints", outcome.taints);
 }
@@ -174,7 +176,7 @@ fn when_tcp_sockets_outlive_their_process_replies_are_missing() {
     leaks("TCP outlives the process", &Campaign { tcp: Tcp::Outlives, ..control(ME, &world, Kind::Commit) });
     drop(world);
     let world = World::direct();
-    let campaign = Campaign { tcp: Tcp::Patient, steps: false, ..guarded(ME, &world, 6) };
+    let campaign = Campaign { tcp: Tcp::Patient, steps: &[], ..guarded(ME, &world, 6) };
     holds("TCP ends with the process", &campaign);
 }
 
