@@ -98,6 +98,11 @@ impl<'r> Session<'r> {
         Ok((self.kernel.insert(kernel), &mut self.output))
     }
 
+    /// What words can refer to.
+    pub(crate) fn machine(&self) -> Machine {
+        self.machine.clone()
+    }
+
     /// What the output shall look like.
     pub(crate) const fn style(&self) -> Style {
         *self.output.printer.style()
@@ -125,7 +130,7 @@ impl Kernel {
     }
 
     /// Names for what prints devices by itself.
-    fn names(&self) -> Result<Box<dyn DeviceNames>, Failure> {
+    pub(crate) fn names(&self) -> Result<Box<dyn DeviceNames>, Failure> {
         self.connection.device_names().map_err(cannot_open)
     }
 
