@@ -172,6 +172,15 @@ impl<'n> Wording<'n> {
         }
     }
 
+    /// What counts in a comparison, if there is any, and has no words; a change
+    /// without it leaves it as it is.
+    pub fn silent_sticky(&mut self, key: &str, value: Option<impl Display>) {
+        self.say_sticky(key, value);
+        if let Some(item) = self.items.last_mut() {
+            item.text.clear();
+        }
+    }
+
     /// Words for what a dump does not tell: they count in no comparison.
     pub fn untold(&mut self, key: &str, text: impl Into<String>) {
         self.push(key, text.into(), Meaning::Open);

@@ -82,7 +82,7 @@ fn words_say_all_that_a_dump_tells() {
 const MORE_TO_IT: &[(&str, &str)] = &[
     ("gred/", "it takes several commands"),
     ("hhf/dump-all.hex", "Linux 6.1 passes over the hh_limit of a new one"),
-    ("matchall/dump-actions.hex", "Linux 6.1 shows the cookie of the first action in the second too"),
+    ("matchall/dump-actions.hex", "tc 6.1 sends the cookie of the first action with the second too"),
 ];
 
 /// `Kind::kept` is what the kernel does: the words that were sent lead to what it told.

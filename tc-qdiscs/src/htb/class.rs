@@ -140,9 +140,10 @@ impl Kind for HtbClass {
             false => out.say("prio", self.prio),
         }
         out.say_rate("rate", self.rate.rate);
-        write_burst("burst", self.rate.rate, self.burst_ticks, out);
+        let mut mtu = write_burst("burst", self.rate.rate, self.burst_ticks, out);
         out.say_rate("ceil", self.ceil.rate);
-        write_burst("cburst", self.ceil.rate, self.cburst_ticks, out);
+        mtu = write_burst("cburst", self.ceil.rate, self.cburst_ticks, out).or(mtu);
+        out.untold("mtu", mtu.unwrap_or_default());
         self.rate.write_words(out);
         let frame = |spec: &RateSpec| (spec.overhead, spec.mpu, spec.linklayer);
         if frame(&self.rate) != frame(&self.ceil) {
@@ -201,15 +202,22 @@ impl Kind for HtbClass {
     }
 }
 
-fn write_burst(key: &str, rate: u64, ticks: u32, out: &mut Wording<'_>) {
+/// Says a burst. One of nothing is what follows from an MTU of nothing, whose
+/// words are returned.
+fn write_burst(key: &str, rate: u64, ticks: u32, out: &mut Wording<'_>) -> Option<&'static str> {
     let ticks_of = |bytes| checked_transmit_ticks(rate, bytes).map_or(u64::MAX, u64::from);
     match bytes_of_ticks(ticks.into(), ticks_of) {
         Some(bytes) => out.say_size(key, bytes),
+        None if ticks == 0 => {
+            out.silent(key, 0);
+            return Some("mtu 0");
+        }
         None => {
             out.cannot_say(&format!("{key} of {ticks} ticks"));
             out.silent(key, ticks);
         }
     }
+    None
 }
 
 /// The counters of a class: `struct tc_htb_xstats`.

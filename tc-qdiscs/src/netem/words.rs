@@ -87,7 +87,16 @@ pub(super) fn write(netem: &Netem, out: &mut Wording<'_>) {
             format!("delay {delay} {jitter} {}", percent(correlations.delay))
         }
     };
-    out.text("delay", delay);
+    out.untold("delay", delay);
+    out.silent("latency", words_of_time(netem.delay_ns));
+    out.silent("jitter", words_of_time(netem.jitter_ns));
+    for (key, correlation) in [
+        ("delay correlation", correlations.delay),
+        ("loss correlation", correlations.loss),
+        ("duplicate correlation", correlations.duplicate),
+    ] {
+        out.silent_sticky(key, Some(correlation).filter(|share| is_some(*share)).map(percent));
+    }
     let distribution = |samples: &[i16]| Distribution::of(samples).unwrap_or("(a file's)");
     if !netem.distribution.is_empty() {
         out.untold("distribution", format!("distribution {}", distribution(&netem.distribution)));
@@ -101,8 +110,12 @@ pub(super) fn write(netem: &Netem, out: &mut Wording<'_>) {
         }
         None => with_correlation("loss", netem.loss, correlations.loss),
     };
-    out.text("loss", loss);
-    out.text("duplicate", with_correlation("duplicate", netem.duplicate, correlations.duplicate));
+    out.untold("loss words", loss.clone());
+    // A random loss beside a model does not count; its correlation is sent all the same.
+    let model = netem.loss_model.map_or_else(|| percent(netem.loss), |_| loss);
+    out.silent("loss", model);
+    out.untold("duplicate words", with_correlation("duplicate", netem.duplicate, correlations.duplicate));
+    out.silent("duplicate", percent(netem.duplicate));
     let chance = |name: &str, chance: Option<Chance>| {
         let Chance { probability, correlation } = chance.unwrap_or_default();
         with_correlation(name, probability, correlation)
