@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::env;
 use std::fs::{self, File};
 use std::io::Read;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::OnceLock;
 
@@ -16,8 +17,8 @@ use crate::report::Report;
 /// The most samples that a distribution can have (`MAX_DIST` of `tc`).
 const MOST_SAMPLES: usize = 16 * 1024;
 
-/// This machine: files below `/proc`, `/sys` and `/usr/lib/tc`, read when a
-/// word refers to them.
+/// This machine: files below `/proc`, `/sys` and `/usr/lib`, read when a word
+/// refers to them.
 #[derive(Clone, Debug)]
 pub(crate) struct Machine {
     report: Report,
@@ -84,13 +85,21 @@ impl Environment for Machine {
     }
 
     fn distribution(&self, name: &str) -> Result<Vec<i16>, String> {
-        let folder = env::var("TC_LIB_DIR").unwrap_or_else(|_| "/usr/lib/tc/".into());
+        let folder = env::var("TC_LIB_DIR").unwrap_or_else(|_| distributions());
         let path = format!("{folder}/{name}.dist");
         let text = fs::read_to_string(&path).map_err(|error| {
             format!("No distribution data for {name} ({path}: {})", crate::failure::reason(&error))
         })?;
         samples(&text).map_err(|wrong| format!("{path}: {wrong}"))
     }
+}
+
+/// Where tc keeps its files: a matter of how it was built.
+fn distributions() -> String {
+    let of_machine = format!("/usr/lib/{}-linux-gnu/tc/", env::consts::ARCH);
+    let folders = ["/usr/lib/tc/", &of_machine, "/usr/lib64/tc/"];
+    let found = folders.into_iter().find(|folder| Path::new(folder).is_dir());
+    found.unwrap_or(folders[0]).to_owned()
 }
 
 fn psched_hz() -> u32 {

@@ -24,7 +24,6 @@ impl Kind for Clsact {
     fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
         match words.next() {
             None => Ok(None),
-            Some("help") => Err(WordError::Help),
             Some(word) => Err(WordError::what_is(word)),
         }
     }

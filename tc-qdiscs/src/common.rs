@@ -68,8 +68,13 @@ pub(crate) fn asked_ticks_us(told: u32) -> String {
 }
 
 fn asked_us(told: u32, tell: impl Fn(u32) -> u32) -> String {
-    // Both round down, by less than two microseconds.
-    us((told..=told.saturating_add(2)).find(|asked| tell(*asked) == told).unwrap_or(told))
+    us(asked(told, tell))
+}
+
+/// The number to ask for, of which the kernel then tells this: `tell` rounds down
+/// by at most two.
+pub(crate) fn asked(told: u32, tell: impl Fn(u32) -> u32) -> u32 {
+    (told..=told.saturating_add(2)).find(|asked| tell(*asked) == told).unwrap_or(told)
 }
 
 #[cfg(test)]

@@ -4,18 +4,21 @@
 //! UAPI: attributes (`TCA_FQ_*`); statistics in `struct tc_fq_qd_stats`.
 //!
 //! Kernel, `net/sched/sch_fq.c`: times are kept in nanoseconds; the default rate
-//! is not used any more.
+//! is not used any more. Bands are there since Linux 6.7, the horizon of the
+//! device since 6.13; what an older kernel does not know, it ignores.
+
+mod bands;
+mod stats;
 
 use tc_core::print::{Null, Printer, Rate, Size, Time, TimeNs};
 use tc_core::rate::parse_rate_of_link;
 use tc_core::units::{parse_rate32, parse_time_ns, parse_time_us, parse_u32, words_of_rate};
 use tc_core::words::{Environment, WordError, Words, WordsContext};
-use tc_core::{
-    AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, Upkeep, Wording,
-    zero_extended,
-};
+use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Upkeep, Wording};
 
 use crate::common::{bool_at, jiffies_us, u32_at, us};
+
+pub use bands::{BANDS, Bands};
 
 tc_core::register!(Fq);
 
@@ -67,6 +70,14 @@ pub struct Fq {
     pub horizon_us: Option<u32>,
     /// Whether packets beyond the horizon are dropped (yes), or sent at it.
     pub horizon_drop: Option<bool>,
+    /// The band of each priority. Bands are served in turn by their weights.
+    pub bands: Option<Bands>,
+    /// Bytes that each band may send in its turn, each at least 16384 (589824,
+    /// 196608, 65536).
+    pub weights: Option<[u32; BANDS]>,
+    /// How far in the future packets are given to the device, in microseconds, if
+    /// it can wait with them itself (0).
+    pub offload_horizon_us: Option<u32>,
 }
 
 impl Kind for Fq {
@@ -74,14 +85,17 @@ impl Kind for Fq {
     const USAGE: &'static str = "\
 Usage: ... fq\t[ limit PACKETS ] [ flow_limit PACKETS ]\n\
 \t\t[ quantum BYTES ] [ initial_quantum BYTES ]\n\
-\t\t[ maxrate RATE  ] [ buckets NUMBER ]\n\
+\t\t[ maxrate RATE ] [ buckets NUMBER ]\n\
 \t\t[ [no]pacing ] [ refill_delay TIME ]\n\
+\t\t[ bands 3 priomap P0 P1 ... P14 P15 ]\n\
+\t\t[ weights W1 W2 W3 ]\n\
 \t\t[ low_rate_threshold RATE ]\n\
 \t\t[ orphan_mask MASK]\n\
 \t\t[ timer_slack TIME]\n\
 \t\t[ ce_threshold TIME ]\n\
 \t\t[ horizon TIME ]\n\
-\t\t[ horizon_{cap|drop} ]\n";
+\t\t[ horizon_{cap|drop} ]\n\
+\t\t[ offload_horizon TIME ]\n";
     const UPKEEP: Upkeep = Upkeep::USUAL.untold(&["defrate"]);
 
     fn parse_words(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
@@ -118,6 +132,11 @@ Usage: ... fq\t[ limit PACKETS ] [ flow_limit PACKETS ]\n\
                     options.orphan_mask = Some(words.parse(parse_u32, illegal)?);
                 }
                 "refill_delay" => options.refill_delay_us = Some(words.parse(parse_time_us, illegal)?),
+                "bands" if options.bands.is_some() => return Err(bands::duplicate(word)),
+                "bands" => options.bands = Some(Bands::parse(words)?),
+                "weights" if options.weights.is_some() => return Err(bands::duplicate(word)),
+                "weights" => options.weights = Some(bands::parse_weights(words)?),
+                "offload_horizon" => options.offload_horizon_us = Some(words.parse(parse_time_us, illegal)?),
                 "pacing" => options.pacing = Some(true),
                 "nopacing" => options.pacing = Some(false),
                 "help" => return Err(WordError::Help),
@@ -145,12 +164,20 @@ Usage: ... fq\t[ limit PACKETS ] [ flow_limit PACKETS ]\n\
         if let Some(drop) = self.horizon_drop {
             out.attr_u8(HORIZON_DROP, drop.into());
         }
+        if let Some(bands) = &self.bands {
+            bands.encode(&mut out.nest(PRIOMAP));
+        }
+        if let Some(weights) = &self.weights {
+            out.attr(WEIGHTS, weights.map(u32::to_ne_bytes).as_flattened());
+        }
+        out.attr_u32_if(OFFLOAD_HORIZON, self.offload_horizon_us);
         Ok(Fill::Written)
     }
 
     fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
-        let table = Attrs::new(payload).table::<{ HORIZON_DROP as usize + 1 }>()?;
-        let horizon_drop = table[usize::from(HORIZON_DROP)].map(|attr| attr.u8()).transpose()?;
+        let table = Attrs::new(payload).table::<{ OFFLOAD_HORIZON as usize + 1 }>()?;
+        let attr = |kind: u16| table[usize::from(kind)];
+        let horizon_drop = attr(HORIZON_DROP).map(|attr| attr.u8()).transpose()?;
         Ok(Self {
             limit_packets: u32_at(&table, PLIMIT)?,
             flow_limit_packets: u32_at(&table, FLOW_PLIMIT)?,
@@ -167,6 +194,9 @@ Usage: ... fq\t[ limit PACKETS ] [ flow_limit PACKETS ]\n\
             timer_slack_ns: u32_at(&table, TIMER_SLACK)?,
             horizon_us: u32_at(&table, HORIZON)?,
             horizon_drop: horizon_drop.map(|drop| drop != 0),
+            bands: attr(PRIOMAP).map(|attr| Bands::decode(attr.payload)).transpose()?,
+            weights: attr(WEIGHTS).map(|attr| bands::decode_weights(attr.payload)).transpose()?,
+            offload_horizon_us: u32_at(&table, OFFLOAD_HORIZON)?,
         })
     }
 
@@ -187,6 +217,9 @@ Usage: ... fq\t[ limit PACKETS ] [ flow_limit PACKETS ]\n\
         out.say_if("timer_slack", self.timer_slack_ns.map(|ns| format!("{ns}ns")));
         out.say_if("horizon", self.horizon_us.map(us));
         out.switch("horizon_drop", self.horizon_drop, "horizon_drop", "horizon_cap");
+        out.say_if("bands", self.bands.as_ref().map(Bands::words));
+        out.say_if("weights", self.weights.map(|weights| weights.map(|weight| weight.to_string()).join(" ")));
+        out.say_if("offload_horizon", self.offload_horizon_us.map(us));
     }
 
     fn kept(&self, environment: &dyn Environment) -> Self {
@@ -200,6 +233,7 @@ Usage: ... fq\t[ limit PACKETS ] [ flow_limit PACKETS ]\n\
         out.item_if("flow_limit", "flow_limit ", self.flow_limit_packets, "p ");
         out.item_if("buckets", "buckets ", self.buckets_log.map(|log| 1u32.wrapping_shl(log)), " ");
         out.item_if("orphan_mask", "orphan_mask ", self.orphan_mask, " ");
+        bands::print(self.bands.as_ref(), self.weights.as_ref(), out);
         if self.pacing == Some(false) {
             out.json("pacing", false);
             out.text("nopacing ");
@@ -219,11 +253,11 @@ Usage: ... fq\t[ limit PACKETS ] [ flow_limit PACKETS ]\n\
             Some(false) => out.item("horizon_cap", "", Null("horizon_cap "), ""),
             None => {}
         }
+        out.item_if("offload_horizon", "offload_horizon ", self.offload_horizon_us.map(Time), " ");
     }
 
     fn print_xstats(payload: &[u8], out: &mut Printer) -> Result<bool, DecodeError> {
-        let stats: [u8; 104] = zero_extended(payload);
-        print_stats(&mut Reader::new(&stats), out)?;
+        stats::print(payload, out)?;
         Ok(true)
     }
 }
@@ -243,49 +277,15 @@ const CE_THRESHOLD: u16 = 12;
 const TIMER_SLACK: u16 = 13;
 const HORIZON: u16 = 14;
 const HORIZON_DROP: u16 = 15;
+const PRIOMAP: u16 = 16;
+const WEIGHTS: u16 = 17;
+const OFFLOAD_HORIZON: u16 = 18;
 
 /// A rate in 32 bits, or a percentage of the link's.
 fn parse_rate(key: &str, words: &mut Words<'_>, context: &WordsContext<'_>) -> Result<u32, WordError> {
     let illegal = |lines: String| WordError::Kind(format!("{lines}Illegal \"{key}\""));
     let rate = parse_rate_of_link(words.value()?, context).map_err(illegal)?;
     u32::try_from(rate).map_err(|_| illegal(String::new()))
-}
-
-/// `struct tc_fq_qd_stats`.
-fn print_stats(stats: &mut Reader<'_>, out: &mut Printer) -> Result<(), DecodeError> {
-    let (collected, high_priority, retransmitted) = (stats.u64()?, stats.u64()?, stats.u64()?);
-    let (throttled, over_flow_limit, too_long) = (stats.u64()?, stats.u64()?, stats.u64()?);
-    let (failed, next) = (stats.u64()?, stats.i64()?);
-    let (flows, inactive, throttled_flows, latency) =
-        (stats.u32()?, stats.u32()?, stats.u32()?, stats.u32()?);
-    let (marks, horizon_drops, horizon_caps) = (stats.u64()?, stats.u64()?, stats.u64()?);
-    let some = |number: u64| Some(number).filter(|number| *number != 0);
-
-    out.item("flows", "  flows ", flows, "");
-    out.item("inactive", " (inactive ", inactive, "");
-    // tc -j has this key twice; readers take the second, the number of packets.
-    out.text_item(" throttled ", throttled_flows, ")");
-    if next > 0 {
-        out.item("next_packet_delay", " next_packet_delay ", TimeNs(next), "");
-    }
-    out.newline();
-    out.item("gc", "  gc ", collected, "");
-    out.item("highprio", " highprio ", high_priority, "");
-    out.item_if("retrans", " retrans ", some(retransmitted), "");
-    out.item("throttled", " throttled ", throttled, "");
-    if latency != 0 {
-        out.item("latency", " latency ", TimeNs(latency.into()), "");
-    }
-    out.item_if("ce_mark", " ce_mark ", some(marks), "");
-    out.item_if("flows_plimit", " flows_plimit ", some(over_flow_limit), "");
-    if [too_long, failed, horizon_drops, horizon_caps] != [0; 4] {
-        out.newline();
-        out.item_if("pkts_too_long", " pkts_too_long ", some(too_long), "");
-        out.item_if("alloc_errors", " alloc_errors ", some(failed), "");
-        out.item_if("horizon_drops", " horizon_drops ", some(horizon_drops), "");
-        out.item_if("horizon_caps", "  horizon_caps ", some(horizon_caps), "");
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -84,9 +84,6 @@ impl Kind for Htb {
                 htb.direct_qlen_packets = Some(packets).filter(|packets| *packets != u32::MAX);
             } else if is_prefix(word, "offload") {
                 htb.offload = true;
-            } else if word == "help" {
-                // tc has no help here: it says that it does not know the word, and shows the usage.
-                return Err(WordError::Help);
             } else {
                 return Err(WordError::what_is(word));
             }

@@ -26,7 +26,6 @@ impl Kind for Ingress {
             match word {
                 // tc skips it: the handle is always the same.
                 "handle" => drop(words.value()?),
-                "help" => return Err(WordError::Help),
                 word => return Err(WordError::what_is(word)),
             }
         }

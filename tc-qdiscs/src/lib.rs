@@ -6,6 +6,7 @@
 pub mod act;
 pub mod bfifo;
 pub mod cake;
+pub mod cake_mq;
 pub mod cbs;
 pub mod choke;
 pub mod cls;
@@ -13,6 +14,7 @@ pub mod clsact;
 pub mod codel;
 mod common;
 pub mod drr;
+pub mod dualpi2;
 pub mod embedded;
 pub mod etf;
 pub mod ets;

@@ -22,7 +22,6 @@ impl Kind for Noqueue {
     fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
         match words.next() {
             None => Ok(None),
-            Some("help") => Err(WordError::Help),
             // tc has no module for this kind.
             Some(word) => Err(WordError::Kind(format!(
                 "Unknown qdisc \"{}\", hence option \"{word}\" is unparsable",

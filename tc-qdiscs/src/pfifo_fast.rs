@@ -29,7 +29,6 @@ impl Kind for PfifoFast {
     fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
         match words.next() {
             None => Ok(None),
-            Some("help") => Err(WordError::Help),
             Some(_) => Err(WordError::NoOptions { kind: Self::KIND }),
         }
     }

@@ -87,7 +87,6 @@ Usage: ... sfb [ rehash SECS ] [ db SECS ]\n\
                 "decrement" => options.decrement = parse_probability(word, words)?,
                 "penalty_rate" => options.penalty_rate_pps = words.parse(parse_u32, illegal)?,
                 "penalty_burst" => options.penalty_burst_packets = words.parse(parse_u32, illegal)?,
-                "help" => return Err(WordError::Help),
                 word => return Err(WordError::what_is(word)),
             }
         }

@@ -17,9 +17,12 @@
 
 mod cli;
 mod command;
+mod count;
 mod counting;
 pub mod need;
 mod pair;
+mod shared;
+mod shell;
 mod wire;
 
 use std::ffi::OsStr;
@@ -32,11 +35,16 @@ use std::thread;
 use std::time::Duration;
 
 use nix::sched::{CloneFlags, setns, unshare};
+use tc_core::Connection;
+use tc_core::link::LinkChange;
 
 pub use cli::tc_cli;
 pub use command::Output;
+pub use count::count;
 pub use counting::{Calls, Counting};
 pub use pair::Pair;
+pub use shared::Shared;
+pub use shell::{Said, Shell};
 pub use wire::Wire;
 
 /// How long a socket of the lab waits before it gives up; long, since an emulated machine is slow.
@@ -84,7 +92,7 @@ impl Net {
         let net = Self { space, back, _thread: PhantomData };
         // Fails where IPv6 is absent, which is as good.
         let _ = net.inside(|| fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1"));
-        net.ip("link set lo up").ok();
+        net.inside(|| up("lo")).expect("lo can be set up");
         net
     }
 
@@ -121,6 +129,17 @@ impl Net {
         self.run(tc_cli(), &split(words))
     }
 
+    /// A program of this namespace that is told commands, as `-force -batch -` lets tc be.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be started.
+    #[must_use]
+    pub fn shell<A: AsRef<OsStr>>(&self, program: impl AsRef<OsStr>, arguments: &[A]) -> Shell {
+        let mut command = command::command(program.as_ref(), arguments);
+        self.inside(move || Shell::start(&mut command)).expect("a program that is told commands")
+    }
+
     /// Two connected devices in this namespace, up and without addresses.
     pub fn veth(&self, one: &str, other: &str) {
         self.veth_to(one, self, other);
@@ -128,12 +147,12 @@ impl Net {
 
     /// Two connected devices, `near` here and `far` in another namespace, up and without addresses.
     pub fn veth_to(&self, near: &str, there: &Net, far: &str) {
-        self.ip(&format!("link add name {near} type veth peer name {far}")).ok();
-        if self.space.as_raw_fd() != there.space.as_raw_fd() {
-            self.ip(&format!("link set dev {far} netns {}", there.path())).ok();
-        }
-        self.ip(&format!("link set dev {near} up")).ok();
-        there.ip(&format!("link set dev {far} up")).ok();
+        let peer = (self.space.as_raw_fd() != there.space.as_raw_fd()).then(|| there.space.as_fd());
+        let made = self.inside(|| {
+            Connection::open()?.add_veth(near, far, peer)?;
+            up(near)
+        });
+        made.and_then(|()| there.inside(|| up(far))).expect("two devices");
     }
 
     /// A name of this namespace that `ip` takes.
@@ -170,6 +189,13 @@ impl Drop for Net {
             let _ = setns(back, CloneFlags::CLONE_NEWNET);
         }
     }
+}
+
+/// Not by `ip`, of which every start costs an emulated machine as much as many tests.
+fn up(dev: &str) -> Result<(), tc_core::Error> {
+    let mut tc = Connection::open()?;
+    let dev = tc.ifindex(dev)?;
+    tc.set_link(dev, &LinkChange { up: Some(true), ..LinkChange::default() })
 }
 
 fn current() -> OwnedFd {

@@ -1,8 +1,10 @@
 //! What the tests of this package share.
 
 pub mod captures;
+pub mod chance;
 pub mod lab;
 pub mod replay;
+pub mod twins;
 
 /// The examples of the README.
 #[cfg(doctest)]

@@ -7,8 +7,9 @@
 use std::io;
 use std::time::Duration;
 
+use nix::net::if_::if_nameindex;
 use tc_core::link::DeviceNames;
-use tc_core::{Connection, Handle, Received, Request, Socket, Transport};
+use tc_core::{Connection, Handle, Received, Request, Select, Socket, TcType, Transport};
 use tc_qdiscs::plug::{Capture, CaptureError, CaptureSetup, Plug};
 use tests::lab::{Net, PATIENCE, QUIET, Wire};
 use tests::need;
@@ -54,13 +55,22 @@ impl Hosts {
         found
     }
 
-    /// What there is of devices, qdiscs and filters.
-    fn state(&self) -> String {
-        let links = self.host.ip("-o link show").ok();
-        // The state of a port of a bridge changes by itself.
-        let links: String = links.lines().filter_map(|line| line.split(": ").nth(1)).collect();
-        let filters = self.host.tc("filter show dev tap ingress").stdout;
-        format!("{links}\n{}{filters}", self.host.tc("qdisc show").ok())
+    /// What there is of devices, qdiscs and filters. Asked here, not of `ip` and `tc`: it is asked often.
+    fn state(&self) -> Vec<String> {
+        let mut tc = Connection::open().unwrap();
+        let links = if_nameindex().unwrap();
+        let mut state: Vec<String> =
+            links.iter().map(|link| link.name().to_str().unwrap().to_owned()).collect();
+        let tap = tc.ifindex("tap").unwrap();
+        let filters = Select::new(TcType::Filter, tap).parent(Handle::FILTER_INGRESS);
+        for select in [Select::new(TcType::Qdisc, 0), filters] {
+            let mut dump = tc.dump(&select).unwrap();
+            while let Some(listed) = dump.next().unwrap() {
+                let entry = listed.entry().unwrap();
+                state.push(format!("{:?} {:?}", entry.header, entry.kind()));
+            }
+        }
+        state
     }
 }
 

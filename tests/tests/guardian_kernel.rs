@@ -407,6 +407,37 @@ fn without_a_guardian_it_stays_closed_and_the_journal_tells_whose_it_is() {
 }
 
 #[test]
+fn what_a_dead_controller_left_is_opened_and_stays() {
+    const ME: &str = "what_a_dead_controller_left_is_opened_and_stays";
+    if played(ME) {
+        return;
+    }
+    need!("sch_plug", "veth");
+    let pair = Pair::new();
+    let mut controller = Controller::start(ME, &pair.near, "hold", None);
+    pair.send(&[1, 2]);
+    controller.kill();
+    let left = Left::read(&controller.journal()).unwrap();
+    let mut tc = Connection::open().unwrap();
+    assert_eq!(left.open(&mut tc).unwrap(), 1);
+    assert_eq!(pair.receive(2, PATIENCE), [1, 2], "let go");
+    assert!(opens(&pair, 3), "and open for what comes");
+    assert!(root(&pair).contains("plug c01:"), "the plug stays");
+    assert_eq!(left.open(&mut tc).unwrap(), 1, "once more is no harm");
+    // What is not the session's is not touched, and neither is what is not there.
+    pair.near.tc("qdisc replace dev near root handle 5: plug limit 9999").ok();
+    pair.send(&[4]);
+    assert_eq!(left.open(&mut tc).unwrap(), 0);
+    assert_eq!(pair.receive(1, QUIET), NOTHING);
+    pair.near.tc("qdisc del dev near root").ok();
+    assert_eq!(left.open(&mut tc).unwrap(), 0);
+    pair.near.ip("link del near").ok();
+    assert_eq!(left.open(&mut tc).unwrap(), 0);
+    assert_eq!(left.remove(&mut tc, Held::Drop, PATIENCE).unwrap(), 0);
+    assert_eq!(Journal::find(&controller.dir).unwrap(), Vec::<PathBuf>::new());
+}
+
+#[test]
 fn a_new_session_takes_over_what_a_dead_one_left() {
     const ME: &str = "a_new_session_takes_over_what_a_dead_one_left";
     if played(ME) {

@@ -9,60 +9,39 @@ use tests::captures;
 use tests::lab::need::has;
 use tests::lab::{Net, Output};
 use tests::need;
+use tests::twins::{Shown, Twins};
 
-/// Two hosts, alike: tc works in one, tc-cli in the other.
-struct Twins {
-    theirs: Net,
-    ours: Net,
+fn twins() -> Twins {
+    Twins::new(|net| net.veth("d0", "d1"))
 }
 
-impl Twins {
-    fn new() -> Self {
-        let net = || {
-            let net = Net::aside();
-            net.veth("d0", "d1");
-            net
-        };
-        Self { theirs: net(), ours: net() }
-    }
+/// Runs a command on both sides: exit code and first line must agree. Returns the code.
+#[track_caller]
+fn run(twins: &Twins, words: &str) -> i32 {
+    let [theirs, ours] = twins.run(words);
+    assert_eq!(outcome(&ours), outcome(&theirs), "{words}");
+    ours.code
+}
 
-    /// Runs a command on both sides: exit code and first line must agree. Returns the code.
-    #[track_caller]
-    fn run(&self, words: &str) -> i32 {
-        let (theirs, ours) = (self.theirs.tc(words), self.ours.tc_cli(words));
-        assert_eq!(outcome(&ours), outcome(&theirs), "{words}");
-        ours.code
-    }
-
-    /// Runs a command on both sides: the exit code must agree.
-    #[track_caller]
-    fn run_for_code(&self, words: &str) -> i32 {
-        let (theirs, ours) = (self.theirs.tc(words), self.ours.tc_cli(words));
-        assert_eq!(ours.code, theirs.code, "{words}: {}", ours.stderr);
-        ours.code
-    }
-
-    /// Takes away what a command made.
-    fn clear(&self) {
-        let places = ["dev lo root", "dev lo ingress", "dev d0 root", "dev d0 ingress"];
-        let deletions = places.map(|place| format!("tc qdisc del {place}")).join("; ");
-        for net in [&self.theirs, &self.ours] {
-            let _what_was_there = net.run("bash", &["-c", &deletions]);
+/// Both tools show both hosts alike.
+#[track_caller]
+fn show(twins: &Twins, shows: &[&str], after: &str) {
+    for words in shows {
+        let Shown { theirs, ours_by_tc, ours } = twins.look(words);
+        let [left, right] = [&theirs, &ours_by_tc].map(|said| unnumbered(&said.stdout));
+        assert_eq!(right, left, "tc {words}: the hosts differ after {after}");
+        assert_eq!([&theirs.stderr, &ours_by_tc.stderr, &ours.stderr], [""; 3], "{words} after {after}");
+        match words.contains("-j") {
+            true => same_json(&ours.stdout, &ours_by_tc.stdout, words, after),
+            false => assert_eq!(ours.stdout, ours_by_tc.stdout, "tc-cli {words} after {after}"),
         }
     }
+}
 
-    /// Both tools show both hosts alike.
-    #[track_caller]
-    fn show(&self, shows: &[&str], after: &str) {
-        for words in shows {
-            let [left, right] = [self.theirs.tc(words).ok(), self.ours.tc(words).ok()];
-            assert_eq!(unnumbered(&right), unnumbered(&left), "tc {words}: the hosts differ after {after}");
-            let shown = self.ours.tc_cli(words).ok();
-            match words.contains("-j") {
-                true => same_json(&shown, &right, words, after),
-                false => assert_eq!(shown, right, "tc-cli {words} after {after}"),
-            }
-        }
+/// Takes away what a command made.
+fn clear(twins: &Twins) {
+    for place in ["dev lo root", "dev lo ingress", "dev d0 root", "dev d0 ingress"] {
+        let _what_was_there = twins.tell(&format!("qdisc del {place}"));
     }
 }
 
@@ -200,13 +179,13 @@ fn the_same_commands_do_the_same() {
             println!("skipped a story of {kinds:?}");
             continue;
         }
-        let twins = Twins::new();
+        let twins = twins();
         for command in *story {
-            if twins.run(command) == 0 {
-                twins.show(BRIEFLY, command);
+            if run(&twins, command) == 0 {
+                show(&twins, BRIEFLY, command);
             }
         }
-        twins.show(SHOWS, "the story");
+        show(&twins, SHOWS, "the story");
         told += 1;
     }
     assert_ne!(told, 0, "every kernel has pfifo");
@@ -215,7 +194,7 @@ fn the_same_commands_do_the_same() {
 #[test]
 fn every_captured_command_does_the_same() {
     need!("veth");
-    let twins = Twins::new();
+    let twins = twins();
     let registry = Registry::of_program().unwrap_or_default();
     let mut compared = 0;
     for capture in captures::all() {
@@ -224,15 +203,17 @@ fn every_captured_command_does_the_same() {
         if !known(&[&capture.kind]) || capture.differs.is_some() {
             continue;
         }
+        let [theirs, ours] = twins.tell(&command);
         // Of a careful kind the library refuses, before the kernel does, what could hit another
         // qdisc: with words of its own.
         let careful = registry.get(capture.tc_type, &capture.kind).is_some_and(|ops| ops.is_careful());
-        let code = if careful { twins.run_for_code(&command) } else { twins.run(&command) };
-        if code == 0 {
-            // Each look costs three programs, and there are hundreds of captures.
-            let is_class = usize::from(capture.tc_type == TcType::Class);
-            twins.show(&BRIEFLY[..2 + is_class], &command);
-            twins.clear();
+        match careful {
+            true => assert_eq!(ours.stderr.is_empty(), theirs.stderr.is_empty(), "{command}: {ours:?}"),
+            false => assert_eq!(ours, theirs, "{command}"),
+        }
+        if ours.stderr.is_empty() {
+            show(&twins, BRIEFLY, &command);
+            clear(&twins);
             compared += 1;
         }
     }
@@ -294,7 +275,7 @@ fn changes_are_shown_alike_as_they_happen() {
 #[test]
 fn words_are_refused_alike() {
     need!("veth");
-    let twins = Twins::new();
+    let twins = twins();
     for words in [
         "bogus",
         "qdisc bogus",
@@ -369,6 +350,6 @@ fn words_are_refused_alike() {
         "class show dev d0 qdisc x",
         "-b /nope",
     ] {
-        twins.run(words);
+        run(&twins, words);
     }
 }

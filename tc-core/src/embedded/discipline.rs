@@ -185,6 +185,12 @@ pub trait Discipline: fmt::Debug + Send {
         self.init(Some(options), place)
     }
 
+    /// Whether the change before asked for packets to be sent now
+    /// (`netif_schedule_queue`). Asked once behind each.
+    fn kicks(&mut self) -> bool {
+        false
+    }
+
     /// Appends the payload of `TCA_OPTIONS`, as a dump shows it.
     fn dump(&self, out: &mut AttrWriter<'_>) -> Fill;
 

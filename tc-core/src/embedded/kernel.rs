@@ -94,7 +94,8 @@ impl Kernel {
     }
 
     /// Lets the qdiscs of a device send what they want to. The kernel does it by
-    /// itself behind every packet and every request.
+    /// itself behind every packet and every change that asks for it
+    /// ([`Discipline::kicks`](super::Discipline::kicks)).
     pub fn run(&self, ifindex: i32) {
         self.with_device(ifindex, device::Device::run);
     }

@@ -35,21 +35,48 @@ impl Device {
             None => packet.length(),
         };
         let enqueued = self.enqueue(id, packet);
-        self.run();
+        self.run_one(id);
         if enqueued == Enqueued::Queued { Sent::Taken } else { Sent::Dropped }
     }
 
-    /// Sends what the qdiscs let go (`__qdisc_run`).
+    /// Sends what all qdiscs let go.
     pub(super) fn run(&mut self) {
+        let mut queues: Vec<Id> = self.queues.iter().flatten().copied().collect();
+        queues.dedup(); // queues that share a qdisc
+        for id in queues {
+            self.run_one(id);
+        }
+    }
+
+    /// Sends what the queue lets go that a qdisc belongs to
+    /// (`netif_schedule_queue`).
+    pub(super) fn run_queue_of(&mut self, id: Id) {
+        let queue = self.queues.iter().flatten().copied().find(|queue| self.is_within(id, *queue));
+        if let Some(queue) = queue {
+            self.run_one(queue);
+        }
+    }
+
+    /// `__qdisc_run`. How often it asks in vain matters: plug uses up a release
+    /// each time.
+    fn run_one(&mut self, queue: Id) {
         if !self.is_active() || !self.transmits {
             return;
         }
-        for queue in 0..self.queues.len() {
-            let Some(id) = self.queues[queue] else { continue };
-            while let Some(packet) = self.dequeue(id) {
+        // Kernel: where queues share a qdisc, a packet is followed by up to eight
+        // more at once (`try_bulk_dequeue_skb_slow`).
+        let shared = self.is_multi_queue() && self.root == Some(queue);
+        while let Some(packet) = self.dequeue(queue) {
+            self.sent.push_back(packet);
+            for _ in 0..if shared { 8 } else { 0 } {
+                let Some(packet) = self.dequeue(queue) else { break };
                 self.sent.push_back(packet);
             }
         }
+    }
+
+    fn is_within(&self, id: Id, above: Id) -> bool {
+        id == above || self.children(above).into_iter().any(|child| self.is_within(id, child))
     }
 
     fn enqueue(&mut self, id: Id, packet: Packet) -> Enqueued {

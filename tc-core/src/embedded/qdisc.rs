@@ -182,7 +182,11 @@ impl Device {
                 return Err(no(libc::EOPNOTSUPP, "Change of blocks is not supported"));
             }
             qdisc.discipline.change(options.payload, &place)?;
+            if qdisc.discipline.kicks() {
+                self.run_queue_of(id);
+            }
         }
+        let Some(qdisc) = self.qdiscs.get_mut(&id) else { return Ok(()) };
         // Kernel: without TCA_STAB the table that was there is lost.
         qdisc.stab = request
             .attr(TCA_STAB)

@@ -69,7 +69,6 @@ impl State {
                     Ok(Outcome::Notices(group, notices)) => self.publish(group, &ask, notices),
                     Err(refusal) => verdict = Err(refusal),
                 }
-                self.devices.iter_mut().for_each(Device::run);
             }
             if verdict.is_err() || message.flags & NLM_F_ACK != 0 {
                 self.acknowledge(port, &message, &rest[..length], verdict);

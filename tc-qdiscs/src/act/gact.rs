@@ -6,6 +6,7 @@
 
 use tc_core::action::{Control, Times};
 use tc_core::print::Printer;
+use tc_core::units::parse_decimal;
 use tc_core::words::{Environment, WordError, Words, WordsContext, is_prefix};
 use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, TcType, Wording};
 
@@ -178,8 +179,11 @@ impl Random {
         let control = Control::parse_words(words).map_err(or_usage)?;
         let word = words.value()?;
         // tc prints a number here that it never read.
-        let illegal = || WordError::Kind(format!("Illegal probability val {word}"));
-        let pval = word.parse().ok().filter(|pval| *pval <= 10_000).ok_or_else(illegal)?;
+        let illegal = |_| WordError::Kind(format!("Illegal probability val {word}"));
+        let pval: u16 = parse_decimal(word).map_err(illegal)?;
+        if pval > 10_000 {
+            return Err(WordError::Kind(format!("Illegal probability val  {pval:#x}")));
+        }
         Ok(Self { ptype, pval, control })
     }
 
@@ -242,7 +246,7 @@ mod tests {
         let text = |words: &[&str]| parse(words).unwrap_err().to_string();
         assert_eq!(text(&["index", "x"]), "Illegal \"index\"");
         assert_eq!(text(&["pass", "random", "x"]), "Illegal \"random type\"");
-        assert_eq!(text(&["pass", "random", "netrand", "drop", "10001"]), "Illegal probability val 10001");
+        assert_eq!(text(&["pass", "random", "netrand", "drop", "10001"]), "Illegal probability val  0x2711");
         assert_eq!(parse(&["x"]), Err(WordError::KindUsage("Bad action type x".into())));
         assert_eq!(parse(&["pass", "help"]), Err(WordError::Help));
     }

@@ -91,7 +91,9 @@ const DROPPING: usize = 13;
 const DROP_NEXT_US: usize = 14;
 const P_DROP: usize = 15;
 const BLUE_TIMER_US: usize = 16;
-const STATS: usize = BLUE_TIMER_US + 1;
+/// Since Linux 7.0.
+const ACTIVE_QUEUES: usize = 17;
+const STATS: usize = ACTIVE_QUEUES + 1;
 
 const THRESHOLD_RATE64: usize = 12;
 const TIN_STATS: usize = 26;
@@ -205,6 +207,10 @@ impl Stats {
                 out.json(keys[1], most);
                 out.text_item(text, Formatted(format_args!("{least:width$} /{most:8}")), "\n");
             }
+        }
+        if let Some(queues) = number(ACTIVE_QUEUES) {
+            out.json("active_queues", queues);
+            out.text_item(" active queues: ", Formatted(format_args!("{queues:25}")), "\n");
         }
         if let Some(offset) = number(AVG_NETOFF) {
             out.json("avg_hdr_offset", offset);

@@ -4,21 +4,24 @@ use tc_core::embedded::{Discipline, Enqueued, Packet, Place, Refusal};
 use tc_core::stats::Queue;
 use tc_core::{AttrWriter, Fill};
 
-use crate::plug::Model;
+use crate::plug::{Kick, Model};
 
 /// The discipline of a plug.
 #[derive(Clone, Debug)]
-pub struct Plug(Model<Packet>);
+pub struct Plug {
+    model: Model<Packet>,
+    kicks: bool,
+}
 
 impl Plug {
     /// One that is yet to be initialised.
     pub const fn new() -> Self {
-        Self(Model::with_limit(0))
+        Self { model: Model::with_limit(0), kicks: false }
     }
 
     /// Its state.
     pub const fn model(&self) -> &Model<Packet> {
-        &self.0
+        &self.model
     }
 }
 
@@ -30,14 +33,18 @@ impl Default for Plug {
 
 impl Discipline for Plug {
     fn init(&mut self, options: Option<&[u8]>, place: &Place) -> Result<(), Refusal> {
-        self.0 =
+        self.model =
             Model::init(options, place.tx_queue_len, place.frame_bytes()).map_err(|_| super::invalid())?;
         Ok(())
     }
 
     fn change(&mut self, options: &[u8], _: &Place) -> Result<(), Refusal> {
-        // The kernel around runs the queues behind every request.
-        self.0.change(options).map(|_| ()).map_err(|_| super::invalid())
+        self.kicks = self.model.change(options).map_err(|_| super::invalid())? == Kick::Runs;
+        Ok(())
+    }
+
+    fn kicks(&mut self) -> bool {
+        std::mem::take(&mut self.kicks)
     }
 
     fn dump(&self, _: &mut AttrWriter<'_>) -> Fill {
@@ -46,19 +53,19 @@ impl Discipline for Plug {
 
     fn enqueue(&mut self, packet: Packet) -> Enqueued {
         let (bytes, counted) = (packet.length(), packet.counted_bytes);
-        if self.0.enqueue_counted(packet, bytes, counted) { Enqueued::Queued } else { Enqueued::Dropped }
+        if self.model.enqueue_counted(packet, bytes, counted) { Enqueued::Queued } else { Enqueued::Dropped }
     }
 
     fn dequeue(&mut self) -> Option<Packet> {
-        self.0.dequeue()
+        self.model.dequeue()
     }
 
     fn reset(&mut self) {
-        self.0.reset();
+        self.model.reset();
     }
 
     fn queue(&self) -> Queue {
-        let (qlen, backlog, drops) = (self.0.qlen(), self.0.backlog_bytes(), self.0.drops());
+        let (qlen, backlog, drops) = (self.model.qlen(), self.model.backlog_bytes(), self.model.drops());
         Queue { qlen, backlog, drops, ..Queue::default() }
     }
 }

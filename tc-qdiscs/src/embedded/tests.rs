@@ -42,6 +42,27 @@ fn the_leak_of_two_open_epochs() {
     assert_eq!(sent(&kernel, eth0), ["a0", "a1", "b0"]);
 }
 
+/// Releases of packets that a reset has thrown away are used up by whoever asks
+/// for packets, and only a release asks by itself.
+#[test]
+fn releases_of_what_is_gone_are_used_up_as_on_linux() {
+    for (queues, sent_of_three) in [(1, &["x", "y"][..]), (2, &["x"])] {
+        let kernel = kinds(Kernel::builder()).device(Device::new("eth0").tx_queues(queues)).build();
+        let mut tc = Connection::over(kernel.connect());
+        let eth0 = tc.ifindex("eth0").unwrap();
+        tc.add(&Request::qdisc(eth0).parent(Handle::ROOT).options(&Plug::set_limit(1000))).unwrap();
+        send(&kernel, eth0, &["lost"; 4]);
+        plug(&mut tc, eth0, Plug::buffer());
+        tc.set_link(eth0, &LinkChange { tx_queue_len: Some(9), ..LinkChange::default() }).unwrap();
+        plug(&mut tc, eth0, Plug::release_one());
+        plug(&mut tc, eth0, Plug::buffer());
+        plug(&mut tc, eth0, Plug::set_limit(900));
+        tc.list(&Select::qdiscs()).unwrap();
+        send(&kernel, eth0, &["x", "y", "z"]);
+        assert_eq!(sent(&kernel, eth0), sent_of_three, "{queues} queue(s)");
+    }
+}
+
 #[test]
 fn a_reset_breaks_the_epochs() {
     let (kernel, mut tc, eth0) = kernel();

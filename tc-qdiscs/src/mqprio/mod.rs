@@ -5,9 +5,11 @@
 //!
 //! Kernel, `net/sched/sch_mqprio.c`: only as root, and only of a device with
 //! several transmit queues; it cannot be changed. Without `hw`, what stands in
-//! the attributes is refused.
+//! the attributes is refused. Frame preemption is there since Linux 6.4, which
+//! dumps it always.
 
 mod classes;
+pub(crate) mod preemption;
 
 use tc_core::print::{Printer, Rate};
 use tc_core::uapi::NLA_F_NESTED;
@@ -15,7 +17,12 @@ use tc_core::units::{parse_decimal, parse_rate, words_of_rate};
 use tc_core::words::{WordError, Words, WordsContext, is_prefix};
 use tc_core::{Attr, AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Upkeep, Wording};
 
+use preemption::ByClass;
+
+use crate::common::u32_at;
+
 pub use classes::{MAX_CLASSES, Queues, TrafficClasses};
+pub use preemption::Preemption;
 
 tc_core::register!(Mqprio);
 
@@ -44,6 +51,8 @@ pub struct Mqprio {
     pub min_rates: Option<[u64; MAX_CLASSES]>,
     /// Most rate of each class in bytes per second.
     pub max_rates: Option<[u64; MAX_CLASSES]>,
+    /// Frame preemption of each class.
+    pub preemption: [Option<Preemption>; MAX_CLASSES],
 }
 
 /// `TCA_MQPRIO_MODE`.
@@ -73,6 +82,7 @@ impl Kind for Mqprio {
     const USAGE: &'static str = "\
 Usage: ... mqprio\t[num_tc NUMBER] [map P0 P1 ...]\n\
 \t\t\t[queues count1@offset1 count2@offset2 ...] [hw 1|0]\n\
+\t\t\t[fp FP0 FP1 FP2 ...]\n\
 \t\t\t[mode dcb|channel]\n\
 \t\t\t[shaper bw_rlimit SHAPER_PARAMS]\n\
 Where: SHAPER_PARAMS := { min_rate MIN_RATE1 MIN_RATE2 ...|\n\
@@ -94,6 +104,7 @@ Where: SHAPER_PARAMS := { min_rate MIN_RATE1 MIN_RATE2 ...|\n\
                 "map" => options.classes.parse_map(words),
                 "queues" => pairs += options.classes.parse_queues(words),
                 "hw" => options.classes.hw = words.parse(parse_decimal, illegal)?,
+                "fp" => preemption::parse(words, &mut options.preemption),
                 "mode" if hw => parse_mode(words, &mut options.mode)?,
                 "shaper" if hw => parse_shaper(words, &mut options.shaper)?,
                 "min_rate" if shaped => {
@@ -134,6 +145,13 @@ Where: SHAPER_PARAMS := { min_rate MIN_RATE1 MIN_RATE2 ...|\n\
         if let Some(shaper) = self.shaper {
             out.attr_u16(SHAPER, shaper.raw());
         }
+        for (class, preemption) in (0..).zip(self.preemption) {
+            if let Some(preemption) = preemption {
+                let mut nest = out.nest(TC_ENTRY | NLA_F_NESTED);
+                nest.attr_u32(TC_ENTRY_INDEX, class);
+                nest.attr_u32(TC_ENTRY_FP, preemption.raw());
+            }
+        }
         for (kind, rates) in [(MIN_RATE64, self.min_rates), (MAX_RATE64, self.max_rates)] {
             if let Some(rates) = rates {
                 let mut nest = out.nest(kind | NLA_F_NESTED);
@@ -157,12 +175,14 @@ Where: SHAPER_PARAMS := { min_rate MIN_RATE1 MIN_RATE2 ...|\n\
             shaper: attr(SHAPER).map(|attr| attr.u16().map(Shaper::from_raw)).transpose()?,
             min_rates: rates(MIN_RATE64)?,
             max_rates: rates(MAX_RATE64)?,
+            preemption: decode_preemption(attributes)?,
         })
     }
 
     fn write_words(&self, out: &mut Wording<'_>) {
         self.classes.write_words(out);
         out.say("hw", self.classes.hw);
+        preemption::write_words(&self.preemption, out);
         match self.mode {
             None => out.text("mode", ""),
             Some(Mode::Dcb) => out.say("mode", "dcb"),
@@ -214,6 +234,9 @@ const MODE: u16 = 1;
 const SHAPER: u16 = 2;
 const MIN_RATE64: u16 = 3;
 const MAX_RATE64: u16 = 4;
+const TC_ENTRY: u16 = 5;
+const TC_ENTRY_INDEX: u16 = 1;
+const TC_ENTRY_FP: u16 = 2;
 
 impl Mqprio {
     /// tc speaks of DCB when there is no attribute, and of no mode when it does
@@ -239,6 +262,10 @@ impl Mqprio {
                     out.item("", "", Rate(*rate), " ");
                 }
             });
+        }
+        if self.preemption != ByClass::default() {
+            out.text("\n             fp:");
+            preemption::print(&self.preemption, out);
         }
     }
 }
@@ -332,6 +359,23 @@ fn decode_rates(list: &Attr<'_>) -> Result<[u64; MAX_CLASSES], DecodeError> {
     Ok(rates)
 }
 
+/// As tc: an entry without a class, or of one that there cannot be, is left out.
+fn decode_preemption(attributes: &[u8]) -> Result<ByClass<Preemption>, DecodeError> {
+    let mut list = ByClass::default();
+    for attr in Attrs::new(attributes) {
+        let attr = attr?;
+        if attr.kind != TC_ENTRY {
+            continue;
+        }
+        let table = attr.attrs().table::<{ TC_ENTRY_FP as usize + 1 }>()?;
+        let class = u32_at(&table, TC_ENTRY_INDEX)?.and_then(|class| usize::try_from(class).ok());
+        if let Some(slot) = class.and_then(|class| list.get_mut(class)) {
+            *slot = u32_at(&table, TC_ENTRY_FP)?.map(Preemption::from_raw).or(*slot);
+        }
+    }
+    Ok(list)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -366,6 +410,14 @@ mod tests {
         ] {
             assert_eq!(parse(words).unwrap_err().to_string(), text, "{words}");
         }
+    }
+
+    #[test]
+    fn preemption_is_a_list_too() {
+        let preemption = parse("num_tc 2 fp E P hw 0").unwrap().preemption;
+        let expected = [Some(Preemption::Express), Some(Preemption::Preemptible), None];
+        assert_eq!(preemption[..3], expected);
+        assert!(parse("fp E x").is_err());
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! several transmit queues. A new schedule waits as the administrative one until
 //! its base time has come.
 
+mod classes;
 mod words;
 
 use tc_core::print::{Hex0x, Printer};
@@ -16,6 +17,8 @@ use tc_core::{Attr, AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillConte
 
 use crate::common::u32_at;
 use crate::mqprio::{Queues, TrafficClasses};
+
+pub use classes::Classes;
 
 tc_core::register!(Taprio);
 
@@ -45,6 +48,8 @@ pub struct Taprio {
     pub schedule: Schedule,
     /// The schedule that waits, in a dump.
     pub admin: Option<Schedule>,
+    /// What holds for single classes.
+    pub by_class: Classes,
 }
 
 /// A number of a clock (`clockid_t`).
@@ -100,7 +105,8 @@ pub struct Schedule {
 pub struct Entry {
     /// Its place, in a dump.
     pub index: Option<u32>,
-    /// `TC_TAPRIO_CMD_*`: 0 sets gates.
+    /// `TC_TAPRIO_CMD_*`: 0 sets gates; 1 and 2 hold and release preemptible
+    /// classes as well.
     pub command: u8,
     /// The traffic classes whose gates are open: a bit for each.
     pub gate_mask: u32,
@@ -133,7 +139,9 @@ impl Kind for Taprio {
             classes.encode(&mut out.nest(PRIOMAP));
         }
         out.attr_u32_if(TXTIME_DELAY, self.txtime_delay_ns);
-        self.schedule.encode(out);
+        self.schedule.encode_times(out);
+        self.by_class.encode(out);
+        self.schedule.encode_entries(out);
         Ok(Fill::Written)
     }
 
@@ -148,6 +156,7 @@ impl Kind for Taprio {
             txtime_delay_ns: u32_at(&table, TXTIME_DELAY)?,
             schedule: Schedule::decode(&table)?,
             admin: admin.map(|table| Schedule::decode(&table)).transpose()?,
+            by_class: Classes::decode(payload)?,
         })
     }
 
@@ -170,6 +179,7 @@ impl Kind for Taprio {
         let flags = self.flags.filter(|flags| *flags != 0);
         out.text("flags", flags.map(|flags| format!("flags {flags:#x}")).unwrap_or_default());
         out.say_sticky("txtime-delay", self.txtime_delay_ns);
+        self.by_class.write_words(out);
     }
 
     fn print(&self, out: &mut Printer) {
@@ -204,6 +214,17 @@ impl Kind for Taprio {
             // tc leaves the key out, which is no JSON.
             out.object("admin", |out| admin.print(out));
         }
+        self.by_class.print(out);
+    }
+
+    /// Counters of devices that keep the schedule themselves, since Linux 6.5.
+    fn print_xstats(payload: &[u8], out: &mut Printer) -> Result<bool, DecodeError> {
+        let table = Attrs::new(payload).table::<{ TX_OVERRUNS as usize + 1 }>()?;
+        let number = |kind: u16| table[usize::from(kind)].map(|attr| attr.u64()).transpose();
+        let (drops, overruns) = (number(WINDOW_DROPS)?, number(TX_OVERRUNS)?);
+        out.item_if("window_drops", " window_drops ", drops, "");
+        out.item_if("tx_overruns", " tx_overruns ", overruns, "");
+        Ok(drops.is_some() || overruns.is_some())
     }
 }
 
@@ -218,6 +239,9 @@ const FLAGS: u16 = 10;
 const TXTIME_DELAY: u16 = 11;
 const TABLE: usize = TXTIME_DELAY as usize + 1;
 
+const WINDOW_DROPS: u16 = 2;
+const TX_OVERRUNS: u16 = 3;
+
 const SCHED_ENTRY: u16 = 1;
 const ENTRY_INDEX: u16 = 1;
 const ENTRY_CMD: u16 = 2;
@@ -227,8 +251,11 @@ const ENTRY_INTERVAL: u16 = 4;
 /// `TC_TAPRIO_CMD_SET_GATES`.
 const SET_GATES: u8 = 0;
 
+/// What `tc` calls the commands, by their numbers.
+const COMMANDS: [&str; 3] = ["S", "H", "R"];
+
 impl Schedule {
-    fn encode(&self, out: &mut AttrWriter<'_>) {
+    fn encode_times(&self, out: &mut AttrWriter<'_>) {
         for (kind, time) in [
             (SCHED_BASE_TIME, self.base_time_ns),
             (SCHED_CYCLE_TIME, self.cycle_time_ns),
@@ -238,6 +265,9 @@ impl Schedule {
                 out.attr_i64(kind, time);
             }
         }
+    }
+
+    fn encode_entries(&self, out: &mut AttrWriter<'_>) {
         if let Some(entries) = &self.entries {
             let mut list = out.nest(SCHED_ENTRY_LIST | NLA_F_NESTED);
             for entry in entries {
@@ -266,10 +296,12 @@ impl Schedule {
         let entries = self.entries.iter().flatten();
         let words: Vec<_> = entries
             .map(|entry| {
-                if entry.command != SET_GATES {
+                let command = COMMANDS.get(usize::from(entry.command)).copied();
+                if command.is_none() {
                     out.cannot_say(&format!("the command {} of a sched-entry", entry.command));
                 }
-                format!("sched-entry S {:x} {}", entry.gate_mask, entry.interval_ns)
+                let command = command.unwrap_or_default();
+                format!("sched-entry {command} {:x} {}", entry.gate_mask, entry.interval_ns)
             })
             .collect();
         out.text("sched-entry", words.join(" "));
@@ -299,10 +331,10 @@ impl Schedule {
         out.newline();
         out.array("schedule", |out| {
             for entry in entries {
-                let command = if entry.command == SET_GATES { "S" } else { "Invalid" };
+                let command = COMMANDS.get(usize::from(entry.command)).unwrap_or(&"Invalid");
                 out.object("", |out| {
                     out.item("index", "\tindex ", entry.index.unwrap_or(0), "");
-                    out.item("cmd", " cmd ", command, "");
+                    out.item("cmd", " cmd ", *command, "");
                     out.item("gatemask", " gatemask ", Hex0x(entry.gate_mask.into()), "");
                     out.item("interval", " interval ", entry.interval_ns, "");
                 });
@@ -322,5 +354,22 @@ impl Entry {
             gate_mask: u32_at(&table, ENTRY_GATE_MASK)?.unwrap_or(0),
             interval_ns: u32_at(&table, ENTRY_INTERVAL)?.unwrap_or(0),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::BytesMut;
+    use tc_core::print::{Form, Style};
+
+    #[test]
+    fn counters_are_those_that_came() {
+        let mut payload = BytesMut::new();
+        AttrWriter::new(&mut payload).attr_u64(TX_OVERRUNS, 7);
+        let mut out = Printer::new(Form::Text, Style::default());
+        assert_eq!(Taprio::print_xstats(&payload, &mut out), Ok(true));
+        assert_eq!(out.as_str(), " tx_overruns 7");
+        assert_eq!(Taprio::print_xstats(&[], &mut out), Ok(false));
     }
 }

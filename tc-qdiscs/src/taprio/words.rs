@@ -6,14 +6,15 @@
 use tc_core::units::{parse_decimal, parse_hex, parse_u32};
 use tc_core::words::{WordError, Words};
 
-use super::{Clock, Entry, Schedule, Taprio};
+use super::{COMMANDS, Clock, Entry, Schedule, Taprio};
 use crate::common::not_zero;
 use crate::mqprio::TrafficClasses;
 
 pub(super) const USAGE: &str = "\
 Usage: ... taprio clockid CLOCKID\n\
 \t\t[num_tc NUMBER] [map P0 P1 ...] \t\t[queues COUNT@OFFSET COUNT@OFFSET COUNT@OFFSET ...] \
-\t\t[ [sched-entry index cmd gate-mask interval] ... ] \t\t[base-time time] [txtime-delay delay]\n\
+\t\t[ [sched-entry index cmd gate-mask interval] ... ] \t\t[base-time time] [txtime-delay delay] \
+\t\t[max-sdu SDU0 SDU1 SDU2 ...] [fp FP0 FP1 FP2 ...]\n\
 CLOCKID must be a valid SYS-V id (i.e. CLOCK_TAI)\n";
 
 pub(super) fn parse(words: &mut Words<'_>) -> Result<Taprio, WordError> {
@@ -29,6 +30,8 @@ pub(super) fn parse(words: &mut Words<'_>) -> Result<Taprio, WordError> {
             "queues" => {
                 classes.parse_queues(words);
             }
+            "fp" => taprio.by_class.parse_preemption(words),
+            "max-sdu" => taprio.by_class.parse_max_sdu(words),
             "sched-entry" => entries.push(parse_entry(words)?),
             "base-time" => schedule.base_time_ns = time_not_zero(words.parse(parse_decimal, illegal)?),
             "cycle-time" => once(word, words, &mut schedule.cycle_time_ns, |words| {
@@ -78,10 +81,12 @@ fn once<T>(
 
 fn parse_entry(words: &mut Words<'_>) -> Result<Entry, WordError> {
     let usage = |_: &str| "Usage: ... taprio ... sched-entry <cmd> <gate mask> <interval>".to_owned();
-    if words.value()? != "S" {
+    let word = words.value()?;
+    let Some(command) = (0..).zip(COMMANDS).find(|(_, name)| *name == word) else {
         return Err(WordError::Kind(usage("")));
-    }
-    Ok(Entry::gates(words.parse(parse_hex, usage)?, words.parse(parse_u32, usage)?))
+    };
+    let gates = Entry::gates(words.parse(parse_hex, usage)?, words.parse(parse_u32, usage)?);
+    Ok(Entry { command: command.0, ..gates })
 }
 
 fn parse_clock(words: &mut Words<'_>) -> Result<Clock, WordError> {

@@ -7,8 +7,9 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::ifaddrs::getifaddrs;
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, bind, recv, send, setsockopt, socket,
-    sockopt::ReceiveTimeout,
+    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, bind, getsockopt, recv, send, setsockopt,
+    socket,
+    sockopt::{ReceiveTimeout, SocketError},
 };
 use nix::sys::time::{TimeVal, TimeValLike};
 
@@ -35,6 +36,18 @@ impl Wire {
     pub fn send(&self, frame: &[u8]) -> io::Result<()> {
         send(self.0.as_raw_fd(), frame, MsgFlags::empty())?;
         Ok(())
+    }
+
+    /// The length of the next frame, copied into `buffer`, if one is there already.
+    #[must_use]
+    pub fn receive_now(&self, buffer: &mut [u8]) -> Option<usize> {
+        recv(self.0.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT).ok()
+    }
+
+    /// Forgets an error that waits to be reported by the next call: that the device went down.
+    pub fn forget_error(&self) {
+        // The error is this call's result, not its failure.
+        let _ = getsockopt(&self.0, SocketError);
     }
 
     /// The next frame, if one comes within `time`.

@@ -1,9 +1,11 @@
 //! Commands by chance: tc and tc-cli end alike, leave the same behind, and print it alike.
 //!
-//! `PARITY_COMMANDS=N` says how many (1000), `PARITY_SEED=N` from which seed; `grammar` has what is
+//! `PARITY_COMMANDS=N` says how many (2000), `PARITY_SEED=N` from which seed; `grammar` has what is
 //! said of each kind, `accepted` the differences that are meant. A difference is printed with the
 //! fewest words that still show it.
 
+mod round;
+mod story;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,21 +13,26 @@ use std::env;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use serde_json::Value;
 use tc_core::{Registry, TcType};
 use tc_qdiscs as _;
+use tests::chance::Chance;
 use tests::lab::need::has;
-use tests::lab::{Net, Output};
 use tests::need;
-use words::{Chance, Grammar};
+use words::Grammar;
+
+use round::Round;
+use story::Story;
 
 const THREADS: usize = 2;
+
+/// How many stories are told at a time, each to a device of its own.
+const STORIES: usize = 40;
 
 #[test]
 fn generated_commands_do_the_same() {
     need!("ifb");
     let seed = number("PARITY_SEED", 1);
-    let commands = number("PARITY_COMMANDS", 1000);
+    let commands = number("PARITY_COMMANDS", 2000);
     let grammar = Grammar::of(include_str!("grammar"));
     let kinds = known(&grammar);
     let done = AtomicUsize::new(0);
@@ -69,12 +76,18 @@ fn known(grammar: &Grammar) -> Vec<String> {
             println!("no grammar: {}", ops.ops().kind());
         }
     }
-    let is_known = |line: &&&String| {
-        let kind = line.trim_start_matches("class ");
-        let tc_type = if kind.len() == line.len() { TcType::Qdisc } else { TcType::Class };
-        registry.get(tc_type, kind).is_some() && (kind == "noqueue" || has(&format!("sch_{kind}")))
+    let is_known = |line: &&&String| match line.split_once(' ') {
+        None => registry.get(TcType::Qdisc, line).is_some() && has_qdisc(line),
+        Some(("class", kind)) => registry.get(TcType::Class, kind).is_some() && has_qdisc(kind),
+        Some(("filter", kind)) => registry.get(TcType::Filter, kind).is_some() && has(&format!("cls_{kind}")),
+        // What comes before or after another line's words.
+        Some(_) => false,
     };
     lines.iter().filter(is_known).map(|line| (*line).clone()).collect()
+}
+
+fn has_qdisc(kind: &str) -> bool {
+    kind == "noqueue" || has(&format!("sch_{kind}"))
 }
 
 fn work(
@@ -85,153 +98,40 @@ fn work(
     done: &AtomicUsize,
 ) -> Vec<(String, String, String)> {
     let mut chance = Chance(seed);
-    let mut twins = Twins::new();
     let mut found = Vec::new();
     let mut made = 0;
     while made < commands {
-        let kind = chance.of(kinds);
-        let mut story = story(grammar, kind, &mut chance);
-        made += story.0.len();
-        done.fetch_add(story.0.len(), Ordering::Relaxed);
-        let Some(mut difference) = story.difference(&twins) else {
-            continue;
+        let tell = |_| {
+            let kind = chance.of(kinds).clone();
+            let story = Story::tell(grammar, &kind, &mut chance);
+            (kind, story)
         };
-        // A difference may have left the twins unlike each other.
-        twins = Twins::new();
-        while let Some((shorter, why)) = story.shorter().into_iter().find_map(|shorter| {
-            let why = shorter.difference(&Twins::new())?;
-            Some((shorter, why))
-        }) {
-            (story, difference) = (shorter, why);
-        }
-        if !accepted(&format!("{}\n{difference}", story.text())) {
-            found.push((format!("{kind} {}", story.options()), story.text(), difference));
+        let (tellers, stories): (Vec<_>, Vec<_>) = (0..STORIES).map(tell).unzip();
+        let said: usize = stories.iter().map(Story::length).sum();
+        made += said;
+        let differences = Round::of(&stories).differences(&mut chance);
+        done.fetch_add(said, Ordering::Relaxed);
+        for ((kind, story), difference) in tellers.into_iter().zip(stories).zip(differences) {
+            let Some(difference) = difference else { continue };
+            let (story, difference) = shortest(story, difference, &mut chance);
+            if !accepted(&format!("{}\n{difference}", story.text())) {
+                found.push((format!("{kind} {}", story.options()), story.text(), difference));
+            }
         }
     }
     found
 }
 
-/// Commands that build on each other: what comes before the words, and the words by option.
-#[derive(Clone)]
-struct Story(Vec<(String, Vec<String>)>);
-
-fn story(grammar: &Grammar, kind: &str, chance: &mut Chance) -> Story {
-    // A handle that was not there before: replace then makes a new qdisc.
-    let handle = format!("{:x}:", 1 + chance.below(0x7fff));
-    let mut commands = Vec::new();
-    if let Some(kind) = kind.strip_prefix("class ") {
-        let root = format!("qdisc replace dev d0 root handle {handle} {kind}");
-        let class = |verb| format!("class {verb} dev d0 parent {handle} classid {handle}1 {kind}");
-        commands.push((root, vec![]));
-        commands.push((class("add"), grammar.say(&format!("class {kind}"), chance)));
-        if chance.is(30) {
-            commands.push((class("change"), grammar.say(&format!("class {kind}"), chance)));
-        }
-    } else if ["ingress", "clsact"].contains(&kind) {
-        commands.push((format!("qdisc replace dev d0 {kind}"), grammar.say(kind, chance)));
-    } else {
-        let command = |verb| format!("qdisc {verb} dev d0 root handle {handle} {kind}");
-        commands.push((command("replace"), grammar.say(kind, chance)));
-        if chance.is(30) {
-            commands.push((command("change"), grammar.say(kind, chance)));
+/// With as few words as still show a difference.
+fn shortest(mut story: Story, mut difference: String, chance: &mut Chance) -> (Story, String) {
+    loop {
+        let shorter = story.shorter();
+        let differences = Round::of(&shorter).differences(chance);
+        match shorter.into_iter().zip(differences).find_map(|(story, why)| Some((story, why?))) {
+            Some(found) => (story, difference) = found,
+            None => return (story, difference),
         }
     }
-    Story(commands)
-}
-
-impl Story {
-    fn text(&self) -> String {
-        let lines: Vec<String> =
-            self.0.iter().map(|(head, parts)| format!("{head} {}", parts.join(" "))).collect();
-        lines.iter().map(|line| line.trim_end()).collect::<Vec<_>>().join("; ")
-    }
-
-    /// The names of its options.
-    fn options(&self) -> String {
-        let parts = self.0.iter().flat_map(|(_, parts)| parts);
-        parts.filter_map(|part| part.split(' ').next()).collect::<Vec<_>>().join(" ")
-    }
-
-    /// With one command or one option less.
-    fn shorter(&self) -> Vec<Self> {
-        let without_command = (0..self.0.len()).filter(|_| self.0.len() > 1).map(|at| {
-            let mut less = self.clone();
-            less.0.remove(at);
-            less
-        });
-        let without_part = (0..self.0.len()).flat_map(move |at| {
-            (0..self.0[at].1.len()).map(move |part| {
-                let mut less = self.clone();
-                less.0[at].1.remove(part);
-                less
-            })
-        });
-        without_command.chain(without_part).collect()
-    }
-
-    fn difference(&self, twins: &Twins) -> Option<String> {
-        let mut class = false;
-        for (head, parts) in &self.0 {
-            class |= head.starts_with("class");
-            if let Some(difference) = twins.difference(&format!("{head} {}", parts.join(" ")), class) {
-                return Some(difference);
-            }
-        }
-        None
-    }
-}
-
-/// Two hosts, alike: tc works in one, tc-cli in the other.
-struct Twins {
-    theirs: Net,
-    ours: Net,
-}
-
-impl Twins {
-    fn new() -> Self {
-        let net = || {
-            let net = Net::aside();
-            net.ip("link add d0 numtxqueues 4 numrxqueues 4 type ifb").ok();
-            net
-        };
-        Self { theirs: net(), ours: net() }
-    }
-
-    fn difference(&self, words: &str, class: bool) -> Option<String> {
-        let (theirs, ours) = (self.theirs.tc(words), self.ours.tc_cli(words));
-        if outcome(&theirs) != outcome(&ours) {
-            let [theirs, ours] = [&theirs, &ours].map(|output| {
-                let (code, text) = outcome(output);
-                format!("{code}, {text}")
-            });
-            return Some(format!("they end unlike\n tc: {theirs}\nour: {ours}"));
-        }
-        if theirs.code != 0 {
-            return None;
-        }
-        let object = if class { "class" } else { "qdisc" };
-        let show = format!("-s -d {object} show dev d0");
-        let (left, right) = (self.theirs.tc(&show), self.ours.tc(&show));
-        if left.stdout != right.stdout {
-            return Some(format!("the kernels got other things\n tc: {}our: {}", left.stdout, right.stdout));
-        }
-        let printed = self.ours.tc_cli(&show);
-        if printed.stdout != right.stdout || printed.code != 0 {
-            let said = format!(" tc: {}our: {}{}", right.stdout, printed.stdout, printed.stderr);
-            return Some(format!("-s -d prints unlike\n{said}"));
-        }
-        let show = format!("-j {show}");
-        let (right, printed) = (self.ours.tc(&show), self.ours.tc_cli(&show));
-        match [&printed, &right].map(|output| serde_json::from_str::<Value>(&output.stdout).ok()) {
-            // Not all that tc prints is JSON; ours must be.
-            [Some(ours), theirs] if theirs.as_ref().is_none_or(|theirs| *theirs == ours) => None,
-            _ => Some(format!("-s -d -j prints unlike\n tc: {}\nour: {}", right.stdout, printed.stdout)),
-        }
-    }
-}
-
-fn outcome(output: &Output) -> (i32, &str) {
-    (output.code, output.stderr.lines().next().unwrap_or_default())
 }
 
 /// Whether a line of the list has only texts of this report.

@@ -2,31 +2,7 @@
 
 use std::collections::BTreeMap;
 
-/// Numbers by chance that a seed determines (splitmix64).
-pub(crate) struct Chance(pub(crate) u64);
-
-impl Chance {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// Below `end`.
-    pub(crate) fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() % end.max(1) as u64).unwrap_or(0)
-    }
-
-    /// `percent` times in a hundred.
-    pub(crate) fn is(&mut self, percent: usize) -> bool {
-        self.below(100) < percent
-    }
-
-    pub(crate) fn of<'a, T>(&mut self, all: &'a [T]) -> &'a T {
-        &all[self.below(all.len())]
-    }
-}
+use tests::chance::Chance;
 
 /// One group of a kind's line.
 struct Group {
@@ -46,6 +22,10 @@ impl Grammar {
                 .map(|(kind, rest)| (kind.to_owned(), groups(rest)))
                 .collect(),
         )
+    }
+
+    pub(crate) fn has(&self, line: &str) -> bool {
+        self.0.contains_key(line)
     }
 
     pub(crate) fn kinds(&self) -> impl Iterator<Item = &String> {
@@ -93,44 +73,63 @@ fn spoil(parts: &mut Vec<String>, chance: &mut Chance) {
     }
 }
 
-/// The pool that a word of the grammar stands for, right and wrong values.
-fn pool(name: &str) -> Option<(&'static [&'static str], &'static [&'static str])> {
-    Some(match name {
+/// Values for a word of the grammar.
+struct Pool {
+    right: &'static [&'static str],
+    wrong: &'static [&'static str],
+    /// Wrong ones that tc takes, cut or as something else, and we do not.
+    taken: &'static [&'static str],
+}
+
+fn pool(name: &str) -> Option<Pool> {
+    let (right, wrong, taken): (&[_], &[_], &[_]) = match name {
         "COUNT" => (
             &["0", "1", "7", "100", "1000", "1024", "65535", "0x10"],
-            &["4294967296", "x", "1.5", "-1", "9k"],
+            &["4294967296", "x", "1.5", "-1", "9k", "nan", "99999999999999999999"],
+            &[],
         ),
-        "SMALL" => (&["0", "1", "2", "3", "8", "15"], &["17", "256", "x", "-1"]),
-        "HEX" => (&["0", "10", "ff", "0x20"], &["10000", "zz"]),
+        "SMALL" => (&["0", "1", "2", "3", "8", "15"], &["17", "256", "x", "-1"], &[]),
+        "HEX" => (&["0", "10", "ff", "0x20"], &["10000", "zz"], &[]),
         "SIZE" => (
             &["1600", "10k", "15kb", "1mb", "3000", "64kbit", "1.5k", "2000b", "1", "0", "100000"],
-            &["x", "5q", "99999999999", "-1"],
+            &["x", "5q", "99999999999", "-1", "1e400"],
+            &["nan"],
         ),
         "RATE" => (
             &[
                 "1mbit", "1.5mbit", "1234567", "10gbit", "100kbps", "1gibit", "50gbit", "8bit", "20kbit",
                 "1Mibps",
             ],
-            &["fast", "10zbit", "-1mbit", "0", "5%"],
+            &["fast", "10zbit", "0", "5%"],
+            &["-1mbit", "nan", "inf"],
         ),
         "TIME" => (
             &["1ms", "100us", "5s", "1.5ms", "20", "0", "100msec", "3sec", "50ms"],
-            &["soon", "5h", "-1ms", "9999999s"],
+            &["soon", "5h"],
+            &["-1ms", "9999999s", "nan", "inf"],
         ),
-        "PERCENT" => (&["0%", "1%", "0.5%", "33.3%", "100%", "25"], &["101%", "x", "-1%"]),
-        "PROBABILITY" => (&["0.02", "0.5", "0.001", "1"], &["2", "x", "-0.1"]),
-        "LINK" => (&["ethernet", "atm", "adsl"], &["token"]),
+        "PERCENT" => (&["0%", "1%", "0.5%", "33.3%", "100%", "25"], &["101%", "x", "-1%"], &["nan%"]),
+        "PROBABILITY" => (&["0.02", "0.5", "0.001", "1"], &["2", "x", "-0.1"], &["nan"]),
+        "LINK" => (&["ethernet", "atm", "adsl"], &["token"], &[]),
         _ => return None,
-    })
+    };
+    Some(Pool { right, wrong, taken })
 }
+
+/// What stands before a value that tc takes and we do not.
+pub(crate) const TAKEN: &str = "\u{1}";
 
 /// `word` with the name of a pool in it replaced: `-COUNT`, `SIZE/8`.
 fn value(word: &str, chance: &mut Chance) -> String {
     let name: String = word.chars().filter(char::is_ascii_uppercase).collect();
-    let Some((right, wrong)) = pool(&name) else {
+    let Some(pool) = pool(&name) else {
         return word.to_owned();
     };
-    let from = if chance.is(4) { wrong } else { right };
+    if chance.is(1) && !pool.taken.is_empty() {
+        let chosen: &&str = chance.of(pool.taken);
+        return format!("{TAKEN}{}", word.replace(&name, chosen));
+    }
+    let from = if chance.is(4) { pool.wrong } else { pool.right };
     let chosen: &&str = chance.of(from);
     word.replace(&name, chosen)
 }

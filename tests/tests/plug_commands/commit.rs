@@ -117,3 +117,51 @@ fn plug_commit_releases_nothing_of_a_queue_that_was_reset() {
     assert_eq!(stage.pair.receive(1, QUIET), NOTHING, "dropped, and not let go");
     assert!(stage.opens(5));
 }
+
+#[test]
+fn plug_commit_takes_attached_plugs_over_and_gives_them_back() {
+    need!("sch_plug", "veth");
+    let stage = Stage::new("attached");
+    let near = &stage.pair.near;
+    near.veth_to("near2", &stage.pair.far, "far2");
+    near.veth_to("near3", &stage.pair.far, "far3");
+    stage.plug("attach --dev near --limit 5000 --handle d01:").ok();
+    stage.plug("attach --dev near2 --limit 6000").ok();
+    let mut talk =
+        Talk::start(&stage, "", "--dev near --dev near2 --dev near3 --limit 64k --on-death closed");
+    talk.says("begin 0", "ok 0 held=0 bytes=0 drops=0");
+    for dev in ["near", "near2", "near3"] {
+        let wrong = stage.plug(&format!("buffer --dev {dev}"));
+        assert!(wrong.code == 1 && wrong.stderr.contains("in a session"), "{wrong:?}");
+    }
+    stage.pair.send(&[1, 2]);
+    talk.says("begin 1", "ok 1 held=2 bytes=86 drops=0");
+    assert!(talk.ask("ack 0").starts_with("ok 0 "));
+    assert_eq!(stage.pair.receive(3, QUIET), [1, 2]);
+    // What is held must be dropped: the spare plug takes the place of near's.
+    near.ip("link set dev near txqueuelen 77").ok();
+    talk.refuses("status", "what was held is lost, and new output is held");
+    assert!(stage.root().contains("qdisc plug d02: root"), "{}", stage.root());
+    assert!(talk.ask("begin 2").starts_with("ok 2 held=0 "));
+    stage.pair.send(&[3]);
+    assert!(talk.ask("quit").starts_with("ok 2 "));
+    assert_eq!(talk.end().0, 0);
+    assert_eq!(stage.pair.receive(2, QUIET), [3]);
+
+    assert!(!near.tc("qdisc show dev near3").ok().contains("plug"), "its own is taken away");
+    assert!(near.tc("qdisc show dev near2").ok().contains("plug c0"), "given back");
+    for (dev, limit) in [("near", 5000), ("near2", 6000)] {
+        let believed = stage.json(&format!("status --dev {dev}"))[0]["believed"].clone();
+        assert_eq!(believed.as_array().unwrap().len(), 1, "{believed}");
+        assert_eq!((&believed[0]["by"], &believed[0]["limit_bytes"]), (&"attach".into(), &limit.into()));
+        assert_eq!(believed[0]["plug_is_there"], true, "{dev}");
+    }
+    // With the limit of plug attach again: 116 frames of 43 bytes.
+    stage.plug("buffer --dev near").ok();
+    stage.pair.send(&[0; 120]);
+    assert_eq!((stage.observed("held_packets"), stage.observed("dropped_packets")), (116.into(), 4.into()));
+    for dev in ["near", "near2"] {
+        stage.plug(&format!("detach --dev {dev}")).ok();
+    }
+    assert_eq!(stage.json("status"), serde_json::Value::Array(Vec::new()));
+}

@@ -1,10 +1,12 @@
 //! `plug hold`: a hold around a command.
 
 use std::fs;
+use std::process::Child;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 use tests::lab::{PATIENCE, QUIET};
 use tests::need;
@@ -142,6 +144,7 @@ fn plug_hold_lets_go_at_a_signal_and_obeys_its_policy_when_killed() {
             wait_for(&ready);
             stage.pair.send(&[1, 2]);
             assert_eq!(stage.pair.receive(1, QUIET), NOTHING, "{death}: held");
+            let command = command_of(&hold);
             signal(&hold, how);
             if how != Signal::SIGKILL {
                 let (code, stderr) = end(hold);
@@ -155,6 +158,7 @@ fn plug_hold_lets_go_at_a_signal_and_obeys_its_policy_when_killed() {
             let pid = hold.id();
             let mut hold = hold;
             hold.wait().unwrap();
+            kill(command, Signal::SIGTERM).expect("the command runs on");
             let arrives: &[u8] = if death == "open" { &[1, 2] } else { &[] };
             assert_eq!(stage.pair.receive(3, QUIET), arrives, "{death} {how}");
             let believed = stage.json("status --dev near")[0]["believed"][0].clone();
@@ -225,4 +229,14 @@ fn plug_hold_gives_an_attached_plug_back_as_it_was() {
             stage.plug("open --dev near").ok();
         }
     }
+}
+
+/// The command of a hold: its child that is not the guardian.
+fn command_of(hold: &Child) -> Pid {
+    let pid = hold.id();
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+    let is_command = |child: &&str| fs::read_to_string(format!("/proc/{child}/comm")).unwrap() == "sleep\n";
+    let commands: Vec<_> = children.split_whitespace().filter(is_command).collect();
+    assert_eq!(commands.len(), 1, "{children}");
+    Pid::from_raw(commands[0].parse().unwrap())
 }

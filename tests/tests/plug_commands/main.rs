@@ -133,8 +133,38 @@ fn plug_rescue_drops_opens_or_releases() {
         assert!(stage.opens(9), "{how}");
         assert_eq!(stage.root().contains("plug"), stays, "{how}");
     }
-    stage.plug("rescue --dev near --drop").ok();
+    // It is as after plug attach now, and no dead session's.
+    let believed = stage.json("status --dev near")[0]["believed"].clone();
+    assert_eq!(believed.as_array().unwrap().len(), 1, "{believed}");
+    assert_eq!((&believed[0]["by"], &believed[0]["limit_bytes"]), (&"attach".into(), &65536.into()));
+    assert_eq!(stage.plug("rescue --dev near --drop").code, 1, "nothing is left to rescue");
+    stage.plug("buffer --dev near").ok();
+    stage.pair.send(&[1]);
+    assert_eq!(stage.pair.receive(1, QUIET), NOTHING);
+    stage.plug("detach --dev near").ok();
+    assert_eq!(stage.pair.receive(2, QUIET), [1]);
     assert!(!stage.root().contains("plug"));
+    assert_eq!(stage.json("status"), Value::Array(Vec::new()));
+}
+
+#[test]
+fn plug_rescue_opens_several_devices_each_of_which_can_be_detached_alone() {
+    need!("sch_plug", "veth");
+    let stage = Stage::new("rescue-several");
+    stage.pair.near.veth_to("near2", &stage.pair.far, "far2");
+    let mut talk = Talk::start(&stage, "", "--dev near --dev near2 --limit 64k --on-death closed");
+    talk.says("begin 0", "ok 0 held=0 bytes=0 drops=0");
+    stage.pair.send(&[1]);
+    talk.child.kill().unwrap();
+    talk.child.wait().unwrap();
+    let said = stage.plug("rescue --dev near2 --open").ok();
+    assert_eq!(said, "opened on 2 device(s); the network is open\n");
+    assert_eq!(stage.pair.receive(2, QUIET), [1]);
+    stage.plug("detach --dev near").ok();
+    assert!(!stage.root().contains("plug"));
+    assert!(stage.pair.near.tc("qdisc show dev near2").ok().contains("plug c01:"), "the other one stays");
+    stage.plug("detach --dev near2").ok();
+    assert_eq!(stage.json("status"), Value::Array(Vec::new()));
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! `plug rescue`: what a dead controller left.
 
-use std::fs;
 use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command};
@@ -25,7 +24,7 @@ pub(super) fn words() -> Command {
         .args([words::dev(), words::journal_dir()])
         .args([
             flag("drop", "Drop what is held, and take the plugs away"),
-            flag("open", "Let all go; the plugs stay, open"),
+            flag("open", "Let all go; the plugs stay, open, as plug attach leaves them"),
             flag("release", "Let all go, and take the plugs away"),
         ])
         .group(ArgGroup::new("what").args(["drop", "open", "release"]).required(true))
@@ -44,13 +43,8 @@ pub(super) fn run(words: &ArgMatches, session: &mut Session<'_>) -> Result<(), F
     let left = Left::read(&belief.path).map_err(|error| failed(&format!("{error}; nothing was changed")))?;
     let tc = &mut session.kernel()?.0.connection;
     let (done, devices) = if words.get_flag("open") {
-        let opened = left.open(tc).map_err(|error| failed(&error))?;
-        // Where plug attach had put it, it is plug attach's again.
-        let also = |other: &&Belief| other.attached && other.journal.devices == belief.journal.devices;
-        if beliefs.iter().any(|other| also(&other)) {
-            let removed = fs::remove_file(&belief.path);
-            removed.map_err(|error| failed(&format!("{error}; the network is open")))?;
-        }
+        let opened = left.hand_over(tc, &journals.attached()).map_err(|error| failed(&error))?;
+        forget_gone(&journals, tc)?;
         ("opened", opened)
     } else {
         let held = if words.get_flag("drop") { Held::Drop } else { Held::Release };

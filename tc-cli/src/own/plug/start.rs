@@ -16,39 +16,38 @@ use crate::failure::Failure;
 #[derive(Debug)]
 pub(super) struct Started {
     pub(super) output: OutputCommit,
-    lent: Option<Lent>,
-}
-
-/// A plug of `plug attach`, as it was.
-#[derive(Debug)]
-struct Lent {
-    /// In its network namespace.
+    /// In the devices' network namespace.
     tc: Connection,
-    ifindex: i32,
-    handle: Handle,
-    limit_bytes: u32,
+    /// The journals of plugs of `plug attach`, as they were.
+    lent: Vec<Belief>,
 }
 
 impl Started {
-    /// Ends the session in order: all leaves. The plug is taken away, or given
-    /// back as it was.
+    /// Ends the session in order: all leaves. The plugs are taken away; those of
+    /// `plug attach` are given back as they were.
     pub(super) fn finish(&mut self) -> Result<(), String> {
-        let plugs = if self.lent.is_some() { Plugs::Leave } else { Plugs::Remove };
-        self.output.detach(plugs).map_err(|error| error.to_string())?;
-        match &mut self.lent {
-            None => Ok(()),
-            Some(Lent { tc, ifindex, handle, limit_bytes }) => {
-                let plug = Plug::set_limit(*limit_bytes);
-                let request = Request::qdisc(*ifindex).parent(Handle::ROOT).handle(*handle).options(&plug);
-                let done = tc.apply_as_it_is(Verb::Change, &request);
-                done.map(|_| ()).map_err(|error| format!("{error}; the network is open"))
-            }
+        self.output.detach(Plugs::GiveBack).map_err(|error| error.to_string())?;
+        let open = |why: String| format!("{why}; the network is open");
+        let roots = if self.lent.is_empty() { Vec::new() } else { self.roots().map_err(open)? };
+        for belief in &self.lent {
+            // Its handle is the spare one, if what it held had to be dropped.
+            let ours = |root: &&Root| root.kind == "plug" && belief.names(root.ifindex, root.handle);
+            let Some(root) = roots.iter().find(ours) else { continue };
+            let plug = Plug::set_limit(belief.journal.limit_bytes);
+            let request = Request::qdisc(root.ifindex).parent(Handle::ROOT).handle(root.handle);
+            let done = self.tc.apply_as_it_is(Verb::Change, &request.options(&plug));
+            done.map_err(|error| open(error.to_string()))?;
         }
+        Ok(())
+    }
+
+    fn roots(&mut self) -> Result<Vec<Root>, String> {
+        Root::all(&mut self.tc).map_err(|failure| failure.to_string())
     }
 }
 
 /// Attaches to the devices in the calling thread's network namespace. A plug of
-/// `plug attach` is taken over and later given back, if it is the only device.
+/// `plug attach` is taken over, and later given back.
 pub(super) fn start(
     name: &str,
     devs: &[&str],
@@ -58,41 +57,29 @@ pub(super) fn start(
     let failed = |error: &dyn std::fmt::Display| Failure::Own(format!("plug {name}: {error}"));
     let (on_taint, on_death) = words::the_policy(name, words)?;
     let journals = Journals::of(words);
-    let plan =
+    let mut plan =
         Plan::new(words::the_limit(words), on_taint, on_death).on_drop(on_drop).journal_dir(&journals.dir);
-    let attached = claims(name, devs, &journals)?;
-    let (plan, lent, _loan) = match (attached, devs) {
-        (None, _) => (plan, None, None),
-        (Some((tc, root, belief)), [_one]) => {
-            let loan = Loan::of(&belief).map_err(|error| {
-                failed(&format!("cannot copy {}: {error}; nothing was changed", belief.path.display()))
-            })?;
-            let limit_bytes = belief.journal.limit_bytes;
-            let lent = Lent { tc, ifindex: root.ifindex, handle: root.handle, limit_bytes };
-            (plan.adopt(&loan.0, Held::Release), Some(lent), Some(loan))
-        }
-        (Some(_), _) => {
-            return Err(failed(
-                &"of several devices none may have a plug of plug attach; nothing was changed",
-            ));
-        }
-    };
+    let (tc, lent) = claims(name, devs, &journals)?;
+    let mut loans = Vec::with_capacity(lent.len());
+    for belief in &lent {
+        let loan = Loan::of(belief).map_err(|error| {
+            failed(&format!("cannot copy {}: {error}; nothing was changed", belief.path.display()))
+        })?;
+        plan = plan.adopt(&loan.0, Held::Release);
+        loans.push(loan);
+    }
     let output = OutputCommit::attach(devs, plan).map_err(|error| failed(&error))?;
-    Ok(Started { output, lent })
+    Ok(Started { output, tc, lent })
 }
 
 /// Who has a claim to the devices' plugs: an error if it is a session, and the
-/// journal of `plug attach` if it is that.
-fn claims(
-    name: &str,
-    devs: &[&str],
-    journals: &Journals,
-) -> Result<Option<(Connection, Root, Belief)>, Failure> {
+/// journals of `plug attach` if it is that.
+fn claims(name: &str, devs: &[&str], journals: &Journals) -> Result<(Connection, Vec<Belief>), Failure> {
     let failed = |error: &dyn std::fmt::Display| Failure::Own(format!("plug {name}: {error}"));
     let untouched = |error: tc_core::Error| failed(&format!("{error}; nothing was changed"));
     let mut tc = Connection::open().map_err(untouched)?;
     let roots = Root::all(&mut tc)?;
-    let mut attached = None;
+    let mut attached: Vec<Belief> = Vec::new();
     for dev in devs {
         let ifindex = tc.ifindex(dev).map_err(untouched)?;
         let Some(root) = roots.iter().find(|root| root.ifindex == ifindex && root.kind == "plug") else {
@@ -106,10 +93,12 @@ fn claims(
                 let left = format!("device {dev} was left by process {pid}, which died: see plug rescue");
                 return Err(failed(&Error::Devices(left)));
             }
-            attached.get_or_insert((root.clone(), belief));
+            if attached.iter().all(|other| other.path != belief.path) {
+                attached.push(belief);
+            }
         }
     }
-    Ok(attached.map(|(root, belief)| (tc, root, belief)))
+    Ok((tc, attached))
 }
 
 /// A copy of the journal of `plug attach`: a session that takes over takes the

@@ -16,6 +16,8 @@ pub(super) struct Device {
     pub(super) handle: Handle,
     /// The handle of the plug that takes its place when its packets must go.
     pub(super) spare: Handle,
+    /// Whether it was there before the session.
+    pub(super) adopted: bool,
     pub(super) link: LinkState,
     counters: Counters,
     /// The most bytes that were seen to have been taken in: sent, or held.
@@ -78,12 +80,13 @@ impl Counters {
 const ONE_LARGE_PACKET: u64 = 128 * 1024;
 
 impl Device {
-    pub(super) fn new(link: &Link, [handle, spare]: [Handle; 2]) -> Self {
+    pub(super) fn new(link: &Link, [handle, spare]: [Handle; 2], adopted: bool) -> Self {
         Self {
             name: link.name.clone(),
             ifindex: link.ifindex,
             handle,
             spare,
+            adopted,
             link: LinkState::of(link),
             counters: Counters::default(),
             taken_in: 0,
@@ -182,7 +185,7 @@ mod tests {
             kind: String::new(),
             carrier_changes: 2,
         };
-        let mut device = Device::new(&link, [Handle::qdisc(1), Handle::qdisc(2)]);
+        let mut device = Device::new(&link, [Handle::qdisc(1), Handle::qdisc(2)], false);
         device.begin(Counters::default(), 1000);
         device
     }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tc_core::{Transport, Verb};
 
 use super::super::Plug;
+use super::device::Device;
 use super::error::{Error, Network};
 use super::journal::Journal;
 use super::session::{OutputCommit, State};
@@ -14,10 +15,15 @@ use super::session::{OutputCommit, State};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Plugs {
     /// They are taken away, and the kernel's defaults come back. Kernel: what is
-    /// sent while it swaps them is dropped.
+    /// sent while it swaps them is dropped, as at an
+    /// [attach](OutputCommit::attach), and as much.
     Remove,
-    /// They stay, open. Nobody knows of them any more: the journal is deleted.
+    /// They stay, open, and nothing is lost. Nobody knows of them any more: the
+    /// journal is deleted.
     Leave,
+    /// Those that were there before ([`Plan::adopt`](super::Plan::adopt)) stay,
+    /// open; the others are taken away.
+    GiveBack,
 }
 
 /// How long to wait between two looks at a queue that is being sent from.
@@ -59,11 +65,23 @@ impl<T: Transport> OutputCommit<T> {
             self.expect("detach", State::Open)?;
             self.state = State::Draining;
         }
-        if plugs == Plugs::Remove {
+        let goes = |device: &Device| match plugs {
+            Plugs::Remove => true,
+            Plugs::Leave => false,
+            Plugs::GiveBack => !device.adopted,
+        };
+        let going: Vec<usize> = self
+            .devices
+            .iter()
+            .enumerate()
+            .filter(|(_, device)| goes(device))
+            .map(|(index, _)| index)
+            .collect();
+        if !going.is_empty() {
             self.drain()?;
-            for index in 0..self.devices.len() {
-                self.delete(index)?;
-            }
+        }
+        for index in going {
+            self.delete(index)?;
         }
         self.end()
     }

@@ -50,6 +50,24 @@ impl Left {
         Ok(opened)
     }
 
+    /// Lets all go that is held, and leaves the plugs to whoever reads the
+    /// journals in `dir`: there is one for each device that still had its plug,
+    /// in place of the session's. Returns how many.
+    pub fn hand_over<T: Transport>(&self, tc: &mut Connection<T>, dir: &Path) -> Result<usize, Error> {
+        let mut given = 0;
+        let journal = |error| Error::Journal { error, network: Network::Open };
+        self.open(tc)?;
+        for device in &self.journal.devices {
+            if own_plug(tc, device).map_err(unknown)?.is_some() {
+                let one = Journal { open_after: None, devices: vec![device.clone()], ..self.journal.clone() };
+                one.write(&one.path_in(dir)).map_err(journal)?;
+                given += 1;
+            }
+        }
+        Journal::delete(&self.path).map_err(journal)?;
+        Ok(given)
+    }
+
     /// Takes plugs and journal away; what is held leaves before (for which the
     /// devices have `patience`), or is dropped. Returns how many devices still
     /// had the session's plug.

@@ -65,7 +65,7 @@ pub struct Plan {
     pub(super) on_drop: OnDrop,
     pub(super) handles: [Handle; 2],
     pub(super) journal_dir: PathBuf,
-    pub(super) adopt: Option<(PathBuf, Held)>,
+    pub(super) adopt: Vec<(PathBuf, Held)>,
     pub(super) timeout: Duration,
     pub(super) drain_time: Duration,
 }
@@ -81,7 +81,7 @@ impl Plan {
             on_drop: OnDrop::Taint,
             handles: [Handle::qdisc(0xc01), Handle::qdisc(0xc02)],
             journal_dir: PathBuf::from(JOURNAL_DIR),
-            adopt: None,
+            adopt: Vec::new(),
             timeout: Duration::from_secs(2),
             drain_time: Duration::from_secs(2),
         }
@@ -112,10 +112,11 @@ impl Plan {
 
     /// Takes over the plugs that the journal at `path` names; its controller
     /// must be dead. Whose epochs the held packets belong to cannot be found
-    /// out, so all are dropped, or all released.
+    /// out, so all are dropped, or all released. Said again, it takes over those
+    /// of one more journal.
     #[must_use]
     pub fn adopt(mut self, path: impl AsRef<Path>, held: Held) -> Self {
-        self.adopt = Some((path.as_ref().to_owned(), held));
+        self.adopt.push((path.as_ref().to_owned(), held));
         self
     }
 

@@ -162,7 +162,10 @@ impl<T: Transport> OutputCommit<T> {
     /// checkpoint.
     ///
     /// [`OutputCommit::check`] comes first; then one send, and one receive for
-    /// each device. If the session is or becomes tainted, nothing is released.
+    /// each device; then the notices once more. If the session is or becomes
+    /// tainted before, nothing is released. If a queue was reset between the
+    /// check and the command, the error says so too, and the policy has been
+    /// carried out.
     pub fn release(&mut self, epoch: Epoch, ack: Ack) -> Result<Released, Error> {
         if !epoch.is_of(self.id) {
             return Err(Error::OtherSession { epoch });
@@ -173,6 +176,10 @@ impl<T: Transport> OutputCommit<T> {
         self.check()?;
         self.command("RELEASE_ONE", &Plug::release_one())?;
         self.closed = None;
+        // After a reset in between, packets of the open epoch would leave.
+        if let Some(taint) = self.read_notices() {
+            return Err(self.taint(taint));
+        }
         let tallies = self.devices.iter().map(|device| &device.closed);
         Ok(tallies.fold(
             Released {

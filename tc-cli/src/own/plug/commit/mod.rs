@@ -18,6 +18,8 @@
 //! A queue that cannot be trusted is met by that policy at once, and told of in
 //! the answer to the next order.
 //!
+//! A device may have a plug of `plug attach`: it is given back in the end.
+//!
 //! An order that would let uncommitted output go is an `err` and changes
 //! nothing. At the end of standard input without `quit` it is as if this process
 //! had died: `--on-death`.

@@ -2,8 +2,10 @@
 //! go: for maintenance that must not lose a packet.
 //!
 //! What is held leaves when the command ends, at the deadline, or at SIGTERM or
-//! SIGINT (which the command gets too). If this process is killed, `--on-death`
-//! says what happens.
+//! SIGINT (which the command gets too). If this process is killed (SIGKILL),
+//! `--on-death` says what happens to the output, and the command runs on, as it
+//! does under `timeout`, `flock` and `nice`: a half-finished change of the system
+//! would be worse than one that nobody waits for.
 
 mod report;
 mod wait;
@@ -28,6 +30,11 @@ pub(super) fn words() -> Command {
     let cmd = Arg::new("cmd").value_name("CMD").last(true).required(true).num_args(1..);
     Command::new("hold")
         .about("Hold a device's output while a command runs, then let it go and report")
+        .after_help(
+            "SIGTERM and SIGINT let go, and the command gets them too. Killed with SIGKILL, this program cannot\n\
+             tell the command, which runs on; --on-death says what becomes of the output. A command that must\n\
+             not outlive it: -- setpriv --pdeathsig TERM CMD",
+        )
         .args([words::dev(), words::limit(), words::max_hold(), words::on_death(), words::journal_dir()])
         .arg(netns.help("The device's network namespace; the command runs where this one does"))
         .arg(cmd.help("The command, whose exit status is returned"))

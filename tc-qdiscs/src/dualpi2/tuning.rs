@@ -1,0 +1,115 @@
+//! The controller's numbers, and how they follow from round trip times.
+
+use tc_core::units::PrintTime;
+use tc_core::words::WordError;
+
+/// The controller that sets the probability of drops and marks. `None` as in
+/// [`Dualpi2`](super::Dualpi2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tuning {
+    /// The delay to keep in the classic queue, in microseconds (15000).
+    pub target_us: Option<u32>,
+    /// How often the probability is computed, in microseconds (16000).
+    pub tupdate_us: Option<u32>,
+    /// Weight of the distance to the target, in 1/256 Hz (41).
+    pub alpha_256th_hz: Option<u32>,
+    /// Weight of the delay's trend, in 1/256 Hz (819).
+    pub beta_256th_hz: Option<u32>,
+}
+
+/// Parts of a hertz in which alpha and beta are sent.
+pub(super) const SCALE: u32 = 256;
+/// Most hertz that `tc` takes for alpha and beta.
+pub(super) const MOST_HERTZ: f32 = 16_777_215.0;
+
+impl Tuning {
+    /// What fits round trips of at most `max_rtt_us` and typically
+    /// `typical_rtt_us` microseconds, as `tc` computes it. Too long or too short
+    /// ones are an error with `tc`'s text.
+    pub fn for_round_trips(max_rtt_us: u32, typical_rtt_us: u32) -> Result<Self, WordError> {
+        Gains::of(max_rtt_us, typical_rtt_us).map(|gains| gains.tuning())
+    }
+}
+
+/// What a dump tells of an alpha or beta: the kernel keeps it scaled to
+/// probabilities and nanoseconds (`dualpi2_scale_alpha_beta` and back).
+pub(super) fn kept(parts: u32) -> u32 {
+    const MOST: u64 = u32::MAX as u64;
+    const BILLION: u64 = 1_000_000_000;
+    let scaled = ((u64::from(parts) * MOST) >> 2) / BILLION;
+    (((scaled * BILLION) << 2) / MOST) as u32
+}
+
+/// What follows from round trip times.
+pub(super) struct Gains {
+    max_rtt_us: u32,
+    typical_rtt_us: u32,
+    tupdate_us: u32,
+    alpha: f64,
+    beta: f64,
+}
+
+impl Gains {
+    pub(super) fn of(max_rtt_us: u32, typical_rtt_us: u32) -> Result<Self, WordError> {
+        let error = |text: String| Err(WordError::Kind(text));
+        if typical_rtt_us > max_rtt_us {
+            return error("typical_rtt must be <= max_rtt!".into());
+        }
+        let (max_rtt, third) = (f64::from(max_rtt_us), f64::from(max_rtt_us) / 3.0);
+        let tupdate_us = if f64::from(typical_rtt_us) < third { typical_rtt_us } else { third as u32 }.max(1);
+        // The constants have 32 bits in tc, and what is computed with them 64.
+        let alpha = f64::from(tupdate_us) / max_rtt / max_rtt * 1e6 * f64::from(0.1_f32);
+        let beta = f64::from(0.3_f32) / max_rtt * 1e6;
+        let least = 1.0 / f64::from(SCALE);
+        if !beta.is_finite() || beta > f64::from(MOST_HERTZ) {
+            let rtt = PrintTime(max_rtt_us);
+            return error(format!("max_rtt={rtt} is too low and cause beta to overflow!"));
+        }
+        if alpha < least || beta < least {
+            let rtt = PrintTime(max_rtt_us);
+            return error(format!("Large max_rtt={rtt} rounds down alpha={alpha:.6} and/or beta={beta:.6}!"));
+        }
+        Ok(Self { max_rtt_us, typical_rtt_us, tupdate_us, alpha, beta })
+    }
+
+    pub(super) fn tuning(&self) -> Tuning {
+        let scaled = |hertz: f64| Some((hertz * f64::from(SCALE)) as u32);
+        Tuning {
+            target_us: Some(self.typical_rtt_us),
+            tupdate_us: Some(self.tupdate_us),
+            alpha_256th_hz: scaled(self.alpha),
+            beta_256th_hz: scaled(self.beta),
+        }
+    }
+
+    /// What `tc` says of it.
+    pub(super) fn said(&self) -> String {
+        let Self { alpha, beta, .. } = self;
+        let [most, typical, update] = [self.max_rtt_us, self.typical_rtt_us, self.tupdate_us].map(PrintTime);
+        format!(
+            "Auto-config [max_rtt: {most}, typical_rtt: {typical}]: target={typical} tupdate={update} \
+             alpha={alpha:.6} beta={beta:.6}"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gains_follow_from_round_trips() {
+        let tuning = Tuning::for_round_trips(100_000, 15_000).unwrap();
+        let scaled = (tuning.alpha_256th_hz, tuning.beta_256th_hz);
+        assert_eq!((tuning.tupdate_us, scaled), (Some(15_000), (Some(38), Some(768))));
+    }
+
+    #[test]
+    fn round_trips_have_bounds() {
+        let text = |most, typical| Tuning::for_round_trips(most, typical).unwrap_err().to_string();
+        assert_eq!(text(1, 2), "typical_rtt must be <= max_rtt!");
+        assert_eq!(text(0, 0), "max_rtt=0us is too low and cause beta to overflow!");
+        let large = "Large max_rtt=100s rounds down alpha=0.000300 and/or beta=0.003000!";
+        assert_eq!(text(100_000_000, 30_000_000), large);
+    }
+}

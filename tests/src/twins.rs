@@ -1,0 +1,98 @@
+//! Two hosts, alike, to compare tc with tc-cli.
+#![expect(clippy::panic, reason = "a test that cannot go on says so and stops")]
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ffi::OsStr;
+
+use crate::lab::{Net, Output, Said, Shell, tc_cli};
+
+/// tc works in one host, tc-cli in the other.
+pub struct Twins {
+    /// tc's.
+    pub theirs: Net,
+    /// tc-cli's.
+    pub ours: Net,
+    /// The programs that show, by the words that each always gets.
+    showing: RefCell<HashMap<String, [Shell; 3]>>,
+    /// The two that are told to change something.
+    working: RefCell<Option<[Shell; 2]>>,
+}
+
+/// What both hosts say to one command of showing, and both tools of one of them.
+#[derive(Debug)]
+pub struct Shown {
+    /// tc of its own host.
+    pub theirs: Said,
+    /// tc of tc-cli's host.
+    pub ours_by_tc: Said,
+    /// tc-cli of its own host.
+    pub ours: Said,
+}
+
+impl Twins {
+    /// Twins in fresh namespaces, each made ready by `prepare`.
+    pub fn new(prepare: impl Fn(&Net)) -> Self {
+        let [theirs, ours] = [Net::aside(), Net::aside()];
+        prepare(&theirs);
+        prepare(&ours);
+        Self { theirs, ours, showing: RefCell::default(), working: RefCell::default() }
+    }
+
+    /// What tc and tc-cli, started for it, do with a command.
+    pub fn run(&self, words: &str) -> [Output; 2] {
+        [self.theirs.tc(words), self.ours.tc_cli(words)]
+    }
+
+    /// What tc and tc-cli do with a command in the middle of many: their texts are those of a batch.
+    ///
+    /// # Panics
+    ///
+    /// When a program gives no answer.
+    pub fn tell(&self, words: &str) -> [Said; 2] {
+        let mut working = self.working.borrow_mut();
+        let shells = working
+            .get_or_insert_with(|| [self.theirs.shell("tc", NO_FLAGS), self.ours.shell(tc_cli(), NO_FLAGS)]);
+        let said = shells.each_mut().map(|shell| answer(shell, words));
+        if said.iter().any(|said| said.ended.is_some()) {
+            *working = None;
+        }
+        said
+    }
+
+    /// What the hosts show.
+    ///
+    /// # Panics
+    ///
+    /// When a program gives no answer.
+    pub fn look(&self, words: &str) -> Shown {
+        // A program for each command, since tc remembers in a batch which device an earlier line was
+        // about.
+        let mut showing = self.showing.borrow_mut();
+        let (flags, command) = words.split_at(end_of_flags(words));
+        let flags: Vec<&str> = flags.split_whitespace().collect();
+        let shells = showing.entry(words.to_owned()).or_insert_with(|| {
+            [
+                self.theirs.shell("tc", &flags),
+                self.ours.shell("tc", &flags),
+                self.ours.shell(tc_cli(), &flags),
+            ]
+        });
+        let [theirs, ours_by_tc, ours] = shells.each_mut().map(|shell| answer(shell, command));
+        if [&theirs, &ours_by_tc, &ours].iter().any(|said| said.ended.is_some()) {
+            showing.remove(words);
+        }
+        Shown { theirs, ours_by_tc, ours }
+    }
+}
+
+const NO_FLAGS: &[&OsStr] = &[];
+
+fn answer(shell: &mut Shell, line: &str) -> Said {
+    shell.say(line).unwrap_or_else(|error| panic!("{line}: {error}"))
+}
+
+fn end_of_flags(words: &str) -> usize {
+    let flags = words.split_inclusive(' ').take_while(|word| word.starts_with('-'));
+    flags.map(str::len).sum()
+}

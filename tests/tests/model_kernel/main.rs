@@ -1,0 +1,94 @@
+//! The model is the kernel: the reference state machine of plug (inside the embedded kernel, which
+//! calls it as the real one calls `sch_plug`) and the real thing get the same commands and packets,
+//! by chance, resets included. After every step the same packets must have come out in the same
+//! order, and the counters must be the same.
+//!
+//! `TC_SEED=N` repeats one sequence, `TC_SEQUENCES=N` says how many to run.
+
+#![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on says so and stops")]
+
+mod sequence;
+mod shrink;
+mod sides;
+mod step;
+
+use std::env;
+use std::fmt::Write;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use tests::need;
+
+use sequence::sequence;
+use shrink::shrink;
+use sides::{Difference, Lab, Pace};
+use step::Step;
+
+/// Sequences for each of the two devices.
+const SEQUENCES: u64 = 1000;
+
+#[test]
+fn on_a_device_with_one_queue() {
+    need!("sch_plug", "veth");
+    compare(1);
+}
+
+/// Kernel: from a device with several queues up to nine packets are taken at once, and what is
+/// still to be released is used up in another way when there are fewer.
+#[test]
+fn on_a_device_with_two_queues() {
+    need!("sch_plug", "veth");
+    compare(2);
+}
+
+fn compare(queues: u32) {
+    let number = |name| env::var(name).ok().map(|text| text.parse::<u64>().expect(name));
+    let (first, count) = match number("TC_SEED") {
+        Some(seed) => (seed, 1),
+        None => {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
+            (now.as_nanos() as u64 >> 10, number("TC_SEQUENCES").unwrap_or(SEQUENCES))
+        }
+    };
+    let (mut lab, start) = (Lab::new(queues), Instant::now());
+    let (mut steps, mut packets, mut doubts) = (0, 0, 0);
+    for seed in first..first + count {
+        let sequence = sequence(seed);
+        steps += sequence.len();
+        packets += sequence.iter().map(Step::packets).sum::<usize>();
+        if lab.run(&sequence, Pace::Quick).is_none() {
+            continue;
+        }
+        // The device's queue runs by itself behind a release: a difference counts if it is there
+        // when all is given its time.
+        match lab.run(&sequence, Pace::Calm) {
+            None => doubts += 1,
+            Some(_) => panic!("{}", report(&mut lab, queues, seed, sequence)),
+        }
+    }
+    assert!(doubts <= count / 100, "{doubts} of {count} sequences differ only when they run fast");
+    tests::lab::count(&format!(
+        "model: {count} sequences, {steps} steps, {packets} packets on {queues} queue(s), no difference \
+         ({:.0} s; seeds from {first}; {doubts} run again)",
+        start.elapsed().as_secs_f64(),
+    ));
+}
+
+/// The shortest sequence that still differs, and how.
+fn report(lab: &mut Lab, queues: u32, seed: u64, sequence: Vec<Step>) -> String {
+    let whole = sequence.len();
+    let steps = shrink(sequence, |steps| lab.run(steps, Pace::Calm).is_some());
+    let mut text = format!(
+        "TC_SEED={seed} on {queues} queue(s): model and kernel differ; {} of {whole} steps suffice:\n",
+        steps.len()
+    );
+    for step in &steps {
+        let _ = writeln!(text, "    {step}");
+    }
+    match lab.run(&steps, Pace::Calm) {
+        Some(Difference { at, kernel, model }) => {
+            let _ = write!(text, "after step {}:\nkernel {kernel:?}\nmodel  {model:?}", at + 1);
+        }
+        None => text += "(not the last time, though)",
+    }
+    text
+}

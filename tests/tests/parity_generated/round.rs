@@ -1,0 +1,252 @@
+//! Stories told to two hosts at once, in as few processes as can be: tc works in one host, tc-cli in
+//! the other, each with a batch of all commands. A device belongs to each story, so that what is left
+//! of all of them is looked at together.
+
+#![expect(clippy::panic, reason = "a test that cannot go on says so and stops")]
+
+use std::fmt::Write as _;
+use std::fs;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::Value;
+use tests::lab::{Net, Output};
+
+use super::story::Story;
+use super::words::Chance;
+
+/// An object that neither knows: what each says of it ends what it says of a command.
+const MARK: &str = "mark";
+/// A device with a qdisc that nothing else has: what is printed of it ends a device.
+const MARKED: &str = "qdisc pfifo 7fff: root refcnt 2 limit 77p";
+const MARKED_JSON: &str = r#""kind":"pfifo","handle":"7fff:""#;
+/// Of so many of a round's failures the exit codes are compared: that takes processes of their own.
+const CODES: usize = 2;
+
+/// Two hosts, alike, with a device for each story.
+pub(crate) struct Round<'a> {
+    stories: &'a [Story],
+    theirs: Net,
+    ours: Net,
+}
+
+/// A command of a story.
+struct Line {
+    story: usize,
+    text: String,
+    /// tc takes a wrong value in it that we refuse.
+    taken: bool,
+}
+
+/// How a command ended.
+#[derive(Clone, PartialEq)]
+struct End {
+    failed: bool,
+    said: String,
+}
+
+impl<'a> Round<'a> {
+    pub(crate) fn of(stories: &'a [Story]) -> Self {
+        let net = || {
+            let net = Net::aside();
+            let mut lines = format!("link add {MARK} type ifb\n");
+            for dev in 0..stories.len() {
+                let _ = writeln!(lines, "link add d{dev} numtxqueues 4 numrxqueues 4 type ifb");
+            }
+            let file = File::of(&lines);
+            net.ip(&format!("-batch {}", file.0)).ok();
+            net.tc(&format!("qdisc replace dev {MARK} root handle 7fff: pfifo limit 77")).ok();
+            net
+        };
+        Self { stories, theirs: net(), ours: net() }
+    }
+
+    /// What tc and tc-cli did not do alike, for each story.
+    pub(crate) fn differences(&self, chance: &mut Chance) -> Vec<Option<String>> {
+        let line = |story| move |(text, taken)| Line { story, text, taken };
+        let lines: Vec<Line> = (0..)
+            .zip(self.stories)
+            .flat_map(|(at, story)| story.lines(&format!("d{at}")).into_iter().map(line(at)))
+            .collect();
+        let mut found = vec![None; self.stories.len()];
+        let mut note = |at: usize, text: String| {
+            let _ = found[at].get_or_insert(text);
+        };
+        let (theirs, ours) = (self.run(&lines, false), self.run(&lines, true));
+        let (mut failed, mut apart) = (Vec::new(), vec![false; self.stories.len()]);
+        for ((line, theirs), ours) in lines.iter().zip(&theirs).zip(&ours) {
+            if line.taken {
+                // From here on they may differ.
+                apart[line.story] = true;
+                if !ours.failed {
+                    note(line.story, format!("it is not refused: {}", line.text));
+                }
+            } else if apart[line.story] {
+            } else if theirs != ours {
+                let told = |end: &End| format!("{}, {}", if end.failed { "fails" } else { "0" }, end.said);
+                note(line.story, format!("they end unlike\n tc: {}\nour: {}", told(theirs), told(ours)));
+            } else if theirs.failed {
+                failed.push(line);
+            }
+        }
+        for _ in 0..CODES.min(failed.len()) {
+            let Line { story, text, .. } = chance.of(&failed);
+            let (theirs, ours) = (self.theirs.tc(text).code, self.ours.tc_cli(text).code);
+            if theirs != ours {
+                note(*story, format!("they end unlike\n tc: {theirs}, our: {ours} after {text}"));
+            }
+        }
+        let shown = [self.show(&self.theirs, false, ""), self.show(&self.ours, false, "")];
+        let printed = self.show(&self.ours, true, "");
+        let json = [self.show(&self.ours, false, "-j"), self.show(&self.ours, true, "-j")];
+        for at in 0..self.stories.len() {
+            let [theirs, ours] = [&shown[0][at], &shown[1][at]];
+            if theirs != ours && !apart[at] {
+                note(at, format!("the kernels got other things\n tc: {theirs}our: {ours}"));
+            }
+            if printed[at] != *ours {
+                note(at, format!("-s -d prints unlike\n tc: {ours}our: {}", printed[at]));
+            }
+            let [theirs, ours] = [&json[0][at], &json[1][at]];
+            if !same_json(theirs, ours) {
+                note(at, format!("-s -d -j prints unlike\n tc: {theirs}\nour: {ours}"));
+            }
+        }
+        found
+    }
+
+    /// How each line ends, all in one process: but an error in an argument ends tc, which is then
+    /// started again behind it.
+    fn run(&self, lines: &[Line], ours: bool) -> Vec<End> {
+        let mut ends = Vec::new();
+        while ends.len() < lines.len() {
+            let left = &lines[ends.len()..];
+            let file =
+                File::of(&left.iter().map(|line| format!("{}\n{MARK}\n", line.text)).collect::<String>());
+            let words = format!("-force -batch {}", file.0);
+            let output = if ours { self.ours.tc_cli(&words) } else { self.theirs.tc(&words) };
+            let before = ends.len();
+            ends.extend(ends_of(&output));
+            assert_ne!(ends.len(), before, "nothing was done\n{}", output.stderr);
+        }
+        ends
+    }
+
+    /// What is printed of each story's device.
+    fn show(&self, net: &Net, ours: bool, form: &str) -> Vec<String> {
+        let mut lines = String::new();
+        for (at, story) in self.stories.iter().enumerate() {
+            let text = story.text();
+            let _ = writeln!(lines, "qdisc show dev d{at}");
+            // Lists of classes are no JSON with tc 6.1; ours has to be JSON all the same.
+            if text.contains("class ") && (ours || form.is_empty()) {
+                let _ = writeln!(lines, "class show dev d{at}");
+            }
+            if text.contains("filter ") {
+                let _ = writeln!(lines, "filter show dev d{at} ingress\nfilter show dev d{at} egress");
+            }
+            let _ = writeln!(lines, "qdisc show dev {MARK}");
+        }
+        let file = File::of(&lines);
+        let words = format!("-s -d {form} -force -batch {}", file.0);
+        let output = if ours { net.tc_cli(&words) } else { net.tc(&words) };
+        let parts = parts_of(&output.stdout);
+        assert_eq!(parts.len(), self.stories.len(), "{} ends too soon\n{}", output.command, output.stderr);
+        parts
+    }
+}
+
+/// How the commands of a batch ended, the last of them perhaps with the process.
+fn ends_of(output: &Output) -> Vec<End> {
+    let mark = format!("Object \"{MARK}\" is unknown");
+    let mut ends = Vec::new();
+    let (mut said, mut failed, mut marked) = (None, false, false);
+    for line in output.stderr.lines() {
+        if line.starts_with(&mark) {
+            ends.push(End { failed, said: said.take().unwrap_or_default() });
+            (failed, marked) = (false, true);
+        } else if line.starts_with("Command failed ") {
+            // The mark's own line comes behind it.
+            failed = !marked;
+            marked = false;
+        } else {
+            said.get_or_insert_with(|| line.to_owned());
+        }
+    }
+    match output.code {
+        1 => {}
+        255 => ends.push(End { failed: true, said: said.unwrap_or_default() }),
+        code => ends.push(End { failed: true, said: format!("ended with {code}") }),
+    }
+    ends
+}
+
+/// What is printed before each mark.
+fn parts_of(text: &str) -> Vec<String> {
+    let (mut parts, mut part) = (Vec::new(), String::new());
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        if line.starts_with(MARKED) {
+            // Its counters.
+            let _ = (lines.next(), lines.next());
+        } else if !line.contains(MARKED_JSON) {
+            part = part + line + "\n";
+            continue;
+        }
+        parts.push(ageless(&part));
+        part.clear();
+    }
+    parts
+}
+
+/// Ages are in seconds, and go by.
+fn ageless(text: &str) -> String {
+    let words: Vec<_> = text.split(' ').collect();
+    let is_age = |at: usize| words.get(at + 1).is_some_and(|next| next.starts_with("sec"));
+    let words: Vec<_> =
+        words.iter().enumerate().map(|(at, word)| if is_age(at) { "N" } else { word }).collect();
+    words.join(" ")
+}
+
+/// Ours is JSON, line by line; where tc's is as well, it says the same.
+fn same_json(theirs: &str, ours: &str) -> bool {
+    let parse = |text: &str| text.lines().map(serde_json::from_str).collect::<Result<Vec<Value>, _>>();
+    match (parse(theirs), parse(ours)) {
+        (_, Err(_)) => false,
+        (Err(_), Ok(_)) => true,
+        (Ok(theirs), Ok(ours)) => {
+            // Behind them is the list of classes.
+            theirs.iter().zip(&ours).all(|(theirs, ours)| without_ages(theirs) == without_ages(ours))
+        }
+    }
+}
+
+fn without_ages(value: &Value) -> Value {
+    match value {
+        Value::Array(values) => values.iter().map(without_ages).collect(),
+        Value::Object(fields) => {
+            let ages = ["installed", "last_used", "first_used"];
+            let lasting = fields.iter().filter(|(key, _)| !ages.contains(&key.as_str()));
+            lasting.map(|(key, value)| (key.clone(), without_ages(value))).collect()
+        }
+        other => other.clone(),
+    }
+}
+
+/// A file that is gone after its use.
+struct File(String);
+
+impl File {
+    fn of(text: &str) -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{}/parity-{}-{number}", std::env::temp_dir().display(), std::process::id());
+        fs::write(&name, text).unwrap_or_else(|error| panic!("{name}: {error}"));
+        Self(name)
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _gone = fs::remove_file(&self.0);
+    }
+}

@@ -1,0 +1,190 @@
+//! The proof of output commit: no reply that a client saw is missing from the backup, whenever the
+//! server dies.
+//!
+//! A server counts the requests of its clients and holds its replies by output commit; each epoch's
+//! state goes to a backup, another process. The server is killed (SIGKILL) at a step or a time by
+//! chance, and the backup goes on from what it has, as a server with a backup of its own. Every reply
+//! that a client ever saw must be known to the state from which the backup went on.
+//!
+//! The same judge must find the fault where the output is held by less: without a plug, released too
+//! early, with two epochs out, with a link that flaps and nobody who looks, with IPv4 captured alone.
+//!
+//! `PROOF_KILLS=N` says how many servers are killed (200), `PROOF_SEED=N` how: steps, times and bursts
+//! are the same again, the scheduler's work is not.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on says so"
+)]
+
+mod campaign;
+mod clients;
+mod gate;
+mod ledger;
+mod replica;
+mod words;
+mod world;
+
+use std::env;
+
+use tests::lab::count;
+use tests::need;
+
+use campaign::{Campaign, Outcome, Tcp};
+use gate::Kind;
+use replica::{STEPS, played};
+use world::{Lead, World};
+
+/// A control that finds nothing in so many kills finds nothing.
+const MOST: usize = 100;
+
+/// A checkpoint is on its way for so many milliseconds at most.
+const LINE_MS: usize = 16;
+/// The same on a line that is slower than epochs are long, which makes one wish not to wait.
+const SLOW_MS: usize = 80;
+
+/// Output commit as it is meant: nothing may be missing.
+fn holds(name: &str, campaign: &Campaign<'_>) -> Outcome {
+    let outcome = campaign.run();
+    count(&format!("proof: {name}: {}", outcome.text()));
+    assert_eq!(outcome.missing(), [], "{name}: seed {}", outcome.seed);
+    assert_eq!(outcome.ledger.twice, [], "{name}: seed {}", outcome.seed);
+    assert!(outcome.ledger.checked >= outcome.kills as u64, "{name}: hardly a reply was seen");
+    outcome
+}
+
+/// Something less: the judge must find it out.
+fn leaks(name: &str, campaign: &Campaign<'_>) -> Outcome {
+    let outcome = campaign.run();
+    count(&format!("proof: control {name}: {}", outcome.text()));
+    assert_ne!(outcome.missing(), [], "{name}: seed {}", outcome.seed);
+    outcome
+}
+
+const fn guarded<'a>(test: &'a str, world: &'a World, kills: usize) -> Campaign<'a> {
+    Campaign {
+        test,
+        world,
+        kind: Kind::Commit,
+        flaps: false,
+        line_ms: LINE_MS,
+        tcp: Tcp::Brief,
+        kills,
+        steps: true,
+        until_violated: false,
+    }
+}
+
+const fn control<'a>(test: &'a str, world: &'a World, kind: Kind) -> Campaign<'a> {
+    Campaign {
+        test,
+        world,
+        kind,
+        flaps: false,
+        line_ms: LINE_MS,
+        tcp: Tcp::Brief,
+        kills: MOST,
+        steps: false,
+        until_violated: true,
+    }
+}
+
+#[test]
+fn no_reply_that_was_seen_is_missing_from_the_backup() {
+    const ME: &str = "no_reply_that_was_seen_is_missing_from_the_backup";
+    if played() {
+        return;
+    }
+    need!("sch_plug", "veth");
+    let kills = env::var("PROOF_KILLS").map_or(200, |kills| kills.parse().unwrap());
+    let outcome = holds("output commit", &guarded(ME, &World::direct(), kills));
+    let seen = outcome.ledger.of_clients;
+    count(&format!("proof: killed at {:?}; replies of each client: {seen:?}", outcome.moments));
+    assert!(outcome.epochs >= kills as u64, "{} epochs", outcome.epochs);
+    let all = outcome.moments.len() == STEPS.len() + 1 && !seen.contains(&0);
+    assert!(kills < 200 || all, "{:?}, {seen:?}", outcome.moments);
+}
+
+#[test]
+fn without_a_plug_replies_are_missing() {
+    const ME: &str = "without_a_plug_replies_are_missing";
+    if played() {
+        return;
+    }
+    need!("veth");
+    leaks("no plug", &control(ME, &World::direct(), Kind::Nothing));
+}
+
+#[test]
+fn released_when_the_checkpoint_is_written_replies_are_missing() {
+    const ME: &str = "released_when_the_checkpoint_is_written_replies_are_missing";
+    if played() {
+        return;
+    }
+    need!("sch_plug", "veth");
+    let world = World::direct();
+    leaks("released when written", &Campaign { line_ms: SLOW_MS, ..control(ME, &world, Kind::Written) });
+}
+
+#[test]
+fn with_two_epochs_out_replies_are_missing() {
+    const ME: &str = "with_two_epochs_out_replies_are_missing";
+    if played() {
+        return;
+    }
+    need!("sch_plug", "veth");
+    let world = World::direct();
+    leaks("two epochs out", &Campaign { line_ms: SLOW_MS, ..control(ME, &world, Kind::Raw(2)) });
+    drop(world);
+    let world = World::direct();
+    holds("slow line, output commit", &Campaign { line_ms: SLOW_MS, ..guarded(ME, &world, 12) });
+}
+
+#[test]
+fn when_the_link_flaps_replies_are_missing_unless_it_is_looked_at() {
+    const ME: &str = "when_the_link_flaps_replies_are_missing_unless_it_is_looked_at";
+    if played() {
+        return;
+    }
+    need!("sch_plug", "veth");
+    let world = World::direct();
+    leaks("link flap, plug commands", &Campaign { flaps: true, ..control(ME, &world, Kind::Raw(1)) });
+    drop(world);
+    let world = World::direct();
+    let outcome =
+        holds("link flap, output commit", &Campaign { flaps: true, steps: false, ..guarded(ME, &world, 30) });
+    count(&format!("proof: link flap, output commit: {} taints", outcome.taints));
+    assert!(outcome.taints >= outcome.kills / 2, "{} taints", outcome.taints);
+}
+
+#[test]
+fn when_tcp_sockets_outlive_their_process_replies_are_missing() {
+    const ME: &str = "when_tcp_sockets_outlive_their_process_replies_are_missing";
+    if played() {
+        return;
+    }
+    need!("sch_plug", "veth");
+    let world = World::direct();
+    leaks("TCP outlives the process", &Campaign { tcp: Tcp::Outlives, ..control(ME, &world, Kind::Commit) });
+    drop(world);
+    let world = World::direct();
+    let campaign = Campaign { tcp: Tcp::Patient, steps: false, ..guarded(ME, &world, 6) };
+    holds("TCP ends with the process", &campaign);
+}
+
+#[test]
+fn with_ipv4_captured_alone_replies_over_ipv6_are_missing() {
+    const ME: &str = "with_ipv4_captured_alone_replies_over_ipv6_are_missing";
+    if played() {
+        return;
+    }
+    need!("sch_plug", "sch_ingress", "cls_matchall", "act_mirred", "ifb", "veth", "bridge");
+    let world = World::captured(Lead::Ipv4Only);
+    let control = Campaign { until_violated: false, kills: 10, ..control(ME, &world, Kind::Commit) };
+    let outcome = leaks("IPv4 captured alone", &control);
+    let over_ipv6 = |reply: &words::Reply| World::is_ipv6(reply.request.client);
+    assert!(outcome.missing().iter().all(over_ipv6), "{:?}", outcome.missing());
+    drop(world);
+    holds("all captured", &guarded(ME, &World::captured(Lead::Capture), 30));
+}
