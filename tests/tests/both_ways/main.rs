@@ -15,11 +15,12 @@ use std::{env, fs, process};
 use tc_core::uapi::{TCA_OPTIONS, TCA_STAB};
 use tc_core::{Connection, Handle, Registry, Request, Select, TcType, Verb};
 use tc_qdiscs as _;
+use tests::chance::Chance;
 use tests::lab::need::has;
-use tests::lab::{Net, Output};
+use tests::lab::{Net, Output, count};
 use tests::need;
 use trees::Tree;
-use words::{Chance, Grammar};
+use words::Grammar;
 
 /// Devices of one namespace, each with a tree.
 const DEVICES: usize = 40;
@@ -59,10 +60,10 @@ fn trees_come_back_the_same() {
         }
     }
     let seen_kinds = seen.len();
-    eprintln!(
-        "count: {made} trees of {objects} objects and {seen_kinds} kinds went both ways; {led} batches were \
+    count(&format!(
+        "export: {made} trees of {objects} objects and {seen_kinds} kinds went both ways; {led} batches were \
         applied to other trees, {by_tc} were read by tc"
-    );
+    ));
     assert!(seen.len() >= kinds.len().min(20), "only {seen:?}");
 }
 

@@ -1,6 +1,8 @@
 //! Trees by chance: batches of commands, of which the kernel takes what it takes.
 
-use crate::words::{Chance, Grammar};
+use tests::chance::Chance;
+
+use crate::words::Grammar;
 
 /// Kinds below which a qdisc can be put, with the minor numbers of the places.
 const PARENTS: &[(&str, &[u16])] = &[
@@ -52,10 +54,12 @@ impl<'g> Tree<'g> {
         self.lines.push(format!("qdisc add dev {dev} {parent} handle {handle:x}: {stab}{kind} {words}"));
         if kind == "gred" {
             for queue in 0..chance.below(3) {
-                let words = "limit 60k min 15k max 25k avpkt 1000 burst 20 probability 0.1";
-                self.lines.push(format!(
-                    "qdisc change dev {dev} {parent} handle {handle:x}: gred vq {queue} {words}"
-                ));
+                let usual = "limit 60k min 15k max 25k avpkt 1000 burst 20 probability 0.1";
+                let words = match self.grammar.has("then gred") && chance.is(50) {
+                    true => self.grammar.say("then gred", chance).join(" "),
+                    false => format!("vq {queue} {usual}"),
+                };
+                self.lines.push(format!("qdisc change dev {dev} {parent} handle {handle:x}: gred {words}"));
             }
         }
         if CLASSFUL.contains(&kind) {
