@@ -38,6 +38,8 @@ pub enum Failure {
     Status(u8),
     /// A command that `tc` does not have failed.
     Own(String),
+    /// The same, because the process may not.
+    OwnDenied(String),
     /// Something on this machine: a socket, a file, a namespace.
     System(String),
     /// Standard output cannot be written.
@@ -62,9 +64,20 @@ impl Failure {
         }
     }
 
+    /// A command that `tc` does not have failed with this text, because of this.
+    pub(crate) fn own(text: String, cause: &(dyn std::error::Error + 'static)) -> Self {
+        let mut chain = std::iter::successors(Some(cause), |error| error.source());
+        let denied = chain.any(|error| {
+            let boxed = error.downcast_ref::<Box<Error>>().map(|error| &**error);
+            boxed.or(error.downcast_ref::<Error>()).is_some_and(Error::is_permission_denied)
+        });
+        if denied { Self::OwnDenied(text) } else { Self::Own(text) }
+    }
+
     /// What can be done about it, where that is known.
     pub fn advice(&self) -> Option<String> {
         let (error, kind) = match self {
+            Self::OwnDenied(_) => return Some(DENIED.into()),
             Self::Request { error, kind } => (error, kind.as_str()),
             Self::Filter(error) | Self::Actions(error) => (error, ""),
             _ => return None,
@@ -73,11 +86,7 @@ impl Failure {
             kernel.ext_ack.message.as_deref().is_some_and(|m| m.starts_with("Specified qdisc kind"))
         });
         if error.is_permission_denied() {
-            Some(
-                "This needs the capability CAP_NET_ADMIN over the network namespace: run it as root, or in a \
-                 namespace of your own (unshare -rn)."
-                    .into(),
-            )
+            Some(DENIED.into())
         } else if unknown && error.is_not_found() && !kind.is_empty() {
             Some(format!(
                 "The kernel has no qdisc \"{kind}\", or cannot load its module sch_{kind} (modprobe sch_{kind})."
@@ -88,11 +97,18 @@ impl Failure {
     }
 }
 
+const DENIED: &str = "This needs the capability CAP_NET_ADMIN over the network namespace: run it as root, \
+                      or in a namespace of your own (unshare -rn).";
+
 /// `tc`'s text alone; [`Failure::advice`] has what comes behind.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Words(text) | Self::Kind(text) | Self::Own(text) | Self::System(text) => f.write_str(text),
+            Self::Words(text)
+            | Self::Kind(text)
+            | Self::Own(text)
+            | Self::OwnDenied(text)
+            | Self::System(text) => f.write_str(text),
             Self::NoDevice(name) => write!(f, "Cannot find device \"{name}\""),
             Self::Request { error, .. } | Self::Monitor(error) => shown(error, f),
             Self::Filter(error) | Self::Actions(error) => {

@@ -25,6 +25,7 @@ fn exit_code(failure: &Failure) -> u8 {
         | Failure::List(_)
         | Failure::Batch
         | Failure::Own(_)
+        | Failure::OwnDenied(_)
         | Failure::System(_)
         | Failure::Output(_) => 1,
     }

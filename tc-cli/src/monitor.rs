@@ -5,7 +5,7 @@ use std::fs;
 use jiff::Zoned;
 use tc_core::TcType;
 use tc_core::message::{Entry, Message, Messages};
-use tc_core::monitor::{Monitor, Notice};
+use tc_core::monitor::{Event, Follower};
 use tc_core::print::Form;
 use tc_core::uapi::*;
 use tc_core::words::{Words, is_prefix};
@@ -52,14 +52,24 @@ impl Watch<'_> {
         let mut output = Output::new(form, session.style());
         let mut unknown = Unknown::default();
         let Some(file) = self.file else {
-            let mut monitor = Monitor::open(&[RTNLGRP_TC]).map_err(Failure::Monitor)?;
+            let mut follower = Follower::open().map_err(Failure::Monitor)?;
             loop {
-                match monitor.receive().map_err(Failure::Monitor)? {
+                match follower.next().map_err(Failure::Monitor)? {
                     None => {}
-                    Some(Notice::Message(message)) => notice(&message, &mut output, &mut unknown, session)?,
-                    Some(Notice::Overflow) => session
-                        .report
-                        .warning("Notices were lost: more came than could be read, list again what matters."),
+                    Some(Event::Notice(message)) => notice(&message, &mut output, &mut unknown, session)?,
+                    Some(Event::Listed(entry)) => {
+                        for message in Messages::new(entry.bytes()).flatten() {
+                            notice(&message, &mut output, &mut unknown, session)?;
+                        }
+                    }
+                    Some(Event::Overflow) => {
+                        session.report.warning(LOST);
+                        mark("overflow", &mut output)?;
+                    }
+                    Some(Event::InStep) => {
+                        session.report.warning(IN_STEP);
+                        mark("in step", &mut output)?;
+                    }
                 }
             }
         };
@@ -71,6 +81,21 @@ impl Watch<'_> {
         }
         Ok(())
     }
+}
+
+const LOST: &str = "Notices were lost: more came than could be read. What is there now comes next.";
+const IN_STEP: &str = "That was all that is there now. Changes follow.";
+
+/// Tells the readers of a JSON stream, on the stream itself, that what they know
+/// is void, or whole again.
+fn mark(event: &str, output: &mut Output) -> Result<(), Failure> {
+    if output.printer.is_json() {
+        output.printer.begin_object("");
+        output.printer.item("event", "", event, "");
+        output.printer.end_object();
+        output.printer.end_document();
+    }
+    output.flush()
 }
 
 /// What was said once of messages that are not shown.

@@ -113,6 +113,12 @@ fn kernel_object(kernel: &KernelError) -> Value {
             object.insert(key.into(), value.into());
         }
     }
+    if let Some(attribute) = &ext_ack.attribute {
+        object.insert("attribute".into(), attribute.as_str().into());
+    }
+    if let Some(policy) = &ext_ack.policy {
+        object.insert("policy".into(), policy.to_string().into());
+    }
     object.into()
 }
 

@@ -1,12 +1,16 @@
 //! The kernel's verdict on a request: `NLMSG_ERROR`, `NLMSG_DONE`, and the
 //! extended acknowledgement behind them.
 
+pub(crate) mod attribute;
+
 use std::{fmt, io};
 
 use crate::attr::{Attr, Attrs, Reader, align};
 use crate::error::DecodeError;
 use crate::message::Message;
 use crate::uapi::*;
+
+pub use attribute::Policy;
 
 /// A refusal of the kernel, with all that it said about the reason.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,9 +34,12 @@ pub struct ExtAck {
     pub missing_attribute: Option<u32>,
     /// `NLMSGERR_ATTR_MISS_NEST`: the offset of the nest that it is missing from.
     pub missing_in: Option<u32>,
-    /// `NLMSGERR_ATTR_POLICY`: the raw policy that the attribute breaks
-    /// (`enum netlink_policy_type_attr`).
-    pub policy: Option<Vec<u8>>,
+    /// `NLMSGERR_ATTR_POLICY`: what is demanded of the attribute at fault.
+    pub policy: Option<Box<Policy>>,
+    /// The attribute at fault, or the missing one, by the kernel's name and with
+    /// the nests that it stands in: `TCA_OPTIONS/3`. The kernel says where in the
+    /// request it is; the request itself, what it is.
+    pub attribute: Option<String>,
 }
 
 impl ExtAck {
@@ -45,11 +52,20 @@ impl ExtAck {
                 NLMSGERR_ATTR_OFFS => ack.offset = attr.u32().ok(),
                 NLMSGERR_ATTR_MISS_TYPE => ack.missing_attribute = attr.u32().ok(),
                 NLMSGERR_ATTR_MISS_NEST => ack.missing_in = attr.u32().ok(),
-                NLMSGERR_ATTR_POLICY => ack.policy = Some(attr.payload.to_vec()),
+                NLMSGERR_ATTR_POLICY => ack.policy = Some(Box::new(Policy::decode(&attr))),
                 _ => {}
             }
         }
         ack
+    }
+
+    /// Finds the attribute that is spoken of in the request.
+    pub(crate) fn explain(&mut self, request: &[u8]) {
+        self.attribute = match (self.offset, self.missing_attribute) {
+            (Some(offset), _) => attribute::name_at(request, offset),
+            (None, Some(kind)) => attribute::name_of_missing(request, kind, self.missing_in),
+            (None, None) => None,
+        };
     }
 }
 
@@ -66,27 +82,29 @@ pub(crate) fn decode_error(message: &Message<'_>) -> Result<Verdict, DecodeError
     }
     let original_length = Reader::new(reader.rest()).u32()? as usize;
     if message.flags & NLM_F_ACK_TLVS == 0 {
-        return Ok(verdict(error, Attrs::new(&[])));
+        return verdict(error, Attrs::new(&[]));
     }
     // Kernel: netlink_ack() copies the whole request unless it caps it; it
     // never caps an error unless the socket asked for it (NETLINK_CAP_ACK).
     let skip = if message.flags & NLM_F_CAPPED != 0 { NLMSG_HDRLEN } else { align(original_length) };
-    Ok(verdict(error, Attrs::new(reader.rest().get(skip..).unwrap_or(&[]))))
+    verdict(error, Attrs::new(reader.rest().get(skip..).unwrap_or(&[])))
 }
 
 /// Reads `NLMSG_DONE`, which ends a dump and can carry an error as well.
-pub(crate) fn decode_done(message: &Message<'_>) -> Verdict {
+pub(crate) fn decode_done(message: &Message<'_>) -> Result<Verdict, DecodeError> {
     let mut reader = Reader::new(message.payload);
-    let error = reader.i32().unwrap_or(0);
+    // Without its number it does not say whether the list is whole.
+    let error = reader.i32()?;
     let attrs = if message.flags & NLM_F_ACK_TLVS != 0 { reader.rest() } else { &[] };
     verdict(error, Attrs::new(attrs))
 }
 
-fn verdict(error: i32, attrs: Attrs<'_>) -> Verdict {
+fn verdict(error: i32, attrs: Attrs<'_>) -> Result<Verdict, DecodeError> {
     let ext_ack = ExtAck::decode(attrs);
     match error {
-        0 => Ok((ext_ack != ExtAck::default()).then_some(ext_ack)),
-        error => Err(KernelError { errno: error.saturating_neg(), ext_ack }),
+        0 => Ok(Ok((ext_ack != ExtAck::default()).then_some(ext_ack))),
+        ..0 => Ok(Err(KernelError { errno: error.saturating_neg(), ext_ack })),
+        _ => Err(DecodeError::Malformed { what: "error number" }),
     }
 }
 
@@ -119,6 +137,12 @@ impl fmt::Display for KernelError {
         }
         if let Some(attribute) = self.ext_ack.missing_attribute {
             write!(f, ", attribute {attribute} is missing")?;
+        }
+        if let Some(attribute) = &self.ext_ack.attribute {
+            write!(f, ": {attribute}")?;
+        }
+        if let Some(policy) = &self.ext_ack.policy {
+            write!(f, ", which has to be {policy}")?;
         }
         Ok(())
     }
@@ -167,6 +191,27 @@ mod tests {
         let bytes = error_message(NLM_F_ACK_TLVS | NLM_F_CAPPED, 0, &[0; 16], TEXT);
         assert_eq!(read(&bytes).unwrap().unwrap().message.as_deref(), Some("foobar"));
         assert_eq!(read(&error_message(NLM_F_CAPPED, 0, &[0; 16], &[])), Ok(None));
+    }
+
+    #[test]
+    fn an_error_number_that_cannot_be_is_no_success() {
+        for payload in [&[][..], &[0; 3], &5i32.to_ne_bytes()] {
+            let done = Message { kind: NLMSG_DONE, flags: 0, sequence: 0, port: 0, payload };
+            assert!(decode_done(&done).is_err(), "{payload:?}");
+            assert!(decode_error(&done).is_err(), "{payload:?}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_list_carries_errors_and_warnings() {
+        let payload = [&(-22i32).to_ne_bytes()[..], TEXT].concat();
+        let done =
+            Message { kind: NLMSG_DONE, flags: NLM_F_ACK_TLVS, sequence: 0, port: 0, payload: &payload };
+        let error = decode_done(&done).unwrap().unwrap_err();
+        assert_eq!((error.errno, error.ext_ack.message.as_deref()), (22, Some("foobar")));
+        let warned = [&0i32.to_ne_bytes()[..], TEXT].concat();
+        let warned = decode_done(&Message { payload: &warned, ..done }).unwrap().unwrap();
+        assert_eq!(warned.unwrap().message.as_deref(), Some("foobar"));
     }
 
     #[test]

@@ -55,18 +55,28 @@ impl<T: Transport> Connection<T> {
         options: &dyn crate::ops::Options,
         made: bool,
     ) -> Result<(), Error> {
-        let gone = || {
-            Error::new(verb.name(), request.describe(), Cause::Refused("it was taken away at once".into()))
+        // The first part was carried out, unless all is gone with the device.
+        let partly = |error: Error| match error.errno() {
+            Some(libc::ENODEV) => error,
+            _ => error.map_cause(|cause| Cause::Partly(Box::new(cause))),
         };
-        let Found::Own(own) = self.find(request)? else { return Err(gone()) };
+        let gone = || {
+            let cause = Cause::Refused("it was taken away at once".into());
+            partly(Error::new(verb.name(), request.describe(), cause))
+        };
+        let Found::Own(own) = self.find(request).map_err(partly)? else { return Err(gone()) };
         let Some(ops) = request.ops() else { return Ok(()) };
         let second = own.address(request.clone().options_of(ops, Some(options)));
         let Err(error) = self.apply_as_it_is(Verb::Change, &second) else { return Ok(()) };
-        if made && verb == Verb::Add {
-            // The caller shall find all of it or nothing.
-            self.apply_as_it_is(Verb::Delete, &second)?;
+        if !made || verb != Verb::Add {
+            return Err(partly(error));
         }
-        Err(error)
+        // The caller shall find all of it or nothing.
+        match self.apply_as_it_is(Verb::Delete, &second) {
+            Ok(_) => Err(error),
+            Err(gone) if gone.is_not_found() => Err(error),
+            Err(_) => Err(partly(error)),
+        }
     }
 
     /// What is there, where the request points.
@@ -94,7 +104,10 @@ impl<T: Transport> Connection<T> {
             return Ok(Found::Nothing); // another one of the kind: the kernel refuses
         }
         let stab = entry.attr(TCA_STAB).map(|attr| Stab::decode(&attr)).transpose();
-        let stab = stab.map_err(|error| Error::new("read", request.describe(), error))?;
+        let stab = stab.map_err(|error| {
+            let why = format!("the size table that is there would be lost: it cannot be read ({error})");
+            Error::new("look for", request.describe(), Cause::Refused(why))
+        })?;
         Ok(Found::Own(Own { handle, stab }))
     }
 }

@@ -1,7 +1,7 @@
 //! Any number of requests, many in one datagram.
 
-use crate::ack::{Verdict, decode_done, decode_error};
-use crate::connection::{Connection, Place, Stray};
+use crate::answer::{Place, Stray};
+use crate::connection::Connection;
 use crate::error::{Cause, Error};
 use crate::message::{Message, edit_flags};
 use crate::object::{Request, Verb};
@@ -147,7 +147,7 @@ impl<T: Transport, F: FnMut(usize, Result<(), Cause>)> Batch<'_, T, F> {
                 while let Some(place) = Place::next(&self.connection.answer[..datagram.end], &mut at)? {
                     let message = place.message(&self.connection.answer)?;
                     let Some(index) = self.index(&message, first, end) else { continue };
-                    let Some(verdict) = verdict(&message)? else { continue };
+                    let Some(verdict) = self.connection.verdict(&message)? else { continue };
                     // Answers come in order: what was passed over succeeded.
                     while self.told < index {
                         self.tell(Ok(()));
@@ -180,14 +180,6 @@ impl<T: Transport, F: FnMut(usize, Result<(), Cause>)> Drop for Batch<'_, T, F> 
             self.flush();
         }
     }
-}
-
-fn verdict(message: &Message<'_>) -> Result<Option<Verdict>, Cause> {
-    Ok(match message.kind {
-        NLMSG_ERROR => Some(decode_error(message)?),
-        NLMSG_DONE => Some(decode_done(message)),
-        _ => None,
-    })
 }
 
 #[cfg(test)]

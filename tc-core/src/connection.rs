@@ -2,14 +2,15 @@
 
 use std::io;
 use std::ops::Range;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::BytesMut;
 
 use crate::ack::{ExtAck, Verdict, decode_done, decode_error};
+use crate::answer::{Answer, Place, Stray, cut_short};
 use crate::echo::Echo;
 use crate::error::{Cause, DecodeError, EncodeError, Error};
-use crate::message::{Entry, Message, Messages};
+use crate::message::{Entry, Message};
 use crate::object::{Request, Verb};
 use crate::socket::Socket;
 use crate::transport::{DEFAULT_TIMEOUT, Received, Transport};
@@ -35,6 +36,9 @@ const ANSWER: usize = 2048;
 
 /// The end of throwing answers away, should somebody keep sending.
 const MOST_FORGOTTEN: usize = 1000;
+
+/// How often a send that signals stop is tried again.
+const MOST_SIGNALS: u32 = 1000;
 
 /// A conversation with the kernel about traffic control.
 ///
@@ -66,14 +70,6 @@ impl Connection {
             Socket::open().map_err(|error| Error::new("open", "netlink socket", Cause::System(error)))?;
         Ok(Self::over(socket))
     }
-
-    /// How long an answer may take (30 s unless set) before the outcome is
-    /// reported as unknown.
-    pub fn set_timeout(&mut self, timeout: Duration) -> Result<(), Error> {
-        self.timeout = timeout;
-        let set = self.transport.set_timeout(Some(timeout));
-        set.map_err(|error| Error::new("set", "receive timeout", Cause::System(error)))
-    }
 }
 
 impl<T: Transport> Connection<T> {
@@ -87,6 +83,14 @@ impl<T: Transport> Connection<T> {
             answer: vec![0; ROOM].into_boxed_slice(),
             echo: Echo::default(),
         }
+    }
+
+    /// How long an answer may take (30 s unless set) before the outcome is
+    /// reported as unknown. No time at all counts as the least that there is.
+    pub fn set_timeout(&mut self, timeout: Duration) -> Result<(), Error> {
+        self.timeout = timeout;
+        let set = self.transport.set_timeout(Some(timeout));
+        set.map_err(|error| Error::new("set", "receive timeout", Cause::System(error)))
     }
 
     /// The transport below.
@@ -138,7 +142,8 @@ impl<T: Transport> Connection<T> {
     pub fn get(&mut self, request: &Request<'_>) -> Result<Entry<'_>, Error> {
         let fail = |cause: Cause| Error::new(Verb::Get.name(), request.describe(), cause);
         self.send(|sequence, buffer| request.encode(Verb::Get, sequence, buffer)).map_err(fail)?;
-        let place = self.wait_for_object().map_err(fail)?;
+        let waited = self.wait_for_object();
+        let place = self.clean(waited).map_err(fail)?;
         let message = place.message(&self.answer).map_err(|error| fail(error.into()))?;
         Entry::decode(&message).map_err(|error| fail(error.into()))
     }
@@ -152,10 +157,15 @@ impl<T: Transport> Connection<T> {
             return self.transact_with_echo(encode);
         }
         self.send(encode)?;
-        match self.wait()? {
-            Answer::Verdict(verdict) => Ok(verdict?),
-            Answer::Object(_) => Ok(None),
-        }
+        let verdict = loop {
+            match self.wait() {
+                Ok(Answer::Verdict(verdict)) => break verdict.map_err(Cause::from),
+                // It may be shown before it fails: the verdict alone counts.
+                Ok(Answer::Object(_)) => {}
+                Err(cause) => break Err(cause),
+            }
+        };
+        self.clean(verdict)
     }
 
     /// Sends what `encode` writes and waits for the object that answers it.
@@ -164,11 +174,21 @@ impl<T: Transport> Connection<T> {
         encode: impl FnOnce(u32, &mut BytesMut) -> Result<(), EncodeError>,
     ) -> Result<Place, Cause> {
         self.send(encode)?;
-        match self.wait()? {
+        let waited = self.wait();
+        match self.clean(waited)? {
             Answer::Object(place) => Ok(place),
             Answer::Verdict(Err(error)) => Err(error.into()),
             Answer::Verdict(Ok(_)) => Err(DecodeError::Missing { what: "object in the answer" }.into()),
         }
+    }
+
+    /// The outcome, with nothing left in the way of the next one if an answer
+    /// was lost.
+    pub(crate) fn clean<R>(&mut self, outcome: Result<R, Cause>) -> Result<R, Cause> {
+        if matches!(outcome, Err(Cause::AnswerLost(_))) {
+            self.forget_answers();
+        }
+        outcome
     }
 
     pub(crate) fn send(
@@ -179,7 +199,7 @@ impl<T: Transport> Connection<T> {
         self.sequence = self.sequence.checked_add(1).unwrap_or(1);
         self.request.clear();
         encode(self.sequence, &mut self.request)?;
-        self.transport.send(&self.request).map_err(Cause::Send)
+        self.send_pack()
     }
 
     /// Waits for an object and the acknowledgement behind it. Kernel: the
@@ -216,11 +236,10 @@ impl<T: Transport> Connection<T> {
                 if !self.is_mine(&message) {
                     continue;
                 }
-                return Ok(match message.kind {
-                    NLMSG_ERROR => Answer::Verdict(decode_error(&message)?),
-                    NLMSG_DONE => Answer::Verdict(decode_done(&message)),
-                    NLMSG_NOOP | NLMSG_OVERRUN => continue,
-                    _ => Answer::Object(place),
+                return Ok(match (self.verdict(&message)?, message.kind) {
+                    (Some(verdict), _) => Answer::Verdict(verdict),
+                    (None, NLMSG_NOOP | NLMSG_OVERRUN) => continue,
+                    (None, _) => Answer::Object(place),
                 });
             }
         }
@@ -234,8 +253,10 @@ impl<T: Transport> Connection<T> {
     fn receive_behind(&mut self, kept: usize, stray: &mut Stray) -> Result<usize, Cause> {
         loop {
             stray.check(self.timeout)?;
-            let received =
-                self.transport.receive(&mut self.answer[kept..]).map_err(|error| self.lost(error))?;
+            let received = match self.transport.receive(&mut self.answer[kept..]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                received => received.map_err(|error| self.lost(error))?,
+            };
             if received.sender != 0 {
                 continue; // Another process: any may send to our port.
             }
@@ -252,12 +273,14 @@ impl<T: Transport> Connection<T> {
         &mut self,
         stray: &mut Stray,
     ) -> Result<impl Iterator<Item = Range<usize>> + use<T>, Cause> {
-        stray.check(self.timeout)?;
         let mut received = [Received::default(); SLOTS];
-        let count = self
-            .transport
-            .receive_many(&mut self.answer, &mut received, true)
-            .map_err(|error| self.lost(error))?;
+        let count = loop {
+            stray.check(self.timeout)?;
+            match self.transport.receive_many(&mut self.answer, &mut received, true) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                count => break count.map_err(|error| self.lost(error))?,
+            }
+        };
         if received[..count].iter().any(|one| one.sender == 0 && one.length > SLOT) {
             return Err(cut_short());
         }
@@ -311,8 +334,40 @@ impl<T: Transport> Connection<T> {
         &mut self.request
     }
 
+    /// Sends what is in the request buffer. What a signal stopped was not sent.
     pub(crate) fn send_pack(&mut self) -> Result<(), Cause> {
-        self.transport.send(&self.request).map_err(Cause::Send)
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match self.transport.send(&self.request) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted && tries < MOST_SIGNALS => {}
+                sent => return sent.map_err(Cause::Send),
+            }
+        }
+    }
+
+    /// The verdict that a message is, with the attribute at fault found in the
+    /// request; `None` if it is none.
+    pub(crate) fn verdict(&self, message: &Message<'_>) -> Result<Option<Verdict>, DecodeError> {
+        let mut verdict = match message.kind {
+            NLMSG_ERROR => decode_error(message)?,
+            NLMSG_DONE => decode_done(message)?,
+            _ => return Ok(None),
+        };
+        let ext_ack = match &mut verdict {
+            Ok(warning) => warning.as_mut(),
+            Err(error) => Some(&mut error.ext_ack),
+        };
+        if let Some(ext_ack) = ext_ack.filter(|ack| ack.offset.is_some() || ack.missing_attribute.is_some()) {
+            let mut at = 0;
+            while let Ok(Some(place)) = Place::next(&self.request, &mut at) {
+                if place.message(&self.request)?.sequence == message.sequence {
+                    ext_ack.explain(place.bytes(&self.request));
+                    break;
+                }
+            }
+        }
+        Ok(Some(verdict))
     }
 
     #[cfg(test)]
@@ -322,85 +377,5 @@ impl<T: Transport> Connection<T> {
 
     pub(crate) fn is_mine(&self, message: &Message<'_>) -> bool {
         message.sequence == self.sequence && message.port == self.transport.port()
-    }
-}
-
-fn cut_short() -> Cause {
-    Cause::AnswerLost(io::Error::other("a datagram was cut short"))
-}
-
-/// What a request was answered with.
-enum Answer {
-    Verdict(Verdict),
-    Object(Place),
-}
-
-/// Keeps a flood of datagrams that are not for us from holding a request for
-/// ever: each receive has a time limit, and so has the sum of them.
-#[derive(Default)]
-pub(crate) struct Stray {
-    since: Option<Instant>,
-    received: bool,
-}
-
-impl Stray {
-    fn check(&mut self, timeout: Duration) -> Result<(), Cause> {
-        // The clock is not read for the first datagram, which is nearly always
-        // the answer.
-        if !std::mem::replace(&mut self.received, true) {
-            return Ok(());
-        }
-        match self.since.get_or_insert_with(Instant::now).elapsed() > timeout {
-            true => Err(Cause::Timeout(timeout)),
-            false => Ok(()),
-        }
-    }
-
-    /// Something of ours came: the limit starts again.
-    pub(crate) fn reset(&mut self) {
-        *self = Self::default();
-    }
-}
-
-/// Where in the answer buffer a message stands.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Place {
-    start: usize,
-    end: usize,
-}
-
-impl Place {
-    /// The place of the message at `at`, which moves behind it.
-    pub(crate) fn next(datagram: &[u8], at: &mut usize) -> Result<Option<Self>, DecodeError> {
-        let Some(rest) = datagram.get(*at..) else { return Ok(None) };
-        match Messages::new(rest).next() {
-            None => Ok(None),
-            Some(Err(error)) => {
-                *at = datagram.len();
-                Err(error)
-            }
-            Some(Ok(message)) => {
-                let start = *at;
-                let end = start + NLMSG_HDRLEN + message.payload.len();
-                *at = start + crate::attr::align(end - start);
-                Ok(Some(Self { start, end }))
-            }
-        }
-    }
-
-    /// The first byte behind it, on netlink's 4 bytes.
-    const fn end(self) -> usize {
-        crate::attr::align(self.end)
-    }
-
-    pub(crate) fn bytes(self, buffer: &[u8]) -> &[u8] {
-        &buffer[self.start..self.end]
-    }
-
-    pub(crate) fn message(self, buffer: &[u8]) -> Result<Message<'_>, DecodeError> {
-        match Messages::new(self.bytes(buffer)).next() {
-            Some(message) => message,
-            None => Err(DecodeError::Missing { what: "message" }),
-        }
     }
 }

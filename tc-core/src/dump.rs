@@ -2,9 +2,9 @@
 
 use bytes::{Bytes, BytesMut};
 
-use crate::ack::{decode_done, decode_error};
+use crate::answer::{Place, Stray};
 use crate::attr::AttrWriter;
-use crate::connection::{Connection, Place, Stray};
+use crate::connection::Connection;
 use crate::error::{Cause, DecodeError, EncodeError, Error};
 use crate::handle::Handle;
 use crate::link::DeviceName;
@@ -13,8 +13,11 @@ use crate::ops::TcType;
 use crate::transport::Transport;
 use crate::uapi::*;
 
-/// How often a list is read again because it changed meanwhile.
+/// How often a list is read that changes meanwhile, or of which a part is lost.
 const TRIES: u32 = 10;
+
+/// How often a dump is asked for while another one is not yet read to its end.
+const MOST_BUSY: u32 = 10;
 
 /// Which objects shall be listed.
 ///
@@ -134,30 +137,40 @@ impl<T: Transport> Connection<T> {
             at: 0,
             length: 0,
             interrupted: false,
-            retried: false,
+            busy: 0,
             done: false,
         })
     }
 
     /// Lists objects into memory of their own. A list that changed while it was
-    /// read is read again. An entry that cannot be read is left out.
+    /// read, or of which a part was lost, is read again, ten times in all. An
+    /// entry that cannot be read is left out.
+    ///
+    /// [`Error::read`] has what was read before an error.
     pub fn list(&mut self, select: &Select) -> Result<Vec<OwnedEntry>, Error> {
-        for _ in 1..TRIES {
-            match self.list_once(select) {
-                Err(error) if matches!(error.cause(), Cause::Interrupted(_)) => {}
-                other => return other,
+        let mut tries = 1;
+        loop {
+            let mut entries = Vec::new();
+            let Err(error) = self.list_into(select, &mut entries) else { return Ok(entries) };
+            let again = matches!(error.cause(), Cause::Interrupted(_) | Cause::AnswerLost(_));
+            if again && tries < TRIES {
+                tries += 1;
+                continue;
             }
+            let counted = |cause| match cause {
+                Cause::Interrupted(_) => Cause::Interrupted(tries),
+                cause => cause,
+            };
+            return Err(error.map_cause(counted).having_read(entries));
         }
-        self.list_once(select)
     }
 
-    fn list_once(&mut self, select: &Select) -> Result<Vec<OwnedEntry>, Error> {
-        let mut entries = Vec::new();
+    fn list_into(&mut self, select: &Select, entries: &mut Vec<OwnedEntry>) -> Result<(), Error> {
         let mut dump = self.dump(select)?;
         while let Some(listed) = dump.next()? {
             entries.extend(listed.to_owned());
         }
-        Ok(entries)
+        Ok(())
     }
 }
 
@@ -181,7 +194,8 @@ pub struct Dump<'c, T: Transport> {
     at: usize,
     length: usize,
     interrupted: bool,
-    retried: bool,
+    /// How often it was asked for in vain.
+    busy: u32,
     done: bool,
 }
 
@@ -246,24 +260,20 @@ impl<T: Transport> Dump<'_, T> {
             }
             stray.reset();
             self.interrupted |= message.flags & NLM_F_DUMP_INTR != 0;
-            match message.kind {
-                NLMSG_DONE => {
+            match (self.connection.verdict(&message)?, message.kind) {
+                (Some(Err(error)), NLMSG_ERROR) if error.errno == libc::EBUSY && self.busy < MOST_BUSY => {
+                    self.retry()?;
+                }
+                (Some(verdict), _) => {
                     self.done = true;
-                    decode_done(&message)?;
+                    verdict?;
                     if self.interrupted {
-                        return Err(Cause::Interrupted(TRIES));
+                        return Err(Cause::Interrupted(1));
                     }
                 }
-                NLMSG_ERROR => match decode_error(&message)? {
-                    Err(error) if error.errno == libc::EBUSY && !self.retried => self.retry()?,
-                    verdict => {
-                        self.done = true;
-                        verdict?;
-                    }
-                },
-                NLMSG_NOOP | NLMSG_OVERRUN => {}
-                _ if self.is_selected(&message) => return Ok(Some(place)),
-                _ => {}
+                (None, NLMSG_NOOP | NLMSG_OVERRUN) => {}
+                (None, _) if self.is_selected(&message) => return Ok(Some(place)),
+                (None, _) => {}
             }
         }
         Ok(None)
@@ -272,13 +282,13 @@ impl<T: Transport> Dump<'_, T> {
     /// Asks again, behind the end of an earlier dump of which the reading was
     /// given up after an error. Kernel: it has one dump at a time for a socket.
     fn retry(&mut self) -> Result<(), Cause> {
-        self.retried = true;
+        self.busy += 1;
         let mut stray = Stray::default();
         while !self.at_end_of_other_dump()? {
             match self.connection.receive(&mut stray) {
                 Ok(length) => (self.at, self.length) = (0, length),
-                // Whatever else gets lost of that dump does not matter.
-                Err(Cause::AnswerLost(_)) => {}
+                // It may have been its end that was lost.
+                Err(Cause::AnswerLost(_)) => break,
                 Err(error) => return Err(error),
             }
         }

@@ -2,13 +2,14 @@
 
 use bytes::BytesMut;
 
-use crate::ack::{ExtAck, decode_error};
-use crate::connection::{Connection, Place, Stray};
+use crate::ack::ExtAck;
+use crate::answer::{Place, Stray};
+use crate::connection::Connection;
 use crate::dump::OwnedEntry;
 use crate::error::{Cause, EncodeError};
 use crate::message::edit_flags;
 use crate::transport::Transport;
-use crate::uapi::{NLM_F_ECHO, NLMSG_ERROR, NLMSG_NOOP};
+use crate::uapi::{NLM_F_ECHO, NLMSG_NOOP, NLMSG_OVERRUN};
 
 /// Whether echoes are asked for, and what came.
 #[derive(Debug, Default)]
@@ -47,19 +48,34 @@ impl<T: Transport> Connection<T> {
             edit_flags(buffer, 0, |flags| flags | NLM_F_ECHO);
             Ok(())
         })?;
+        let waited = self.wait_with_echo();
+        self.clean(waited)
+    }
+
+    fn wait_with_echo(&mut self) -> Result<Option<ExtAck>, Cause> {
         let mut stray = Stray::default();
         loop {
             let length = self.receive(&mut stray)?;
             let mut at = 0;
             while let Some(place) = Place::next(&self.answer[..length], &mut at)? {
                 let message = place.message(&self.answer)?;
-                match message.kind {
-                    _ if !self.is_mine(&message) => {}
-                    NLMSG_ERROR => return Ok(decode_error(&message)??),
-                    NLMSG_NOOP => {}
-                    _ => self.echo.entries.push(OwnedEntry::copy(place.bytes(&self.answer))),
+                if !self.is_mine(&message) {
+                    continue;
+                }
+                match (self.verdict(&message)?, message.kind) {
+                    (Some(verdict), _) => return Ok(verdict?),
+                    (None, NLMSG_NOOP | NLMSG_OVERRUN) => {}
+                    (None, _) => self.note_echo(place),
                 }
             }
+        }
+    }
+
+    /// What comes a second time is one echo.
+    fn note_echo(&mut self, place: Place) {
+        let bytes = place.bytes(&self.answer);
+        if self.echo.entries.last().is_none_or(|last| last.bytes() != bytes) {
+            self.echo.entries.push(OwnedEntry::copy(bytes));
         }
     }
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::ack::KernelError;
+use crate::dump::OwnedEntry;
 
 /// Bytes that are not what they should be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -91,6 +92,7 @@ pub struct Error {
     object: String,
     #[source]
     cause: Box<Cause>,
+    read: Vec<OwnedEntry>,
 }
 
 /// Why an operation failed.
@@ -111,7 +113,10 @@ pub enum Cause {
     /// not known.
     #[error("no answer within {0:?}: the outcome is unknown, look before you try again")]
     Timeout(Duration),
-    /// The objects changed while they were listed, again and again.
+    /// Only a part of the request was carried out, and then this happened.
+    #[error("{0}; what came before it was carried out, look before you try again")]
+    Partly(#[source] Box<Cause>),
+    /// The objects changed while they were listed, this many times in a row.
     #[error("the list changed while it was read ({0} tries)")]
     Interrupted(u32),
     /// The request could not be put into bytes. Nothing was sent.
@@ -121,7 +126,8 @@ pub enum Cause {
     /// made by itself, such as noqueue.
     #[error("a built-in default of the kernel's, which it does not show")]
     NotShown,
-    /// An answer that cannot be read.
+    /// An answer that cannot be read: whether the kernel carried the request out
+    /// is not known.
     #[error("cannot read the kernel's answer: {0}")]
     Decode(#[from] DecodeError),
     /// The request makes no sense, or would do harm. Nothing was sent.
@@ -134,7 +140,19 @@ pub enum Cause {
 
 impl Error {
     pub(crate) fn new(operation: &'static str, object: impl Into<String>, cause: impl Into<Cause>) -> Self {
-        Self { operation, object: object.into(), cause: Box::new(cause.into()) }
+        Self { operation, object: object.into(), cause: Box::new(cause.into()), read: Vec::new() }
+    }
+
+    /// The same error of a list of which this was read.
+    pub(crate) fn having_read(mut self, read: Vec<OwnedEntry>) -> Self {
+        self.read = read;
+        self
+    }
+
+    /// The same error, with another cause.
+    pub(crate) fn map_cause(mut self, map: impl FnOnce(Cause) -> Cause) -> Self {
+        self.cause = Box::new(map(*self.cause));
+        self
     }
 
     /// What was tried: `add`, `change`, `list`, `open`, ...
@@ -150,6 +168,12 @@ impl Error {
     /// Why it failed.
     pub fn cause(&self) -> &Cause {
         &self.cause
+    }
+
+    /// What a [list](crate::Connection::list) had read, in its last try, before
+    /// it failed: some of the objects, and maybe not as they are now.
+    pub fn read(&self) -> &[OwnedEntry] {
+        &self.read
     }
 
     pub(crate) fn into_cause(self) -> Cause {
@@ -201,18 +225,18 @@ impl Error {
         self.errno() == Some(libc::EOPNOTSUPP)
     }
 
-    /// Whether the kernel may have carried the request out all the same: it was
-    /// sent, and its answer is not known.
+    /// Whether the kernel may have carried the request out all the same, or a
+    /// part of it: it was sent, and its answer is not known.
     pub fn is_outcome_unknown(&self) -> bool {
         self.cause.is_outcome_unknown()
     }
 }
 
 impl Cause {
-    /// Whether the kernel may have carried the request out all the same: it was
-    /// sent, and its answer is not known.
+    /// Whether the kernel may have carried the request out all the same, or a
+    /// part of it: it was sent, and its answer is not known.
     pub const fn is_outcome_unknown(&self) -> bool {
-        matches!(self, Self::AnswerLost(_) | Self::Timeout(_))
+        matches!(self, Self::AnswerLost(_) | Self::Timeout(_) | Self::Decode(_) | Self::Partly(_))
     }
 
     /// What befell a datagram, told of one more of its requests.

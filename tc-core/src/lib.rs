@@ -12,7 +12,7 @@
 //! | ask for a few things in one send | [`Connection::pack`] |
 //! | ask for thousands of things | [`Connection::batch`] |
 //! | list what is there | [`Connection::dump`], [`Connection::list`] with a [`Select`] |
-//! | see changes as they happen | [`monitor::Monitor`] |
+//! | see changes as they happen | [`monitor::Monitor`], or [`monitor::Follower`] with a list after a loss |
 //! | add a kind | [`Kind`] and [`register!`] |
 //! | read or write messages by hand | [`Attrs`], [`AttrWriter`], [`message`] |
 //!
@@ -31,6 +31,7 @@
 
 pub mod ack;
 pub mod action;
+mod answer;
 mod apply;
 mod attr;
 mod batch;

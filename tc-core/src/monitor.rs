@@ -1,13 +1,24 @@
 //! Notices: what changes in traffic control and on devices, as it happens.
 
+mod follow;
+
 use std::io;
 
-use crate::connection::Place;
+use crate::answer::Place;
 use crate::error::{Cause, Error};
 use crate::message::Message;
 use crate::socket::Socket;
-use crate::transport::Transport;
+use crate::transport::{Received, Transport};
 use crate::uapi::*;
+
+pub use follow::{Event, Follower};
+
+/// How many datagrams are thrown away at once.
+const SLOTS: usize = 8;
+
+/// How often that is done before it is given up: whoever sends faster shall not
+/// hold us for ever.
+const MOST_FORGOTTEN: usize = 1 << 16;
 
 /// How much room the kernel gets for notices that were not read yet.
 const ROOM_FOR_NOTICES: u32 = 4 * 1024 * 1024;
@@ -67,6 +78,29 @@ impl<T: Transport> Monitor<T> {
         &self.transport
     }
 
+    /// The transport below, to change it.
+    pub const fn transport_mut(&mut self) -> &mut T {
+        &mut self.transport
+    }
+
+    /// Throws away the notices that wait; false if there was no end of them.
+    pub(crate) fn forget(&mut self) -> Result<bool, Error> {
+        (self.at, self.length) = (0, 0);
+        let mut received = [Received::default(); SLOTS];
+        for _ in 0..MOST_FORGOTTEN {
+            match self.transport.receive_many(&mut self.buffer, &mut received, false) {
+                Ok(0) => return Ok(true),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
+                // What is thrown away may be lost as well.
+                Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(Error::new("receive", "notice", Cause::System(error))),
+            }
+        }
+        Ok(false)
+    }
+
     /// Waits for the next notice; `None` when nothing came within the
     /// transport's time limit (at once, if it does not block).
     pub fn receive(&mut self) -> Result<Option<Notice<'_>>, Error> {
@@ -82,6 +116,7 @@ impl<T: Transport> Monitor<T> {
                     }
                     Ok(received) if received.sender == 0 => return Ok(Some(Notice::Overflow)),
                     Ok(_) => {}
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                     Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {
                         return Ok(Some(Notice::Overflow));
                     }

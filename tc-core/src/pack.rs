@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
-use crate::ack::{ExtAck, decode_done, decode_error};
-use crate::connection::{Connection, Place, Stray};
+use crate::ack::ExtAck;
+use crate::answer::{Place, Stray};
+use crate::connection::Connection;
 use crate::error::{Cause, Error};
 use crate::message::{Message, edit_flags};
 use crate::object::{Request, Verb};
@@ -156,11 +157,10 @@ impl<T: Transport> Pack<'_, T> {
         while let Some(place) = Place::next(&answer[..datagram.end], &mut at)? {
             let message = place.message(answer)?;
             let Some(index) = self.index(&message).filter(|index| *open & 1 << index != 0) else { continue };
-            let outcome = match message.kind {
-                NLMSG_NOOP | NLMSG_OVERRUN => continue,
-                NLMSG_ERROR => decode_error(&message)?.map(Done::Acknowledged).map_err(Cause::from),
-                NLMSG_DONE => decode_done(&message).map(Done::Acknowledged).map_err(Cause::from),
-                _ => Ok(Done::Shown(message)),
+            let outcome = match (self.connection.verdict(&message)?, message.kind) {
+                (Some(verdict), _) => verdict.map(Done::Acknowledged).map_err(Cause::from),
+                (None, NLMSG_NOOP | NLMSG_OVERRUN) => continue,
+                (None, _) => Ok(Done::Shown(message)),
             };
             *open &= !(1 << index);
             stray.reset();

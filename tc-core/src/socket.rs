@@ -55,9 +55,10 @@ impl Socket {
         Ok(socket)
     }
 
-    /// How long a receive waits; `None` waits for ever.
+    /// How long a receive waits, a microsecond at least; `None` waits for ever.
     pub fn set_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        let timeout = timeout.unwrap_or_default();
+        // Kernel: no time at all stands for ever.
+        let timeout = timeout.map_or(Duration::ZERO, |timeout| timeout.max(Duration::from_micros(1)));
         let value = libc::timeval {
             tv_sec: libc::time_t::try_from(timeout.as_secs()).unwrap_or(libc::time_t::MAX),
             tv_usec: timeout.subsec_micros() as libc::suseconds_t,
@@ -200,6 +201,10 @@ impl Transport for Socket {
             self.room = self.receive_buffer()?;
         }
         Ok(self.room)
+    }
+
+    fn set_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        Self::set_timeout(self, timeout)
     }
 
     fn port(&self) -> u32 {

@@ -13,14 +13,21 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 /// [`Socket`](crate::Socket) is the real one; the embedded kernel implements it
 /// in memory, and a test can stand between. A call is one system call at most,
 /// apart from retries after a signal.
+///
+/// What is relied on, because netlink has it: datagrams come in the order in
+/// which they were sent, and if one is lost, a receive says so (`ENOBUFS`)
+/// before it delivers a later one. Where a request has an answer of its own,
+/// nothing is relied on: an answer that does not come is an unknown outcome.
 pub trait Transport {
-    /// Sends one datagram (which may hold several messages) to the kernel.
+    /// Sends one datagram (which may hold several messages) to the kernel. After
+    /// an error nothing was sent.
     fn send(&mut self, datagram: &[u8]) -> io::Result<()>;
 
     /// Waits for one datagram and copies it into `buffer`.
     ///
     /// `WouldBlock` and `TimedOut` mean that nothing came in time; the raw
-    /// error `ENOBUFS` means that the kernel dropped something.
+    /// error `ENOBUFS` means that the kernel dropped something; after
+    /// `Interrupted` it is called again.
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Received>;
 
     /// Receives as many datagrams as there are slots in `received`, each into
@@ -52,6 +59,14 @@ pub trait Transport {
     fn make_room(&mut self, bytes: usize) -> io::Result<usize> {
         let _ = bytes;
         Ok(usize::MAX)
+    }
+
+    /// How long a receive waits; `None` waits for ever.
+    ///
+    /// What is provided changes nothing.
+    fn set_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        let _ = timeout;
+        Ok(())
     }
 
     /// The port number that the kernel addresses its answers to.
@@ -92,6 +107,10 @@ impl<T: Transport + ?Sized> Transport for &mut T {
         (**self).make_room(bytes)
     }
 
+    fn set_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        (**self).set_timeout(timeout)
+    }
+
     fn port(&self) -> u32 {
         (**self).port()
     }
@@ -121,6 +140,10 @@ impl<T: Transport + ?Sized> Transport for Box<T> {
 
     fn make_room(&mut self, bytes: usize) -> io::Result<usize> {
         (**self).make_room(bytes)
+    }
+
+    fn set_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        (**self).set_timeout(timeout)
     }
 
     fn port(&self) -> u32 {

@@ -1,12 +1,17 @@
 //! What the kernel does with the socket that requests go through.
 
 use std::os::fd::AsRawFd;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, sendto, socket,
 };
+use tc_core::monitor::{Monitor, Notice};
+use tc_core::uapi::{RTM_NEWQDISC, RTNLGRP_TC};
 use tc_core::{Connection, Socket, Transport};
+use tests::lab::Net;
+use tests::need;
 
 #[test]
 fn another_process_cannot_send_to_a_connection() {
@@ -21,6 +26,53 @@ fn another_process_cannot_send_to_a_connection() {
     // And the kernel still can.
     ours.set_nonblocking(false).unwrap();
     assert_eq!(Connection::over(ours).ifindex("lo").unwrap(), 1);
+}
+
+#[test]
+fn no_time_at_all_is_not_for_ever() {
+    let mut socket = Socket::open().unwrap();
+    // Kernel: SO_RCVTIMEO of 0 waits for ever.
+    for none in [Duration::ZERO, Duration::from_nanos(1)] {
+        socket.set_timeout(Some(none)).unwrap();
+        assert_eq!(socket.receive(&mut [0; 16]).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    }
+    let mut tc = Connection::over(socket);
+    tc.set_timeout(Duration::from_millis(1)).unwrap();
+    let since = Instant::now();
+    tc.transport_mut().receive(&mut [0; 16]).unwrap_err();
+    assert!(since.elapsed() < Duration::from_secs(5));
+}
+
+/// A message that says that device 1 got a qdisc.
+fn forged() -> Vec<u8> {
+    let mut message = vec![0; 36];
+    message[..4].copy_from_slice(&36_u32.to_ne_bytes());
+    message[4..6].copy_from_slice(&RTM_NEWQDISC.to_ne_bytes());
+    message[20..24].copy_from_slice(&1_i32.to_ne_bytes());
+    message
+}
+
+#[test]
+fn a_notice_of_another_process_is_passed_over() {
+    need!("netns");
+    let net = Net::new();
+    let mut monitor = Monitor::open(&[RTNLGRP_TC]).unwrap();
+    let theirs =
+        socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkRoute)
+            .unwrap();
+    // To the group: who has the privilege may.
+    let group = NetlinkAddr::new(0, 1 << (RTNLGRP_TC - 1));
+    sendto(theirs.as_raw_fd(), &forged(), &group, MsgFlags::empty()).unwrap();
+    net.tc("qdisc add dev lo root handle 7: pfifo").ok();
+    monitor.set_nonblocking(true).unwrap();
+    let mut heard = 0;
+    while let Some(notice) = monitor.receive().unwrap() {
+        let Notice::Message(message) = notice else { panic!("{notice:?}") };
+        // The kernel's have attributes, which the forged one has not.
+        assert!(message.payload.len() > 20, "{message:?}");
+        heard += 1;
+    }
+    assert!(heard > 0);
 }
 
 #[test]

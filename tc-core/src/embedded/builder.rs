@@ -151,6 +151,22 @@ impl Builder {
         self
     }
 
+    /// Adds a kind of filters. They are kept as they are given, and choose no
+    /// packets.
+    #[must_use]
+    pub fn filter_kind(mut self, kind: &str) -> Self {
+        self.kinds.register_filter(kind);
+        self
+    }
+
+    /// Adds a kind of actions that stand for themselves. They are kept as they
+    /// are given, and do nothing.
+    #[must_use]
+    pub fn action_kind(mut self, kind: &str) -> Self {
+        self.kinds.register_action(kind);
+        self
+    }
+
     /// `net.core.default_qdisc`: what a device gets that was given nothing else
     /// (pfifo_fast unless set).
     #[must_use]
@@ -175,6 +191,7 @@ impl State {
         Self {
             kinds: Arc::new(kinds),
             devices: Vec::new(),
+            actions: Vec::new(),
             last_ifindex: 0,
             last_auto_handle: 0x8000_0000,
             sockets: BTreeMap::new(),

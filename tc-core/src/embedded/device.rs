@@ -34,6 +34,7 @@ pub(super) struct Qdisc {
     /// The qdiscs below its leaf classes. Those of a multi-queue qdisc move to
     /// the device's queues once it is attached.
     pub(super) leaves: BTreeMap<Handle, Id>,
+    pub(super) filters: Vec<super::filter::Filter>,
 }
 
 #[derive(Debug)]
@@ -141,6 +142,7 @@ impl Device {
             sent_packets: 0,
             drops_below: 0,
             leaves: BTreeMap::new(),
+            filters: Vec::new(),
         };
         self.qdiscs.insert(self.last_id, qdisc);
         self.last_id

@@ -1,13 +1,16 @@
-//! Dumps: `tc_dump_qdisc`, `tc_dump_tclass`, `rtnl_dump_ifinfo`.
+//! Dumps: `tc_dump_qdisc`, `tc_dump_tclass`, `tc_dump_tfilter`, `tc_dump_action`,
+//! `rtnl_dump_ifinfo`.
 
 use bytes::BytesMut;
 
+use super::action::{Action, actions_message, asked_kind};
 use super::device::{Device, Id};
 use super::discipline::Refusal;
 use super::fill::{Head, message};
+use super::filter::{Filter, fill_filter};
 use super::policy;
 use super::state::{Ask, encode_extension};
-use crate::attr::Reader;
+use crate::attr::{Attrs, Reader};
 use crate::handle::Handle;
 use crate::message::TcHeader;
 use crate::uapi::*;
@@ -26,10 +29,12 @@ pub(super) struct Dump {
     ended: bool,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum What {
     Qdiscs { invisible: bool },
     Classes { ifindex: i32, parent: Handle },
+    Filters { header: TcHeader, chain: Option<u32> },
+    Actions { kind: String },
     Links,
     Nothing,
 }
@@ -38,6 +43,7 @@ enum What {
 enum Object {
     Qdisc(Id),
     Class(Id, Handle),
+    Filter(Id, usize),
     Link,
 }
 
@@ -59,6 +65,16 @@ impl Dump {
                 Ok(header) => What::Classes { ifindex: header.ifindex, parent: header.parent },
                 Err(_) => What::Nothing, // Kernel: an empty list, and no error
             },
+            RTM_GETTFILTER => match TcHeader::decode(&mut Reader::new(payload)) {
+                Ok(header) => {
+                    let attributes = Attrs::new(payload.get(TCMSG_LEN..).unwrap_or(&[]));
+                    let chain = attributes.find(TCA_CHAIN).ok().flatten().and_then(|attr| attr.u32().ok());
+                    What::Filters { header, chain }
+                }
+                Err(_) => What::Nothing, // Kernel: as of classes
+            },
+            // Kernel: what names no kind is an empty list too.
+            RTM_GETACTION => asked_kind(ask).map_or(What::Nothing, |kind| What::Actions { kind }),
             RTM_GETLINK => What::Links,
             _ => return Err(Refusal::errno(libc::EOPNOTSUPP)),
         };
@@ -66,10 +82,25 @@ impl Dump {
     }
 
     /// The next datagram of at most `room` bytes, and whether more follow.
-    pub(super) fn next_piece(&mut self, devices: &[Device], port: u32, room: usize) -> (BytesMut, bool) {
+    pub(super) fn next_piece(
+        &mut self,
+        devices: &[Device],
+        actions: &[Action],
+        port: u32,
+        room: usize,
+    ) -> (BytesMut, bool) {
         let mut piece = BytesMut::new();
         let head = Head { kind: 0, flags: NLM_F_MULTI, sequence: self.sequence, port };
-        if !self.ended {
+        if let (What::Actions { kind }, false) = (&self.what, self.ended) {
+            self.ended = true;
+            // One message holds as many as a list of attributes can.
+            let of_kind: Vec<_> = actions.iter().filter(|action| action.kind == *kind).cloned().collect();
+            let mut pieces = of_kind
+                .chunks(TCA_ACT_MAX_PRIO)
+                .map(|some| actions_message(some, Head { kind: RTM_NEWACTION, ..head }, true));
+            piece = pieces.next().unwrap_or_default();
+            pieces.for_each(|more| piece.extend_from_slice(&more));
+        } else if !self.ended {
             self.fill(devices, head, room, &mut piece);
         }
         if !piece.is_empty() {
@@ -102,6 +133,13 @@ impl Dump {
                     Object::Class(id, class) => {
                         device.fill_class(piece, Head { kind: RTM_NEWTCLASS, ..head }, id, class);
                     }
+                    Object::Filter(id, at) => {
+                        let filter = device.get(Some(id)).and_then(|qdisc| qdisc.filters.get(at));
+                        if let Some(filter) = filter {
+                            let head = Head { kind: RTM_NEWTFILTER, ..head };
+                            fill_filter(piece, device.ifindex, filter, head);
+                        }
+                    }
                     Object::Link => device.fill_link(piece, Head { kind: RTM_NEWLINK, ..head }, 0),
                 }
                 if piece.len() > room {
@@ -117,13 +155,13 @@ impl Dump {
 
     /// What is shown of a device.
     fn objects(&self, device: &Device) -> Vec<Object> {
-        match self.what {
+        match &self.what {
             What::Qdiscs { invisible } => {
                 let shown =
-                    |id: &Id| device.get(Some(*id)).is_some_and(|qdisc| invisible || !qdisc.invisible);
+                    |id: &Id| device.get(Some(*id)).is_some_and(|qdisc| *invisible || !qdisc.invisible);
                 device.listed().into_iter().filter(shown).map(Object::Qdisc).collect()
             }
-            What::Classes { ifindex, parent } if ifindex == device.ifindex => {
+            What::Classes { ifindex, parent } if *ifindex == device.ifindex => {
                 let all = device.listed().into_iter().filter(|id| {
                     device.get(Some(*id)).is_some_and(|qdisc| {
                         let asked = parent.is_unspec() || parent.qdisc_of() == qdisc.handle;
@@ -138,8 +176,21 @@ impl Dump {
                 };
                 all.flat_map(classes).collect()
             }
+            What::Filters { header, chain } if header.ifindex == device.ifindex => {
+                let Ok((id, parent)) = device.filter_parent(header.parent) else { return Vec::new() };
+                let filters = device.get(Some(id)).map(|qdisc| qdisc.filters.as_slice()).unwrap_or_default();
+                let (priority, protocol) = (header.info >> 16, (header.info & 0xffff) as u16);
+                let asked = |filter: &Filter| {
+                    filter.parent == parent
+                        && chain.is_none_or(|chain| filter.chain == chain)
+                        && (priority == 0 || filter.priority == priority)
+                        && (protocol == 0 || filter.protocol == protocol)
+                };
+                let all = filters.iter().enumerate().filter(|(_, filter)| asked(filter));
+                all.map(|(at, _)| Object::Filter(id, at)).collect()
+            }
             What::Links => vec![Object::Link],
-            What::Classes { .. } | What::Nothing => Vec::new(),
+            What::Classes { .. } | What::Filters { .. } | What::Actions { .. } | What::Nothing => Vec::new(),
         }
     }
 }

@@ -1,16 +1,21 @@
 //! Things that go wrong between a program and the kernel.
 
+mod held;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::io;
 
+use std::time::Duration;
+
+use held::Held;
+
 use super::random::Random;
 use crate::link::DeviceNames;
-use crate::message::Messages;
 use crate::transport::{Received, Transport};
-use crate::uapi::{NLM_F_DUMP_INTR, NLM_F_MULTI};
 
-/// One thing that goes wrong with a datagram from the kernel.
+/// One thing that goes wrong with a datagram from the kernel, or with the call
+/// that should fetch it. Those that say so can befall a send as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fault {
     /// It never comes.
@@ -22,19 +27,50 @@ pub enum Fault {
     /// Another process sends a success in its name first: the same bytes with
     /// the error number 0, from a port that is not the kernel's.
     Forged,
+    /// An answer to another request comes first, which this socket never sent:
+    /// the same bytes with the error number 0 and the sequence number before.
+    OtherSequence,
+    /// An answer to another socket comes first: the same with another port in
+    /// its header.
+    OtherPort,
     /// The datagram behind it comes first, if there is one. No kernel does that
     /// on one socket.
     Reordered,
-    /// It is lost, and the receive fails with `ENOBUFS`.
+    /// It is lost, and the receive fails with `ENOBUFS`. A send fails, and
+    /// nothing is sent.
     NoBuffers,
-    /// The receive fails with `EINTR`; the next one gets it.
+    /// The call fails with `EINTR`; the next one gets it, or sends.
     Interrupted,
+    /// The call fails with `EAGAIN` though there is something; the next one gets
+    /// it. A send fails, and nothing is sent.
+    WouldBlock,
     /// Its second half is cut off, as by a buffer that is too short: its length
     /// shows it.
     Truncated,
     /// Its messages say that the dump they belong to was interrupted
     /// (`NLM_F_DUMP_INTR`). Nothing happens to what is no part of a dump.
     DumpInterrupted,
+    /// If it is the end of a dump, it says that the dump failed (`EIO`).
+    DumpFailed,
+}
+
+impl Fault {
+    /// All of them.
+    pub const ALL: [Self; 13] = [
+        Self::Lost,
+        Self::Late,
+        Self::Doubled,
+        Self::Forged,
+        Self::OtherSequence,
+        Self::OtherPort,
+        Self::Reordered,
+        Self::NoBuffers,
+        Self::Interrupted,
+        Self::WouldBlock,
+        Self::Truncated,
+        Self::DumpInterrupted,
+        Self::DumpFailed,
+    ];
 }
 
 /// How often each thing goes wrong, in thousandths of the datagrams received.
@@ -51,12 +87,7 @@ impl Chances {
     /// Everything goes wrong so many times of a thousand.
     #[must_use]
     pub fn all(per_mille: u32) -> Self {
-        use Fault::{
-            Doubled, DumpInterrupted, Forged, Interrupted, Late, Lost, NoBuffers, Reordered, Truncated,
-        };
-        let faults =
-            [Lost, Late, Doubled, Forged, Reordered, NoBuffers, Interrupted, Truncated, DumpInterrupted];
-        Self(faults.into_iter().map(|fault| (fault, per_mille)).collect())
+        Self(Fault::ALL.into_iter().map(|fault| (fault, per_mille)).collect())
     }
 
     /// The same chances, with this one as well.
@@ -82,9 +113,12 @@ impl Chances {
 pub struct Faults<T> {
     inner: T,
     script: BTreeMap<u64, Fault>,
-    before_sends: BTreeMap<u64, Box<dyn FnOnce() + Send>>,
+    calls_script: BTreeMap<u64, Fault>,
+    before_sends: BTreeMap<u64, Event>,
+    before_calls: BTreeMap<u64, Event>,
     chances: Chances,
     random: Random,
+    calls: u64,
     sends: u64,
     receives: u64,
     /// What comes before anything else.
@@ -94,11 +128,7 @@ pub struct Faults<T> {
     happened: Vec<Fault>,
 }
 
-/// A datagram held back.
-struct Held {
-    bytes: Vec<u8>,
-    received: Received,
-}
+type Event = Box<dyn FnOnce() + Send>;
 
 impl<T: Transport> Faults<T> {
     /// Nothing goes wrong until it is told to.
@@ -106,9 +136,12 @@ impl<T: Transport> Faults<T> {
         Self {
             inner,
             script: BTreeMap::new(),
+            calls_script: BTreeMap::new(),
             before_sends: BTreeMap::new(),
+            before_calls: BTreeMap::new(),
             chances: Chances::none(),
             random: Random(0),
+            calls: 0,
             sends: 0,
             receives: 0,
             ready: VecDeque::new(),
@@ -128,6 +161,23 @@ impl<T: Transport> Faults<T> {
     pub fn at(mut self, n: u64, fault: Fault) -> Self {
         self.script.insert(n, fault);
         self
+    }
+
+    /// Lets this go wrong with the `n`th call from now, be it a send or a
+    /// receive, counted from 0. Not every fault can befall a send.
+    pub fn at_call(&mut self, n: u64, fault: Fault) {
+        self.calls_script.insert(self.calls + n, fault);
+    }
+
+    /// Runs `event` right before the `n`th call from now, be it a send or a
+    /// receive, counted from 0.
+    pub fn before_call(&mut self, n: u64, event: impl FnOnce() + Send + 'static) {
+        self.before_calls.insert(self.calls + n, Box::new(event));
+    }
+
+    /// How many calls there were: sends, and receives.
+    pub const fn calls(&self) -> u64 {
+        self.calls
     }
 
     /// Lets this go wrong with the next datagram from the kernel.
@@ -156,6 +206,15 @@ impl<T: Transport> Faults<T> {
         &mut self.inner
     }
 
+    /// Counts a call, and tells what shall befall it.
+    fn begin_call(&mut self) -> Option<Fault> {
+        if let Some(event) = self.before_calls.remove(&self.calls) {
+            event();
+        }
+        self.calls += 1;
+        self.calls_script.remove(&(self.calls - 1))
+    }
+
     fn fault(&mut self) -> Option<Fault> {
         if let Some(fault) = self.script.remove(&self.receives) {
             return Some(fault);
@@ -164,13 +223,10 @@ impl<T: Transport> Faults<T> {
         chances.0.iter().find(|(_, per_mille)| random.per_mille(*per_mille)).map(|(fault, _)| *fault)
     }
 
-    /// The next datagram as the transport below has it.
     fn fetch(&mut self, room: usize) -> io::Result<Held> {
-        let mut bytes = vec![0; room];
-        let received = self.inner.receive(&mut bytes)?;
-        bytes.truncate(received.length);
+        let held = Held::fetch(&mut self.inner, room)?;
         self.receives += 1;
-        Ok(Held { bytes, received })
+        Ok(held)
     }
 }
 
@@ -179,6 +235,16 @@ impl<T: Transport> Transport for Faults<T> {
         if let Some(event) = self.before_sends.remove(&self.sends) {
             event();
         }
+        let errno = match self.begin_call() {
+            Some(Fault::NoBuffers) => Some((Fault::NoBuffers, libc::ENOBUFS)),
+            Some(Fault::Interrupted) => Some((Fault::Interrupted, libc::EINTR)),
+            Some(Fault::WouldBlock) => Some((Fault::WouldBlock, libc::EAGAIN)),
+            _ => None,
+        };
+        if let Some((fault, errno)) = errno {
+            self.happened.push(fault);
+            return Err(io::Error::from_raw_os_error(errno));
+        }
         self.sends += 1;
         self.inner.send(datagram)?;
         self.ready.append(&mut self.late);
@@ -186,52 +252,71 @@ impl<T: Transport> Transport for Faults<T> {
     }
 
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Received> {
+        let mut befalls = self.begin_call();
         loop {
             if let Some(held) = self.ready.pop_front() {
                 return Ok(held.copy_to(buffer));
             }
-            let fault = self.fault();
+            let fault = befalls.take().or_else(|| self.fault());
             let mut held = self.fetch(buffer.len())?;
             let Some(fault) = fault else { return Ok(held.copy_to(buffer)) };
             self.happened.push(fault);
             match fault {
-                Fault::Lost => {}
+                Fault::Lost => continue,
                 Fault::Late => {
                     self.late.push_back(held);
                     return Err(io::ErrorKind::WouldBlock.into());
                 }
-                Fault::Doubled => {
-                    self.ready.push_back(held.again());
-                    self.ready.push_back(held);
-                }
-                Fault::Forged => {
-                    self.ready.push_back(held.forged());
-                    self.ready.push_back(held);
-                }
+                Fault::Doubled => self.ready.push_back(held.again()),
+                Fault::Forged => self.ready.push_back(held.forged()),
+                Fault::OtherSequence => self.ready.push_back(held.of_other_sequence()),
+                Fault::OtherPort => self.ready.push_back(held.of_other_port()),
                 Fault::Reordered => {
                     if let Ok(next) = self.fetch(buffer.len()) {
                         self.ready.push_back(next);
                     }
-                    self.ready.push_back(held);
                 }
                 Fault::NoBuffers => return Err(io::Error::from_raw_os_error(libc::ENOBUFS)),
-                Fault::Interrupted => {
+                Fault::Interrupted | Fault::WouldBlock => {
                     self.ready.push_back(held);
-                    return Err(io::Error::from_raw_os_error(libc::EINTR));
+                    let errno = if fault == Fault::Interrupted { libc::EINTR } else { libc::EAGAIN };
+                    return Err(io::Error::from_raw_os_error(errno));
                 }
-                Fault::Truncated => {
-                    // The length of what there was is told, and more than the
-                    // buffer holds.
-                    held.bytes.truncate(held.bytes.len() / 2);
-                    held.received.length = held.received.length.max(buffer.len() + 1);
-                    self.ready.push_back(held);
-                }
-                Fault::DumpInterrupted => {
-                    held.interrupt_dump();
-                    self.ready.push_back(held);
-                }
+                Fault::Truncated => held.truncate(buffer.len()),
+                Fault::DumpInterrupted => held.interrupt_dump(),
+                Fault::DumpFailed => held.end_with(libc::EIO),
             }
+            self.ready.push_back(held);
         }
+    }
+
+    /// One at a time, each with what befalls it; what is thrown away unseen is
+    /// spared.
+    fn receive_many(
+        &mut self,
+        buffer: &mut [u8],
+        received: &mut [Received],
+        wait: bool,
+    ) -> io::Result<usize> {
+        let share = buffer.len() / received.len().max(1);
+        match received.first_mut() {
+            None => Ok(0),
+            Some(first) if wait => {
+                *first = self.receive(&mut buffer[..share])?;
+                Ok(1)
+            }
+            Some(first) => match self.ready.pop_front() {
+                Some(held) => {
+                    *first = held.copy_to(buffer);
+                    Ok(1)
+                }
+                None => self.inner.receive_many(buffer, received, false),
+            },
+        }
+    }
+
+    fn set_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.inner.set_timeout(timeout)
     }
 
     fn port(&self) -> u32 {
@@ -240,38 +325,6 @@ impl<T: Transport> Transport for Faults<T> {
 
     fn device_names(&self) -> io::Result<Box<dyn DeviceNames>> {
         self.inner.device_names()
-    }
-}
-
-impl Held {
-    fn copy_to(&self, buffer: &mut [u8]) -> Received {
-        let fits = self.bytes.len().min(buffer.len());
-        buffer[..fits].copy_from_slice(&self.bytes[..fits]);
-        self.received
-    }
-
-    fn again(&self) -> Self {
-        Self { bytes: self.bytes.clone(), received: self.received }
-    }
-
-    /// The same from another process, with a success in place of an error.
-    fn forged(&self) -> Self {
-        let mut forged = self.again();
-        forged.received.sender = 4242;
-        if let Some(error) = forged.bytes.get_mut(16..20) {
-            error.fill(0);
-        }
-        forged
-    }
-
-    fn interrupt_dump(&mut self) {
-        let mut at = 0;
-        while let Some(Ok(message)) = self.bytes.get(at..).and_then(|rest| Messages::new(rest).next()) {
-            let flags = message.flags | if message.flags & NLM_F_MULTI != 0 { NLM_F_DUMP_INTR } else { 0 };
-            let length = message.payload.len() + 16;
-            self.bytes[at + 6..at + 8].copy_from_slice(&flags.to_ne_bytes());
-            at += crate::attr::align(length);
-        }
     }
 }
 

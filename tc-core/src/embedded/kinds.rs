@@ -1,6 +1,6 @@
 //! The kinds that an embedded kernel knows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::discipline::Discipline;
@@ -19,18 +19,41 @@ pub(super) type Factory = Box<dyn Fn() -> Box<dyn Discipline> + Send + Sync>;
 
 pub(super) struct Kinds {
     makers: BTreeMap<String, Factory>,
+    filters: BTreeSet<String>,
+    actions: BTreeSet<String>,
     default: String,
 }
 
 impl Default for Kinds {
     fn default() -> Self {
-        Self { makers: BTreeMap::new(), default: DEFAULT.to_owned() }
+        Self {
+            makers: BTreeMap::new(),
+            filters: BTreeSet::new(),
+            actions: BTreeSet::new(),
+            default: DEFAULT.to_owned(),
+        }
     }
 }
 
 impl Kinds {
     pub(super) fn register(&mut self, kind: &str, factory: Factory) {
         self.makers.insert(kind.to_owned(), factory);
+    }
+
+    pub(super) fn register_filter(&mut self, kind: &str) {
+        self.filters.insert(kind.to_owned());
+    }
+
+    pub(super) fn has_filter(&self, kind: &str) -> bool {
+        self.filters.contains(kind)
+    }
+
+    pub(super) fn register_action(&mut self, kind: &str) {
+        self.actions.insert(kind.to_owned());
+    }
+
+    pub(super) fn has_action(&self, kind: &str) -> bool {
+        self.actions.contains(kind)
     }
 
     pub(super) fn set_default(&mut self, kind: &str) {

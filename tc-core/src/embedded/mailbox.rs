@@ -29,6 +29,9 @@ pub(super) struct Mailbox {
     held: usize,
     room: usize,
     overrun: bool,
+    /// `NETLINK_S_CONGESTED`: after a loss nothing more is taken in until all
+    /// was read.
+    congested: bool,
     largest_receive: usize,
 }
 
@@ -43,6 +46,7 @@ impl Mailbox {
             held: 0,
             room: DEFAULT_ROOM,
             overrun: false,
+            congested: false,
             largest_receive: 0,
         }
     }
@@ -63,12 +67,18 @@ impl Mailbox {
     /// receive says so.
     pub(super) fn put(&mut self, datagram: BytesMut) {
         let size = datagram.len() + OVERHEAD;
-        if !self.queue.is_empty() && self.held + size > self.room {
-            self.overrun = true;
+        if self.congested || !self.queue.is_empty() && self.held + size > self.room {
+            self.overrun |= !self.congested;
+            self.congested = true;
             return;
         }
         self.held += size;
         self.queue.push_back(datagram);
+    }
+
+    /// The next receive says that something was lost.
+    pub(super) const fn overrun(&mut self) {
+        self.overrun = true;
     }
 
     /// Takes the next datagram out; `None` if there is none.
@@ -77,7 +87,9 @@ impl Mailbox {
             return Some(Err(io::Error::from_raw_os_error(libc::ENOBUFS)));
         }
         self.largest_receive = self.largest_receive.max(buffer.len());
-        let datagram = self.queue.pop_front()?;
+        let taken = self.queue.pop_front();
+        self.congested &= !self.queue.is_empty();
+        let datagram = taken?;
         self.held = self.held.saturating_sub(datagram.len() + OVERHEAD);
         let fits = datagram.len().min(buffer.len());
         buffer[..fits].copy_from_slice(&datagram[..fits]);

@@ -5,7 +5,8 @@
 //! acknowledgement, flags, reference counts, default qdiscs, automatic handles,
 //! notices, dumps in pieces. A [`Connection`](crate::Connection) or
 //! [`Monitor`](crate::monitor::Monitor) over one of its sockets cannot tell the
-//! difference as far as qdiscs, classes and devices go.
+//! difference as far as qdiscs, classes and devices go. Filters and actions are
+//! kept, listed and told as they were given, and have no effect.
 //!
 //! ```
 //! use tc_core::embedded::{Device, Kernel, Sent, Stored};
@@ -23,13 +24,14 @@
 //! # Ok::<(), tc_core::Error>(())
 //! ```
 //!
-//! What it does not have: filters, actions and addresses (`EOPNOTSUPP`), time,
+//! What it does not have: shared blocks, chains of their own and addresses, time,
 //! privilege (all may do all), and hardware offload. It knows no kind by itself;
 //! a [`Discipline`] is given to the [`Builder`] for each that it shall know.
 //! [`Stored`] serves for any whose effect on packets does not matter.
 //!
 //! [`Faults`] stands before any transport and loses, doubles or spoils answers.
 
+mod action;
 mod activate;
 mod builder;
 mod class;
@@ -39,6 +41,7 @@ mod dump;
 mod faults;
 mod fifo;
 mod fill;
+mod filter;
 mod graft;
 mod kernel;
 mod kinds;

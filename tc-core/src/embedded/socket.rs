@@ -101,6 +101,38 @@ impl Transport for Socket {
         }
     }
 
+    fn receive_many(
+        &mut self,
+        buffer: &mut [u8],
+        received: &mut [Received],
+        wait: bool,
+    ) -> io::Result<usize> {
+        if received.is_empty() {
+            return Ok(0);
+        }
+        let share = buffer.len() / received.len();
+        let mut count = 0;
+        for (place, one) in buffer.chunks_exact_mut(share.max(1)).zip(received) {
+            let came = match count {
+                0 if wait => Some(self.receive(place)),
+                _ => self.take(&mut self.kernel.lock(), place),
+            };
+            match came {
+                Some(Ok(came)) => *one = came,
+                Some(Err(error)) if count == 0 => return Err(error),
+                Some(Err(_)) => {
+                    // For the next call, as sock->sk_err is.
+                    self.with(super::mailbox::Mailbox::overrun);
+                    break;
+                }
+                None if count == 0 => return Err(io::ErrorKind::WouldBlock.into()),
+                None => break,
+            }
+            count += 1;
+        }
+        Ok(count)
+    }
+
     fn make_room(&mut self, bytes: usize) -> io::Result<usize> {
         let mut room = 0;
         self.with(|mailbox| room = mailbox.make_room(bytes));

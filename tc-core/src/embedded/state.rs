@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 
+use super::action::Action;
 use super::device::Device;
 use super::discipline::Refusal;
 use super::dump::Dump;
@@ -23,6 +24,7 @@ pub(super) struct State {
     pub(super) kinds: Arc<Kinds>,
     /// In the order in which they were made, which is that of dumps.
     pub(super) devices: Vec<Device>,
+    pub(super) actions: Vec<Action>,
     pub(super) last_ifindex: i32,
     pub(super) last_auto_handle: u32,
     pub(super) sockets: BTreeMap<u32, Mailbox>,
@@ -93,6 +95,10 @@ impl State {
             RTM_NEWQDISC => self.modify_qdisc(ask).map(tc),
             RTM_DELQDISC | RTM_GETQDISC => self.get_qdisc(ask).map(tc),
             RTM_NEWTCLASS | RTM_DELTCLASS | RTM_GETTCLASS => self.control_class(ask).map(tc),
+            RTM_NEWTFILTER | RTM_DELTFILTER => self.modify_filter(ask).map(tc),
+            RTM_GETTFILTER => self.get_filter(ask).map(Outcome::Answer),
+            RTM_NEWACTION | RTM_DELACTION => self.modify_actions(ask).map(tc),
+            RTM_GETACTION => self.get_actions(ask).map(Outcome::Answer),
             RTM_GETLINK => self.get_link(ask).map(Outcome::Answer),
             RTM_NEWLINK => self.new_link(ask).map(link),
             RTM_SETLINK => self.set_link(ask).map(link),
@@ -180,7 +186,7 @@ impl State {
         let Some(socket) = self.sockets.get_mut(&port) else { return };
         let room = socket.dump_room();
         let Some(mut dump) = socket.dump.take() else { return };
-        let (datagram, goes_on) = dump.next_piece(&self.devices, port, room);
+        let (datagram, goes_on) = dump.next_piece(&self.devices, &self.actions, port, room);
         if let Some(socket) = self.sockets.get_mut(&port) {
             socket.put(datagram);
             socket.dump = goes_on.then_some(dump);

@@ -38,12 +38,18 @@ pub use plug::Plug;
 pub use prio::Prio;
 
 /// Gives an embedded kernel all kinds: those with a behaviour of their own here,
-/// and every qdisc kind of the registry.
+/// and every kind of qdiscs, filters and actions of the registry.
 #[must_use]
 pub fn kinds(mut builder: Builder) -> Builder {
     if let Ok(registry) = Registry::of_program() {
-        for registered in registry.iter().filter(|registered| registered.ops().tc_type() == TcType::Qdisc) {
-            builder = builder.kind(registered.ops().kind(), Stored::new);
+        for registered in registry.iter() {
+            let kind = registered.ops().kind();
+            builder = match registered.ops().tc_type() {
+                TcType::Qdisc => builder.kind(kind, Stored::new),
+                TcType::Filter => builder.filter_kind(kind),
+                TcType::Action => builder.action_kind(kind),
+                TcType::Class => builder,
+            };
         }
     }
     builder

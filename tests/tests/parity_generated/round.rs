@@ -9,10 +9,10 @@ use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value;
+use tests::chance::Chance;
 use tests::lab::{Net, Output};
 
 use super::story::Story;
-use super::words::Chance;
 
 /// An object that neither knows: what each says of it ends what it says of a command.
 const MARK: &str = "mark";

@@ -1,6 +1,7 @@
 //! Commands that build on each other, all for one device.
 
-use super::words::{Chance, Grammar, TAKEN};
+use super::words::{Grammar, TAKEN};
+use tests::chance::Chance;
 
 /// What comes before the words, and the words by option. `DEV` stands for the device.
 #[derive(Clone)]

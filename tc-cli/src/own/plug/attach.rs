@@ -44,7 +44,7 @@ pub(super) fn attach(words: &ArgMatches, session: &mut Session<'_>) -> Result<()
         .journal_dir(journals.attached());
     let attached = OutputCommit::attach(&[dev], plan);
     // Dropped, it leaves plug and journal behind, which is the purpose.
-    attached.map_err(|error| Failure::Own(format!("plug attach: {error}")))?;
+    attached.map_err(|error| Failure::own(format!("plug attach: {error}"), &error))?;
     report(dev, session)
 }
 
@@ -54,7 +54,8 @@ pub(super) fn detach(words: &ArgMatches, session: &mut Session<'_>) -> Result<()
     let (_root, belief) = attached_plug("detach", dev, &journals, session)?;
     let left = Left::read(&belief.path).map_err(|error| failed(&format!("{error}; nothing was changed")))?;
     let tc = &mut session.kernel()?.0.connection;
-    left.remove(tc, Held::Release, PATIENCE).map_err(|error| failed(&error))?;
+    let removed = left.remove(tc, Held::Release, PATIENCE);
+    removed.map_err(|error| Failure::own(format!("plug detach: {error}"), &error))?;
     if session.globals.json {
         say(&format!("{}\n", json!({ "dev": dev, "observed": null })))?;
     }

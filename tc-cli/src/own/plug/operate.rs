@@ -38,8 +38,9 @@ pub(super) fn run(name: &str, words: &ArgMatches, session: &mut Session<'_>) -> 
     let request = Request::qdisc(root.ifindex).parent(Handle::ROOT).handle(root.handle).options(&plug);
     let done = session.kernel()?.0.connection.apply_as_it_is(Verb::Change, &request);
     done.map_err(|error| {
-        let state = if error.kernel().is_some() { "nothing was changed" } else { "its outcome is not known" };
-        Failure::Own(format!("plug {name}: {error}; {state}"))
+        let unknown = error.is_outcome_unknown();
+        let state = if unknown { "its outcome is not known" } else { "nothing was changed" };
+        Failure::own(format!("plug {name}: {error}; {state}"), &error)
     })?;
     report(dev, session)
 }

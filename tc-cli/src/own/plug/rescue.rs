@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command};
 use serde_json::json;
-use tc_qdiscs::plug::commit::{Held, Left};
+use tc_qdiscs::plug::commit::{Error, Held, Left};
 
 use super::place::{Belief, Journals, forget_gone};
 use super::words;
@@ -33,6 +33,7 @@ pub(super) fn words() -> Command {
 pub(super) fn run(words: &ArgMatches, session: &mut Session<'_>) -> Result<(), Failure> {
     let (dev, journals) = (words::the_dev(words), Journals::of(words));
     let failed = |error: &dyn std::fmt::Display| Failure::Own(format!("plug rescue: {error}"));
+    let denied = |error: Error| Failure::own(format!("plug rescue: {error}"), &error);
     let ifindex = session.ifindex(dev)?;
     let (beliefs, _wrong) = journals.read()?;
     let names = |belief: &&Belief| belief.journal.devices.iter().any(|device| device.ifindex == ifindex);
@@ -43,12 +44,12 @@ pub(super) fn run(words: &ArgMatches, session: &mut Session<'_>) -> Result<(), F
     let left = Left::read(&belief.path).map_err(|error| failed(&format!("{error}; nothing was changed")))?;
     let tc = &mut session.kernel()?.0.connection;
     let (done, devices) = if words.get_flag("open") {
-        let opened = left.hand_over(tc, &journals.attached()).map_err(|error| failed(&error))?;
+        let opened = left.hand_over(tc, &journals.attached()).map_err(denied)?;
         forget_gone(&journals, tc)?;
         ("opened", opened)
     } else {
         let held = if words.get_flag("drop") { Held::Drop } else { Held::Release };
-        let removed = left.remove(tc, held, PATIENCE).map_err(|error| failed(&error))?;
+        let removed = left.remove(tc, held, PATIENCE).map_err(denied)?;
         forget_gone(&journals, tc)?;
         (if held == Held::Drop { "dropped" } else { "released" }, removed)
     };

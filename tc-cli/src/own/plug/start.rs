@@ -68,7 +68,8 @@ pub(super) fn start(
         plan = plan.adopt(&loan.0, Held::Release);
         loans.push(loan);
     }
-    let output = OutputCommit::attach(devs, plan).map_err(|error| failed(&error))?;
+    let output = OutputCommit::attach(devs, plan)
+        .map_err(|error| Failure::own(format!("plug {name}: {error}"), &error))?;
     Ok(Started { output, tc, lent })
 }
 

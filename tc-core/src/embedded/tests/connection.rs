@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::uapi::*;
-use crate::{Cause, Select, Stab, TcType};
+use crate::{Cause, Select, Stab};
 
 fn text(error: &crate::Error) -> Option<&str> {
     error.kernel()?.ext_ack.message.as_deref()
@@ -61,7 +61,7 @@ fn a_bad_attribute_is_pointed_at() {
     let answer = crate::message::Messages::new(&buffer[..received.length]).next().unwrap().unwrap();
     let error = crate::ack::decode_error(&answer).unwrap().unwrap_err();
     assert_eq!((error.errno, error.ext_ack.offset), (libc::ERANGE, Some(36)));
-    assert_eq!(error.ext_ack.policy, Some(vec![8, 0, 1, 0, 11, 0, 0, 0]), "a string");
+    assert_eq!(error.ext_ack.policy.unwrap().to_string(), "text");
 }
 
 #[test]
@@ -120,8 +120,6 @@ fn a_dump_comes_in_pieces() {
     assert_eq!(tc.list(&Select::qdiscs().device(ETH0)).unwrap().len(), 1);
     assert_eq!(tc.list(&Select::classes(ETH0)).unwrap().len(), 0);
     assert_eq!(tc.list(&Select::classes(4711)).unwrap().len(), 0, "no such device, and no error");
-    let filters = tc.list(&Select::new(TcType::Filter, ETH0)).unwrap_err();
-    assert!(filters.is_unsupported());
 }
 
 #[test]

@@ -32,7 +32,7 @@ fn a_lost_answer_is_an_unknown_outcome() {
 
 #[test]
 fn answers_that_are_doubled_or_forged_are_passed_over() {
-    for fault in [Fault::Doubled, Fault::Forged] {
+    for fault in [Fault::Doubled, Fault::Forged, Fault::OtherSequence, Fault::OtherPort] {
         let kernel = builder().build();
         let mut tc = faulty(&kernel, &[(0, fault), (1, fault), (2, fault)]);
         add(&mut tc).unwrap();
@@ -54,13 +54,107 @@ fn a_full_receive_buffer_is_an_unknown_outcome() {
 }
 
 #[test]
-fn an_interrupted_or_truncated_receive_is_an_unknown_outcome() {
-    for fault in [Fault::Interrupted, Fault::Truncated] {
-        let kernel = builder().build();
-        let mut tc = faulty(&kernel, &[(0, fault)]);
-        assert!(add(&mut tc).unwrap_err().is_outcome_unknown(), "{fault:?}");
-        assert_eq!(shown(&mut tc).0, "tbf");
+fn a_truncated_answer_is_an_unknown_outcome() {
+    let kernel = builder().build();
+    let mut tc = faulty(&kernel, &[(0, Fault::Truncated)]);
+    assert!(add(&mut tc).unwrap_err().is_outcome_unknown());
+    assert_eq!(shown(&mut tc).0, "tbf");
+}
+
+#[test]
+fn a_call_that_a_signal_stops_is_made_again() {
+    let kernel = builder().build();
+    let mut tc = faulty(&kernel, &[]);
+    for n in [0, 2] {
+        tc.transport_mut().at_call(n, Fault::Interrupted);
     }
+    add(&mut tc).unwrap();
+    assert_eq!(tc.transport().happened(), [Fault::Interrupted; 2]);
+    assert_eq!(shown(&mut tc).0, "tbf");
+    // The send is tried, not for ever, and known not to have happened.
+    for n in 0..1000 {
+        tc.transport_mut().at_call(n, Fault::Interrupted);
+    }
+    let error = tc.delete(&root()).unwrap_err();
+    assert!(matches!(error.cause(), Cause::Send(_)) && !error.is_outcome_unknown(), "{error}");
+    assert_eq!(shown(&mut tc).0, "tbf");
+}
+
+#[test]
+fn a_send_that_fails_is_no_unknown_outcome() {
+    for fault in [Fault::NoBuffers, Fault::WouldBlock] {
+        let kernel = builder().build();
+        let mut tc = faulty(&kernel, &[]);
+        tc.transport_mut().at_call(0, fault);
+        let error = add(&mut tc).unwrap_err();
+        assert!(matches!(error.cause(), Cause::Send(_)) && !error.is_outcome_unknown(), "{error}");
+        assert_ne!(shown(&mut tc).0, "tbf");
+    }
+}
+
+#[test]
+fn an_answer_that_cannot_be_read_is_an_unknown_outcome() {
+    // The length in the header leads outside of the datagram.
+    struct Spoiled(Socket);
+    impl Transport for Spoiled {
+        fn send(&mut self, datagram: &[u8]) -> io::Result<()> {
+            self.0.send(datagram)
+        }
+        fn receive(&mut self, buffer: &mut [u8]) -> io::Result<crate::Received> {
+            let received = self.0.receive(buffer)?;
+            buffer[0] = buffer[0].wrapping_add(4);
+            Ok(received)
+        }
+        fn port(&self) -> u32 {
+            self.0.port()
+        }
+        fn device_names(&self) -> io::Result<Box<dyn crate::link::DeviceNames>> {
+            self.0.device_names()
+        }
+    }
+    let kernel = builder().build();
+    let mut tc = Connection::over(Spoiled(kernel.connect()));
+    let error = tc.add(&root().handle(Handle::qdisc(1)).kind("tbf")).unwrap_err();
+    assert!(matches!(error.cause(), Cause::Decode(_)) && error.is_outcome_unknown(), "{error}");
+}
+
+#[test]
+fn an_error_names_the_attribute_at_fault_and_what_it_has_to_be() {
+    let kernel = builder().build();
+    // With the request's copy in the answer, and without.
+    for capped in [true, false] {
+        let socket = kernel.connect();
+        socket.set_capped_acks(capped);
+        let mut tc = Connection::over(socket);
+        // A kind without a byte: the embedded kernel wants text.
+        let error = tc.transact(|sequence, buffer| {
+            let start = crate::message::begin_message(buffer, crate::uapi::RTM_NEWQDISC, 5, sequence);
+            root().header().encode(buffer);
+            let mut out = AttrWriter::new(buffer);
+            out.attr_u32(crate::uapi::TCA_OPTIONS, 0);
+            out.attr(crate::uapi::TCA_KIND, &[]);
+            out.finish()?;
+            crate::message::end_message(buffer, start);
+            Ok(())
+        });
+        let Err(Cause::Kernel(error)) = error else { panic!("{error:?}") };
+        let ext_ack = &error.ext_ack;
+        assert_eq!((ext_ack.offset, ext_ack.attribute.as_deref()), (Some(44), Some("TCA_KIND")));
+        assert_eq!(
+            error.to_string(),
+            "Attribute failed policy validation (Numerical result out of range), \
+             at byte 44 of the request: TCA_KIND, which has to be text"
+        );
+    }
+}
+
+#[test]
+fn a_list_that_fails_at_its_end_is_no_list() {
+    let kernel = builder().build();
+    let mut tc = faulty(&kernel, &[(1, Fault::DumpFailed)]);
+    let error = tc.list(&Select::qdiscs()).unwrap_err();
+    assert_eq!((error.errno(), error.read().len()), (Some(libc::EIO), 1));
+    assert_eq!(tc.list(&Select::qdiscs()).unwrap().len(), 1);
 }
 
 #[test]
@@ -73,7 +167,14 @@ fn a_list_that_was_interrupted_is_read_again() {
     let always = Chances::none().with(Fault::DumpInterrupted, 1000);
     let mut tc = Connection::over(Faults::seeded(kernel.connect(), 0, always));
     let error = tc.list(&Select::qdiscs()).unwrap_err();
-    assert!(matches!(error.cause(), Cause::Interrupted(_)), "{error}");
+    assert!(matches!(error.cause(), Cause::Interrupted(10)), "{error}");
+    assert_eq!(error.read().len(), 1, "what the last try read");
+    // A single dump is not read again.
+    let always = Chances::none().with(Fault::DumpInterrupted, 1000);
+    let mut tc = Connection::over(Faults::seeded(kernel.connect(), 0, always));
+    let mut dump = tc.dump(&Select::qdiscs()).unwrap();
+    assert!(dump.next().unwrap().is_some());
+    assert!(matches!(dump.next().unwrap_err().cause(), Cause::Interrupted(1)));
 }
 
 #[test]
@@ -82,7 +183,16 @@ fn a_piece_of_a_dump_that_is_lost_is_not_an_end() {
     for (n, fault) in [(0, Fault::NoBuffers), (1, Fault::NoBuffers), (1, Fault::Truncated), (1, Fault::Late)]
     {
         let mut tc = faulty(&kernel, &[(n, fault)]);
-        tc.list(&Select::qdiscs()).unwrap_err();
+        let mut dump = tc.dump(&Select::qdiscs()).unwrap();
+        let error = loop {
+            match dump.next() {
+                Ok(Some(_)) => {}
+                Ok(None) => panic!("{fault:?} at {n}: a part is missing"),
+                Err(error) => break error,
+            }
+        };
+        assert!(error.is_outcome_unknown(), "{error}");
+        drop(dump);
         assert_eq!(tc.list(&Select::qdiscs()).unwrap().len(), 101, "{fault:?} at {n}");
     }
 }

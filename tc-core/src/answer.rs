@@ -1,0 +1,89 @@
+//! What comes back: where an answer stands, and how long one is waited for.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use crate::ack::Verdict;
+use crate::error::{Cause, DecodeError};
+use crate::message::{Message, Messages};
+use crate::uapi::NLMSG_HDRLEN;
+
+pub(crate) fn cut_short() -> Cause {
+    Cause::AnswerLost(io::Error::other("a datagram was cut short"))
+}
+
+/// What a request was answered with.
+pub(crate) enum Answer {
+    Verdict(Verdict),
+    Object(Place),
+}
+
+/// Keeps a flood of datagrams that are not for us from holding a request for
+/// ever: each receive has a time limit, and so has the sum of them.
+#[derive(Default)]
+pub(crate) struct Stray {
+    since: Option<Instant>,
+    received: bool,
+}
+
+impl Stray {
+    pub(crate) fn check(&mut self, timeout: Duration) -> Result<(), Cause> {
+        // The clock is not read for the first datagram, which is nearly always
+        // the answer.
+        if !std::mem::replace(&mut self.received, true) {
+            return Ok(());
+        }
+        match self.since.get_or_insert_with(Instant::now).elapsed() > timeout {
+            true => Err(Cause::Timeout(timeout)),
+            false => Ok(()),
+        }
+    }
+
+    /// Something of ours came: the limit starts again.
+    pub(crate) fn reset(&mut self) {
+        *self = Self::default();
+    }
+}
+
+/// Where in the answer buffer a message stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    start: usize,
+    end: usize,
+}
+
+impl Place {
+    /// The place of the message at `at`, which moves behind it.
+    pub(crate) fn next(datagram: &[u8], at: &mut usize) -> Result<Option<Self>, DecodeError> {
+        let Some(rest) = datagram.get(*at..) else { return Ok(None) };
+        match Messages::new(rest).next() {
+            None => Ok(None),
+            Some(Err(error)) => {
+                *at = datagram.len();
+                Err(error)
+            }
+            Some(Ok(message)) => {
+                let start = *at;
+                let end = start + NLMSG_HDRLEN + message.payload.len();
+                *at = start + crate::attr::align(end - start);
+                Ok(Some(Self { start, end }))
+            }
+        }
+    }
+
+    /// The first byte behind it, on netlink's 4 bytes.
+    pub(crate) const fn end(self) -> usize {
+        crate::attr::align(self.end)
+    }
+
+    pub(crate) fn bytes(self, buffer: &[u8]) -> &[u8] {
+        &buffer[self.start..self.end]
+    }
+
+    pub(crate) fn message(self, buffer: &[u8]) -> Result<Message<'_>, DecodeError> {
+        match Messages::new(self.bytes(buffer)).next() {
+            Some(message) => message,
+            None => Err(DecodeError::Missing { what: "message" }),
+        }
+    }
+}

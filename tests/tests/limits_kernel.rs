@@ -1,0 +1,398 @@
+//! At the limits, and beside others, on a real kernel: slow readers, two programs at once, one that
+//! is killed, output that cannot be written, and no privilege.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so and stops")]
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+use tc_core::message::{Entry, Message, Messages};
+use tc_core::monitor::{Event, Follower, Monitor};
+use tc_core::uapi::{RTM_DELQDISC, RTM_DELTCLASS, RTNLGRP_TC};
+use tc_core::{Connection, Handle, Request, Select, Socket, Verb};
+use tc_qdiscs::htb::{Htb, HtbClass};
+use tests::lab::need::has;
+use tests::lab::{Net, count, tc_cli};
+use tests::need;
+
+const ONE: Handle = Handle::qdisc(1);
+
+/// What a shell command that uses `$T` as tc-cli ended with: status, standard output and error.
+fn sh(script: &str) -> (i32, String, String) {
+    let output =
+        Command::new("bash").arg("-c").arg(script).env("T", tc_cli()).env("LC_ALL", "C").output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
+}
+
+/// An ifb with an htb at its root, in a namespace of its own.
+fn shaped() -> (Net, Connection, i32) {
+    let net = Net::new();
+    let mut tc = Connection::open().unwrap();
+    tc.add_link("b0", "ifb").unwrap();
+    let dev = tc.ifindex("b0").unwrap();
+    tc.add(&Request::qdisc(dev).parent(Handle::ROOT).handle(ONE).options(&Htb::default())).unwrap();
+    (net, tc, dev)
+}
+
+/// A reader's picture: what it was told of each qdisc and class, options included.
+type Picture = BTreeMap<String, Vec<u8>>;
+
+fn note(picture: &mut Picture, message: &Message<'_>) {
+    let entry = Entry::decode(message).unwrap();
+    let key = format!("{} {} {}", entry.tc_type(), entry.header.ifindex, entry.header.handle);
+    match entry.message_type {
+        RTM_DELQDISC | RTM_DELTCLASS => drop(picture.remove(&key)),
+        _ => drop(picture.insert(key, entry.options().unwrap_or_default().to_vec())),
+    }
+}
+
+fn listed(tc: &mut Connection, dev: i32) -> Picture {
+    let mut picture = Picture::new();
+    for select in [Select::qdiscs().device(dev), Select::classes(dev)] {
+        for entry in tc.list(&select).unwrap() {
+            note(&mut picture, &Messages::new(entry.bytes()).next().unwrap().unwrap());
+        }
+    }
+    picture
+}
+
+/// So many classes made, changed and taken away, the same way each time.
+fn churn(tc: &mut Connection, dev: i32, changes: u32) {
+    let mut batch = tc.batch(|_, _| {});
+    for n in 0..changes {
+        let minor = 1 + (n * 7919 % 199) as u16;
+        let class = Request::class(dev).parent(ONE).handle(Handle::class(1, minor));
+        let shape = HtbClass::builder(u64::from(125_000 + n)).build().unwrap();
+        match n % 5 {
+            4 => batch.push(Verb::Delete, &class).unwrap(),
+            _ => batch.push(Verb::Replace, &class.options(&shape)).unwrap(),
+        };
+    }
+    assert_eq!(batch.finish(), changes as usize);
+}
+
+#[test]
+fn a_slow_reader_of_ten_thousand_changes_has_a_right_picture_in_the_end() {
+    need!("netns", "ifb", "sch_htb");
+    let (_net, mut tc, dev) = shaped();
+    let mut socket = Socket::open().unwrap();
+    socket.set_receive_buffer(1 << 20).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    socket.join(RTNLGRP_TC).unwrap();
+    let mut follower = Follower::over(Monitor::over(socket), Connection::open().unwrap());
+    follower.list_anew();
+    let mut picture = Picture::new();
+    let (mut notices, mut overflows) = (0, 0);
+    // First what is there, and then what comes while nobody reads: more than fits.
+    for changes in [0, 10_000] {
+        churn(&mut tc, dev, changes);
+        let mut events = 0;
+        while let Some(event) = follower.next().unwrap() {
+            events += 1;
+            // And changes go on while it reads.
+            if overflows > 0 && events % 10 == 0 && events < 200 {
+                churn(&mut tc, dev, 50);
+            }
+            match event {
+                Event::Notice(message) => {
+                    notices += 1;
+                    note(&mut picture, &message);
+                }
+                Event::Overflow => {
+                    overflows += 1;
+                    picture.clear();
+                }
+                Event::Listed(entry) => {
+                    note(&mut picture, &Messages::new(entry.bytes()).next().unwrap().unwrap());
+                }
+                Event::InStep => {}
+            }
+        }
+    }
+    picture.retain(|key, _| key.contains(&format!(" {dev} ")));
+    assert!(overflows > 0, "it was to lose notices");
+    assert_eq!(picture, listed(&mut tc, dev));
+    count(&format!("10000 changes followed by a slow reader: {notices} notices read, {overflows} losses"));
+}
+
+#[test]
+fn the_monitor_command_goes_on_with_what_is_there() {
+    need!("netns", "ifb", "sch_htb");
+    let (_net, mut tc, dev) = shaped();
+    let mut monitor = Command::new(tc_cli())
+        .args(["-j", "monitor"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(monitor.stdout.take().unwrap()).lines();
+    // It listens once it shows something.
+    let class = Request::class(dev).parent(ONE).handle(Handle::class(1, 0x999));
+    let shape = HtbClass::builder(125_000).build().unwrap();
+    let watch = std::thread::spawn(move || {
+        let first = lines.next().unwrap().unwrap();
+        (first, lines)
+    });
+    while !watch.is_finished() {
+        tc.replace(&class.clone().options(&shape)).unwrap();
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let (_, mut lines) = watch.join().unwrap();
+    // Its output is not read now, and a pipe holds 64 KiB.
+    churn(&mut tc, dev, 20_000);
+    tc.delete(&class).unwrap();
+    // The end is known by a class of its own.
+    let mut rates: BTreeMap<String, Value> = BTreeMap::new();
+    let (mut overflows, mut in_step) = (0, 0);
+    let end = Request::class(dev).parent(ONE).handle(Handle::class(1, 0x777));
+    let mut ended = false;
+    loop {
+        let line: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+        match line["event"].as_str() {
+            Some("overflow") => {
+                overflows += 1;
+                rates.clear();
+            }
+            Some("in step") => {
+                in_step += 1;
+                if !std::mem::replace(&mut ended, true) {
+                    tc.replace(&end.clone().options(&shape)).unwrap();
+                }
+            }
+            Some(event) => panic!("{event}"),
+            None => {
+                let Some(handle) = line["class"].as_str().and(line["handle"].as_str()) else { continue };
+                let handle = handle.to_owned();
+                if handle == "1:777" {
+                    break;
+                }
+                match line["deleted"].is_null() && line.get("deleted").is_none() {
+                    true => drop(rates.insert(handle, line["rate"].clone())),
+                    false => drop(rates.remove(&handle)),
+                }
+            }
+        }
+    }
+    monitor.kill().unwrap();
+    monitor.wait().unwrap();
+    let mut said = String::new();
+    monitor.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert!(overflows > 0 && in_step > 0, "{overflows} losses, {in_step} lists: {said}");
+    let warning: Value = serde_json::from_str(said.lines().next().unwrap()).unwrap();
+    assert!(warning["warning"].as_str().unwrap().starts_with("Notices were lost"), "{said}");
+    tc.delete(&end).unwrap();
+    let (code, there, _) = sh("$T -j class show dev b0");
+    assert_eq!(code, 0);
+    let there: Value = serde_json::from_str(&there).unwrap();
+    let there = there.as_array().unwrap().iter();
+    let there: BTreeMap<_, _> =
+        there.map(|class| (class["handle"].as_str().unwrap().to_owned(), class["rate"].clone())).collect();
+    assert_eq!(rates, there);
+}
+
+/// Commands of a batch, and which of them succeeded, by what it said of the others.
+fn run_batch(name: &str, seed: u32) -> (Vec<(bool, u16)>, std::process::Child) {
+    let mut commands = Vec::new();
+    let mut text = String::new();
+    for n in 0..3_000_u32 {
+        let random = n.wrapping_mul(2_654_435_761).wrapping_add(seed.wrapping_mul(40_503)) >> 13;
+        let (add, minor) = (random & 1 == 0, 1 + (random >> 1) as u16 % 8);
+        let verb = if add { "add" } else { "del" };
+        let rate = if add { " htb rate 1mbit" } else { "" };
+        writeln!(text, "class {verb} dev b0 parent 1: classid 1:{minor}{rate}").unwrap();
+        commands.push((add, minor));
+    }
+    let path = std::env::temp_dir().join(format!("tc-limits-{}-{name}", std::process::id()));
+    std::fs::write(&path, text).unwrap();
+    let child =
+        Command::new(tc_cli()).args(["-force", "-batch"]).arg(&path).stderr(Stdio::piped()).spawn().unwrap();
+    (commands, child)
+}
+
+#[test]
+fn two_at_once_on_one_device_are_both_told_the_truth() {
+    need!("netns", "ifb", "sch_htb");
+    let (_net, mut tc, dev) = shaped();
+    let both = [run_batch("one", 1), run_batch("two", 2)];
+    // For each class: how often it was made, less how often it was taken away.
+    let mut balance = BTreeMap::<u16, i32>::new();
+    let mut refused = 0;
+    for (commands, child) in both {
+        let ended = child.wait_with_output().unwrap();
+        let said = String::from_utf8(ended.stderr).unwrap();
+        let failed: Vec<usize> = said
+            .lines()
+            .filter_map(|line| line.strip_prefix("Command failed ")?.rsplit_once(':')?.1.parse().ok())
+            .collect();
+        assert_eq!(ended.status.code(), Some(i32::from(!failed.is_empty())), "{said}");
+        refused += failed.len();
+        let failed: std::collections::BTreeSet<_> = failed.into_iter().collect();
+        for (number, (add, minor)) in (1..).zip(commands) {
+            if !failed.contains(&number) {
+                *balance.entry(minor).or_default() += if add { 1 } else { -1 };
+            }
+        }
+    }
+    // An add fails where the class is, a delete where it is not: only the truth adds up.
+    let there: Vec<_> = tc.list(&Select::classes(dev)).unwrap();
+    let there: Vec<u16> = there.iter().map(|class| class.entry().unwrap().header.handle.minor()).collect();
+    for (minor, balance) in balance {
+        assert_eq!(balance, i32::from(there.contains(&minor)), "class 1:{minor}");
+    }
+    assert!((1..6_000).contains(&refused), "{refused} refused");
+    // And with a process for each command.
+    let (code, said, wrong) = sh("
+        work() { for i in $(seq 40); do
+            if $T class add dev b0 parent 1: classid 1:99 htb rate 1mbit 2>/dev/null; then echo 1; else c=$?; [ $c = 2 ] || echo bad $c; fi
+            if $T class del dev b0 classid 1:99 2>/dev/null; then echo -1; else c=$?; [ $c = 2 ] || echo bad $c; fi
+        done; }
+        work & work & wait");
+    assert_eq!((code, wrong.as_str()), (0, ""));
+    let sum: i32 = said.lines().map(|line| line.parse::<i32>().unwrap_or_else(|_| panic!("{line}"))).sum();
+    let left = tc.get(&Request::class(dev).handle(Handle::class(1, 0x99))).is_ok();
+    assert_eq!(sum, i32::from(left));
+}
+
+#[test]
+fn a_batch_that_is_killed_has_done_what_it_said_and_one_line_more_at_most() {
+    need!("netns", "ifb", "sch_htb");
+    let (_net, mut tc, dev) = shaped();
+    for round in 0..5 {
+        let mut batch = Command::new(tc_cli())
+            .args(["-batch", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (mut orders, answers) = (batch.stdin.take().unwrap(), batch.stdout.take().unwrap());
+        let writer = std::thread::spawn(move || {
+            for n in 1..2_000 {
+                let lines = format!(
+                    "class add dev b0 parent 1: classid 1:{n:x} htb rate 1mbit\nclass show dev b0 classid 1:{n:x}\n"
+                );
+                if orders.write_all(lines.as_bytes()).is_err() {
+                    return; // it is dead
+                }
+            }
+        });
+        let mut lines = BufReader::new(answers).lines().map_while(Result::ok);
+        let mut said: Vec<String> = lines.by_ref().take(50 + 40 * round).collect();
+        batch.kill().unwrap();
+        batch.wait().unwrap();
+        writer.join().unwrap();
+        said.extend(lines);
+        let there = tc.list(&Select::classes(dev)).unwrap().len();
+        assert!(said.last().unwrap().starts_with("class htb 1:"), "{said:?}");
+        assert!(
+            (said.len()..=said.len() + 1).contains(&there),
+            "{} were told of, {there} are there",
+            said.len()
+        );
+        let mut clean = tc.batch(|_, outcome| outcome.unwrap());
+        for minor in 1..=there as u16 {
+            clean.push(Verb::Delete, &Request::class(dev).handle(Handle::class(1, minor))).unwrap();
+        }
+        clean.finish();
+    }
+}
+
+#[test]
+fn every_command_that_prints_says_when_it_cannot() {
+    need!("netns", "ifb", "sch_htb");
+    let (_net, mut tc, dev) = shaped();
+    churn(&mut tc, dev, 20);
+    let listing = [
+        "qdisc show",
+        "-s -d qdisc show dev b0",
+        "-j -p qdisc show",
+        "class show dev b0",
+        "-g class show dev b0",
+        "-j class show dev b0",
+        "-echo qdisc replace dev lo root handle 7: pfifo limit 9",
+        "-j -echo qdisc replace dev lo root handle 7: pfifo limit 9",
+        "--dry-run qdisc add dev b0 root pfifo",
+        "-j --dry-run qdisc add dev b0 root pfifo",
+        "-V",
+        "kinds",
+        "-j kinds",
+        "man",
+        "completions bash",
+        "completions zsh",
+        "completions fish",
+        "plug status",
+        "plug doctor --dev b0",
+        "plug demo",
+    ];
+    for words in listing {
+        let (code, shown, said) = sh(&format!("$T {words}"));
+        assert!(!said.contains("panicked"), "{words}: {said}");
+        if shown.is_empty() {
+            continue; // nothing to say, and nothing to fail
+        }
+        let (full, _, said) = sh(&format!("$T {words} >/dev/full"));
+        assert!(said.contains("No space left on device"), "{words}: {said}");
+        assert!(full != 0 && !said.contains("panicked"), "{words}: {full} {said} (else {code})");
+        // The reader is gone before the first byte.
+        let (_, _, closed) = sh(&format!("{{ sleep 0.1; $T {words}; echo $? >&2; }} | true"));
+        assert!(closed.trim() != "0" && !closed.contains("panicked"), "{words}: {closed}");
+    }
+}
+
+#[test]
+fn who_may_not_hears_which_capability_is_missing_and_may_read() {
+    need!("netns", "ifb", "sch_htb");
+    let (_net, mut tc, dev) = shaped();
+    churn(&mut tc, dev, 20);
+    // A user namespace of its own has no power over the network namespace of another.
+    for words in [
+        "qdisc add dev lo root pfifo",
+        "qdisc del dev b0 root",
+        "class add dev b0 parent 1: classid 1:1 htb rate 1mbit",
+        "class del dev b0 classid 1:1",
+        "filter add dev b0 parent 1: protocol all matchall",
+        "filter del dev b0 parent 1:",
+        "actions add action gact drop",
+        "plug attach --dev lo --limit 16M",
+        "plug hold --dev lo --limit 16M --max-hold 2s --on-death open -- true",
+    ] {
+        let (code, shown, said) = sh(&format!("unshare -U $T {words}"));
+        assert_ne!(code, 0, "{words}: {shown}");
+        assert!(said.contains("CAP_NET_ADMIN"), "{words}: {code} {said}");
+    }
+    let as_root = sh("$T class show dev b0; $T qdisc show; $T filter show dev b0");
+    assert_eq!(
+        sh("unshare -U bash -c '$T class show dev b0; $T qdisc show; $T filter show dev b0'"),
+        as_root
+    );
+    assert_eq!(sh("unshare -U $T -j qdisc show").0, 0);
+    assert_eq!(sh("unshare -U $T plug status").0, 0);
+    if has("sch_plug") {
+        let (code, _, said) = sh("$T plug attach --dev lo --limit 16M");
+        assert_eq!(code, 0, "{said}");
+        for words in [
+            "buffer --dev lo",
+            "release --dev lo",
+            "open --dev lo",
+            "limit --dev lo --limit 16M",
+            "detach --dev lo",
+        ] {
+            let (code, shown, said) = sh(&format!("unshare -U $T plug {words}"));
+            assert_ne!(code, 0, "{words}: {shown}");
+            assert!(said.contains("CAP_NET_ADMIN"), "{words}: {code} {said}");
+        }
+        assert_eq!(sh("unshare -U $T plug status").0, 0);
+        assert_eq!(sh("$T plug detach --dev lo").0, 0);
+    }
+    // And to listen.
+    let (code, heard, said) = sh("unshare -U timeout 20 $T monitor > >(head -n 1) & m=$!
+        for i in $(seq 200); do
+            kill -0 $m 2>/dev/null || break
+            $T qdisc replace dev lo root handle 3: pfifo; $T qdisc del dev lo root; sleep 0.02
+        done; wait $m; exit 0");
+    assert_eq!(code, 0, "{said}");
+    assert!(heard.contains("qdisc"), "{heard} {said}");
+}
