@@ -19,7 +19,7 @@ use tests::chance::Chance;
 use tests::lab::need::has;
 use tests::lab::{Net, Output, count};
 use tests::need;
-use trees::Tree;
+use trees::{CLASSFUL, Tree};
 use words::Grammar;
 
 /// Devices of one namespace, each with a tree.
@@ -43,7 +43,7 @@ fn trees_come_back_the_same() {
 
         // The same again, through our batch, and now and then through tc's.
         host.wipe(&host.devices);
-        if round % 4 == 1 && one.is_all_tcs() {
+        if round % 2 == 1 && one.is_all_tcs() {
             host.net.tc(&format!("-b {}", one.file)).ok();
             by_tc += 1;
         } else {
@@ -98,13 +98,13 @@ struct Exported {
 }
 
 impl Exported {
-    /// Whether tc 6.1 has all the words, and reads them as they are: it sends a cookie with the
-    /// action behind too.
+    /// Whether tc 6.1 has all the words: it knows no nanoseconds of a delay.
     fn is_all_tcs(&self) -> bool {
-        let nanoseconds = |line: &str| line.contains(" netem ") && line.contains("ns ");
-        let cookie_goes_on =
-            |line: &str| line.split_once("cookie ").is_some_and(|(_, rest)| rest.contains("action"));
-        !self.exported.lines().any(|line| nanoseconds(line) || cookie_goes_on(line))
+        let nanoseconds = |line: &str| {
+            let words: Vec<_> = line.split(' ').skip_while(|word| *word != "delay").collect();
+            words.iter().skip(1).take(2).any(|word| word.ends_with("ns"))
+        };
+        !self.exported.lines().any(nanoseconds)
     }
 }
 
@@ -193,18 +193,23 @@ impl Host {
         let mut dump = BTreeMap::new();
         for dev in &self.devices {
             let ifindex = tc.ifindex(dev).unwrap();
-            for select in [Select::qdiscs().device(ifindex), Select::classes(ifindex)] {
+            let mut selects = vec![Select::qdiscs().device(ifindex)];
+            while let Some(select) = selects.pop() {
                 for listed in tc.list(&select).unwrap() {
                     let entry = listed.entry().unwrap();
-                    if entry.header.handle.is_unspec() {
+                    let (handle, parent) = (entry.header.handle, entry.header.parent);
+                    let (kind, tc_type) = (entry.kind().unwrap(), entry.tc_type());
+                    if handle.is_unspec() {
                         continue;
                     }
-                    let (handle, parent) = (entry.header.handle, entry.header.parent);
-                    let kind = entry.kind().unwrap();
-                    let object = format!("{} {dev} {parent} {handle} {kind}", entry.tc_type());
+                    // Kernel: a list of all classes ends early at some qdiscs, such as sfb.
+                    if tc_type == TcType::Qdisc && CLASSFUL.contains(&kind) {
+                        selects.push(Select::classes(ifindex).parent(handle));
+                    }
+                    let object = format!("{tc_type} {dev} {parent} {handle} {kind}");
                     let bytes = |kind: u16| entry.attr(kind).map(|attr| attr.payload).unwrap_or_default();
                     let mut all = [bytes(TCA_OPTIONS), bytes(TCA_STAB)].concat();
-                    if entry.tc_type() == TcType::Qdisc && drifts(kind, bytes(TCA_OPTIONS)) {
+                    if tc_type == TcType::Qdisc && drifts(kind, bytes(TCA_OPTIONS)) {
                         all.clear();
                     }
                     dump.insert(object, all);
@@ -237,6 +242,8 @@ const LOST: &[&str] = &[
     // A time over 274 s, of which a dump has the lower 32 bits.
     "tbf: there are no words for burst of",
     "tbf: there are no words for mtu of",
+    // What rtt 0 leads to.
+    "cake: there are no words for a target other than a twentieth of rtt",
     // Lengths that tc cut to 32 bits.
     "choke: there are no words for avpkt, burst and bandwidth",
 ];

@@ -18,7 +18,7 @@ const PARENTS: &[(&str, &[u16])] = &[
 ];
 
 /// Kinds with classes that somebody makes.
-const CLASSFUL: &[&str] = &["htb", "hfsc", "drr", "qfq"];
+pub(crate) const CLASSFUL: &[&str] = &["htb", "hfsc", "drr", "qfq"];
 
 /// The commands of one device's tree.
 pub(crate) struct Tree<'g> {
@@ -137,12 +137,10 @@ fn action(dev: &str, chance: &mut Chance) -> String {
         };
         format!("action {action}{cookie}")
     };
-    match chance.is(30) {
-        true => format!(
-            "{} {}",
-            one(chance).replace(" continue", "").replace("action drop", "action pipe"),
-            one(chance)
-        ),
-        false => one(chance),
+    if !chance.is(30) {
+        return one(chance);
     }
+    // Behind a drop or a redirect nothing comes; tc 6.1 would send the cookie with the second too.
+    let first = one(chance).replace(" continue", "").replace("action drop", "action pipe");
+    format!("{} {}", first.replace(" cookie 0badcafe", ""), one(chance))
 }

@@ -84,20 +84,29 @@ impl<'n> Reader<'_, 'n> {
         let mut snapshot = Snapshot::default();
         let select = only.map_or(Select::qdiscs(), |ifindex| Select::qdiscs().device(ifindex));
         let mut devices = BTreeSet::new();
+        let mut with_classes = Vec::new();
         for listed in tc.list(&select).map_err(Failure::List)? {
             let Ok(entry) = listed.entry() else { continue };
-            if !entry.header.handle.is_unspec() {
-                devices.insert(entry.header.ifindex);
+            let (ifindex, handle) = (entry.header.ifindex, entry.header.handle);
+            if !handle.is_unspec() {
+                devices.insert(ifindex);
                 self.add(&entry, &mut snapshot);
+                if self.has_classes(entry.kind().unwrap_or_default()) {
+                    with_classes.push(Select::classes(ifindex).parent(handle));
+                }
             }
         }
-        for ifindex in devices {
-            for listed in tc.list(&Select::classes(ifindex)).map_err(Failure::List)? {
+        // Kernel: a list of all classes ends early at some qdiscs, such as sfb.
+        for select in with_classes {
+            for listed in tc.list(&select).map_err(Failure::List)? {
                 let Ok(entry) = listed.entry() else { continue };
-                if self.is_made(&entry) {
+                // A qdisc shows itself as a class too: hfsc.
+                if entry.header.handle.minor() != 0 {
                     self.add(&entry, &mut snapshot);
                 }
             }
+        }
+        for ifindex in devices {
             self.read_filters(ifindex, tc, &mut snapshot)?;
         }
         let objects = &snapshot.objects;
@@ -111,12 +120,11 @@ impl<'n> Reader<'_, 'n> {
         Ok(snapshot)
     }
 
-    /// Whether somebody made the class, and not its qdisc.
-    fn is_made(&self, entry: &Entry<'_>) -> bool {
-        let kind = entry.kind().unwrap_or_default();
+    /// Whether a qdisc of this kind can have classes that somebody makes, and not
+    /// the qdisc.
+    fn has_classes(&self, kind: &str) -> bool {
         match self.registry.get(TcType::Class, kind) {
-            // A qdisc shows itself as a class too: hfsc.
-            Some(ops) => !ops.upkeep().of_qdisc && entry.header.handle.minor() != 0,
+            Some(ops) => !ops.upkeep().of_qdisc,
             None => self.registry.get(TcType::Qdisc, kind).is_none(),
         }
     }
