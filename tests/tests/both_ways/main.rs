@@ -44,7 +44,8 @@ fn trees_come_back_the_same() {
         // The same again, through our batch, and now and then through tc's.
         host.wipe(&host.devices);
         if round % 2 == 1 && one.is_all_tcs() {
-            host.net.tc(&format!("-b {}", one.file)).ok();
+            let read = host.net.tc(&format!("-b {}", one.file));
+            assert_eq!(read.code, 0, "{}\n{}", read.stderr, one.exported);
             by_tc += 1;
         } else {
             host.net.tc_cli(&format!("-b {}", one.file)).ok();
