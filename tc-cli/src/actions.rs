@@ -36,7 +36,7 @@ pub(crate) fn words() -> Vec<(&'static str, &'static [&'static str])> {
 const ACTION: &[&str] = &["action"];
 
 /// Reads what stands behind `actions`. All is read before the first is sent.
-pub(crate) fn parse<'a>(mut words: Words<'a>, reading: Reading<'a>) -> Result<Command<'a>, Failure> {
+pub(crate) fn parse<'a>(mut words: Words<'a>, reading: Reading<'_>) -> Result<Command<'a>, Failure> {
     let mut operations = Vec::new();
     while let Some(verb) = words.next() {
         let is = |name| is_prefix(verb, name);
@@ -60,7 +60,7 @@ pub(crate) fn parse<'a>(mut words: Words<'a>, reading: Reading<'a>) -> Result<Co
     Ok(Command::Actions(operations))
 }
 
-fn change<'a>(verb: Verb, words: &mut Words<'a>, reading: Reading<'a>) -> Result<Operation<'a>, Failure> {
+fn change<'a>(verb: Verb, words: &mut Words<'a>, reading: Reading<'_>) -> Result<Operation<'a>, Failure> {
     let context = WordsContext { verb, dev: None, environment: reading.environment };
     let actions = Actions::parse_words(words, &context).map_err(|error| {
         // tc says it twice, once for the list and once for the command; and ends as for any words.

@@ -1,39 +1,59 @@
 //! Commands from a file or from standard input, one a line.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::fs::{File, Metadata};
+use std::io::{self, BufRead as _, BufReader, IsTerminal as _, Read};
+use std::os::fd::AsFd as _;
+
+use memchr::memchr;
 
 use crate::failure::{Failure, reason};
+use crate::packed;
+use crate::progress::Progress;
 use crate::report::Line;
 use crate::session::Session;
 
-/// Runs the commands of a file; `-` is standard input, where each is answered
-/// before the next is read.
+/// How much of a file is read at once.
+const PIECE: usize = 64 * 1024;
+
+/// Room for the words of a usual line.
+const USUAL: usize = 24;
+
+/// Runs the commands of a file; `-` is standard input.
 ///
-/// The first failure ends it, unless `-force` was given. All commands share one
-/// connection, and one line is in memory at a time.
+/// The first failure ends it, unless `-force` or `--packed` was given. All
+/// commands share one connection, and the lines that were read and not yet
+/// carried out are never more than one piece of the file. What a command has to
+/// say is written before more is waited for, and of standard input before the
+/// next is carried out.
 pub(crate) fn run(file: &str, session: &mut Session<'_>) -> Result<(), Failure> {
-    let interactive = file == "-";
-    let mut lines = Lines::new(open(file)?);
-    let mut failed = false;
+    let opened = open(file)?;
+    // Who types the lines knows how far they are.
+    let mut progress = Progress::new(opened.metadata().ok().filter(Metadata::is_file), !opened.is_terminal());
+    let mut lines = Lines::new(opened);
+    let (mut failed, force) = (false, session.globals.force || session.globals.packed);
+    if session.globals.packed {
+        session.kernel()?;
+    }
     loop {
-        let done = match lines.read() {
+        let read = match session.globals.packed {
+            true => packed::read(&mut lines, file, &mut failed, &mut progress, session)?,
+            false => read(&mut lines, &mut progress, session)?,
+        };
+        let done = match read {
             Ok(false) => break,
-            Ok(true) => split(&lines.line).and_then(|words| line(&words, session)),
+            Ok(true) => split(&lines.line).and_then(|words| line(words, session)),
             Err(failure) => Err(failure),
         };
-        if interactive || done.is_err() {
-            session.output.flush()?;
-        } else {
-            session.output.flush_piece()?;
-        }
         match done {
-            Ok(()) => {}
+            Ok(()) if file == "-" => session.output.flush()?,
+            Ok(()) => session.output.flush_piece()?,
             Err(failure @ Failure::Output(_)) => return Err(failure),
             Err(failure) => {
                 failed = true;
+                session.forget_recent();
+                session.output.flush()?;
                 session.report.failure_at(&failure, Some(Line { file, number: lines.number }));
-                if !session.globals.force || lines.ended {
+                if !force || lines.ended {
                     break;
                 }
             }
@@ -42,28 +62,41 @@ pub(crate) fn run(file: &str, session: &mut Session<'_>) -> Result<(), Failure> 
     if failed { Err(Failure::Batch) } else { Ok(()) }
 }
 
-fn line(words: &[&str], session: &mut Session<'_>) -> Result<(), Failure> {
+/// Reads the next command. The failure inside is one of the line, the other one
+/// the end.
+pub(crate) fn read<R: Read>(
+    lines: &mut Lines<R>,
+    progress: &mut Progress,
+    session: &mut Session<'_>,
+) -> Result<Result<bool, Failure>, Failure> {
+    if !lines.is_at_hand() {
+        session.before_waiting()?;
+    }
+    progress.tick(lines.number, lines.bytes);
+    Ok(lines.read())
+}
+
+fn line(mut words: Vec<&str>, session: &mut Session<'_>) -> Result<(), Failure> {
     if words.is_empty() {
         return Ok(());
     }
     // Options of our own hold for their line.
-    let before = (session.globals.dry_run, session.globals.as_tc);
-    let words = session.globals.without_own(words);
+    let before = (session.globals.dry_run, session.globals.as_tc, session.globals.packed);
+    session.globals.take_own_from(&mut words);
     let done = session.command(&words);
-    (session.globals.dry_run, session.globals.as_tc) = before;
+    (session.globals.dry_run, session.globals.as_tc, session.globals.packed) = before;
     done
 }
 
-fn open(file: &str) -> Result<Box<dyn BufRead>, Failure> {
-    if file == "-" {
-        return Ok(Box::new(io::stdin().lock()));
-    }
-    match File::open(file) {
-        Ok(opened) => Ok(Box::new(BufReader::with_capacity(64 * 1024, opened))),
-        Err(error) => {
-            Err(Failure::System(format!("Cannot open file \"{file}\" for reading: {}", reason(&error))))
-        }
-    }
+fn open(file: &str) -> Result<File, Failure> {
+    let opened = match file {
+        // Past std's own buffer, which does not tell what is in it.
+        "-" => io::stdin().as_fd().try_clone_to_owned().map(File::from),
+        file => File::open(file),
+    };
+    opened.map_err(|error| {
+        Failure::System(format!("Cannot open file \"{file}\" for reading: {}", reason(&error)))
+    })
 }
 
 /// The words of a command, behind the number of its last line.
@@ -73,16 +106,19 @@ pub(crate) type Numbered = (u64, Vec<String>);
 pub(crate) type At = (Failure, u64);
 
 /// Commands, joined from lines that end with `\`, without comments.
-pub(crate) struct Lines {
-    source: Box<dyn BufRead>,
-    line: String,
+#[derive(Debug)]
+pub(crate) struct Lines<R> {
+    source: BufReader<R>,
+    /// The command that was read last.
+    pub(crate) line: String,
     /// The number of the last line that was read.
-    number: u64,
+    pub(crate) number: u64,
+    /// How many bytes were read.
+    bytes: u64,
     ended: bool,
-    bytes: Vec<u8>,
 }
 
-impl Lines {
+impl Lines<File> {
     /// Those of a file; `-` is standard input.
     pub(crate) fn open(file: &str) -> Result<Self, Failure> {
         open(file).map(Self::new)
@@ -101,74 +137,93 @@ impl Lines {
             Err(failure) => Err(at(self, failure)),
         }
     }
+}
 
-    fn new(source: Box<dyn BufRead>) -> Self {
-        Self { source, line: String::new(), number: 0, ended: false, bytes: Vec::new() }
+impl<R: Read> Lines<R> {
+    fn new(source: R) -> Self {
+        let source = BufReader::with_capacity(PIECE, source);
+        Self { source, line: String::new(), number: 0, bytes: 0, ended: false }
+    }
+
+    /// Whether the next command is in memory already: a line with its end that
+    /// does not go on.
+    pub(crate) fn is_at_hand(&self) -> bool {
+        let buffer = self.source.buffer();
+        memchr(b'\n', buffer).is_some_and(|end| !buffer[..end].ends_with(b"\\"))
     }
 
     /// Reads the next command into `line`; `false` at the end.
-    fn read(&mut self) -> Result<bool, Failure> {
-        self.line.clear();
-        if !self.append()? {
-            return Ok(false);
+    pub(crate) fn read(&mut self) -> Result<bool, Failure> {
+        let mut command = std::mem::take(&mut self.line).into_bytes();
+        command.clear();
+        let mut more = self.append(&mut command)?;
+        let any = more;
+        while more && command.ends_with(b"\\\n") {
+            command.truncate(command.len() - 2);
+            more = self.append(&mut command)?;
         }
-        while self.line.ends_with("\\\n") {
-            self.line.truncate(self.line.len() - 2);
-            if !self.append()? {
-                return Err(Failure::Words("Missing continuation line".into()));
-            }
+        self.line =
+            String::from_utf8(command).map_err(|_| Failure::Words("Error: the line is not UTF-8".into()))?;
+        match any && !more {
+            true => Err(Failure::Words("Missing continuation line".into())),
+            false => Ok(any),
         }
-        Ok(true)
     }
 
-    /// Appends the next line. A `#` starts a comment, between quotes too, and
-    /// takes the end of the line with it.
-    fn append(&mut self) -> Result<bool, Failure> {
-        self.bytes.clear();
-        let read = self.source.read_until(b'\n', &mut self.bytes);
-        if read.map_err(|error| self.broken(&error))? == 0 {
+    /// Appends the next line; `false` at the end. A `#` starts a comment,
+    /// between quotes too, and takes the end of the line with it.
+    fn append(&mut self, command: &mut Vec<u8>) -> Result<bool, Failure> {
+        let start = command.len();
+        let read = self.source.read_until(b'\n', command).map_err(|error| {
+            self.ended = true;
+            Failure::System(format!("Cannot read: {}", reason(&error)))
+        })?;
+        if read == 0 {
             self.ended = true;
             return Ok(false);
         }
         self.number += 1;
-        let command = self.bytes.split(|byte| *byte == b'#').next().unwrap_or_default();
-        let text = std::str::from_utf8(command);
-        self.line.push_str(text.map_err(|_| Failure::Words("Error: the line is not UTF-8".into()))?);
+        self.bytes += read as u64;
+        if let Some(comment) = memchr(b'#', &command[start..]) {
+            command.truncate(start + comment);
+        }
         Ok(true)
-    }
-
-    fn broken(&mut self, error: &io::Error) -> Failure {
-        self.ended = true;
-        Failure::System(format!("Cannot read: {}", reason(error)))
     }
 }
 
 /// Splits a command at white space. A word that begins with a quote goes on to
 /// the next such quote.
-fn split(line: &str) -> Result<Vec<&str>, Failure> {
-    let mut words = Vec::new();
-    let mut rest = line.trim_start_matches(SPACE);
-    while let Some(first) = rest.chars().next() {
-        let (word, behind) = match first {
-            '\'' | '"' => rest[1..]
-                .split_once(first)
-                .ok_or_else(|| Failure::Words("Unterminated quoted string".into()))?,
-            _ => rest.split_once(SPACE).unwrap_or((rest, "")),
-        };
-        words.push(word);
-        rest = behind.trim_start_matches(SPACE);
+pub(crate) fn split(line: &str) -> Result<Vec<&str>, Failure> {
+    let (bytes, mut words, mut at) = (line.as_bytes(), Vec::with_capacity(USUAL), 0);
+    while let Some(first) = bytes.get(at) {
+        match *first {
+            space if is_space(space) => at += 1,
+            quote @ (b'\'' | b'"') => {
+                let end = line[at + 1..].find(char::from(quote));
+                let end = at + 1 + end.ok_or_else(|| Failure::Words("Unterminated quoted string".into()))?;
+                words.push(&line[at + 1..end]);
+                at = end + 1;
+            }
+            _ => {
+                let end = at + bytes[at..].iter().take_while(|byte| !is_space(**byte)).count();
+                words.push(&line[at..end]);
+                at = end;
+            }
+        }
     }
     Ok(words)
 }
 
-const SPACE: [char; 4] = [' ', '\t', '\r', '\n'];
+const fn is_space(byte: u8) -> bool {
+    byte <= b' ' && matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn lines(text: &'static str) -> Vec<(u64, Vec<String>)> {
-        let mut lines = Lines::new(Box::new(text.as_bytes()));
+        let mut lines = Lines::new(text.as_bytes());
         let mut all = Vec::new();
         while lines.read().unwrap() {
             let words = split(&lines.line).unwrap().into_iter().map(str::to_owned).collect();
@@ -186,6 +241,21 @@ mod tests {
     }
 
     #[test]
+    fn a_command_is_at_hand_when_it_is_whole() {
+        // A pipe in three pieces.
+        let pieces = b"a\nb \\\n".chain(&b"c\nd"[..]).chain(&b"\n"[..]);
+        let mut lines = Lines::new(pieces);
+        for (at_hand, line) in [(false, "a\n"), (false, "b c\n"), (false, "d\n")] {
+            assert_eq!(lines.is_at_hand(), at_hand, "{line}");
+            assert!(lines.read().unwrap());
+            assert_eq!(lines.line, line);
+        }
+        let mut lines = Lines::new(&b"a\nb\n"[..]);
+        assert!(lines.read().unwrap() && lines.is_at_hand());
+        assert!(lines.read().unwrap() && !lines.is_at_hand());
+    }
+
+    #[test]
     fn quotes_hold_words_together() {
         assert_eq!(split("a 'b  c' \"d'e\" ''f g'h").unwrap(), ["a", "b  c", "d'e", "", "f", "g'h"]);
         assert!(split("'a").is_err());
@@ -194,7 +264,7 @@ mod tests {
 
     #[test]
     fn a_line_that_shall_go_on_and_does_not_is_an_error() {
-        let mut lines = Lines::new(Box::new("a \\\n".as_bytes()));
+        let mut lines = Lines::new("a \\\n".as_bytes());
         assert_eq!(lines.read().unwrap_err().to_string(), "Missing continuation line");
         assert!(lines.ended);
     }

@@ -1,7 +1,7 @@
 //! Requests: the words that qdiscs and classes share, and what becomes of them.
 
 use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{Cause, Estimator, Handle, Options, Request, Stab, TcOps, TcType, Verb};
+use tc_core::{Cause, Error, Estimator, Handle, Options, Request, Stab, TcOps, TcType, Verb};
 
 use crate::command::Reading;
 use crate::dry_run;
@@ -19,7 +19,7 @@ pub(crate) struct Change<'a> {
     pub(crate) handle: Handle,
     pub(crate) parent: Handle,
     pub(crate) kind: &'a str,
-    pub(crate) ops: Option<&'a dyn TcOps>,
+    pub(crate) ops: Option<&'static dyn TcOps>,
     pub(crate) options: Option<Box<dyn Options>>,
     pub(crate) stab: Option<Stab>,
     pub(crate) estimator: Option<Estimator>,
@@ -82,7 +82,7 @@ impl<'a> Change<'a> {
         &mut self,
         kind: &'a str,
         mut words: Words<'a>,
-        reading: Reading<'a>,
+        reading: Reading<'_>,
     ) -> Result<(), Failure> {
         self.kind = kind;
         self.ops = reading.registry.get(self.tc_type, kind);
@@ -137,7 +137,7 @@ impl<'a> Change<'a> {
         if session.globals.dry_run {
             return self.dry_run(session);
         }
-        let ifindex = self.dev.map(|dev| session.ifindex(dev)).transpose()?.unwrap_or(0);
+        let ifindex = self.dev.map(|dev| session.recent_ifindex(dev)).transpose()?.unwrap_or(0);
         let request = self.request(ifindex, session.globals.as_tc);
         if self.verb == Verb::Get {
             return self.show(&request, session);
@@ -146,12 +146,7 @@ impl<'a> Change<'a> {
         let (kernel, _) = session.kernel()?;
         kernel.connection.set_echo(echo);
         let applied = kernel.connection.apply(self.verb, &request);
-        let warning = applied.map_err(|error| match (error.cause(), self.tc_type) {
-            // The kind's own words, as if its parser had said them.
-            (Cause::Encode(wrong), _) => Failure::Kind(wrong.to_string()),
-            (_, TcType::Filter) => Failure::Filter(error),
-            _ => Failure::Request { error, kind: self.kind.to_owned() },
-        })?;
+        let warning = applied.map_err(|error| refused(error, self.tc_type, self.kind))?;
         if let Some(message) = warning.and_then(|ext_ack| ext_ack.message) {
             session.report.warning(&sentence("Warning", &message));
         }
@@ -202,6 +197,16 @@ impl<'a> Change<'a> {
         output.printer.end_array();
         output.printer.end_document();
         Ok(())
+    }
+}
+
+/// A request that failed.
+pub(crate) fn refused(error: Error, tc_type: TcType, kind: &str) -> Failure {
+    match (error.cause(), tc_type) {
+        // The kind's own words, as if its parser had said them.
+        (Cause::Encode(wrong), _) => Failure::Kind(wrong.to_string()),
+        (_, TcType::Filter) => Failure::Filter(error),
+        _ => Failure::Request { error, kind: kind.to_owned() },
     }
 }
 

@@ -23,7 +23,7 @@ const CHANGE: &[&str] = &["dev", "classid", "root", "parent", "estimator", "help
 const SHOW: &[&str] = &["dev", "qdisc", "classid", "root", "parent", "help"];
 
 /// Reads what stands behind `class`.
-pub(crate) fn parse<'a>(mut words: Words<'a>, reading: Reading<'a>) -> Result<Command<'a>, Failure> {
+pub(crate) fn parse<'a>(mut words: Words<'a>, reading: Reading<'_>) -> Result<Command<'a>, Failure> {
     let Some(verb) = words.next() else { return list(words) };
     if let Some((_, verb)) = VERBS.iter().find(|(name, _)| is_prefix(verb, name)) {
         return change(*verb, words, reading);
@@ -37,7 +37,7 @@ pub(crate) fn parse<'a>(mut words: Words<'a>, reading: Reading<'a>) -> Result<Co
     Err(unknown_verb(TcType::Class, verb))
 }
 
-fn change<'a>(verb: Verb, mut words: Words<'a>, reading: Reading<'a>) -> Result<Command<'a>, Failure> {
+fn change<'a>(verb: Verb, mut words: Words<'a>, reading: Reading<'_>) -> Result<Command<'a>, Failure> {
     let mut change = Change::new(TcType::Class, verb);
     while let Some(word) = words.next() {
         match word {

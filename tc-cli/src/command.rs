@@ -32,13 +32,13 @@ pub(crate) enum Command<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reading<'r> {
     /// The kinds there are.
-    pub(crate) registry: &'r Registry,
+    pub(crate) registry: &'static Registry,
     /// The machine, for the few words that mean something on it.
     pub(crate) environment: &'r dyn Environment,
 }
 
 /// Reads a command, from its object on.
-pub(crate) fn parse<'a>(words: &'a [&'a str], reading: Reading<'a>) -> Result<Command<'a>, Failure> {
+pub(crate) fn parse<'a>(words: &'a [&'a str], reading: Reading<'_>) -> Result<Command<'a>, Failure> {
     let mut words = Words::new(words);
     let Some(object) = words.next() else { return Ok(Command::Help(usage::tc())) };
     // In tc's order: a beginning of two names means the first.
@@ -53,7 +53,7 @@ pub(crate) fn parse<'a>(words: &'a [&'a str], reading: Reading<'a>) -> Result<Co
     Err(Failure::Words(format!("Object \"{object}\" is unknown, try \"tc help\".")))
 }
 
-type Parse = for<'a> fn(&str, Words<'a>, Reading<'a>) -> Result<Command<'a>, Failure>;
+type Parse = for<'a> fn(&str, Words<'a>, Reading<'_>) -> Result<Command<'a>, Failure>;
 
 const OBJECTS: [(&str, Parse); 8] = [
     ("qdisc", |_, words, reading| qdisc::parse(words, reading)),
@@ -66,7 +66,7 @@ const OBJECTS: [(&str, Parse); 8] = [
     ("help", |_, _, _| Ok(Command::Help(usage::tc()))),
 ];
 
-fn unsupported<'a>(name: &str, _: Words<'a>, _: Reading<'a>) -> Result<Command<'a>, Failure> {
+fn unsupported<'a>(name: &str, _: Words<'a>, _: Reading<'_>) -> Result<Command<'a>, Failure> {
     Err(Failure::Words(format!("Object \"{name}\" is not supported by tc-cli, try \"tc help\".")))
 }
 

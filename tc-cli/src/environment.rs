@@ -1,6 +1,6 @@
 //! The machine around, as far as words refer to it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::env;
 use std::fs::{self, File};
 use std::io::Read;
@@ -25,13 +25,26 @@ pub(crate) struct Machine {
     elsewhere: bool,
     /// Opened when a word first names a device.
     connection: Rc<RefCell<Option<Connection>>>,
+    silent: bool,
+    warned: Cell<bool>,
 }
 
 impl Machine {
     /// `elsewhere`: the commands are for another network namespace than the one
     /// that `/sys` shows.
     pub(crate) fn new(report: Report, elsewhere: bool) -> Self {
-        Self { report, elsewhere, connection: Rc::default() }
+        Self { report, elsewhere, connection: Rc::default(), silent: false, warned: Cell::default() }
+    }
+
+    /// The same machine, of which nothing is told but that there was something
+    /// to tell.
+    pub(crate) fn silent(&self) -> Self {
+        Self { silent: true, ..self.clone() }
+    }
+
+    /// Whether words were worth a warning.
+    pub(crate) const fn has_warned(&self) -> bool {
+        self.warned.get()
     }
 }
 
@@ -49,7 +62,10 @@ impl Environment for Machine {
     }
 
     fn warn(&self, message: &str) {
-        self.report.warning(message);
+        self.warned.set(true);
+        if !self.silent {
+            self.report.warning(message);
+        }
     }
 
     fn link_speed_mbit(&self, dev: &str) -> Result<u64, String> {

@@ -95,7 +95,7 @@ impl Place {
 }
 
 /// Reads what stands behind `filter`.
-pub(crate) fn parse<'a>(mut words: Words<'a>, reading: Reading<'a>) -> Result<Command<'a>, Failure> {
+pub(crate) fn parse<'a>(mut words: Words<'a>, reading: Reading<'_>) -> Result<Command<'a>, Failure> {
     let Some(verb) = words.next() else { return list(words) };
     if let Some((_, verb)) = VERBS.iter().find(|(name, _)| is_prefix(verb, name)) {
         return change(*verb, words, reading);
@@ -202,7 +202,7 @@ impl<'a> Common<'a> {
     }
 }
 
-fn change<'a>(verb: Verb, mut words: Words<'a>, reading: Reading<'a>) -> Result<Command<'a>, Failure> {
+fn change<'a>(verb: Verb, mut words: Words<'a>, reading: Reading<'_>) -> Result<Command<'a>, Failure> {
     let mut change = Change::new(TcType::Filter, verb);
     let mut common = Common {
         dev: None,

@@ -47,6 +47,9 @@ pub(crate) struct Globals {
     pub(crate) dry_run: bool,
     /// `--as-tc`: send what `tc` sends, byte for byte.
     pub(crate) as_tc: bool,
+    /// `--packed`: a batch sends many commands at once, and goes on after a
+    /// failure.
+    pub(crate) packed: bool,
 }
 
 /// When to use colours.
@@ -123,6 +126,7 @@ pub(crate) const OPTIONS: &[GlobalOption] = &[
 pub(crate) const OWN_OPTIONS: &[(&str, &str)] = &[
     ("--dry-run", "Show messages in place of sending them"),
     ("--as-tc", "Send the same bytes as tc, rate tables included"),
+    ("--packed", "Send many commands of a batch at once; go on after a failure"),
 ];
 
 const fn option(name: &'static str, flag: Flag, value: &'static str, help: &'static str) -> GlobalOption {
@@ -171,24 +175,29 @@ impl Globals {
                 flag => globals.set(flag, word, &mut words)?,
             }
         }
-        let rest = globals.without_own(words.rest());
+        let mut rest = words.rest().to_vec();
+        globals.take_own_from(&mut rest);
         Ok(Parsed::Run(globals, rest))
     }
 
-    /// The words of a command without the options of our own, which may stand
-    /// anywhere but behind `--`: those words are another program's.
-    pub(crate) fn without_own<'a>(&mut self, words: &[&'a str]) -> Vec<&'a str> {
-        let end = words.iter().position(|word| *word == "--").unwrap_or(words.len());
-        let (ours, others) = words.split_at(end);
-        let mut left: Vec<_> = ours.iter().copied().filter(|word| !self.take_own(word)).collect();
-        left.extend(others);
-        left
+    /// Takes the options of our own out of the words of a command. They may
+    /// stand anywhere but behind `--`: those words are another program's.
+    pub(crate) fn take_own_from(&mut self, words: &mut Vec<&str>) {
+        if !words.iter().any(|word| word.starts_with("--")) {
+            return;
+        }
+        let mut ours = true;
+        words.retain(|word| {
+            ours &= *word != "--";
+            !ours || !self.take_own(word)
+        });
     }
 
     fn take_own(&mut self, word: &str) -> bool {
         match word {
             "--dry-run" => self.dry_run = true,
             "--as-tc" => self.as_tc = true,
+            "--packed" => self.packed = true,
             _ => return false,
         }
         true

@@ -23,6 +23,8 @@ mod monitor;
 mod names;
 mod output;
 mod own;
+mod packed;
+mod progress;
 mod protocol;
 mod qdisc;
 mod report;

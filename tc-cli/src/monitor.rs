@@ -29,7 +29,7 @@ pub(crate) struct Watch<'a> {
 pub(crate) const WORDS: &[&str] = &["file", "help"];
 
 /// Reads what stands behind `monitor`.
-pub(crate) fn parse<'a>(mut words: Words<'a>, _: Reading<'a>) -> Result<Command<'a>, Failure> {
+pub(crate) fn parse<'a>(mut words: Words<'a>, _: Reading<'_>) -> Result<Command<'a>, Failure> {
     let mut watch = Watch { file: None };
     while let Some(word) = words.next() {
         if is_prefix(word, "file") {

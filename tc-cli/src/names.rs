@@ -6,6 +6,7 @@ use std::fs;
 use std::rc::Rc;
 
 use tc_core::Handle;
+use tc_core::print::{Item, Style};
 
 use crate::failure::Failure;
 use crate::report::Report;
@@ -75,6 +76,23 @@ impl fmt::Display for Named<'_> {
         match self.name {
             Some(name) => write!(f, "{name}#{}", self.handle),
             None => self.handle.fmt(f),
+        }
+    }
+}
+
+impl Item for Named<'_> {
+    fn text(&self, out: &mut Vec<u8>, style: &Style) {
+        if let Some(name) = self.name {
+            name.text(out, style);
+            out.push(b'#');
+        }
+        self.handle.text(out, style);
+    }
+
+    fn json(&self, out: &mut Vec<u8>) {
+        match self.name {
+            None => self.handle.json(out),
+            Some(_) => self.to_string().json(out),
         }
     }
 }

@@ -7,6 +7,7 @@ use std::os::fd::AsFd as _;
 use tc_core::print::{Form, Printer, Style};
 
 use crate::failure::Failure;
+use crate::progress;
 
 /// How much is collected before it is written.
 const PIECE: usize = 64 * 1024;
@@ -39,6 +40,7 @@ impl Output {
             // Past std's own buffer, which would write line by line.
             None => self.stdout.insert(File::from(io::stdout().as_fd().try_clone_to_owned()?)),
         };
+        progress::hide();
         let written = stdout.write_all(self.printer.bytes());
         self.printer.clear();
         Ok(written?)

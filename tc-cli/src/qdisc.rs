@@ -41,7 +41,7 @@ const CHANGE: &[&str] = &[
 const SHOW: &[&str] = &["dev", "root", "ingress", "clsact", "parent", "handle", "help", "invisible"];
 
 /// Reads what stands behind `qdisc`.
-pub(crate) fn parse<'a>(mut words: Words<'a>, reading: Reading<'a>) -> Result<Command<'a>, Failure> {
+pub(crate) fn parse<'a>(mut words: Words<'a>, reading: Reading<'_>) -> Result<Command<'a>, Failure> {
     let Some(verb) = words.next() else { return list(words) };
     if let Some((_, verb)) = VERBS.iter().find(|(name, _)| is_prefix(verb, name)) {
         return change(*verb, words, reading);
@@ -55,7 +55,7 @@ pub(crate) fn parse<'a>(mut words: Words<'a>, reading: Reading<'a>) -> Result<Co
     Err(unknown_verb(TcType::Qdisc, verb))
 }
 
-fn change<'a>(verb: Verb, mut words: Words<'a>, reading: Reading<'a>) -> Result<Command<'a>, Failure> {
+fn change<'a>(verb: Verb, mut words: Words<'a>, reading: Reading<'_>) -> Result<Command<'a>, Failure> {
     let mut change = Change::new(TcType::Qdisc, verb);
     while let Some(word) = words.next() {
         match word {

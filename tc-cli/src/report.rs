@@ -7,6 +7,7 @@ use tc_core::KernelError;
 
 use crate::ExitCodes;
 use crate::failure::Failure;
+use crate::progress;
 
 /// Where in a batch a command stands.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +37,7 @@ impl Report {
 
     /// Text as it stands, in both forms: usage texts.
     pub(crate) fn text(&self, text: &str) {
+        progress::hide();
         let _nobody = io::stderr().write_all(text.as_bytes());
     }
 

@@ -10,7 +10,7 @@ use tc_core::{Connection, Registry};
 
 use crate::batch;
 use crate::command::{self, Command, Reading};
-use crate::devices::Devices;
+use crate::devices::{Devices, Recent};
 use crate::environment::Machine;
 use crate::failure::{Failure, reason};
 use crate::globals::{Globals, When};
@@ -29,6 +29,7 @@ pub(crate) struct Session<'r> {
     pub(crate) names: ClassNames,
     machine: Machine,
     kernel: Option<Kernel>,
+    recent: Recent,
 }
 
 impl<'r> Session<'r> {
@@ -50,7 +51,16 @@ impl<'r> Session<'r> {
             true => ClassNames::load(globals.names_file.as_deref(), report)?,
             false => ClassNames::default(),
         };
-        Ok(Self { globals, report, registry, output, names, machine, kernel: None })
+        Ok(Self {
+            globals,
+            report,
+            registry,
+            output,
+            names,
+            machine,
+            kernel: None,
+            recent: Recent::default(),
+        })
     }
 
     /// Runs what the command line asks for.
@@ -69,9 +79,12 @@ impl<'r> Session<'r> {
 
     /// Runs one command; what it printed may not be written yet.
     pub(crate) fn command(&mut self, words: &[&str]) -> Result<(), Failure> {
-        let machine = self.machine.clone();
-        let reading = Reading { registry: self.registry, environment: &machine };
-        match command::parse(words, reading)? {
+        let command = self.parse(words, &self.machine)?;
+        if !matches!(command, Command::Change(_)) {
+            // It may take its time, or change devices.
+            self.recent.forget();
+        }
+        match command {
             Command::Help(text) => {
                 self.report.text(&text);
                 Ok(())
@@ -84,18 +97,45 @@ impl<'r> Session<'r> {
         }
     }
 
+    /// Reads one command.
+    pub(crate) fn parse<'a>(&self, words: &'a [&'a str], machine: &Machine) -> Result<Command<'a>, Failure> {
+        command::parse(words, Reading { registry: self.registry, environment: machine })
+    }
+
+    /// A machine that keeps warnings to itself.
+    pub(crate) fn silent_machine(&self) -> Machine {
+        self.machine.silent()
+    }
+
+    /// Before a batch waits for more lines: what was printed is written, and
+    /// what is looked up for them is looked up when they have come.
+    pub(crate) fn before_waiting(&mut self) -> Result<(), Failure> {
+        self.recent.forget();
+        self.output.flush()
+    }
+
     /// The connection and what is printed, each to be borrowed by itself. The
     /// connection is opened when it is first needed.
     pub(crate) fn kernel(&mut self) -> Result<(&mut Kernel, &mut Output), Failure> {
-        let kernel = match self.kernel.take() {
+        let kernel = match &mut self.kernel {
             Some(kernel) => kernel,
-            None => {
+            none => {
                 let kernel = Kernel::open()?;
                 self.output.printer.set_names(kernel.names()?);
-                kernel
+                none.insert(kernel)
             }
         };
-        Ok((self.kernel.insert(kernel), &mut self.output))
+        Ok((kernel, &mut self.output))
+    }
+
+    /// Takes the connection out, to be used beside the rest; it is to be
+    /// [put back](Self::put_kernel).
+    pub(crate) fn take_kernel(&mut self) -> Option<Kernel> {
+        self.kernel.take()
+    }
+
+    pub(crate) fn put_kernel(&mut self, kernel: Kernel) {
+        self.kernel = Some(kernel);
     }
 
     /// What words can refer to.
@@ -111,6 +151,31 @@ impl<'r> Session<'r> {
     /// The index of a device.
     pub(crate) fn ifindex(&mut self, name: &str) -> Result<i32, Failure> {
         self.kernel()?.0.ifindex(name)
+    }
+
+    /// The index of a device for a change, which may be a [`Recent`] one.
+    pub(crate) fn recent_ifindex(&mut self, name: &str) -> Result<i32, Failure> {
+        if let Some(ifindex) = self.recent.ifindex(name) {
+            return Ok(ifindex);
+        }
+        let ifindex = self.kernel()?.0.ifindex(name)?;
+        self.recent.found(name, ifindex);
+        Ok(ifindex)
+    }
+
+    /// The same while the connection is taken out; `None` if no cheap call
+    /// finds the device.
+    pub(crate) fn recent_ifindex_of(&mut self, name: &str, devices: &Devices) -> Option<i32> {
+        self.recent.ifindex(name).or_else(|| {
+            let ifindex = devices.ifindex(name)?;
+            self.recent.found(name, ifindex);
+            Some(ifindex)
+        })
+    }
+
+    /// What was looked up does not count any more.
+    pub(crate) fn forget_recent(&mut self) {
+        self.recent.forget();
     }
 }
 

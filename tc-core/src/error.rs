@@ -139,7 +139,8 @@ pub enum Cause {
 }
 
 impl Error {
-    pub(crate) fn new(operation: &'static str, object: impl Into<String>, cause: impl Into<Cause>) -> Self {
+    /// What went wrong with an operation on an object: `change`, `qdisc 1: on device 2`.
+    pub fn new(operation: &'static str, object: impl Into<String>, cause: impl Into<Cause>) -> Self {
         Self { operation, object: object.into(), cause: Box::new(cause.into()), read: Vec::new() }
     }
 

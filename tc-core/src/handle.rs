@@ -143,7 +143,7 @@ impl Handle {
 /// (but without its white space and signs).
 fn hex(text: &str) -> Option<u64> {
     let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
-    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+    if digits.starts_with('+') {
         return None;
     }
     u64::from_str_radix(digits, 16).ok()

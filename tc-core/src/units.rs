@@ -351,17 +351,10 @@ pub struct PrintRate {
 
 impl PrintRate {
     pub(crate) fn short(self) -> Short {
-        let kilo = if self.iec { 1024 } else { 1000 };
         // tc shifts and loses the high bits in the same way.
-        let mut bits = self.bytes << 3;
-        let mut prefix = "";
-        for next in ["K", "M", "G", "T"] {
-            if bits < kilo || (!bits.is_multiple_of(kilo) && bits < 1000 * kilo) {
-                break;
-            }
-            bits /= kilo;
-            prefix = next;
-        }
+        let bits = self.bytes << 3;
+        // Division by a constant is a multiplication.
+        let (bits, prefix) = if self.iec { prefixed::<1024>(bits) } else { prefixed::<1000>(bits) };
         // tc passes the number through a double, which can round it up to 2^64.
         let text = match bits < 1 << 53 {
             true => Short::new().number(bits),
@@ -371,6 +364,19 @@ impl PrintRate {
     }
 }
 
+/// A number in the largest unit that it is printed in.
+fn prefixed<const KILO: u64>(mut number: u64) -> (u64, &'static str) {
+    let mut prefix = "";
+    for next in ["K", "M", "G", "T"] {
+        if number < KILO || (!number.is_multiple_of(KILO) && number < 1000 * KILO) {
+            break;
+        }
+        number /= KILO;
+        prefix = next;
+    }
+    (number, prefix)
+}
+
 /// A size in bytes, as `tc` prints it: `1600b`, `32Kb`, `1Mb`. A unit is taken
 /// when it is off by less than 16 bytes (`Kb`) or 1024 bytes (`Mb`).
 #[derive(Clone, Copy, Debug)]
@@ -378,14 +384,14 @@ pub struct PrintSize(pub u32);
 
 impl PrintSize {
     pub(crate) fn short(self) -> Short {
-        let bytes = f64::from(self.0);
-        let near = |unit: f64, off: f64| {
-            let units = (bytes / unit).round_ties_even();
-            (bytes >= unit && (unit * units - bytes).abs() < off).then_some(units)
+        let bytes = u64::from(self.0);
+        let near = |unit: u64, off: u64| {
+            let units = (bytes + unit / 2) / unit;
+            (bytes >= unit && (unit * units).abs_diff(bytes) < off).then_some(units as f64)
         };
-        if let Some(units) = near(KIBI * KIBI, 1024.0) {
+        if let Some(units) = near(1 << 20, 1024) {
             Short::new().g(units, 6).str("Mb")
-        } else if let Some(units) = near(KIBI, 16.0) {
+        } else if let Some(units) = near(1 << 10, 16) {
             Short::new().g(units, 6).str("Kb")
         } else {
             Short::new().number(self.0).str("b")

@@ -2,6 +2,7 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on says so and stops")]
 
 use std::fs;
+use std::io::Read as _;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -192,6 +193,41 @@ fn a_batch_from_standard_input_answers_line_by_line() {
         echo 'qdisc show dev lo' >&${X[1]}; read -r -t 20 two <&${X[0]}
         echo \"$one|$two\"");
     assert_eq!(ended.stdout, "qdisc noqueue 0: root refcnt 2|qdisc pfifo 1: root refcnt 2 limit 5p\n");
+}
+
+/// What stands on a terminal's screen as a batch of slow lines writes to it, and what the same batch
+/// writes into a pipe.
+#[test]
+fn a_long_batch_shows_on_a_terminal_alone_how_far_it_is() {
+    need!("netns");
+    let _net = Net::new();
+    let script = |options: &str| {
+        format!(
+            "for i in {{1..16}}; do echo qdisc show dev lo; sleep 0.1; done |
+            TERM=xterm $T {options} -b - >/dev/null; echo qdisc bogus | TERM=xterm $T {options} -b -"
+        )
+    };
+    let mut pty = nix::pty::openpty(None, None).unwrap();
+    let mut child = Command::new("bash")
+        .args(["-c", &script("")])
+        .env("T", tc_cli())
+        .stderr(pty.slave.try_clone().unwrap())
+        .spawn()
+        .unwrap();
+    drop(std::mem::replace(&mut pty.slave, fs::File::open("/dev/null").unwrap().into()));
+    assert!(!child.wait().unwrap().success());
+    let mut screen = Vec::new();
+    // Ends with an error: nobody has the other end any more.
+    let _ = fs::File::from(pty.master).read_to_end(&mut screen);
+    let screen = String::from_utf8(screen).unwrap();
+    let failure = "Command \"bogus\" is unknown, try \"tc qdisc help\".\r\nCommand failed -:1\r\n";
+    let progress = screen.strip_suffix(failure).unwrap_or_else(|| panic!("{screen:?}"));
+    assert!(progress.contains(" lines\x1b[K"), "{screen:?}");
+    assert!(progress.ends_with("\r\x1b[K"), "it is taken away: {screen:?}");
+
+    assert_eq!(sh(&script("")).stderr, failure.replace('\r', ""), "a pipe");
+    let quick = sh("TERM=xterm $T -j -b /dev/null");
+    assert_eq!((quick.stdout.as_str(), quick.stderr.as_str()), ("", ""));
 }
 
 #[test]

@@ -47,6 +47,7 @@ pub(crate) fn find(name: &str) -> Option<&'static Own> {
 pub(crate) fn run(own: &Own, words: &[&str], session: &mut Session<'_>) -> Result<(), Failure> {
     let definition = own.definition().bin_name(format!("tc-cli {}", own.name));
     let words = std::iter::once(own.name).chain(words.iter().copied());
+    crate::progress::hide();
     match definition.try_get_matches_from(words) {
         Ok(matches) => (own.run)(&matches, session),
         Err(help) if help.kind() == ErrorKind::DisplayHelp => output::say(&help.to_string()),

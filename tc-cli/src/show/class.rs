@@ -7,6 +7,7 @@ use tc_core::uapi::*;
 use tc_core::{Handle, TcOps, TcType};
 
 use super::{Show, Shown};
+use crate::names::Named;
 
 impl Show<'_> {
     /// Shows a class.
@@ -34,14 +35,14 @@ impl Show<'_> {
         shown.out.item("class", "class ", kind, " ");
         match header.handle {
             Handle::UNSPEC => shown.out.item("handle", "", "", " "),
-            handle => shown.out.item("handle", "", self.short(handle).as_str(), " "),
+            handle => shown.out.item("handle", "", self.short(handle), " "),
         }
         if !self.one_device {
-            shown.out.item("dev", "dev ", shown.devices.name(header.ifindex), " ");
+            shown.out.item("dev", "dev ", shown.devices.name(header.ifindex).as_str(), " ");
         }
         match header.parent {
             Handle::ROOT => shown.out.flag("root", "root "),
-            parent => shown.out.item("parent", "parent ", self.short(parent).as_str(), " "),
+            parent => shown.out.item("parent", "parent ", self.short(parent), " "),
         }
         if header.info != 0 {
             let leaf = header.info >> 16;
@@ -52,7 +53,7 @@ impl Show<'_> {
 
     pub(super) fn class_options(&self, kind: &str, entry: &Entry<'_>, shown: &mut Shown<'_>) {
         let Some(payload) = entry.options() else { return };
-        let Some(ops) = self.registry.get(TcType::Class, kind) else {
+        let Some(ops) = self.ops(TcType::Class, kind) else {
             let dev = shown.devices.name(entry.header.ifindex);
             let text =
                 format!("class {kind} {} dev {dev}: [cannot parse class parameters]", entry.header.handle);
@@ -68,12 +69,12 @@ impl Show<'_> {
     /// The operations that print a class of this kind; its counters may be
     /// described by the qdisc alone.
     pub(super) fn class_ops(&self, kind: &str) -> Option<&'static dyn TcOps> {
-        self.registry.get(TcType::Class, kind).or_else(|| self.qdisc_ops(kind))
+        self.ops(TcType::Class, kind).or_else(|| self.qdisc_ops(kind))
     }
 
     /// A handle, without its major number where one qdisc was asked for.
-    fn short(&self, handle: Handle) -> String {
+    fn short(&self, handle: Handle) -> Named<'_> {
         let handle = if self.one_qdisc { Handle::class(0, handle.minor()) } else { handle };
-        self.names.of(handle).to_string()
+        self.names.of(handle)
     }
 }

@@ -39,19 +39,14 @@ impl Show<'_> {
             Some(block) => out.item("block", "block ", block, " "),
             None => {
                 if !self.one_device {
-                    out.device("dev", "dev ", &shown.devices.name(header.ifindex), " ");
+                    out.device("dev", "dev ", shown.devices.name(header.ifindex).as_str(), " ");
                 }
                 match header.parent {
                     parent if parent == self.one_parent && !parent.is_unspec() => {}
                     Handle::ROOT => out.flag("root", "root "),
                     Handle::FILTER_INGRESS => out.flag("ingress", "ingress "),
                     Handle::FILTER_EGRESS => out.flag("egress", "egress "),
-                    parent => out.item(
-                        "parent",
-                        "parent ",
-                        Formatted(format_args!("{}", self.names.of(parent))),
-                        " ",
-                    ),
+                    parent => out.item("parent", "parent ", self.names.of(parent), " "),
                 }
             }
         }
@@ -70,7 +65,7 @@ impl Show<'_> {
         let Some(payload) = entry.options() else { return };
         let handle = entry.header.handle;
         shown.out.begin_object("options");
-        match self.registry.get(TcType::Filter, kind) {
+        match self.ops(TcType::Filter, kind) {
             Some(ops) => {
                 let printed = Self::with_kind(shown, |out| ops.print_filter(payload, handle, out));
                 if let Err(error) = printed {

@@ -6,6 +6,8 @@ pub(crate) mod graph;
 mod qdisc;
 mod stats;
 
+use std::cell::Cell;
+
 use tc_core::message::Entry;
 use tc_core::print::Printer;
 use tc_core::{DecodeError, Handle, Registry, TcOps, TcType};
@@ -15,7 +17,7 @@ use crate::filter::Place;
 use crate::names::ClassNames;
 
 /// How entries are shown.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Show<'n> {
     pub(crate) registry: &'static Registry,
     /// Names of classes.
@@ -27,6 +29,8 @@ pub(crate) struct Show<'n> {
     /// Of filters: the parent that was named, and the rest that was; left out.
     pub(crate) one_parent: Handle,
     pub(crate) one_place: Place,
+    /// The kind of the last entry: most often the next one is of it too.
+    pub(crate) last: Cell<Option<&'static dyn TcOps>>,
 }
 
 impl<'n> Show<'n> {
@@ -39,6 +43,7 @@ impl<'n> Show<'n> {
             one_qdisc: false,
             one_parent: Handle::UNSPEC,
             one_place: Place::NONE,
+            last: Cell::new(None),
         }
     }
 }
@@ -117,7 +122,16 @@ impl Show<'_> {
     fn qdisc_ops(&self, kind: &str) -> Option<&'static dyn TcOps> {
         // pfifo_fast's options are those of prio.
         let kind = if kind == "pfifo_fast" { "prio" } else { kind };
-        self.registry.get(TcType::Qdisc, kind)
+        self.ops(TcType::Qdisc, kind)
+    }
+
+    fn ops(&self, tc_type: TcType, kind: &str) -> Option<&'static dyn TcOps> {
+        let last = self.last.get().filter(|ops| ops.tc_type() == tc_type && ops.kind() == kind);
+        last.or_else(|| {
+            let ops = self.registry.get(tc_type, kind)?;
+            self.last.set(Some(ops));
+            Some(ops)
+        })
     }
 }
 
@@ -202,5 +216,57 @@ mod tests {
             json,
             r#"{"deleted":null,"class":"new","handle":"1:","dev":"if7","root":true,"leaf":"0x0","stats":{}}"#
         );
+    }
+
+    /// A list of `count` objects that were captured from a kernel, shown with all there is.
+    fn allocations(tc_type: TcType, capture: &str, style: Style, form: Form, count: usize) -> u64 {
+        let text = std::fs::read_to_string(format!("../tc-qdiscs/captures/{capture}")).unwrap();
+        let digits: String = text.lines().filter(|line| !line.starts_with('#')).collect();
+        let digits: Vec<_> = digits.bytes().filter(u8::is_ascii_hexdigit).collect();
+        let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+        let bytes: Vec<_> = digits.chunks(2).map(byte).collect();
+        let mut devices = Devices::new(Box::new(OneDevice));
+        let (mut out, names) = (Printer::new(form, style), ClassNames::default());
+        let show = Show::all(Registry::global().unwrap(), &names);
+        let mut list = || {
+            for _ in 0..count {
+                let message = Messages::new(&bytes).next().unwrap().unwrap();
+                let entry = Entry::decode(&message).unwrap();
+                let mut shown = Shown::new(&mut out, &mut devices);
+                show.entry(tc_type, &entry, &mut shown);
+                assert_eq!(shown.odd.len(), 0);
+                assert!(out.bytes().len() > 50);
+                out.clear();
+            }
+        };
+        list();
+        allocation_counter::measure(list).count_total
+    }
+
+    #[derive(Debug)]
+    struct OneDevice;
+
+    impl DeviceNames for OneDevice {
+        fn device_name(&self, _: i32) -> io::Result<DeviceName> {
+            Ok(DeviceName::of("eth0"))
+        }
+    }
+
+    #[test]
+    fn showing_an_object_allocates_nothing() {
+        let plain = Style { stats: true, ..Style::default() };
+        for (tc_type, capture) in [
+            (TcType::Qdisc, "pfifo/dump.hex"),
+            (TcType::Qdisc, "tbf/dump.hex"),
+            (TcType::Class, "htb/dump-class.hex"),
+        ] {
+            for style in [plain, Style { details: true, oneline: true, ..plain }] {
+                for form in [Form::Text, Form::Json, Form::PrettyJson] {
+                    let allocations = allocations(tc_type, capture, style, form, 100);
+                    assert_eq!(allocations, 0, "{capture} {style:?} {form:?}");
+                }
+            }
+        }
+        assert_eq!(allocations(TcType::Class, "htb/dump-class.hex", plain, Form::Text, 50_000), 0);
     }
 }

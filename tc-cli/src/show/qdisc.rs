@@ -41,14 +41,12 @@ impl Show<'_> {
         }
         out.text(" ");
         if !self.one_device {
-            out.device("dev", "dev ", &shown.devices.name(header.ifindex), " ");
+            out.device("dev", "dev ", shown.devices.name(header.ifindex).as_str(), " ");
         }
         match header.parent {
             Handle::ROOT => out.flag("root", "root "),
             Handle::UNSPEC => {}
-            parent => {
-                out.item("parent", "parent ", Formatted(format_args!("{}", self.names.of(parent))), " ")
-            }
+            parent => out.item("parent", "parent ", self.names.of(parent), " "),
         }
         if header.info != 1 {
             out.item("refcnt", "refcnt ", header.info, " ");

@@ -26,6 +26,13 @@ fn one_description_makes_text_and_json() {
 }
 
 #[test]
+fn formatted_words_are_escaped_in_json() {
+    let mut out = Printer::new(Form::Json, Style::default());
+    out.object("", |out| out.item("a", "", Formatted(format_args!("{}:\"{}\"\n", 1, "x")), ""));
+    assert_eq!(out.as_str(), r#"{"a":"1:\"x\"\n"}"#);
+}
+
+#[test]
 fn pretty_json_is_laid_out_as_iproute2_does() {
     let mut out = Printer::new(Form::PrettyJson, Style::default());
     out.array("", |out| {

@@ -30,7 +30,7 @@ pub(crate) fn write(file: &str, rounds: usize) {
         };
         add("list", dump_classes(&stage, &rivals, sizes));
         add("change", change_classes(&stage, &rivals, sizes));
-        add("batch", change_classes_packed(&stage, sizes));
+        add("batch", change_classes_packed(&stage, &rivals, sizes));
         println!("{classes} classes");
     }
     fs::write(file, csv).expect("the file can be written");

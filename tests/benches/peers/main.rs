@@ -65,7 +65,7 @@ fn main() {
             table(&format!("Change {count} htb classes, one by one"), &rows);
         }
         if wanted("packed") {
-            let rows = scenes::change_classes_packed(&stage, sizes);
+            let rows = scenes::change_classes_packed(&stage, &rivals, sizes);
             table(&format!("Change {count} htb classes, packed"), &rows);
         }
         if wanted("dump-classes") {

@@ -163,8 +163,7 @@ pub(crate) fn change_classes(stage: &Stage, rivals: &Rivals, sizes: Sizes) -> Ve
     let requests: Vec<_> = (0..count).map(|at| stage.class(at, &class)).collect();
     let prebuilt: Vec<_> = requests.iter().map(bytes).collect();
     let (mut floor, mut tc) = (Floor::open(), connection());
-    let line = |at| format!("class change dev b0 parent 1: classid 1:{:x} htb rate 1mbit", at + 1);
-    let file = rivals.batch("classes", (0..count).map(line));
+    let file = rivals.batch("classes", (0..count).map(class_line));
     let mut contenders = vec![
         Contender::new("floor", |meter| meter.each(count, |at| floor.exchange(&prebuilt[at]))),
         Contender::new("library", |meter| {
@@ -176,12 +175,18 @@ pub(crate) fn change_classes(stage: &Stage, rivals: &Rivals, sizes: Sizes) -> Ve
     compare(sizes.rounds, contenders)
 }
 
+fn class_line(at: usize) -> String {
+    format!("class change dev b0 parent 1: classid 1:{:x} htb rate 1mbit", at + 1)
+}
+
 /// The same, many in one datagram.
-pub(crate) fn change_classes_packed(stage: &Stage, sizes: Sizes) -> Vec<Row> {
+pub(crate) fn change_classes_packed(stage: &Stage, rivals: &Rivals, sizes: Sizes) -> Vec<Row> {
     let (class, count) = (class_options(), usize::from(sizes.classes));
     let requests: Vec<_> = (0..count).map(|at| stage.class(at, &class)).collect();
     let prebuilt: Vec<_> = requests.chunks(64).map(packed).collect();
     let (mut floor, mut tc) = (Floor::open(), connection());
+    let file = rivals.batch("packed", (0..count).map(class_line));
+    let words = format!("--packed -batch {file}");
     compare(
         sizes.rounds,
         vec![
@@ -195,6 +200,9 @@ pub(crate) fn change_classes_packed(stage: &Stage, sizes: Sizes) -> Vec<Row> {
                         batch.push(Verb::Change, request).expect("a valid class");
                     }
                 });
+            }),
+            Contender::new("tc-cli --packed", |meter| {
+                meter.processes(count, || run(tests::lab::tc_cli(), &words));
             }),
         ],
     )

@@ -229,6 +229,20 @@ impl Host {
                 let _gone = tc.apply(Verb::Delete, &Request::qdisc(ifindex).parent(parent));
             }
         }
+        // Kernel: the actions of what is gone go a little later.
+        let mut is_left = |kind: &str| {
+            tc.list(&Select::actions(kind)).is_ok_and(|listed| {
+                listed.iter().any(|listed| {
+                    listed.entry().is_ok_and(|entry| entry.actions().is_ok_and(|a| !a.is_empty()))
+                })
+            })
+        };
+        for _ in 0..200 {
+            if devices.len() < self.devices.len() || !["gact", "mirred"].into_iter().any(&mut is_left) {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
     }
 }
 

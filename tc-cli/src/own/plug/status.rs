@@ -44,10 +44,10 @@ pub(super) fn run(words: &ArgMatches, session: &mut Session<'_>) -> Result<(), F
         (kernel.devices.name(ifindex), root, beliefs)
     });
     if json {
-        let list: Vec<_> = shown.map(|(dev, root, beliefs)| to_json(&dev, root, &beliefs)).collect();
+        let list: Vec<_> = shown.map(|(dev, root, beliefs)| to_json(dev.as_str(), root, &beliefs)).collect();
         return say(&format!("{}\n", Value::from(list)));
     }
-    say(&shown.map(|(dev, root, beliefs)| to_text(&dev, root, &beliefs)).collect::<String>())
+    say(&shown.map(|(dev, root, beliefs)| to_text(dev.as_str(), root, &beliefs)).collect::<String>())
 }
 
 fn to_json(dev: &str, root: Option<&Root>, beliefs: &[&Belief]) -> Value {

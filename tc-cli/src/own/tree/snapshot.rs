@@ -72,7 +72,7 @@ impl fmt::Display for Lost {
 
 /// What reading refers to.
 pub(super) struct Reader<'r, 'n> {
-    pub(super) registry: &'r Registry,
+    pub(super) registry: &'static Registry,
     pub(super) names: &'n dyn DeviceNames,
     pub(super) environment: &'r dyn Environment,
 }

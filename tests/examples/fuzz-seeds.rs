@@ -1,0 +1,57 @@
+//! `fuzz-seeds FOLDER`: what the fuzz targets start from, made of the captures, in FOLDER/TARGET.
+
+use std::path::Path;
+use std::{env, fs, io};
+
+use tc_core::{Registry, TcOps, TcType};
+use tc_qdiscs as _;
+use tests::captures::{self, Capture};
+
+fn main() -> io::Result<()> {
+    let folder = env::args_os().nth(1).ok_or_else(|| io::Error::other("usage: fuzz-seeds FOLDER"))?;
+    let folder = Path::new(&folder);
+    for (number, capture) in captures::all().iter().enumerate() {
+        for (target, seed) in seeds(capture) {
+            let folder = folder.join(target);
+            fs::create_dir_all(&folder)?;
+            fs::write(folder.join(format!("capture-{number}")), seed)?;
+        }
+    }
+    Ok(())
+}
+
+/// The flag of a datagram that answers the last request.
+const IN_SEQUENCE: u8 = 1;
+
+fn seeds(capture: &Capture) -> Vec<(&'static str, Vec<u8>)> {
+    let number = number(capture).and_then(|number| u8::try_from(number).ok()).unwrap_or_default();
+    let mut seeds = Vec::new();
+    if capture.is_dump {
+        let length = u16::try_from(capture.bytes.len()).unwrap_or(u16::MAX).to_le_bytes();
+        for operation in 0..8 {
+            seeds.push(("answers", [&[operation, IN_SEQUENCE], &length[..], &capture.bytes].concat()));
+        }
+    }
+    if let Some(options) = capture.options() {
+        seeds.push(("options", [&[number, 3], options.payload].concat()));
+    }
+    if let Ok(Some(xstats)) = capture.entry().xstats() {
+        seeds.push(("options", [&[number, 0x83], xstats].concat()));
+    }
+    if matches!(capture.tc_type, TcType::Qdisc | TcType::Class) {
+        let words = capture.words().join(" ");
+        seeds.push(("words", [&[number, 0], words.as_bytes()].concat()));
+    }
+    let command = capture.command[1..].join(" ").replace("dev d0", "dev lo");
+    seeds.push(("batch", command.into_bytes()));
+    for word in capture.command.iter().filter(|word| word.starts_with(|c: char| c.is_ascii_digit())) {
+        seeds.push(("units", word.clone().into_bytes()));
+    }
+    seeds
+}
+
+/// The kind's place in the registry, by which the targets name it.
+fn number(capture: &Capture) -> Option<usize> {
+    let is_it = |ops: &dyn TcOps| (ops.tc_type(), ops.kind()) == (capture.tc_type, &capture.kind);
+    Registry::global().ok()?.iter().position(|kind| is_it(kind.ops()))
+}

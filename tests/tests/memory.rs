@@ -1,0 +1,100 @@
+//! What tc-cli holds in memory: the same for short and for long work.
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on says so and stops")]
+
+use std::env;
+use std::fmt::Write as _;
+use std::fs;
+use std::process::{Command, Stdio};
+
+use nix::sys::resource::{UsageWho, getrusage};
+use tc_core::{Connection, Handle, Request, Verb};
+use tc_qdiscs::htb::{Htb, HtbClass};
+use tests::lab::{Net, tc_cli};
+use tests::need;
+
+const ONE: Handle = Handle::qdisc(1);
+const WORDS: &str = "TC_MEMORY_OF";
+
+/// Run again by [`most_kib`], as a process of its own: the kernel tells what the largest of all
+/// children of a process had.
+#[test]
+fn tells_the_memory_of_a_command() {
+    let Some(words) = env::var_os(WORDS) else { return };
+    let words = words.into_string().unwrap();
+    let status = Command::new(tc_cli()).args(words.split(' ')).stdout(Stdio::null()).status().unwrap();
+    assert!(status.success(), "{words}");
+    println!("\nmost: {}", getrusage(UsageWho::RUSAGE_CHILDREN).unwrap().max_rss());
+}
+
+/// The most memory that `tc-cli WORDS` had, in KiB.
+fn most_kib(words: &str) -> i64 {
+    let output = Command::new(env::current_exe().unwrap())
+        .args(["--exact", "tells_the_memory_of_a_command", "--nocapture"])
+        .env(WORDS, words)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let most = text.lines().find_map(|line| line.strip_prefix("most: "));
+    most.unwrap_or_else(|| panic!("{text}{}", String::from_utf8_lossy(&output.stderr))).parse().unwrap()
+}
+
+/// A device with an htb of this many classes.
+fn shaped(classes: u16) -> Net {
+    let net = Net::new();
+    let mut tc = Connection::open().unwrap();
+    tc.add_link("b0", "ifb").unwrap();
+    let dev = tc.ifindex("b0").unwrap();
+    tc.add(&Request::qdisc(dev).parent(Handle::ROOT).handle(ONE).options(&Htb::default())).unwrap();
+    let class = HtbClass::builder(125_000).build().unwrap();
+    let mut batch = tc.batch(|_, outcome| outcome.unwrap());
+    for minor in 1..=classes {
+        let request = Request::class(dev).parent(ONE).handle(Handle::class(1, minor)).options(&class);
+        batch.push(Verb::Add, &request).unwrap();
+    }
+    batch.finish();
+    net
+}
+
+fn assert_flat(short: i64, long: i64, what: &str) {
+    assert!(short > 500, "{what}: {short} KiB is no program");
+    assert!(long * 10 <= short * 11, "{what}: {short} KiB grew to {long} KiB");
+}
+
+#[test]
+fn a_batch_takes_the_same_memory_for_any_number_of_lines() {
+    need!("netns", "ifb", "sch_htb");
+    let _net = shaped(8);
+    let file = |lines: usize| {
+        let path = env::temp_dir().join(format!("tc-memory-{}-{lines}", std::process::id()));
+        let mut text = String::new();
+        for line in 0..lines {
+            let minor = 1 + line % 8;
+            writeln!(text, "class change dev b0 parent 1: classid 1:{minor} htb rate 1mbit").unwrap();
+        }
+        fs::write(&path, text).unwrap();
+        path
+    };
+    let (short, long) = (file(10_000), file(100_000));
+    for way in ["-batch", "--packed -batch"] {
+        let most = |path: &std::path::Path| most_kib(&format!("{way} {}", path.display()));
+        assert_flat(most(&short), most(&long), way);
+    }
+    let _ = fs::remove_file(short).and(fs::remove_file(long));
+}
+
+/// No more than 3,000 classes: the kernel walks all of them for each one that is added. That the
+/// printing itself allocates nothing for 50,000 is shown beside `tc_cli::show`.
+#[test]
+fn a_list_takes_the_same_memory_for_any_number_of_objects() {
+    need!("netns", "ifb", "sch_htb");
+    let lists =
+        ["-s class show dev b0", "-s -d class show dev b0", "-s -j class show dev b0", "-j -p qdisc show"];
+    let short = {
+        let _net = shaped(500);
+        lists.map(most_kib)
+    };
+    let _net = shaped(3000);
+    for (list, short) in lists.into_iter().zip(short) {
+        assert_flat(short, most_kib(list), list);
+    }
+}

@@ -1,0 +1,140 @@
+//! `tc-cli --packed -batch`: many commands in one send, with the outcomes of one by one.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so and stops")]
+
+use std::fs;
+use std::process::{Command, Output};
+
+use tests::lab::{Net, tc_cli};
+use tests::need;
+
+/// Runs a shell command with `$T` for tc-cli and `$F` for the file.
+fn sh(script: &str, file: &str) -> Output {
+    Command::new("bash").args(["-c", script]).env("T", tc_cli()).env("F", file).output().unwrap()
+}
+
+/// A device with an htb, and a file of commands; what they came to, with this way to run them.
+fn outcome(way: &str, commands: &str) -> (Option<i32>, String, String, String) {
+    let net = Net::new();
+    net.ip("link add b0 type ifb").ok();
+    net.tc("qdisc add dev b0 root handle 1: htb").ok();
+    let name = format!("tc-packed-{}-{:?}", std::process::id(), std::thread::current().id());
+    let file = std::env::temp_dir().join(name);
+    fs::write(&file, commands).unwrap();
+    let ended = sh(&format!("cd /tmp && $T {way} -b $F"), file.to_str().unwrap());
+    let text =
+        |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap().replace(file.to_str().unwrap(), "FILE");
+    let _ = fs::remove_file(&file);
+    let after = net.tc("class show dev b0").stdout + &net.tc("qdisc show").stdout;
+    (ended.status.code(), text(&ended.stdout), text(&ended.stderr), after)
+}
+
+/// Classes with refusals of all sorts between them, and lines that cannot wait.
+fn mixture() -> String {
+    let mut commands = String::new();
+    for at in 1..=300 {
+        let parent = if at % 50 == 7 { "9:" } else { "1:" };
+        commands += &format!(
+            "class add dev b0 parent {parent} classid 1:{at:x} htb rate {at}kbit quantum 3000 # {at}\n"
+        );
+        commands += match at {
+            10 => "class show dev b0 classid 1:1\n",
+            20 => "class add dev b0 parent 1: classid 1:999 htb\n",
+            30 => "class add dev nope parent 1: classid 1:999 htb rate 1mbit\n",
+            40 => "qdisc bogus\n\n\\\n\n",
+            60 => "qdisc add dev b0 parent 1:1 handle 20: red limit 100000 avpkt 1000\n",
+            70 => "qdisc add dev b0 parent 1:2 nosuch\n",
+            80 => "class change dev b0 parent 1: classid 1:50 --as-tc htb rate 7mbit\n",
+            90 => "qdisc add dev b0 parent 1:3 handle 30: pfifo limit 9\nqdisc show dev b0\n",
+            100 => "class add dev 'b0 parent\n",
+            110 => "class del dev b0 classid 1:5\nclass del dev b0 classid 1:5\n",
+            _ => "",
+        };
+    }
+    commands
+}
+
+#[test]
+fn outcomes_are_those_of_one_by_one_and_in_order() {
+    need!("netns", "ifb", "sch_htb");
+    for options in ["", "-j"] {
+        let (alone, packed) = (
+            outcome(&format!("{options} -force"), &mixture()),
+            outcome(&format!("{options} --packed"), &mixture()),
+        );
+        assert_eq!((packed.0, alone.0), (Some(1), Some(1)));
+        assert!(alone.2.matches("FILE").count() > 10, "failures name the file: {}", alone.2);
+        assert_eq!(packed.2, alone.2);
+        assert_eq!(packed.1, alone.1);
+        assert_eq!(packed.3, alone.3);
+    }
+}
+
+#[test]
+fn what_is_at_hand_is_carried_out_before_more_is_waited_for() {
+    need!("netns", "ifb");
+    let net = Net::new();
+    net.ip("link add b0 type ifb").ok();
+    // Each line is sent when the one before it was seen to be done; no input ends before.
+    let ended = sh(
+        "coproc X { $T --packed -batch - 2>&1; }
+        wait_for() { for i in {1..200}; do tc qdisc show dev b0 | grep -q \"$1\" && return; sleep 0.05; done; echo missing $1; }
+        echo 'qdisc add dev b0 root handle 1: pfifo limit 5' >&${X[1]}; wait_for 'limit 5p'
+        echo 'qdisc change dev b0 root handle 1: pfifo limit 6' >&${X[1]}; wait_for 'limit 6p'
+        echo 'qdisc del dev b0 root handle 2:' >&${X[1]}; read -r -t 20 said <&${X[0]}
+        echo \"$said\"; read -r -t 20 said <&${X[0]}; echo \"$said\"",
+        "",
+    );
+    let said = String::from_utf8_lossy(&ended.stdout);
+    assert_eq!(said, "Error: Invalid handle.\nCommand failed -:3\n", "{said}");
+}
+
+#[test]
+fn a_thousand_changes_take_few_system_calls() {
+    need!("netns", "ifb", "sch_htb", "program_strace");
+    let net = Net::new();
+    net.ip("link add b0 type ifb").ok();
+    net.tc("qdisc add dev b0 root handle 1: htb").ok();
+    net.tc("class add dev b0 parent 1: classid 1:1 htb rate 1mbit").ok();
+    let calls = |way: &str| {
+        let script = format!(
+            "for i in {{1..1000}}; do echo class change dev b0 parent 1: classid 1:1 htb rate 1mbit; done |
+            strace -qq -o /dev/stdout -e trace=sendto,ioctl $T {way} -b - | cut -d'(' -f1"
+        );
+        let output = sh(&script, "");
+        let text = String::from_utf8(output.stdout).unwrap();
+        let of = |name: &str| text.lines().filter(|line| *line == name).count();
+        (of("sendto"), of("ioctl"))
+    };
+    let (sends, _) = calls("");
+    assert_eq!(sends, 1000, "one by one");
+    let (sends, lookups) = calls("--packed");
+    // The lines come in pieces of a pipe; each piece may end with a datagram that is not full.
+    assert!(sends < 100, "{sends} sends");
+    assert!(lookups <= 1000, "{lookups} look-ups");
+}
+
+#[test]
+fn a_device_that_takes_the_name_of_another_is_the_one_that_is_meant() {
+    need!("netns", "ifb");
+    for way in ["", "--packed"] {
+        let net = Net::new();
+        net.ip("link add d0 type ifb").ok();
+        net.ip("link add d1 type ifb").ok();
+        let ended = sh(
+            &format!(
+                "coproc X {{ $T {way} -batch - 2>&1; }}
+                echo 'qdisc add dev d0 root handle 1: pfifo limit 1' >&${{X[1]}}
+                for i in {{1..200}}; do tc qdisc show dev d0 | grep -q 'limit 1p' && break; sleep 0.05; done
+                ip link set d0 name d2 && ip link set d1 name d0
+                echo 'qdisc add dev d0 root handle 1: pfifo limit 2' >&${{X[1]}}
+                exec {{X[1]}}>&-; cat <&${{X[0]}}; wait"
+            ),
+            "",
+        );
+        assert_eq!(String::from_utf8_lossy(&ended.stdout), "", "{way}");
+        for (dev, limit) in [("d0", "limit 2p"), ("d2", "limit 1p")] {
+            let shown = net.tc(&format!("qdisc show dev {dev}")).stdout;
+            assert!(shown.contains(limit), "{way} {dev}: {shown}");
+        }
+    }
+}
