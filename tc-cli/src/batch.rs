@@ -99,6 +99,12 @@ fn open(file: &str) -> Result<File, Failure> {
     })
 }
 
+/// The words of a command, behind the number of its last line.
+pub(crate) type Numbered = (u64, Vec<String>);
+
+/// A failure, and the number of the line that it is in; 0 for none.
+pub(crate) type At = (Failure, u64);
+
 /// Commands, joined from lines that end with `\`, without comments.
 #[derive(Debug)]
 pub(crate) struct Lines<R> {
@@ -110,6 +116,27 @@ pub(crate) struct Lines<R> {
     /// How many bytes were read.
     bytes: u64,
     ended: bool,
+}
+
+impl Lines<File> {
+    /// Those of a file; `-` is standard input.
+    pub(crate) fn open(file: &str) -> Result<Self, Failure> {
+        open(file).map(Self::new)
+    }
+
+    /// The words of the next command, with the number of its last line; `None`
+    /// at the end. An empty line has none.
+    pub(crate) fn next_words(&mut self) -> Result<Option<Numbered>, At> {
+        let at = |lines: &Self, failure: Failure| (failure, lines.number);
+        match self.read() {
+            Ok(false) => Ok(None),
+            Ok(true) => match split(&self.line) {
+                Ok(words) => Ok(Some((self.number, words.into_iter().map(str::to_owned).collect()))),
+                Err(failure) => Err(at(self, failure)),
+            },
+            Err(failure) => Err(at(self, failure)),
+        }
+    }
 }
 
 impl<R: Read> Lines<R> {

@@ -55,6 +55,12 @@ impl Environment for Machine {
         *HZ.get_or_init(psched_hz)
     }
 
+    fn timer_hz(&self) -> u32 {
+        // Kernel: the coarse clock goes on with the timer.
+        let tick = rustix::time::clock_getres(rustix::time::ClockId::MonotonicCoarse);
+        u32::try_from(1_000_000_000 / tick.tv_nsec.max(1)).unwrap_or(250)
+    }
+
     fn warn(&self, message: &str) {
         self.warned.set(true);
         if !self.silent {

@@ -17,6 +17,14 @@ pub(crate) fn name(number: u16, numeric: bool) -> String {
     }
 }
 
+/// A word that is read as this number.
+pub(crate) fn word(number: u16) -> String {
+    match PROTOCOLS.iter().find(|(known, _)| *known == number) {
+        Some((_, name)) => (*name).to_owned(),
+        None => format!("{number:#06x}"),
+    }
+}
+
 /// In `tc`'s order: the first name of a number is printed.
 const PROTOCOLS: &[(u16, &str)] = &[
     (0x0060, "loop"),

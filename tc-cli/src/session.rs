@@ -138,6 +138,11 @@ impl<'r> Session<'r> {
         self.kernel = Some(kernel);
     }
 
+    /// What words can refer to.
+    pub(crate) fn machine(&self) -> Machine {
+        self.machine.clone()
+    }
+
     /// What the output shall look like.
     pub(crate) const fn style(&self) -> Style {
         *self.output.printer.style()
@@ -190,7 +195,7 @@ impl Kernel {
     }
 
     /// Names for what prints devices by itself.
-    fn names(&self) -> Result<Box<dyn DeviceNames>, Failure> {
+    pub(crate) fn names(&self) -> Result<Box<dyn DeviceNames>, Failure> {
         self.connection.device_names().map_err(cannot_open)
     }
 

@@ -64,6 +64,7 @@ pub mod stats;
 mod transport;
 pub mod uapi;
 pub mod units;
+mod wording;
 pub mod words;
 
 pub use ack::KernelError;
@@ -88,3 +89,4 @@ pub use registry::{Origin, Registered, Registry, RegistryError};
 pub use socket::Socket;
 pub use stab::Stab;
 pub use transport::{DEFAULT_TIMEOUT, Received, Transport};
+pub use wording::{Change, Difference, Upkeep, Wording};

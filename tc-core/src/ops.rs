@@ -12,7 +12,8 @@ use crate::filter::parse_filter_handle;
 use crate::handle::Handle;
 use crate::object::Verb;
 use crate::print::Printer;
-use crate::words::{WordError, Words, WordsContext};
+use crate::wording::{Upkeep, Wording};
+use crate::words::{Environment, WordError, Words, WordsContext};
 
 /// What kinds can be kinds of (libnl's `rtnl_tc_type`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -83,6 +84,8 @@ pub trait Kind: Any + Clone + fmt::Debug + PartialEq + Send + Sync {
     /// own handle and size table go with the request, and an object of another
     /// kind is never touched.
     const CAREFUL: bool = false;
+    /// What a change does, and what a dump does not tell.
+    const UPKEEP: Upkeep = Upkeep::USUAL;
 
     /// Reads options from words, as `tc` does. `None` means that the message
     /// shall carry no options.
@@ -97,6 +100,31 @@ pub trait Kind: Any + Clone + fmt::Debug + PartialEq + Send + Sync {
 
     /// Prints the options as `tc` does.
     fn print(&self, out: &mut Printer);
+
+    /// Says the options of a dump in words that make the kernel keep them: what
+    /// [`Kind::parse_words`] reads, and not what `tc` prints, which is rounded.
+    ///
+    /// What the kernel left out, or was not asked for, is said to be open; what
+    /// has no words, that it cannot be said.
+    fn write_words(&self, out: &mut Wording<'_>);
+
+    /// What a dump says after these options were set: where the kernel rounds,
+    /// or keeps something else.
+    #[must_use]
+    fn kept(&self, environment: &dyn Environment) -> Self {
+        let _ = environment;
+        self.clone()
+    }
+
+    /// The shared filter blocks that the options name.
+    fn blocks(&self) -> Vec<u32> {
+        Vec::new()
+    }
+
+    /// Writes the handle of a filter such that [`Kind::parse_handle`] reads it.
+    fn write_handle(handle: Handle) -> String {
+        format!("{:#x}", handle.raw())
+    }
 
     /// Reads the handle of a filter, which each classifier writes in its own
     /// way; by default as a number.
@@ -142,6 +170,12 @@ pub trait Options: Any + fmt::Debug + Send + Sync {
     fn print_options(&self, out: &mut Printer);
     /// Whether the other options are of the same kind and equal.
     fn equals(&self, other: &dyn Options) -> bool;
+    /// See [`Kind::write_words`].
+    fn write_words(&self, out: &mut Wording<'_>);
+    /// See [`Kind::kept`].
+    fn kept(&self, environment: &dyn Environment) -> Box<dyn Options>;
+    /// See [`Kind::blocks`].
+    fn blocks(&self) -> Vec<u32>;
 }
 
 impl<K: Kind> Options for K {
@@ -172,6 +206,18 @@ impl<K: Kind> Options for K {
     fn equals(&self, other: &dyn Options) -> bool {
         other.downcast_ref::<K>() == Some(self)
     }
+
+    fn write_words(&self, out: &mut Wording<'_>) {
+        Kind::write_words(self, out);
+    }
+
+    fn kept(&self, environment: &dyn Environment) -> Box<dyn Options> {
+        Box::new(Kind::kept(self, environment))
+    }
+
+    fn blocks(&self) -> Vec<u32> {
+        Kind::blocks(self)
+    }
 }
 
 impl dyn Options {
@@ -195,6 +241,8 @@ pub trait TcOps: Send + Sync {
     fn usage(&self) -> &'static str;
     /// See [`Kind::CAREFUL`].
     fn is_careful(&self) -> bool;
+    /// See [`Kind::UPKEEP`].
+    fn upkeep(&self) -> &'static Upkeep;
     /// Reads options from words.
     fn parse_words(
         &self,
@@ -215,6 +263,8 @@ pub trait TcOps: Send + Sync {
     fn print(&self, payload: &[u8], out: &mut Printer) -> Result<(), DecodeError>;
     /// See [`Kind::parse_handle`].
     fn parse_handle(&self, text: &str) -> Result<Handle, WordError>;
+    /// See [`Kind::write_handle`].
+    fn write_handle(&self, handle: Handle) -> String;
     /// Prints the payload of a filter's `TCA_OPTIONS`; on an error nothing was
     /// printed.
     fn print_filter(&self, payload: &[u8], handle: Handle, out: &mut Printer) -> Result<(), DecodeError>;
@@ -259,6 +309,10 @@ impl<K: Kind> TcOps for Adapter<K> {
         K::CAREFUL
     }
 
+    fn upkeep(&self) -> &'static Upkeep {
+        const { &K::UPKEEP }
+    }
+
     fn parse_words(
         &self,
         words: &mut Words<'_>,
@@ -289,6 +343,10 @@ impl<K: Kind> TcOps for Adapter<K> {
 
     fn parse_handle(&self, text: &str) -> Result<Handle, WordError> {
         K::parse_handle(text)
+    }
+
+    fn write_handle(&self, handle: Handle) -> String {
+        K::write_handle(handle)
     }
 
     fn print_filter(&self, payload: &[u8], handle: Handle, out: &mut Printer) -> Result<(), DecodeError> {

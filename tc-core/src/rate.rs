@@ -3,7 +3,8 @@
 
 use crate::attr::{AttrWriter, Reader};
 use crate::error::DecodeError;
-use crate::units::{checked_transmit_ticks, parse_i32, parse_rate, parse_size, split_number};
+use crate::units::{TICK_NS, checked_transmit_ticks, parse_i32, parse_rate, parse_size, split_number};
+use crate::wording::Wording;
 use crate::words::{WordsContext, is_prefix};
 
 /// How packets are framed below (`enum link_layer` in `tc_core.h`).
@@ -130,6 +131,43 @@ impl RateSpec {
     /// Bytes in a slot of the rate table: 2^`cell_log`, cut to 32 bits.
     pub const fn cell_bytes(&self) -> u32 {
         1u32.wrapping_shl(self.cell_log as u32)
+    }
+
+    /// Says what is added to packets, where it is not nothing.
+    pub fn write_words(&self, out: &mut Wording<'_>) {
+        let number = |key: &str, number: u16| match number {
+            0 => String::new(),
+            number => format!("{key} {number}"),
+        };
+        out.text("overhead", number("overhead", self.overhead));
+        out.text("mpu", number("mpu", self.mpu));
+        match self.linklayer {
+            LinkLayer::Unspec | LinkLayer::Ethernet => out.text("linklayer", ""),
+            LinkLayer::Atm => out.say("linklayer", self.linklayer.name()),
+            LinkLayer::Other(number) => out.cannot_say(&format!("linklayer {number}")),
+        }
+    }
+
+    /// Ticks that the kernel counts for so many bytes (`psched_l2t_ns`, with the
+    /// numbers of `psched_ratecfg_precompute`).
+    pub fn kernel_ticks(&self, bytes: u32) -> u64 {
+        let bytes = u64::from(bytes) + u64::from(self.overhead);
+        let bytes = match self.linklayer {
+            LinkLayer::Atm => bytes.div_ceil(48) * 53,
+            _ => bytes,
+        };
+        let (mut shift, mut factor) = (0, 1_000_000_000u64);
+        let mut multiplier = || loop {
+            let multiplier = factor.checked_div(self.rate)?;
+            if multiplier & (1 << 31) != 0 || factor & (1 << 63) != 0 {
+                return Some(multiplier);
+            }
+            factor <<= 1;
+            shift += 1;
+        };
+        let multiplier = multiplier().unwrap_or(1) & u64::from(u32::MAX);
+        // Kernel: the product in 64 bits.
+        (bytes.wrapping_mul(multiplier) >> shift) / u64::from(TICK_NS)
     }
 
     /// Appends the 12 bytes of the struct. A rate over 32 bits is written as

@@ -47,7 +47,7 @@ inventory::collect!(Registration);
 /// ```
 /// use tc_core::print::Printer;
 /// use tc_core::words::{WordError, Words, WordsContext};
-/// use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, Registry, TcType};
+/// use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, Registry, TcType, Wording};
 ///
 /// /// `skbprio`: drops the lowest priority when full.
 /// #[derive(Clone, Debug, PartialEq)]
@@ -85,6 +85,10 @@ inventory::collect!(Registration);
 ///
 ///     fn print(&self, out: &mut Printer) {
 ///         out.item("limit", "limit ", self.limit, " ");
+///     }
+///
+///     fn write_words(&self, out: &mut Wording<'_>) {
+///         out.say("limit", self.limit);
 ///     }
 /// }
 ///

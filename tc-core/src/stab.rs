@@ -75,6 +75,32 @@ impl Stab {
         self.linklayer != LinkLayer::Unspec || self.mpu != 0 || self.overhead != 0
     }
 
+    /// The words behind `stab`; `None` if there are none for its link layer.
+    pub fn words(&self) -> Option<String> {
+        let linklayer = match self.linklayer {
+            LinkLayer::Unspec => None,
+            LinkLayer::Other(_) => return None,
+            known => Some(format!("linklayer {}", known.name())),
+        };
+        let number = |name: &str, number: i64| (number != 0).then(|| format!("{name} {number}"));
+        let words = [
+            linklayer,
+            number("overhead", self.overhead.into()),
+            number("mpu", self.mpu.into()),
+            number("mtu", self.mtu.into()),
+            number("tsize", self.tsize.into()),
+        ];
+        Some(words.into_iter().flatten().collect::<Vec<_>>().join(" "))
+    }
+
+    /// What a dump says of it: the numbers that go with the table that is sent.
+    #[must_use]
+    pub fn kept(&self) -> Self {
+        let table = Table::of(self);
+        let mtu = if table.slots.is_empty() { 0 } else { table.mtu };
+        Self { mtu, tsize: table.slots.len() as u32, ..self.clone() }
+    }
+
     /// Reads `TCA_STAB`.
     pub fn decode(attr: &Attr<'_>) -> Result<Self, DecodeError> {
         let base = attr.attrs().find(TCA_STAB_BASE)?.ok_or(DecodeError::Missing { what: "size table" })?;

@@ -57,6 +57,34 @@ pub fn transmit_bytes(rate: u64, ticks: u32) -> u32 {
     cut_u32(rate as f64 * f64::from(us_from_ticks(ticks)) / 1e6)
 }
 
+/// Bytes whose transmission at `rate` takes these ticks, as `ticks_of` counts,
+/// which must not fall: a round number of them, and not 0. `None` if there are
+/// none.
+///
+/// ```
+/// use tc_core::units::{bytes_of_ticks, transmit_ticks};
+///
+/// assert_eq!(bytes_of_ticks(200_000, |bytes| transmit_ticks(125_000, bytes)), Some(1600));
+/// ```
+pub fn bytes_of_ticks<T: Ord>(ticks: T, ticks_of: impl Fn(u32) -> T) -> Option<u32> {
+    // The first number of bytes that is not below, and the first above.
+    let first = |is_reached: &dyn Fn(&T) -> bool| {
+        let (mut below, mut reached) = (0u64, 1u64 << 32);
+        while reached - below > 1 {
+            let middle = u64::midpoint(below, reached);
+            match is_reached(&ticks_of(middle as u32)) {
+                true => reached = middle,
+                false => below = middle,
+            }
+        }
+        reached
+    };
+    let (least, above) = (first(&|there| *there >= ticks), first(&|there| *there > ticks));
+    let round = [1 << 20, 1 << 10, 1000, 100, 10, 1].into_iter();
+    let bytes = round.map(|step: u64| least.next_multiple_of(step)).find(|bytes| *bytes < above)?;
+    u32::try_from(bytes).ok()
+}
+
 /// The whole part of a number in 32 bits. What does not fit loses its high bits,
 /// as in `tc`, where C converts from `double` to `unsigned int` (seen on x86-64;
 /// other machines differ).
@@ -215,6 +243,20 @@ pub fn parse_rate(text: &str) -> Result<u64, UnitError> {
 /// error.
 pub fn parse_rate32(text: &str) -> Result<u32, UnitError> {
     narrow(parse_rate(text)?)
+}
+
+/// A rate in bytes per second in words that [`parse_rate`] reads without
+/// rounding, up to 2^53: `8000bit`.
+pub fn words_of_rate(rate: u64) -> String {
+    match rate.checked_mul(8).filter(|bits| *bits <= 1 << 53) {
+        Some(bits) => format!("{bits}bit"),
+        None => format!("{rate}bps"),
+    }
+}
+
+/// A size in words that [`parse_size`] reads without rounding: `1600b`.
+pub fn words_of_size(bytes: u32) -> String {
+    format!("{bytes}b")
 }
 
 const SIZES: &[(&str, f64)] = &[

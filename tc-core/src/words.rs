@@ -158,6 +158,12 @@ pub trait Environment: std::fmt::Debug {
         1_000_000_000
     }
 
+    /// Timer interrupts a second (`CONFIG_HZ`), in which the kernel keeps some
+    /// times: the resolution of `CLOCK_MONOTONIC_COARSE`.
+    fn timer_hz(&self) -> u32 {
+        250
+    }
+
     /// Tells the user of something that will be done all the same, in one line.
     fn warn(&self, message: &str) {
         let _ = message;

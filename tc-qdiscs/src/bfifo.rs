@@ -7,7 +7,7 @@
 
 use tc_core::print::{Printer, Size};
 use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Reader};
+use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, Wording};
 
 use crate::pfifo::{USAGE, parse_limit};
 
@@ -42,6 +42,10 @@ impl Kind for Bfifo {
 
     fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
         Ok(Self { limit_bytes: Reader::new(payload).u32()? })
+    }
+
+    fn write_words(&self, out: &mut Wording<'_>) {
+        out.say_size("limit", self.limit_bytes);
     }
 
     fn print(&self, out: &mut Printer) {

@@ -7,8 +7,8 @@
 //! several transmit queues. Changes go to the cake_mq; its cakes refuse them.
 
 use tc_core::print::Printer;
-use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind};
+use tc_core::words::{Environment, WordError, Words, WordsContext};
+use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Wording};
 
 use crate::cake::Cake;
 
@@ -41,6 +41,14 @@ impl Kind for CakeMq {
 
     fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
         Cake::decode(payload).map(Self)
+    }
+
+    fn write_words(&self, out: &mut Wording<'_>) {
+        self.0.write_words(out);
+    }
+
+    fn kept(&self, environment: &dyn Environment) -> Self {
+        Self(self.0.kept(environment))
     }
 
     fn print(&self, out: &mut Printer) {

@@ -9,7 +9,7 @@
 use tc_core::print::Printer;
 use tc_core::units::{parse_i32, parse_u8};
 use tc_core::words::{WordError, Words, WordsContext, is_prefix};
-use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind};
+use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Wording};
 
 tc_core::register!(Cbs);
 
@@ -96,6 +96,14 @@ impl Kind for Cbs {
             sendslope_kbit: reader.i32()?,
             offload,
         })
+    }
+
+    fn write_words(&self, out: &mut Wording<'_>) {
+        out.say("hicredit", self.hicredit_bytes);
+        out.say("locredit", self.locredit_bytes);
+        out.say("sendslope", self.sendslope_kbit);
+        out.say("idleslope", self.idleslope_kbit);
+        out.say("offload", u8::from(self.offload));
     }
 
     fn print(&self, out: &mut Printer) {

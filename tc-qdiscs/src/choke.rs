@@ -9,12 +9,14 @@
 
 use tc_core::print::Printer;
 use tc_core::units::{parse_size, parse_u32};
-use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Reader};
+use tc_core::words::{Environment, WordError, Words, WordsContext};
+use tc_core::{
+    AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, Upkeep, Wording,
+};
 
 use crate::common::u32_at;
-use crate::red::math::{Curve, damping, parse_probability};
-use crate::red::{Damping, Flags, parse_bandwidth, print_logs};
+use crate::red::math::{Curve, Kept, damping, parse_probability};
+use crate::red::{self, Damping, Flags, parse_bandwidth, print_logs};
 
 tc_core::register!(Choke);
 
@@ -48,6 +50,7 @@ impl Kind for Choke {
     const USAGE: &'static str = "\
 Usage: ... choke limit PACKETS bandwidth KBPS [ecn]\n\
 \t\t [ min PACKETS ] [ max PACKETS ] [ burst PACKETS ]\n";
+    const UPKEEP: Upkeep = Upkeep::USUAL.untold(&red::math::UNTOLD);
 
     fn parse_words(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
         let (mut limit, mut min, mut max, mut burst) = (0, 0, 0, 0);
@@ -132,6 +135,32 @@ Usage: ... choke limit PACKETS bandwidth KBPS [ecn]\n\
             damping: stab.map(Damping),
             max_probability: u32_at(&table, MAX_P)?,
         })
+    }
+
+    fn write_words(&self, out: &mut Wording<'_>) {
+        out.say("limit", self.limit_packets);
+        out.say("min", self.min_packets);
+        out.say("max", self.max_packets);
+        let curve = |average_packet: u32| {
+            let bytes = |packets: u32| packets.wrapping_mul(average_packet);
+            Curve::between(bytes(self.min_packets), bytes(self.max_packets), average_packet)
+        };
+        Kept {
+            average_log: self.average_log,
+            probability_log: self.probability_log,
+            cell_log: Some(self.cell_log),
+            max_probability: self.max_probability,
+            adaptive: false,
+        }
+        .write_words(curve, out);
+        out.flag("ecn", self.flags.ecn);
+        if (Flags { ecn: false, ..self.flags }) != Flags::default() {
+            out.cannot_say("harddrop");
+        }
+    }
+
+    fn kept(&self, _: &dyn Environment) -> Self {
+        Self { damping: None, ..*self }
     }
 
     fn print(&self, out: &mut Printer) {

@@ -8,7 +8,7 @@
 
 use tc_core::print::Printer;
 use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind};
+use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Upkeep, Wording};
 
 tc_core::register!(Clsact);
 
@@ -19,6 +19,7 @@ pub struct Clsact;
 impl Kind for Clsact {
     const KIND: &'static str = "clsact";
     const USAGE: &'static str = "Usage: ... clsact\n";
+    const UPKEEP: Upkeep = Upkeep::REFUSES_CHANGE;
 
     fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
         match words.next() {
@@ -33,6 +34,10 @@ impl Kind for Clsact {
 
     fn decode(_: &[u8]) -> Result<Self, DecodeError> {
         Ok(Self)
+    }
+
+    fn write_words(&self, _: &mut Wording<'_>) {
+        // There are no words.
     }
 
     fn print(&self, _: &mut Printer) {

@@ -8,10 +8,12 @@
 
 use tc_core::print::{Printer, Time};
 use tc_core::units::{parse_time_us, parse_u32};
-use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, zero_extended};
+use tc_core::words::{Environment, WordError, Words, WordsContext};
+use tc_core::{
+    AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, Wording, zero_extended,
+};
 
-use crate::common::{bool_at, not_max, not_zero, u32_at};
+use crate::common::{asked_codel_us, bool_at, codel_us, not_max, not_zero, u32_at};
 
 tc_core::register!(Codel);
 
@@ -82,6 +84,23 @@ Usage: ... codel [ limit PACKETS ] [ target TIME ]\n\
             ecn: bool_at(&table, ECN)?,
             ce_threshold_us: u32_at(&table, CE_THRESHOLD)?,
         })
+    }
+
+    fn write_words(&self, out: &mut Wording<'_>) {
+        out.say_if("limit", self.limit_packets);
+        out.say_if("target", self.target_us.map(asked_codel_us));
+        out.say_if("interval", self.interval_us.map(asked_codel_us));
+        out.say_sticky("ce_threshold", self.ce_threshold_us.map(asked_codel_us));
+        out.switch("ecn", self.ecn, "ecn", "noecn");
+    }
+
+    fn kept(&self, _: &dyn Environment) -> Self {
+        Self {
+            target_us: self.target_us.map(codel_us),
+            interval_us: self.interval_us.map(codel_us),
+            ce_threshold_us: self.ce_threshold_us.map(codel_us),
+            ..*self
+        }
     }
 
     fn print(&self, out: &mut Printer) {

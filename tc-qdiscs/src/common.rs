@@ -1,5 +1,6 @@
 //! What several kinds share.
 
+use tc_core::units::TICK_NS;
 use tc_core::{Attr, DecodeError};
 
 /// For words where `tc` takes 0 for not given.
@@ -20,4 +21,77 @@ pub(crate) fn u32_at(table: &[Option<Attr<'_>>], kind: u16) -> Result<Option<u32
 /// A switch from a table of attributes: any number but 0 is on.
 pub(crate) fn bool_at(table: &[Option<Attr<'_>>], kind: u16) -> Result<Option<bool>, DecodeError> {
     Ok(u32_at(table, kind)?.map(|number| number != 0))
+}
+
+/// Microseconds in words, without rounding.
+pub(crate) fn us(us: u32) -> String {
+    format!("{us}us")
+}
+
+/// What CoDel tells of a time: it keeps units of 1024 ns.
+pub(crate) fn codel_us(us: u32) -> u32 {
+    let units = (u64::from(us) * 1000) >> 10;
+    ((units << 10) / 1000) as u32
+}
+
+/// What PIE tells of a target: it keeps ticks, and tells 32 bits of nanoseconds.
+pub(crate) fn ticks_us(us: u32) -> u32 {
+    let ns = u64::from(us) * 1000 / u64::from(TICK_NS) * u64::from(TICK_NS);
+    ns as u32 / 1000
+}
+
+/// What is told of a time that is kept in timer interrupts, of which it takes
+/// as many as are needed.
+pub(crate) fn jiffies_us(us: u32, hz: u32) -> u32 {
+    in_jiffies(us, 1_000_000, hz)
+}
+
+/// The same in milliseconds.
+pub(crate) fn jiffies_ms(ms: u32, hz: u32) -> u32 {
+    in_jiffies(ms, 1000, hz)
+}
+
+fn in_jiffies(time: u32, per_second: u64, hz: u32) -> u32 {
+    let hz = u64::from(hz.max(1));
+    let jiffies = (u64::from(time) * hz).div_ceil(per_second);
+    (jiffies * per_second / hz) as u32
+}
+
+/// Words for the time to ask CoDel for, of which it then tells this.
+pub(crate) fn asked_codel_us(told: u32) -> String {
+    asked_us(told, codel_us)
+}
+
+/// Words for the time to ask PIE for, of which it then tells this.
+pub(crate) fn asked_ticks_us(told: u32) -> String {
+    asked_us(told, ticks_us)
+}
+
+fn asked_us(told: u32, tell: impl Fn(u32) -> u32) -> String {
+    us(asked(told, tell))
+}
+
+/// The number to ask for, of which the kernel then tells this: `tell` rounds down
+/// by at most two.
+pub(crate) fn asked(told: u32, tell: impl Fn(u32) -> u32) -> u32 {
+    (told..=told.saturating_add(2)).find(|asked| tell(*asked) == told).unwrap_or(told)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_is_asked_for_again() {
+        // tc qdisc add ... codel: target 5ms is shown as 4.99ms (Linux 6.1).
+        assert_eq!((codel_us(5000), asked_codel_us(4999).as_str()), (4999, "5000us"));
+        assert_eq!((ticks_us(5), asked_ticks_us(4).as_str(), ticks_us(15_000)), (4, "5us", 15_000));
+        for asked in [0, 1, 2, 3, 999, 1000, 4999, 5000, 123_456, 4_000_000] {
+            let told = codel_us(asked);
+            assert_eq!(codel_us(asked_codel_us(told).trim_end_matches("us").parse().unwrap()), told);
+            let told = ticks_us(asked);
+            assert_eq!(ticks_us(asked_ticks_us(told).trim_end_matches("us").parse().unwrap()), told);
+        }
+        assert_eq!((jiffies_us(5000, 250), jiffies_us(8000, 250), jiffies_ms(1, 100)), (8000, 8000, 10));
+    }
 }

@@ -7,9 +7,11 @@
 //! if it is not said; a class without `TCA_OPTIONS` is refused.
 
 use tc_core::print::{Printer, Size};
-use tc_core::units::parse_size;
+use tc_core::units::{parse_size, words_of_size};
 use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, TcType};
+use tc_core::{
+    AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, TcType, Upkeep, Wording,
+};
 
 tc_core::register!(Drr, DrrClass);
 
@@ -36,6 +38,7 @@ pub struct DrrClass {
 impl Kind for Drr {
     const KIND: &'static str = "drr";
     const USAGE: &'static str = "Usage: ... drr\n";
+    const UPKEEP: Upkeep = Upkeep::REFUSES_CHANGE;
 
     fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
         match words.next() {
@@ -51,6 +54,10 @@ impl Kind for Drr {
 
     fn decode(_: &[u8]) -> Result<Self, DecodeError> {
         Ok(Self)
+    }
+
+    fn write_words(&self, _: &mut Wording<'_>) {
+        // There are no words.
     }
 
     fn print(&self, _: &mut Printer) {
@@ -87,6 +94,10 @@ impl Kind for DrrClass {
     fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
         let quantum = Attrs::new(payload).find(TCA_DRR_QUANTUM)?;
         Ok(Self { quantum_bytes: quantum.map(|attr| attr.u32()).transpose()? })
+    }
+
+    fn write_words(&self, out: &mut Wording<'_>) {
+        out.say_if("quantum", self.quantum_bytes.map(words_of_size));
     }
 
     fn print(&self, out: &mut Printer) {

@@ -10,8 +10,8 @@ mod tuning;
 mod words;
 
 use tc_core::print::{Float, Formatted, Item, Null, Printer, Style, Time};
-use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Reader};
+use tc_core::words::{Environment, WordError, Words, WordsContext};
+use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, Wording};
 
 use crate::common::u32_at;
 
@@ -136,6 +136,17 @@ impl Kind for Dualpi2 {
             ecn_mask: u8_at(ECN_MASK)?.map(EcnMask),
             split_gso: switch_at(SPLIT_GSO)?,
         })
+    }
+
+    fn write_words(&self, out: &mut Wording<'_>) {
+        words::write(self, out);
+    }
+
+    fn kept(&self, _: &dyn Environment) -> Self {
+        let kept = |parts: Option<u32>| parts.map(tuning::kept);
+        let (alpha, beta) = (self.tuning.alpha_256th_hz, self.tuning.beta_256th_hz);
+        let tuning = Tuning { alpha_256th_hz: kept(alpha), beta_256th_hz: kept(beta), ..self.tuning };
+        Self { tuning, ..*self }
     }
 
     fn print(&self, out: &mut Printer) {

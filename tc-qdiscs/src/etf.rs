@@ -10,7 +10,7 @@
 use tc_core::print::Printer;
 use tc_core::units::parse_i32;
 use tc_core::words::{WordError, Words, WordsContext, is_prefix};
-use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind};
+use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Upkeep, Wording};
 
 tc_core::register!(Etf);
 
@@ -95,6 +95,7 @@ impl Clock {
 impl Kind for Etf {
     const KIND: &'static str = "etf";
     const USAGE: &'static str = USAGE;
+    const UPKEEP: Upkeep = Upkeep::REFUSES_CHANGE;
 
     fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
         let mut etf = Self::default();
@@ -151,6 +152,22 @@ impl Kind for Etf {
             deadline_mode: flags & DEADLINE_MODE_ON != 0,
             skip_sock_check: flags & SKIP_SOCK_CHECK != 0,
         })
+    }
+
+    fn write_words(&self, out: &mut Wording<'_>) {
+        match self.clock {
+            None => out.text("clockid", ""),
+            Some(clock) => {
+                if let Clock::Other(number) = clock {
+                    out.cannot_say(&format!("clockid {number}"));
+                }
+                out.say("clockid", format_args!("CLOCK_{}", clock.name()));
+            }
+        }
+        out.say("delta", self.delta_ns);
+        out.flag("deadline_mode", self.deadline_mode);
+        out.flag("offload", self.offload);
+        out.flag("skip_sock_check", self.skip_sock_check);
     }
 
     fn print(&self, out: &mut Printer) {

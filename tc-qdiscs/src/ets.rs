@@ -13,8 +13,10 @@ mod words;
 
 use tc_core::print::Printer;
 use tc_core::uapi::NLA_F_NESTED;
-use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{Attr, AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, TcType};
+use tc_core::words::{Environment, WordError, Words, WordsContext};
+use tc_core::{
+    Attr, AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, TcType, Upkeep, Wording,
+};
 
 use words::{parse_quantum, refuse_second};
 
@@ -96,6 +98,31 @@ impl Kind for Ets {
         })
     }
 
+    fn write_words(&self, out: &mut Wording<'_>) {
+        out.say("bands", self.bands);
+        out.text("strict", if self.strict == 0 { String::new() } else { format!("strict {}", self.strict) });
+        let list = |key: &str, list: Vec<String>| match list.is_empty() {
+            true => String::new(),
+            false => format!("{key} {}", list.join(" ")),
+        };
+        let quanta = list("quanta", self.quanta_bytes.iter().map(u32::to_string).collect());
+        out.untold("quanta", quanta);
+        // What is not said is the kernel's to choose.
+        for band in 0..usize::from(self.bands.saturating_sub(self.strict)) {
+            match self.quanta_bytes.get(band) {
+                Some(quantum) => out.silent(&format!("quantum {band}"), quantum),
+                None => out.leave_open(&format!("quantum {band}")),
+            }
+        }
+        out.text("priomap", list("priomap", self.priomap.iter().map(u8::to_string).collect()));
+    }
+
+    fn kept(&self, _: &dyn Environment) -> Self {
+        let mut kept = self.clone();
+        kept.priomap.resize(PRIORITIES, self.bands.saturating_sub(1));
+        kept
+    }
+
     fn print(&self, out: &mut Printer) {
         out.item("bands", "bands ", self.bands, " ");
         if self.strict != 0 {
@@ -122,6 +149,7 @@ impl Kind for EtsClass {
     const KIND: &'static str = "ets";
     const TYPE: TcType = TcType::Class;
     const USAGE: &'static str = "Usage: ... ets [quantum Q1]\n";
+    const UPKEEP: Upkeep = Upkeep { of_qdisc: true, ..Upkeep::USUAL };
 
     fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
         let mut class = Self::default();
@@ -150,6 +178,10 @@ impl Kind for EtsClass {
         Ok(Self { quantum_bytes: quantum.map(|attr| attr.u32()).transpose()? })
     }
 
+    fn write_words(&self, out: &mut Wording<'_>) {
+        out.say_if("quantum", self.quantum_bytes);
+    }
+
     fn print(&self, out: &mut Printer) {
         if let Some(quantum) = self.quantum_bytes {
             out.item("quantum", "quantum ", quantum, " ");
@@ -174,6 +206,9 @@ fn print_list(key: &str, numbers: impl Iterator<Item = u32>, out: &mut Printer) 
     out.array(key, |out| numbers.for_each(|number| out.item("", " ", number, "")));
     out.text(" ");
 }
+
+/// `TC_PRIO_MAX` and one more.
+const PRIORITIES: usize = 16;
 
 const TCA_ETS_NBANDS: u16 = 1;
 const TCA_ETS_NSTRICT: u16 = 2;

@@ -12,11 +12,11 @@ mod stats;
 
 use tc_core::print::{Null, Printer, Rate, Size, Time, TimeNs};
 use tc_core::rate::parse_rate_of_link;
-use tc_core::units::{parse_rate32, parse_time_ns, parse_time_us, parse_u32};
-use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind};
+use tc_core::units::{parse_rate32, parse_time_ns, parse_time_us, parse_u32, words_of_rate};
+use tc_core::words::{Environment, WordError, Words, WordsContext};
+use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Upkeep, Wording};
 
-use crate::common::{bool_at, u32_at};
+use crate::common::{bool_at, jiffies_us, u32_at, us};
 
 pub use bands::{BANDS, Bands};
 
@@ -96,6 +96,7 @@ Usage: ... fq\t[ limit PACKETS ] [ flow_limit PACKETS ]\n\
 \t\t[ horizon TIME ]\n\
 \t\t[ horizon_{cap|drop} ]\n\
 \t\t[ offload_horizon TIME ]\n";
+    const UPKEEP: Upkeep = Upkeep::USUAL.untold(&["defrate"]);
 
     fn parse_words(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
         let mut options = Self::default();
@@ -197,6 +198,33 @@ Usage: ... fq\t[ limit PACKETS ] [ flow_limit PACKETS ]\n\
             weights: attr(WEIGHTS).map(|attr| bands::decode_weights(attr.payload)).transpose()?,
             offload_horizon_us: u32_at(&table, OFFLOAD_HORIZON)?,
         })
+    }
+
+    fn write_words(&self, out: &mut Wording<'_>) {
+        let rate = |rate: Option<u32>| rate.map(|rate| words_of_rate(rate.into()));
+        out.say_if("limit", self.limit_packets);
+        out.say_if("flow_limit", self.flow_limit_packets);
+        out.say_if("buckets", self.buckets_log.map(|log| 1u32.checked_shl(log).unwrap_or(0)));
+        out.say_if("orphan_mask", self.orphan_mask);
+        out.switch("pacing", self.pacing, "pacing", "nopacing");
+        out.say_if("quantum", self.quantum_bytes);
+        out.say_if("initial_quantum", self.initial_quantum_bytes);
+        out.say_if("maxrate", rate(self.max_rate));
+        out.say_if("defrate", rate(self.default_rate));
+        out.say_if("low_rate_threshold", rate(self.low_rate_threshold));
+        out.say_if("refill_delay", self.refill_delay_us.map(us));
+        out.say_if("ce_threshold", self.ce_threshold_us.map(us));
+        out.say_if("timer_slack", self.timer_slack_ns.map(|ns| format!("{ns}ns")));
+        out.say_if("horizon", self.horizon_us.map(us));
+        out.switch("horizon_drop", self.horizon_drop, "horizon_drop", "horizon_cap");
+        out.say_if("bands", self.bands.as_ref().map(Bands::words));
+        out.say_if("weights", self.weights.map(|weights| weights.map(|weight| weight.to_string()).join(" ")));
+        out.say_if("offload_horizon", self.offload_horizon_us.map(us));
+    }
+
+    fn kept(&self, environment: &dyn Environment) -> Self {
+        let hz = environment.timer_hz();
+        Self { refill_delay_us: self.refill_delay_us.map(|us| jiffies_us(us, hz)), ..*self }
     }
 
     fn print(&self, out: &mut Printer) {

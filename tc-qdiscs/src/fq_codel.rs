@@ -9,11 +9,14 @@
 //! - times are kept in units of 1024 ns, so that 5 ms reads back as 4999 us.
 
 use tc_core::print::{Hex0x, Printer, Size, Time};
-use tc_core::units::{parse_size, parse_time_us, parse_u8, parse_u32};
-use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, zero_extended};
+use tc_core::units::{parse_size, parse_time_us, parse_u8, parse_u32, words_of_size};
+use tc_core::words::{Environment, WordError, Words, WordsContext};
+use tc_core::{
+    AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, Upkeep, Wording,
+    zero_extended,
+};
 
-use crate::common::{bool_at, not_max, not_zero, u32_at};
+use crate::common::{asked_codel_us, bool_at, codel_us, not_max, not_zero, u32_at};
 
 tc_core::register!(FqCodel);
 
@@ -70,6 +73,8 @@ Usage: ... fq_codel\t[ limit PACKETS ] [ flows NUMBER ]\n\
 [ ce_threshold TIME ]\n\
 [ ce_threshold_selector VALUE/MASK ]\n\
 [ drop_batch SIZE ]\n";
+    const UPKEEP: Upkeep =
+        Upkeep::USUAL.fixed(&["flows"]).untold(&["ce_threshold_selector without ce_threshold"]);
 
     fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
         let mut options = Self::default();
@@ -133,6 +138,34 @@ Usage: ... fq_codel\t[ limit PACKETS ] [ flows NUMBER ]\n\
             memory_limit_bytes: number(MEMORY_LIMIT)?,
             drop_batch_packets: number(DROP_BATCH_SIZE)?,
         })
+    }
+
+    fn write_words(&self, out: &mut Wording<'_>) {
+        out.say_if("limit", self.limit_packets);
+        out.say_if("flows", self.flows);
+        out.say_if("quantum", self.quantum_bytes);
+        out.say_if("target", self.target_us.map(asked_codel_us));
+        out.say_sticky("ce_threshold", self.ce_threshold_us.map(asked_codel_us));
+        let selector = self.ce_threshold_selector.filter(|s| s.value | s.mask != 0);
+        let selector = selector.map(|Selector { value, mask }| format!("{value:#x}/{mask:#x}"));
+        out.say_sticky("ce_threshold_selector", selector);
+        out.say_if("interval", self.interval_us.map(asked_codel_us));
+        out.say_if("memory_limit", self.memory_limit_bytes.map(words_of_size));
+        out.switch("ecn", self.ecn, "ecn", "noecn");
+        out.say_if("drop_batch", self.drop_batch_packets);
+    }
+
+    fn kept(&self, _: &dyn Environment) -> Self {
+        Self {
+            quantum_bytes: self.quantum_bytes.map(|bytes| bytes.max(256)),
+            target_us: self.target_us.map(codel_us),
+            interval_us: self.interval_us.map(codel_us),
+            ce_threshold_us: self.ce_threshold_us.map(codel_us),
+            // Told only beside a threshold.
+            ce_threshold_selector: self.ce_threshold_us.and(self.ce_threshold_selector),
+            memory_limit_bytes: self.memory_limit_bytes.map(|bytes| bytes.min(1 << 31)),
+            ..*self
+        }
     }
 
     fn print(&self, out: &mut Printer) {

@@ -7,12 +7,15 @@
 //! later.
 
 use tc_core::print::{Printer, Size, Time};
-use tc_core::units::{parse_size, parse_time_us, parse_u32};
-use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, zero_extended};
+use tc_core::units::{parse_size, parse_time_us, parse_u32, words_of_size};
+use tc_core::words::{Environment, WordError, Words, WordsContext};
+use tc_core::{
+    AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, Upkeep, Wording,
+    zero_extended,
+};
 
-use crate::common::{bool_at, not_zero, u32_at};
-use crate::pie::{parse_weight, print_switches};
+use crate::common::{asked_ticks_us, bool_at, jiffies_us, not_zero, ticks_us, u32_at, us};
+use crate::pie::{parse_weight, print_switches, write_switches};
 
 tc_core::register!(FqPie);
 
@@ -65,6 +68,7 @@ Usage: ... fq_pie [ limit PACKETS ] [ flows NUMBER ]
                   [ ecn_prob PERCENTAGE ] [ [no]ecn ]
                   [ [no]bytemode ] [ [no_]dq_rate_estimator ]
 ";
+    const UPKEEP: Upkeep = Upkeep::USUAL.fixed(&["flows"]).untold(&["target above 4.29 s"]);
 
     fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
         let mut options = Self::default();
@@ -131,6 +135,28 @@ Usage: ... fq_pie [ limit PACKETS ] [ flows NUMBER ]
             bytemode: bool_at(&table, BYTEMODE)?,
             dq_rate_estimator: bool_at(&table, DQ_RATE_ESTIMATOR)?,
         })
+    }
+
+    fn write_words(&self, out: &mut Wording<'_>) {
+        out.say_if("limit", self.limit_packets);
+        out.say_if("flows", self.flows);
+        out.say_if("target", self.target_us.map(asked_ticks_us));
+        out.say_if("tupdate", self.tupdate_us.map(us));
+        out.say_if("alpha", self.alpha);
+        out.say_if("beta", self.beta);
+        out.say_if("quantum", self.quantum_bytes.map(words_of_size));
+        out.say_if("memory_limit", self.memory_limit_bytes.map(words_of_size));
+        out.say_if("ecn_prob", self.ecn_prob_percent);
+        write_switches(self.ecn, self.bytemode, self.dq_rate_estimator, out);
+    }
+
+    fn kept(&self, environment: &dyn Environment) -> Self {
+        let hz = environment.timer_hz();
+        Self {
+            target_us: self.target_us.map(ticks_us),
+            tupdate_us: self.tupdate_us.map(|us| jiffies_us(us, hz)),
+            ..*self
+        }
     }
 
     fn print(&self, out: &mut Printer) {

@@ -15,7 +15,9 @@ mod curve;
 use tc_core::print::{Hex, Hex0x, Printer};
 use tc_core::units::parse_hex;
 use tc_core::words::{WordError, Words, WordsContext, is_prefix};
-use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, TcType};
+use tc_core::{
+    AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, TcType, Wording,
+};
 
 pub use curve::ServiceCurve;
 
@@ -60,6 +62,10 @@ impl Kind for Hfsc {
 
     fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
         Ok(Self { default_minor: Reader::new(payload).u16()? })
+    }
+
+    fn write_words(&self, out: &mut Wording<'_>) {
+        out.say("default", format_args!("{:x}", self.default_minor));
     }
 
     fn print(&self, out: &mut Printer) {
@@ -164,6 +170,12 @@ impl Kind for HfscClass {
             link_share: curve(TCA_HFSC_FSC)?,
             upper_limit: curve(TCA_HFSC_USC)?,
         })
+    }
+
+    fn write_words(&self, out: &mut Wording<'_>) {
+        for (key, curve) in [("rt", self.real_time), ("ls", self.link_share), ("ul", self.upper_limit)] {
+            out.say_sticky(key, curve.map(|curve| curve.words()));
+        }
     }
 
     fn print(&self, out: &mut Printer) {

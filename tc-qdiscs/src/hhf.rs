@@ -7,10 +7,10 @@
 
 use tc_core::print::{Printer, Size, Time};
 use tc_core::units::{parse_time_us, parse_u32};
-use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Reader};
+use tc_core::words::{Environment, WordError, Words, WordsContext};
+use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, Wording};
 
-use crate::common::{not_zero, u32_at};
+use crate::common::{jiffies_us, not_zero, u32_at, us};
 
 tc_core::register!(Hhf);
 
@@ -95,6 +95,29 @@ Usage: ... hhf\t[ limit PACKETS ] [ quantum BYTES]\n\
         })
     }
 
+    fn write_words(&self, out: &mut Wording<'_>) {
+        out.say_if("limit", self.limit_packets);
+        out.say_if("quantum", self.quantum_bytes);
+        out.say_if("reset_timeout", self.reset_timeout_us.map(us));
+        out.say_if("admit_bytes", self.admit_bytes);
+        out.say_if("evict_timeout", self.evict_timeout_us.map(us));
+        out.say_if("non_hh_weight", self.non_hh_weight);
+        if self.hh_limit.is_some_and(|limit| limit != USUAL_HH_LIMIT) {
+            // Kernel: a new one has the usual limit, whatever was asked for.
+            out.next_line();
+        }
+        out.say_if("hh_limit", self.hh_limit);
+    }
+
+    fn kept(&self, environment: &dyn Environment) -> Self {
+        let hz = environment.timer_hz();
+        Self {
+            reset_timeout_us: self.reset_timeout_us.map(|us| jiffies_us(us, hz)),
+            evict_timeout_us: self.evict_timeout_us.map(|us| jiffies_us(us, hz)),
+            ..*self
+        }
+    }
+
     fn print(&self, out: &mut Printer) {
         out.item_if("limit", "limit ", self.limit_packets, "p ");
         out.item_if("quantum", "quantum ", self.quantum_bytes.map(Size), " ");
@@ -116,6 +139,9 @@ Usage: ... hhf\t[ limit PACKETS ] [ quantum BYTES]\n\
         Ok(true)
     }
 }
+
+/// `2 * HH_FLOWS_CNT`.
+const USUAL_HH_LIMIT: u32 = 2048;
 
 const BACKLOG_LIMIT: u16 = 1;
 const QUANTUM: u16 = 2;

@@ -13,8 +13,8 @@ mod class;
 
 use tc_core::print::{Formatted, Hex0x, Null, Printer};
 use tc_core::units::{UnitError, parse_decimal, parse_hex};
-use tc_core::words::{WordError, Words, WordsContext, is_prefix};
-use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind};
+use tc_core::words::{Environment, WordError, Words, WordsContext, is_prefix};
+use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Upkeep, Wording};
 
 pub use builder::HtbClassBuilder;
 pub use class::{HtbClass, HtbXstats};
@@ -68,6 +68,7 @@ impl Default for Htb {
 impl Kind for Htb {
     const KIND: &'static str = "htb";
     const USAGE: &'static str = USAGE;
+    const UPKEEP: Upkeep = Upkeep::REFUSES_CHANGE.untold(&["debug"]);
 
     fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
         let mut htb = Self::default();
@@ -121,6 +122,17 @@ impl Kind for Htb {
             direct_qlen_packets: group(TCA_HTB_DIRECT_QLEN).map(|attr| attr.u32()).transpose()?,
             offload: group(TCA_HTB_OFFLOAD).is_some(),
         })
+    }
+
+    fn write_words(&self, out: &mut Wording<'_>) {
+        out.say("r2q", self.r2q);
+        out.say("default", format_args!("{:x}", self.default_minor));
+        out.say_if("direct_qlen", self.direct_qlen_packets);
+        out.flag("offload", self.offload);
+    }
+
+    fn kept(&self, _: &dyn Environment) -> Self {
+        Self { r2q: self.r2q.max(1), ..*self }
     }
 
     fn print(&self, out: &mut Printer) {

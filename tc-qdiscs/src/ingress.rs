@@ -8,7 +8,7 @@
 
 use tc_core::print::Printer;
 use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind};
+use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Upkeep, Wording};
 
 tc_core::register!(Ingress);
 
@@ -19,6 +19,7 @@ pub struct Ingress;
 impl Kind for Ingress {
     const KIND: &'static str = "ingress";
     const USAGE: &'static str = "Usage: ... ingress\n";
+    const UPKEEP: Upkeep = Upkeep::REFUSES_CHANGE;
 
     fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
         while let Some(word) = words.next() {
@@ -37,6 +38,10 @@ impl Kind for Ingress {
 
     fn decode(_: &[u8]) -> Result<Self, DecodeError> {
         Ok(Self)
+    }
+
+    fn write_words(&self, _: &mut Wording<'_>) {
+        // There are no words.
     }
 
     fn print(&self, out: &mut Printer) {

@@ -8,7 +8,7 @@
 
 use tc_core::print::{Formatted, Printer};
 use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Reader};
+use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, Wording};
 
 tc_core::register!(Multiq);
 
@@ -42,6 +42,10 @@ impl Kind for Multiq {
     fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(payload);
         Ok(Self { bands: reader.u16()?, max_bands: reader.u16()? })
+    }
+
+    fn write_words(&self, _: &mut Wording<'_>) {
+        // There are no words.
     }
 
     fn print(&self, out: &mut Printer) {

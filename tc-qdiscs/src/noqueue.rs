@@ -6,7 +6,7 @@
 
 use tc_core::print::Printer;
 use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind};
+use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Upkeep, Wording};
 
 tc_core::register!(Noqueue);
 
@@ -17,6 +17,7 @@ pub struct Noqueue;
 impl Kind for Noqueue {
     const KIND: &'static str = "noqueue";
     const USAGE: &'static str = "Usage: ... noqueue\n";
+    const UPKEEP: Upkeep = Upkeep::REFUSES_CHANGE;
 
     fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
         match words.next() {
@@ -35,6 +36,10 @@ impl Kind for Noqueue {
 
     fn decode(_: &[u8]) -> Result<Self, DecodeError> {
         Ok(Self)
+    }
+
+    fn write_words(&self, _: &mut Wording<'_>) {
+        // There are no words.
     }
 
     fn print(&self, _: &mut Printer) {

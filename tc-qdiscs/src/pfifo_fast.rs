@@ -8,7 +8,7 @@
 
 use tc_core::print::Printer;
 use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind};
+use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Upkeep, Wording};
 
 use crate::prio::Prio;
 
@@ -24,6 +24,7 @@ pub struct PfifoFast {
 impl Kind for PfifoFast {
     const KIND: &'static str = "pfifo_fast";
     const USAGE: &'static str = "Usage: ... pfifo_fast\n";
+    const UPKEEP: Upkeep = Upkeep::REFUSES_CHANGE;
 
     fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
         match words.next() {
@@ -38,6 +39,10 @@ impl Kind for PfifoFast {
 
     fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
         Ok(Self { bands: Prio::decode(payload)? })
+    }
+
+    fn write_words(&self, _: &mut Wording<'_>) {
+        // There are no words.
     }
 
     fn print(&self, out: &mut Printer) {

@@ -8,7 +8,7 @@
 
 use tc_core::print::Printer;
 use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Reader};
+use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, Wording};
 
 use crate::pfifo::{USAGE, parse_limit};
 
@@ -43,6 +43,10 @@ impl Kind for PfifoHeadDrop {
 
     fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
         Ok(Self { limit_packets: Reader::new(payload).u32()? })
+    }
+
+    fn write_words(&self, out: &mut Wording<'_>) {
+        out.say("limit", self.limit_packets);
     }
 
     fn print(&self, out: &mut Printer) {

@@ -8,10 +8,12 @@
 
 use tc_core::print::{Float, Printer, Time};
 use tc_core::units::{parse_time_us, parse_u32};
-use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Reader};
+use tc_core::words::{Environment, WordError, Words, WordsContext};
+use tc_core::{
+    AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, Upkeep, Wording,
+};
 
-use crate::common::{bool_at, not_zero, u32_at};
+use crate::common::{asked_ticks_us, bool_at, jiffies_us, not_zero, ticks_us, u32_at, us};
 
 tc_core::register!(Pie);
 
@@ -54,6 +56,7 @@ Usage: ... pie [ limit PACKETS ] [ target TIME ]
                [ bytemode | nobytemode ] [ ecn | noecn ]
                [ dq_rate_estimator | no_dq_rate_estimator ]
 ";
+    const UPKEEP: Upkeep = Upkeep::USUAL.untold(&["target above 4.29 s"]);
 
     fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
         let mut options = Self::default();
@@ -104,6 +107,24 @@ Usage: ... pie [ limit PACKETS ] [ target TIME ]
         })
     }
 
+    fn write_words(&self, out: &mut Wording<'_>) {
+        out.say_if("limit", self.limit_packets);
+        out.say_if("target", self.target_us.map(asked_ticks_us));
+        out.say_if("tupdate", self.tupdate_us.map(us));
+        out.say_if("alpha", self.alpha);
+        out.say_if("beta", self.beta);
+        write_switches(self.ecn, self.bytemode, self.dq_rate_estimator, out);
+    }
+
+    fn kept(&self, environment: &dyn Environment) -> Self {
+        let hz = environment.timer_hz();
+        Self {
+            target_us: self.target_us.map(ticks_us),
+            tupdate_us: self.tupdate_us.map(|us| jiffies_us(us, hz)),
+            ..*self
+        }
+    }
+
     fn print(&self, out: &mut Printer) {
         out.item_if("limit", "limit ", self.limit_packets, "p ");
         out.item_if("target", "target ", self.target_us.map(Time), " ");
@@ -150,6 +171,18 @@ pub(crate) fn parse_weight(key: &str, words: &mut Words<'_>) -> Result<Option<u3
         weight if weight > MOST => Err(WordError::Kind(illegal())),
         weight => Ok(not_zero(weight)),
     }
+}
+
+/// Says the switches in words, for fq_pie too.
+pub(crate) fn write_switches(
+    ecn: Option<bool>,
+    bytemode: Option<bool>,
+    dq_rate_estimator: Option<bool>,
+    out: &mut Wording<'_>,
+) {
+    out.switch("ecn", ecn, "ecn", "noecn");
+    out.switch("bytemode", bytemode, "bytemode", "nobytemode");
+    out.switch("dq_rate_estimator", dq_rate_estimator, "dq_rate_estimator", "no_dq_rate_estimator");
 }
 
 /// Prints what is switched on, for fq_pie too.

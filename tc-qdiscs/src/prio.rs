@@ -14,7 +14,7 @@ use tc_core::print::Printer;
 use tc_core::uapi::TCA_OPTIONS;
 use tc_core::units::parse_decimal;
 use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Reader};
+use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, Wording};
 
 tc_core::register!(Prio);
 
@@ -107,6 +107,14 @@ impl Kind for Prio {
         };
         let is_on = |payload: &[u8]| payload.first().is_some_and(|byte| *byte != 0);
         Ok(Self { bands, priomap, multiqueue: multiqueue.map(|attr| is_on(attr.payload)) })
+    }
+
+    fn write_words(&self, out: &mut Wording<'_>) {
+        out.say("bands", self.bands);
+        out.say("priomap", self.priomap.map(|band| band.to_string()).join(" "));
+        if self.multiqueue.is_some() {
+            out.untold("multiqueue", "multiqueue");
+        }
     }
 
     fn print(&self, out: &mut Printer) {

@@ -11,7 +11,9 @@
 use tc_core::print::Printer;
 use tc_core::units::parse_decimal;
 use tc_core::words::{WordError, Words, WordsContext, is_prefix};
-use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, TcType};
+use tc_core::{
+    AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, TcType, Upkeep, Wording,
+};
 
 tc_core::register!(Qfq, QfqClass);
 
@@ -39,6 +41,7 @@ pub struct QfqClass {
 impl Kind for Qfq {
     const KIND: &'static str = "qfq";
     const USAGE: &'static str = "Usage: ... qfq\n";
+    const UPKEEP: Upkeep = Upkeep::REFUSES_CHANGE;
 
     fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
         match words.next() {
@@ -54,6 +57,10 @@ impl Kind for Qfq {
 
     fn decode(_: &[u8]) -> Result<Self, DecodeError> {
         Ok(Self)
+    }
+
+    fn write_words(&self, _: &mut Wording<'_>) {
+        // There are no words.
     }
 
     fn print(&self, _: &mut Printer) {
@@ -95,6 +102,11 @@ impl Kind for QfqClass {
     fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
         let value = |kind| Attrs::new(payload).find(kind)?.map(|attr| attr.u32()).transpose();
         Ok(Self { weight: value(TCA_QFQ_WEIGHT)?, max_packet_bytes: value(TCA_QFQ_LMAX)? })
+    }
+
+    fn write_words(&self, out: &mut Wording<'_>) {
+        out.say_if("weight", self.weight);
+        out.say_if("maxpkt", self.max_packet_bytes);
     }
 
     fn print(&self, out: &mut Printer) {

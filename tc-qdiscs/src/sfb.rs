@@ -8,8 +8,12 @@
 
 use tc_core::print::{Float, Printer, Time};
 use tc_core::units::{parse_u32, split_number};
-use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Reader};
+use tc_core::words::{Environment, WordError, Words, WordsContext};
+use tc_core::{
+    AttrWriter, Attrs, Change, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, Upkeep, Wording,
+};
+
+use crate::common::{jiffies_ms, not_zero};
 
 tc_core::register!(Sfb);
 
@@ -67,6 +71,7 @@ Usage: ... sfb [ rehash SECS ] [ db SECS ]\n\
 \t    [ limit PACKETS ] [ max PACKETS ] [ target PACKETS ]\n\
 \t    [ increment FLOAT ] [ decrement FLOAT ]\n\
 \t    [ penalty_rate PPS ] [ penalty_burst PACKETS ]\n";
+    const UPKEEP: Upkeep = Upkeep { change: Change::DropsChild, ..Upkeep::USUAL };
 
     fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
         let mut options = Self { max_packets: 0, target_packets: 0, ..Self::default() };
@@ -129,6 +134,24 @@ Usage: ... sfb [ rehash SECS ] [ db SECS ]\n\
             penalty_rate_pps: parms.u32()?,
             penalty_burst_packets: parms.u32()?,
         })
+    }
+
+    fn write_words(&self, out: &mut Wording<'_>) {
+        out.say("rehash", self.rehash_ms);
+        out.say("db", self.warmup_ms);
+        out.say_if("limit", not_zero(self.limit_packets));
+        out.say("max", self.max_packets);
+        out.say("target", self.target_packets);
+        let share = |parts: u32| f64::from(parts) / f64::from(MAX_PROB);
+        out.say("increment", share(self.increment));
+        out.say("decrement", share(self.decrement));
+        out.say("penalty_rate", self.penalty_rate_pps);
+        out.say("penalty_burst", self.penalty_burst_packets);
+    }
+
+    fn kept(&self, environment: &dyn Environment) -> Self {
+        let hz = environment.timer_hz();
+        Self { rehash_ms: jiffies_ms(self.rehash_ms, hz), warmup_ms: jiffies_ms(self.warmup_ms, hz), ..*self }
     }
 
     fn print(&self, out: &mut Printer) {

@@ -8,11 +8,14 @@
 //! belongs to RED can be changed later; 0 leaves a number as it is.
 
 use tc_core::print::{Printer, Size};
-use tc_core::units::{parse_i32, parse_size, parse_u32};
-use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, zero_extended};
+use tc_core::units::{parse_i32, parse_size, parse_u32, words_of_size};
+use tc_core::words::{Environment, WordError, Words, WordsContext};
+use tc_core::{
+    AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, Upkeep, Wording, zero_extended,
+};
 
-use crate::red::math::{Curve, parse_probability};
+use crate::common::not_zero;
+use crate::red::math::{Curve, Kept, parse_probability};
 use crate::red::{Flags, print_probability};
 
 tc_core::register!(Sfq);
@@ -96,6 +99,7 @@ Usage: ... sfq\t[ limit NUMBER ] [ perturb SECS ] [ quantum BYTES ]\n\
 \t\t[ redflowlimit BYTES ] [ min BYTES ] [ max BYTES ]\n\
 \t\t[ avpkt BYTES ] [ burst PACKETS ] [ probability P ]\n\
 \t\t[ ecn ] [ harddrop ]\n";
+    const UPKEEP: Upkeep = Upkeep::REFUSES_CHANGE.untold(&["redflowlimit", "avpkt and burst beyond ewma"]);
 
     fn parse_words(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
         if words.is_empty() {
@@ -205,6 +209,25 @@ Usage: ... sfq\t[ limit NUMBER ] [ perturb SECS ] [ quantum BYTES ]\n\
         })
     }
 
+    fn write_words(&self, out: &mut Wording<'_>) {
+        out.say_if("quantum", not_zero(self.quantum_bytes).map(words_of_size));
+        out.say("perturb", self.perturb_secs);
+        // Kernel: a limit that is said also bounds the flows; one below them was never said.
+        match not_zero(self.limit_packets) {
+            Some(limit) if limit < self.flows => out.silent("limit", limit),
+            limit => out.say_if("limit", limit),
+        }
+        out.say_if("divisor", not_zero(self.divisor));
+        out.say_if("flows", not_zero(self.flows));
+        out.say_if("depth", not_zero(self.depth_packets));
+        out.flag("headdrop", self.headdrop);
+        out.group("red", |out| self.red.write_words(out));
+    }
+
+    fn kept(&self, _: &dyn Environment) -> Self {
+        kept(self)
+    }
+
     fn print(&self, out: &mut Printer) {
         out.item("limit", "limit ", self.limit_packets, "p ");
         out.item("quantum", "quantum ", Size(self.quantum_bytes), " ");
@@ -237,7 +260,51 @@ const OLD_LENGTH: usize = 20;
 /// Length of `struct tc_sfq_qopt_v1`.
 const LENGTH: usize = 72;
 
+/// What the kernel makes of the numbers for a new qdisc (`sfq_change`).
+fn kept(asked: &Sfq) -> Sfq {
+    const MAX_FLOWS: u32 = 0x10000 - 127 - 1;
+    const MAX_DEPTH: u32 = 127;
+    let or = |number: u32, usual: u32| if number == 0 { usual } else { number };
+    let mut kept = *asked;
+    // The default is the device's business.
+    kept.quantum_bytes = not_zero(asked.quantum_bytes).map_or(0, |bytes| bytes.max(256));
+    kept.divisor = or(asked.divisor, 1024);
+    kept.depth_packets = or(asked.depth_packets, MAX_DEPTH).min(MAX_DEPTH);
+    kept.flows = or(asked.flows, 128).min(MAX_FLOWS).min(kept.divisor.max(128));
+    if asked.divisor != 0 {
+        kept.flows = kept.flows.min(kept.divisor);
+    }
+    kept.limit_packets = MAX_DEPTH;
+    if asked.limit_packets != 0 {
+        kept.limit_packets = asked.limit_packets.min(kept.depth_packets.saturating_mul(kept.flows));
+        kept.flows = kept.flows.min(kept.limit_packets);
+    }
+    kept.red.limit_bytes = 0;
+    kept.red.counters = Counters::default();
+    kept
+}
+
 impl FlowRed {
+    fn write_words(&self, out: &mut Wording<'_>) {
+        if self.min_bytes == 0 {
+            return;
+        }
+        // Kernel: it does not look at the limit; tc wants one.
+        out.untold("redflowlimit", format!("redflowlimit {}", self.max_bytes));
+        out.say("min", self.min_bytes);
+        out.say("max", self.max_bytes);
+        Kept {
+            average_log: self.average_log,
+            probability_log: self.probability_log,
+            cell_log: None,
+            max_probability: Some(self.max_probability),
+            adaptive: false,
+        }
+        .write_words(|packet| Curve::between(self.min_bytes, self.max_bytes, packet), out);
+        out.flag("ecn", self.flags.ecn);
+        out.flag("harddrop", self.flags.harddrop);
+    }
+
     fn print(&self, out: &mut Printer) {
         out.item("ewma", "ewma ", self.average_log, " ");
         out.item("min", "min ", Size(self.min_bytes), " ");

@@ -8,7 +8,7 @@
 
 use tc_core::print::Printer;
 use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind};
+use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Upkeep, Wording};
 
 tc_core::register!(Teql0);
 
@@ -19,6 +19,7 @@ pub struct Teql0;
 impl Kind for Teql0 {
     const KIND: &'static str = "teql0";
     const USAGE: &'static str = "Usage: ... teql0\n";
+    const UPKEEP: Upkeep = Upkeep::REFUSES_CHANGE;
 
     fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
         match words.next() {
@@ -37,6 +38,10 @@ impl Kind for Teql0 {
 
     fn decode(_: &[u8]) -> Result<Self, DecodeError> {
         Ok(Self)
+    }
+
+    fn write_words(&self, _: &mut Wording<'_>) {
+        // There are no words.
     }
 
     fn print(&self, _: &mut Printer) {

@@ -12,7 +12,9 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use tc_core::print::{Form, Printer, Style};
 use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{AttrWriter, EncodeError, Fill, FillContext, Options, Registered, Registry, TcOps, Verb};
+use tc_core::{
+    AttrWriter, EncodeError, Fill, FillContext, Options, Registered, Registry, TcOps, Verb, Wording,
+};
 use tc_qdiscs as _;
 use tests::captures::{self, Capture};
 
@@ -359,6 +361,12 @@ impl Tested {
         }
         for as_tc in [true, false] {
             let _written = self.fill(Some(&*options), FillContext { verb: Verb::Change, as_tc });
+        }
+        for told in [&*options, &*options.kept(&captures::Machine)] {
+            let mut words = Wording::with_names(&captures::Machine);
+            told.write_words(&mut words);
+            let is_tidy = |line: &String| !line.contains("  ") && line.trim() == line;
+            assert!(!words.unsayable().is_empty() || words.lines().iter().all(is_tidy), "{words:?}");
         }
     }
 

@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 
 use tc_core::print::Printer;
 use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind};
+use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Wording};
 use tc_qdiscs as _;
 use tests::lab::Net;
 use tests::need;
@@ -40,6 +40,8 @@ impl Kind for Blackhole {
     }
 
     fn print(&self, _: &mut Printer) {}
+
+    fn write_words(&self, _: &mut Wording<'_>) {}
 }
 
 /// In a process of its own this "test" is a tc with one kind more.

@@ -5,7 +5,7 @@ use tc_core::print::{Form, Printer, Style};
 use tc_core::words::{WordError, Words, WordsContext};
 use tc_core::{
     AttrWriter, DecodeError, EncodeError, Fill, FillContext, Handle, Kind, Origin, Reader, Registry,
-    RegistryError, Request, TcType, Verb, ops_of,
+    RegistryError, Request, TcType, Verb, Wording, ops_of,
 };
 use tc_qdiscs as _;
 
@@ -46,6 +46,10 @@ impl Kind for Ours {
 
     fn print(&self, out: &mut Printer) {
         out.item("colour", "colour ", self.colour, "");
+    }
+
+    fn write_words(&self, out: &mut Wording<'_>) {
+        out.say("colour", self.colour);
     }
 }
 

@@ -4,6 +4,7 @@
 mod kinds;
 mod plug;
 mod shell;
+mod tree;
 
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Command};
@@ -27,7 +28,8 @@ pub(crate) struct Own {
 }
 
 /// All commands of our own.
-pub(crate) const OWN: &[Own] = &[kinds::KINDS, plug::PLUG, shell::COMPLETIONS, shell::MAN];
+pub(crate) const OWN: &[Own] =
+    &[kinds::KINDS, tree::EXPORT, tree::DIFF, tree::APPLY, plug::PLUG, shell::COMPLETIONS, shell::MAN];
 
 impl Own {
     /// Its definition, for help, completions and man page.

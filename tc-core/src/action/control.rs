@@ -105,6 +105,16 @@ impl Control {
         });
     }
 
+    /// The words for it; `None` where `tc` has none.
+    pub fn words(self) -> Option<String> {
+        match self {
+            Self::Stolen | Self::Other(_) => None,
+            Self::GotoChain(chain) => Some(format!("goto chain {chain}")),
+            Self::Jump(count) => Some(format!("jump {count}")),
+            _ => Some(self.name().to_owned()),
+        }
+    }
+
     const fn name(self) -> &'static str {
         match self {
             Self::Continue => "continue",

@@ -6,6 +6,7 @@ use crate::message::{Entry, Messages};
 use crate::object::{Request, Verb};
 use crate::print::{Form, Printer, Style};
 use crate::registry::{Origin, RegistryError};
+use crate::wording::Wording;
 use crate::words::{Environment, WordError, Words, WordsContext};
 
 /// An action with one number, that stops at a word that it does not know.
@@ -40,6 +41,10 @@ impl Kind for Mark {
         out.item("kind", "", "mark", " ");
         out.item("mark", "", self.0, "");
         out.newline();
+    }
+
+    fn write_words(&self, out: &mut Wording<'_>) {
+        out.text("mark", self.0.to_string());
     }
 }
 

@@ -4,7 +4,8 @@ use super::print::HW_STATS;
 use super::{Action, ActionOptions, Actions, Bitfield32, Control};
 use crate::ops::TcType;
 use crate::uapi::*;
-use crate::words::{WordError, Words, WordsContext, is_prefix};
+use crate::wording::Wording;
+use crate::words::{Environment, WordError, Words, WordsContext, is_prefix};
 
 impl Actions {
     /// Reads actions up to a word that cannot belong to one: `classid`,
@@ -39,6 +40,26 @@ impl Actions {
         }
         Ok(actions)
     }
+
+    /// Says the actions in words; see [`Kind::write_words`](crate::Kind::write_words).
+    pub fn write_words(&self, out: &mut Wording<'_>) {
+        for (place, action) in self.iter().enumerate() {
+            out.group(&format!("action {place}"), |out| action.write_words(out));
+        }
+    }
+
+    /// What a dump says of them; see [`Kind::kept`](crate::Kind::kept).
+    #[must_use]
+    pub fn kept(&self, environment: &dyn Environment) -> Self {
+        let keep = |action: &Action| {
+            let mut kept = action.clone();
+            if let ActionOptions::Known(options) = &action.options {
+                kept.options = ActionOptions::Known((**options).kept(environment));
+            }
+            kept
+        };
+        self.iter().map(keep).collect()
+    }
 }
 
 impl Action {
@@ -71,6 +92,36 @@ impl Action {
         let mut action = Self::of(ops.kind(), options.map_or(ActionOptions::Absent, ActionOptions::Known));
         action.parse_common(words)?;
         Ok(action)
+    }
+
+    fn write_words(&self, out: &mut Wording<'_>) {
+        out.text("kind", format!("action {}", self.kind));
+        match &self.options {
+            ActionOptions::Known(options) => (**options).write_words(out),
+            ActionOptions::Absent => {}
+            ActionOptions::Raw(_) => out.cannot_say(&format!("options of the action {}", self.kind)),
+        }
+        let cookie: String = self.cookie.iter().map(|byte| format!("{byte:02x}")).collect();
+        out.text("cookie", if cookie.is_empty() { cookie } else { format!("cookie {cookie}") });
+        let hw_stats = match self.hw_stats {
+            None => String::new(),
+            Some(wanted) => match HW_STATS.iter().find(|(_, bits)| *bits == wanted.value) {
+                Some((name, _)) => format!("hw_stats {name}"),
+                None => {
+                    out.cannot_say(&format!("hw_stats {:#x}", wanted.value));
+                    String::new()
+                }
+            },
+        };
+        out.text("hw_stats", hw_stats);
+        let flags = self.flags.map_or(0, |flags| flags.value);
+        for (key, flag) in [
+            ("no_percpu", TCA_ACT_FLAGS_NO_PERCPU_STATS),
+            ("skip_sw", TCA_ACT_FLAGS_SKIP_SW),
+            ("skip_hw", TCA_ACT_FLAGS_SKIP_HW),
+        ] {
+            out.flag(key, flags & flag != 0);
+        }
     }
 
     /// What stands behind the options of any kind, in `tc`'s order.

@@ -7,8 +7,8 @@
 use tc_core::action::{Control, Times};
 use tc_core::print::Printer;
 use tc_core::units::parse_decimal;
-use tc_core::words::{WordError, Words, WordsContext, is_prefix};
-use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, TcType};
+use tc_core::words::{Environment, WordError, Words, WordsContext, is_prefix};
+use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, TcType, Wording};
 
 tc_core::register!(Gact);
 
@@ -121,6 +121,29 @@ Where: \tACTION := reclassify | drop | continue | pass | pipe |
             random: attr(PROB).map(|attr| Random::decode(attr.payload)).transpose()?,
             times: attr(TM).map(|attr| Times::decode(&attr)).transpose()?,
         })
+    }
+
+    fn write_words(&self, out: &mut Wording<'_>) {
+        let mut control = |control: Control| {
+            let words = control.words();
+            if words.is_none() {
+                out.cannot_say(&format!("the control action {}", control.raw()));
+            }
+            words.unwrap_or_default()
+        };
+        let (first, random) = (control(self.control), self.random.filter(|random| random.ptype != 0));
+        let random = random.map(|random| {
+            format!("random {} {} {}", random.type_name(), control(random.control), random.pval)
+        });
+        out.text("control", first);
+        out.text("random", random.unwrap_or_default());
+        out.say_if("index", Some(self.index).filter(|index| *index != 0));
+    }
+
+    fn kept(&self, _: &dyn Environment) -> Self {
+        // Kernel: one in none is one in one.
+        let random = self.random.map(|random| Random { pval: random.pval.max(1), ..random });
+        Self { random, ..*self }
     }
 
     fn print(&self, out: &mut Printer) {

@@ -9,7 +9,7 @@
 use tc_core::action::{Control, Times};
 use tc_core::print::Printer;
 use tc_core::words::{WordError, Words, WordsContext, is_prefix};
-use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, TcType};
+use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, TcType, Wording};
 
 tc_core::register!(Mirred);
 
@@ -140,6 +140,23 @@ where:
         })
     }
 
+    fn write_words(&self, out: &mut Wording<'_>) {
+        let Some((direction, action)) = self.eaction.words() else {
+            out.cannot_say(&format!("mirred action {}", self.eaction.raw()));
+            return out.say_if("index", Some(self.index).filter(|index| *index != 0));
+        };
+        let dev = out.device_name(self.ifindex);
+        out.text("target", format!("{direction} {action} dev {dev}"));
+        match Self::to(self.eaction, 0).control == self.control {
+            true => out.text("control", ""),
+            false => match self.control.words() {
+                Some(words) if action == "mirror" => out.text("control", words),
+                _ => out.cannot_say(&format!("the control action {}", self.control.raw())),
+            },
+        }
+        out.say_if("index", Some(self.index).filter(|index| *index != 0));
+    }
+
     fn print(&self, out: &mut Printer) {
         out.item("kind", "", Self::KIND, " ");
         let (long, action, direction) = self.eaction.names();
@@ -246,6 +263,17 @@ impl Eaction {
             Self::IngressRedirect => 3,
             Self::IngressMirror => 4,
             Self::Other(other) => other,
+        }
+    }
+
+    /// The direction and the action.
+    const fn words(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Unsaid | Self::Other(_) => None,
+            known => {
+                let (_, action, direction) = known.names();
+                Some((direction, action))
+            }
         }
     }
 

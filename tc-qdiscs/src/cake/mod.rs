@@ -10,8 +10,8 @@ mod print;
 mod words;
 
 use tc_core::print::Printer;
-use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind};
+use tc_core::words::{Environment, WordError, Words, WordsContext};
+use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Wording};
 
 use crate::common::{bool_at, u32_at};
 
@@ -210,6 +210,16 @@ impl Kind for Cake {
             memory_limit_bytes: u32_at(&table, MEMORY)?,
             fwmark: u32_at(&table, FWMARK)?,
         })
+    }
+
+    fn write_words(&self, out: &mut Wording<'_>) {
+        words::write(self, out);
+    }
+
+    fn kept(&self, _: &dyn Environment) -> Self {
+        // Kernel: a target and a round trip time of 0 are 1.
+        let least = |us: Option<u32>| us.map(|us| us.max(1));
+        Self { rtt_us: least(self.rtt_us), target_us: least(self.target_us), ..*self }
     }
 
     fn print(&self, out: &mut Printer) {

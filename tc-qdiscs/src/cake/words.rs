@@ -1,6 +1,9 @@
 //! Words: most are switches; many name a framing, and add its bytes.
 
-use tc_core::units::{parse_decimal, parse_rate, parse_size, parse_time_us, parse_u32};
+use tc_core::Wording;
+use tc_core::units::{
+    parse_decimal, parse_rate, parse_size, parse_time_us, parse_u32, words_of_rate, words_of_size,
+};
 use tc_core::words::{WordError, Words};
 
 use super::{AckFilter, Cake, Diffserv, FlowMode, Framing};
@@ -67,6 +70,53 @@ pub(super) fn parse(words: &mut Words<'_>) -> Result<Cake, WordError> {
         }
     }
     Ok(cake)
+}
+
+pub(super) fn write(cake: &Cake, out: &mut Wording<'_>) {
+    match cake.bandwidth {
+        None => out.leave_open("bandwidth"),
+        Some(0) => out.text("bandwidth", "unlimited"),
+        // It goes up and down with what arrives.
+        Some(rate) if cake.autorate_ingress == Some(true) => {
+            out.untold("bandwidth", format!("bandwidth {}", words_of_rate(rate)));
+        }
+        Some(rate) => out.say_rate("bandwidth", rate),
+    }
+    out.switch("autorate-ingress", cake.autorate_ingress, "autorate-ingress", "");
+    let mut mode = |key: &str, mode: Option<(u32, Option<&str>)>| match mode {
+        None => out.leave_open(key),
+        Some((_, Some(name))) => out.text(key, name),
+        Some((number, None)) => out.cannot_say(&format!("{key} {number}")),
+    };
+    mode("diffserv", cake.diffserv.map(|mode| (mode.0, mode.name())));
+    mode("flow mode", cake.flow_mode.map(|mode| (mode.0, mode.name())));
+    mode("ack-filter", cake.ack_filter.map(|filter| (filter.0, filter.name())));
+    out.switch("nat", cake.nat, "nat", "nonat");
+    out.switch("wash", cake.wash, "wash", "nowash");
+    out.switch("split-gso", cake.split_gso, "split-gso", "no-split-gso");
+    out.switch("ingress", cake.ingress, "ingress", "egress");
+    match cake.rtt_us {
+        None => out.leave_open("rtt"),
+        Some(rtt) => {
+            out.say_us("rtt", rtt);
+            if cake.target_us.is_some_and(|target| target != (rtt / 20).max(1)) {
+                out.cannot_say("a target other than a twentieth of rtt");
+            }
+        }
+    }
+    match (cake.raw, cake.overhead) {
+        (true, _) => out.text("overhead", "raw"),
+        (false, overhead) => out.say_if("overhead", overhead),
+    }
+    // Behind raw, which is without framing.
+    match cake.framing.map(|framing| (framing.0, framing.name())) {
+        None => out.leave_open("framing"),
+        Some((_, Some(name))) => out.text("framing", name),
+        Some((number, None)) => out.cannot_say(&format!("framing {number}")),
+    }
+    out.say_sticky("mpu", cake.mpu.and_then(not_zero));
+    out.say_sticky("memlimit", cake.memory_limit_bytes.and_then(not_zero).map(words_of_size));
+    out.say_sticky("fwmark", cake.fwmark.and_then(not_zero).map(|mark| format!("{mark:#x}")));
 }
 
 /// Round trip time and target, in microseconds.

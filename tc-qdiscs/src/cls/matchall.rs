@@ -8,8 +8,10 @@
 use tc_core::action::Actions;
 use tc_core::print::Printer;
 use tc_core::uapi::*;
-use tc_core::words::{WordError, Words, WordsContext, is_prefix};
-use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Handle, Kind, TcType};
+use tc_core::words::{Environment, WordError, Words, WordsContext, is_prefix};
+use tc_core::{
+    AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Handle, Kind, TcType, Upkeep, Wording,
+};
 
 tc_core::register!(Matchall);
 
@@ -54,6 +56,7 @@ Where: SELECTOR := SAMPLE SAMPLE ...
 
 NOTE: CLASSID is parsed as hexadecimal input.
 ";
+    const UPKEEP: Upkeep = Upkeep::REFUSES_CHANGE;
 
     fn parse_words(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
         if words.is_empty() {
@@ -112,6 +115,18 @@ NOTE: CLASSID is parsed as hexadecimal input.
             flags: number(FLAGS)?.unwrap_or_default(),
             hits: attr(PCNT).map(|attr| attr.u64()).transpose()?,
         })
+    }
+
+    fn write_words(&self, out: &mut Wording<'_>) {
+        // In front of others: tc wants something behind them.
+        out.flag("skip_hw", self.flags & TCA_CLS_FLAGS_SKIP_HW != 0);
+        out.flag("skip_sw", self.flags & TCA_CLS_FLAGS_SKIP_SW != 0);
+        out.text("classid", self.class.map(|class| format!("classid {class}")).unwrap_or_default());
+        self.actions.write_words(out);
+    }
+
+    fn kept(&self, environment: &dyn Environment) -> Self {
+        Self { actions: self.actions.kept(environment), ..self.clone() }
     }
 
     fn print(&self, out: &mut Printer) {

@@ -1,11 +1,12 @@
 //! Words.
 
+use tc_core::Wording;
 use tc_core::units::{parse_decimal, parse_i32, parse_percent, parse_time_us, split_number};
 use tc_core::words::{WordError, Words, WordsContext};
 
-use super::tuning::{Gains, MOST_HERTZ, SCALE};
+use super::tuning::{Gains, MOST_HERTZ, SCALE, kept};
 use super::{Dualpi2, EcnMask};
-use crate::common::not_zero;
+use crate::common::{asked, not_zero};
 
 pub(super) const USAGE: &str = "\
 Usage: ... dualpi2
@@ -81,6 +82,31 @@ pub(super) fn parse(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result
     context.environment.warn(&gains.said());
     options.tuning = gains.tuning();
     Ok(options)
+}
+
+pub(super) fn write(options: &Dualpi2, out: &mut Wording<'_>) {
+    let us = |us: Option<u32>| us.map(|us| format!("{us}us"));
+    let hertz = |told: Option<u32>| told.map(|told| f64::from(asked(told, kept)) / f64::from(SCALE));
+    out.say_if("limit", options.limit_packets);
+    out.say_if("memlimit", options.memory_limit_bytes);
+    out.say_if("target", us(options.tuning.target_us));
+    out.say_if("tupdate", us(options.tuning.tupdate_us));
+    out.say_if("alpha", hertz(options.tuning.alpha_256th_hz));
+    out.say_if("beta", hertz(options.tuning.beta_256th_hz));
+    out.say_if("coupling_factor", options.coupling_factor);
+    match options.ecn_mask {
+        None => out.leave_open("ecn mask"),
+        Some(EcnMask::L4S) => out.text("ecn mask", "l4s_ect"),
+        Some(EcnMask::ANY) => out.text("ecn mask", "any_ect"),
+        Some(EcnMask(mask)) => out.cannot_say(&format!("the ECN mask {mask}")),
+    }
+    let packets = options.step_threshold_packets.map(|packets| format!("{packets}p"));
+    out.say_if("step_thresh", packets.or_else(|| us(options.step_threshold_us)));
+    out.say_if("min_qlen_step", options.min_qlen_step_packets);
+    out.switch("drop_on_overload", options.drop_on_overload, "drop_on_overload", "overflow");
+    out.switch("drop_enqueue", options.drop_early, "drop_enqueue", "drop_dequeue");
+    out.say_if("classic_protection", options.classic_protection_percent.map(|percent| format!("{percent}%")));
+    out.switch("split_gso", options.split_gso, "split_gso", "no_split_gso");
 }
 
 fn too_long() -> WordError {

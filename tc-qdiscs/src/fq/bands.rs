@@ -42,6 +42,11 @@ impl Bands {
         Ok(bands)
     }
 
+    /// The words behind `bands`.
+    pub(super) fn words(&self) -> String {
+        format!("{} priomap {}", self.count, self.priomap.map(|band| band.to_string()).join(" "))
+    }
+
     pub(super) fn encode(&self, out: &mut AttrWriter<'_>) {
         out.put_u32(self.count);
         out.put(&self.priomap);

@@ -12,9 +12,11 @@ mod wire;
 mod words;
 
 use tc_core::print::{Printer, Size};
-use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind};
+use tc_core::units::words_of_size;
+use tc_core::words::{Environment, WordError, Words, WordsContext};
+use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Upkeep, Wording};
 
+use crate::red::math::{Curve, Kept};
 use crate::red::{Damping, Flags, print_logs};
 
 tc_core::register!(Gred);
@@ -129,6 +131,7 @@ pub struct Marks {
 impl Kind for Gred {
     const KIND: &'static str = "gred";
     const USAGE: &'static str = words::USAGE;
+    const UPKEEP: Upkeep = Upkeep::USUAL.untold(&crate::red::math::UNTOLD);
 
     fn parse_words(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
         words::parse(words, context).map(Some)
@@ -147,6 +150,27 @@ impl Kind for Gred {
         wire::decode(payload)
     }
 
+    fn write_words(&self, out: &mut Wording<'_>) {
+        match self {
+            Self::Setup(setup) => setup.write_words(out),
+            Self::Queue(queue) => queue.write_words(out),
+            Self::State(state) => {
+                state.setup.write_words(out);
+                for (queue, _) in &state.queues {
+                    out.next_line();
+                    queue.write_words(out);
+                }
+            }
+        }
+    }
+
+    fn kept(&self, _: &dyn Environment) -> Self {
+        match self {
+            Self::Queue(queue) => Self::Queue(Box::new(Queue { damping: None, ..**queue })),
+            other => other.clone(),
+        }
+    }
+
     fn print(&self, out: &mut Printer) {
         // tc prints dumps alone.
         let Self::State(state) = self else { return };
@@ -160,6 +184,40 @@ impl Kind for Gred {
             for (queue, counters) in &state.queues {
                 out.object("", |out| print_queue(queue, counters, out));
             }
+        });
+    }
+}
+
+impl Setup {
+    fn write_words(&self, out: &mut Wording<'_>) {
+        out.say("setup vqs", self.queues);
+        out.say("default", self.default_queue);
+        out.flag("grio", self.grio);
+        out.say_if("limit", self.limit_bytes.map(words_of_size));
+        out.flag("ecn", self.flags.ecn);
+        out.flag("harddrop", self.flags.harddrop);
+    }
+}
+
+impl Queue {
+    fn write_words(&self, out: &mut Wording<'_>) {
+        out.group(&format!("vq {}", self.queue), |out| {
+            out.say("vq", self.queue);
+            out.say_if("prio", Some(self.prio).filter(|prio| *prio != 0));
+            out.say_size("limit", self.limit_bytes);
+            out.say_size("min", self.min_bytes);
+            out.say_size("max", self.max_bytes);
+            Kept {
+                average_log: self.average_log,
+                probability_log: self.probability_log,
+                cell_log: Some(self.cell_log),
+                max_probability: self.max_probability,
+                adaptive: false,
+            }
+            .write_words(|packet| Curve::between(self.min_bytes, self.max_bytes, packet), out);
+            let flags = self.flags.unwrap_or_default();
+            out.flag("ecn", flags.ecn);
+            out.flag("harddrop", flags.harddrop);
         });
     }
 }

@@ -2,7 +2,7 @@
 
 use tc_core::print::{Printer, Rate, Time};
 use tc_core::rate::parse_rate_of_link;
-use tc_core::units::{cut_u32, parse_size, parse_time_us};
+use tc_core::units::{cut_u32, parse_size, parse_time_us, words_of_rate};
 use tc_core::words::{WordError, Words, WordsContext, is_prefix};
 use tc_core::{AttrWriter, DecodeError, Reader};
 
@@ -53,6 +53,12 @@ impl ServiceCurve {
 
     pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { m1_bytes_per_s: reader.u32()?, d_us: reader.u32()?, m2_bytes_per_s: reader.u32()? })
+    }
+
+    /// The words behind the curve's name.
+    pub(super) fn words(&self) -> String {
+        let [m1, m2] = [self.m1_bytes_per_s, self.m2_bytes_per_s].map(|rate| words_of_rate(rate.into()));
+        format!("m1 {m1} d {}us m2 {m2}", self.d_us)
     }
 
     pub(super) fn print(&self, name: &str, out: &mut Printer) {

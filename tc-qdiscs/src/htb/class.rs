@@ -9,9 +9,11 @@
 
 use tc_core::print::{Formatted, Hex, Printer, Rate, Size};
 use tc_core::rate::{LinkLayer, RateSpec};
-use tc_core::units::transmit_bytes;
-use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, TcType};
+use tc_core::units::{bytes_of_ticks, checked_transmit_ticks, transmit_bytes};
+use tc_core::words::{Environment, WordError, Words, WordsContext};
+use tc_core::{
+    AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, TcType, Upkeep, Wording,
+};
 
 use super::builder::HtbClassBuilder;
 use super::{
@@ -73,6 +75,7 @@ impl Kind for HtbClass {
     const KIND: &'static str = "htb";
     const TYPE: TcType = TcType::Class;
     const USAGE: &'static str = USAGE;
+    const UPKEEP: Upkeep = Upkeep::USUAL.untold(&["mtu and the cells of burst and cburst"]);
 
     fn parse_words(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
         let builder = HtbClassBuilder::new(0).read_words(words, context)?;
@@ -124,6 +127,34 @@ impl Kind for HtbClass {
         read(parms.reader()).map_err(|error: DecodeError| error.at_attribute(TCA_HTB_PARMS))
     }
 
+    fn write_words(&self, out: &mut Wording<'_>) {
+        // Kernel: of a class with children they do not count.
+        let inner = self.level > 0;
+        let quantum = Some(self.quantum_bytes).filter(|bytes| *bytes != 0);
+        match quantum {
+            Some(bytes) if inner => out.untold("quantum", format!("quantum {bytes}")),
+            quantum => out.say_if("quantum", quantum),
+        }
+        match inner {
+            true => out.untold("prio", format!("prio {}", self.prio)),
+            false => out.say("prio", self.prio),
+        }
+        out.say_rate("rate", self.rate.rate);
+        let mut mtu = write_burst("burst", self.rate.rate, self.burst_ticks, out);
+        out.say_rate("ceil", self.ceil.rate);
+        mtu = write_burst("cburst", self.ceil.rate, self.cburst_ticks, out).or(mtu);
+        out.untold("mtu", mtu.unwrap_or_default());
+        self.rate.write_words(out);
+        let frame = |spec: &RateSpec| (spec.overhead, spec.mpu, spec.linklayer);
+        if frame(&self.rate) != frame(&self.ceil) {
+            out.cannot_say("a framing of ceil other than that of rate");
+        }
+    }
+
+    fn kept(&self, _: &dyn Environment) -> Self {
+        Self { prio: self.prio.min(7), ..*self }
+    }
+
     fn print(&self, out: &mut Printer) {
         let style = *out.style();
         if self.level == 0 {
@@ -169,6 +200,24 @@ impl Kind for HtbClass {
         HtbXstats::decode(payload)?.print(out);
         Ok(true)
     }
+}
+
+/// Says a burst. One of nothing is what follows from an MTU of nothing, whose
+/// words are returned.
+fn write_burst(key: &str, rate: u64, ticks: u32, out: &mut Wording<'_>) -> Option<&'static str> {
+    let ticks_of = |bytes| checked_transmit_ticks(rate, bytes).map_or(u64::MAX, u64::from);
+    match bytes_of_ticks(ticks.into(), ticks_of) {
+        Some(bytes) => out.say_size(key, bytes),
+        None if ticks == 0 => {
+            out.silent(key, 0);
+            return Some("mtu 0");
+        }
+        None => {
+            out.cannot_say(&format!("{key} of {ticks} ticks"));
+            out.silent(key, ticks);
+        }
+    }
+    None
 }
 
 /// The counters of a class: `struct tc_htb_xstats`.

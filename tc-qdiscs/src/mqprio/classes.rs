@@ -2,7 +2,7 @@
 
 use tc_core::units::parse_decimal;
 use tc_core::words::Words;
-use tc_core::{AttrWriter, DecodeError, Reader};
+use tc_core::{AttrWriter, DecodeError, Reader, Wording};
 
 /// `TC_QOPT_MAX_QUEUE`: most traffic classes, and the number of priorities.
 pub const MAX_CLASSES: usize = 16;
@@ -61,6 +61,15 @@ impl TrafficClasses {
     /// The queues of the classes that there are.
     pub(crate) fn used(&self) -> impl Iterator<Item = &Queues> {
         self.queues.iter().take(self.count.into())
+    }
+
+    /// Says how many there are, their map and their queues.
+    pub(crate) fn write_words(&self, out: &mut Wording<'_>) {
+        out.say("num_tc", self.count);
+        out.say("map", self.map.map(|class| class.to_string()).join(" "));
+        let queues: Vec<_> =
+            self.used().map(|queues| format!("{}@{}", queues.count, queues.offset)).collect();
+        out.say_if("queues", Some(queues.join(" ")).filter(|queues| !queues.is_empty()));
     }
 
     /// Reads classes as long as numbers follow; priorities that are not named

@@ -13,9 +13,9 @@ pub(crate) mod preemption;
 
 use tc_core::print::{Printer, Rate};
 use tc_core::uapi::NLA_F_NESTED;
-use tc_core::units::{parse_decimal, parse_rate};
+use tc_core::units::{parse_decimal, parse_rate, words_of_rate};
 use tc_core::words::{WordError, Words, WordsContext, is_prefix};
-use tc_core::{Attr, AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind};
+use tc_core::{Attr, AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Upkeep, Wording};
 
 use preemption::ByClass;
 
@@ -87,6 +87,7 @@ Usage: ... mqprio\t[num_tc NUMBER] [map P0 P1 ...]\n\
 \t\t\t[shaper bw_rlimit SHAPER_PARAMS]\n\
 Where: SHAPER_PARAMS := { min_rate MIN_RATE1 MIN_RATE2 ...|\n\
 \t\t\t  max_rate MAX_RATE1 MAX_RATE2 ... }\n";
+    const UPKEEP: Upkeep = Upkeep::REFUSES_CHANGE;
 
     fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
         let map = [0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 1, 1, 3, 3, 3, 3];
@@ -176,6 +177,31 @@ Where: SHAPER_PARAMS := { min_rate MIN_RATE1 MIN_RATE2 ...|\n\
             max_rates: rates(MAX_RATE64)?,
             preemption: decode_preemption(attributes)?,
         })
+    }
+
+    fn write_words(&self, out: &mut Wording<'_>) {
+        self.classes.write_words(out);
+        out.say("hw", self.classes.hw);
+        preemption::write_words(&self.preemption, out);
+        match self.mode {
+            None => out.text("mode", ""),
+            Some(Mode::Dcb) => out.say("mode", "dcb"),
+            Some(Mode::Channel) => out.say("mode", "channel"),
+            Some(Mode::Other(mode)) => out.cannot_say(&format!("mode {mode}")),
+        }
+        match self.shaper {
+            None => out.text("shaper", ""),
+            Some(Shaper::Dcb) => out.say("shaper", "dcb"),
+            Some(Shaper::BandwidthRate) => out.say("shaper", "bw_rlimit"),
+            Some(Shaper::Other(shaper)) => out.cannot_say(&format!("shaper {shaper}")),
+        }
+        for (key, rates) in [("min_rate", self.min_rates), ("max_rate", self.max_rates)] {
+            let rates = rates.map(|rates| {
+                let used = rates.iter().take(self.classes.count.into());
+                used.map(|rate| words_of_rate(*rate)).collect::<Vec<_>>().join(" ")
+            });
+            out.text(key, rates.map(|rates| format!("{key} {rates}")).unwrap_or_default());
+        }
     }
 
     fn print(&self, out: &mut Printer) {

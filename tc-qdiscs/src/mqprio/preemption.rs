@@ -1,6 +1,7 @@
 //! Which classes may be interrupted in the middle of a packet (IEEE 802.1Qbu),
 //! for taprio too.
 
+use tc_core::Wording;
 use tc_core::print::Printer;
 use tc_core::words::Words;
 
@@ -56,6 +57,16 @@ pub(crate) fn parse(words: &mut Words<'_>, list: &mut ByClass<Preemption>) {
         };
         words.next();
     }
+}
+
+/// Says the classes up to the last one that is not express, which all are if
+/// nothing is said.
+pub(crate) fn write_words(list: &ByClass<Preemption>, out: &mut Wording<'_>) {
+    let is_told = |preemption: &Option<Preemption>| preemption.is_some_and(|it| it != Preemption::Express);
+    let count = list.iter().rposition(is_told).map_or(0, |last| last + 1);
+    let words = list[..count].iter().map(|preemption| preemption.map_or("E", Preemption::name));
+    let words: Vec<_> = words.collect();
+    out.text("fp", if words.is_empty() { String::new() } else { format!("fp {}", words.join(" ")) });
 }
 
 /// Prints the classes up to the last one that is given.

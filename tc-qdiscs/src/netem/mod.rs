@@ -15,8 +15,8 @@ mod wire;
 mod words;
 
 use tc_core::print::Printer;
-use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind};
+use tc_core::words::{Environment, WordError, Words, WordsContext};
+use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Upkeep, Wording};
 
 pub use distribution::{Distribution, table};
 
@@ -212,6 +212,7 @@ pub struct Slot {
 impl Kind for Netem {
     const KIND: &'static str = "netem";
     const USAGE: &'static str = words::USAGE;
+    const UPKEEP: Upkeep = Upkeep::USUAL.untold(&["distribution", "slot distribution"]);
 
     fn parse_words(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
         words::parse(words, context).map(Some)
@@ -224,6 +225,20 @@ impl Kind for Netem {
 
     fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
         wire::decode(payload)
+    }
+
+    fn write_words(&self, out: &mut Wording<'_>) {
+        words::write(self, out);
+    }
+
+    fn kept(&self, _: &dyn Environment) -> Self {
+        Self {
+            // Kernel: cut to what its tables can stretch.
+            jitter_ns: self.jitter_ns.saturating_abs().min(i32::MAX.into()),
+            distribution: Vec::new(),
+            slot_distribution: Vec::new(),
+            ..self.clone()
+        }
     }
 
     fn print(&self, out: &mut Printer) {

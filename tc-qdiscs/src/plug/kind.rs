@@ -17,7 +17,7 @@
 use tc_core::print::Printer;
 use tc_core::units::parse_size;
 use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, Verb};
+use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, Upkeep, Verb, Wording};
 
 tc_core::register!(Plug);
 
@@ -97,6 +97,7 @@ impl Kind for Plug {
     const KIND: &'static str = "plug";
     const USAGE: &'static str = "Usage: ... plug [block | release | release_indefinite | limit NUMBER]\n";
     const CAREFUL: bool = true;
+    const UPKEEP: Upkeep = Upkeep::USUAL.untold(&["limit", "block, release, release_indefinite"]);
 
     fn parse_words(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
         let mut plug = Self::default();
@@ -145,6 +146,16 @@ impl Kind for Plug {
         })
     }
 
+    fn write_words(&self, out: &mut Wording<'_>) {
+        // Of no dump: the kernel tells nothing.
+        if let Some(bytes) = self.limit_bytes {
+            out.untold("limit", format!("limit {bytes}"));
+        }
+        if let Some(action) = self.action {
+            out.untold("action", action.word());
+        }
+    }
+
     fn print(&self, _: &mut Printer) {
         // As tc: the kernel sends no options, and tc shows none.
     }
@@ -170,6 +181,14 @@ impl Action {
             Self::Buffer => BUFFER,
             Self::ReleaseOne => RELEASE_ONE,
             Self::ReleaseIndefinite => RELEASE_INDEFINITE,
+        }
+    }
+
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Buffer => "block",
+            Self::ReleaseOne => "release",
+            Self::ReleaseIndefinite => "release_indefinite",
         }
     }
 }

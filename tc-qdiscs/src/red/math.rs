@@ -2,7 +2,8 @@
 //! about their traffic. C's conversions of numbers are kept, so that the bytes
 //! are those of `tc`.
 
-use tc_core::units::{cut_u32, split_number, transmit_ticks};
+use tc_core::Wording;
+use tc_core::units::{TICK_NS, cut_u32, split_number, transmit_ticks, words_of_rate};
 use tc_core::words::{WordError, Words, WordsContext};
 
 use super::Damping;
@@ -93,6 +94,115 @@ impl Curve {
     /// The probability as 32 bits behind the point.
     pub(crate) fn probability_32(&self) -> u32 {
         cut_u32(self.probability * 4_294_967_296.0)
+    }
+}
+
+impl Curve {
+    /// Lengths for packets of this size; how much each counts is still open.
+    pub(crate) const fn between(min: u32, max: u32, average_packet: u32) -> Self {
+        Self { min, max, burst: 0, average_packet, probability: 0.0 }
+    }
+
+    /// The least burst for which a packet counts this much.
+    fn burst_for(self, average_log: u8) -> Option<Self> {
+        let log = |burst: u32| {
+            let curve = Self { burst, ..self };
+            // Too small a burst is below all logarithms, and too large a one above.
+            let room = f64::from(burst) + 1.0 - f64::from(self.min) / f64::from(self.average_packet);
+            if room < 1.0 { 0 } else { curve.average_log().unwrap_or(u8::MAX) }
+        };
+        let (mut below, mut enough) = (0u32, u32::MAX);
+        while enough - below > 1 {
+            let middle = u32::midpoint(below, enough);
+            match log(middle) >= average_log {
+                true => enough = middle,
+                false => below = middle,
+            }
+        }
+        (log(enough) == average_log).then_some(Self { burst: enough, ..self })
+    }
+}
+
+/// What words for red say, and a dump does not.
+pub(crate) const UNTOLD: [&str; 1] =
+    ["the damping table: avpkt, burst and bandwidth beyond their logarithms"];
+
+/// What the kernel keeps of a traffic that words told.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kept {
+    pub(crate) average_log: u8,
+    pub(crate) probability_log: u8,
+    /// `None` where it is not sent.
+    pub(crate) cell_log: Option<u8>,
+    pub(crate) max_probability: Option<u32>,
+    /// Whether the kernel goes on to change the probability, and not its
+    /// logarithm.
+    pub(crate) adaptive: bool,
+}
+
+impl Kept {
+    /// Says a traffic of which the same is kept. `curve_of` has the lengths, for
+    /// packets of a size.
+    pub(crate) fn write_words(self, curve_of: impl Fn(u32) -> Curve, out: &mut Wording<'_>) {
+        // What is compared is what is kept.
+        out.silent("ewma", self.average_log);
+        out.silent("Scell_log", self.cell_log.unwrap_or_default());
+        let probability = self.probability();
+        match self.adaptive {
+            true => out.untold("probability", format!("probability {probability}")),
+            false => out.say("probability", probability),
+        }
+        let Some((curve, bandwidth)) = self.traffic(curve_of) else {
+            return out.cannot_say(&format!(
+                "avpkt, burst and bandwidth for ewma {}, Plog {} and Scell_log {}",
+                self.average_log,
+                self.probability_log,
+                self.cell_log.unwrap_or_default()
+            ));
+        };
+        out.untold("avpkt", format!("avpkt {}b", curve.average_packet));
+        out.untold("burst", format!("burst {}", curve.burst));
+        if self.cell_log.is_some() {
+            out.untold("bandwidth", format!("bandwidth {}", words_of_rate(bandwidth.into())));
+        }
+    }
+
+    fn probability(&self) -> f64 {
+        f64::from(self.max_probability.unwrap_or_default()) / 4_294_967_296.0
+    }
+
+    fn traffic(self, curve_of: impl Fn(u32) -> Curve) -> Option<(Curve, u32)> {
+        if self.average_log >= 32 {
+            return None;
+        }
+        let usual = [1000, 500, 1500].into_iter();
+        usual.chain((0..24).map(|log| 1 << log)).find_map(|packet| {
+            let curve = Curve { probability: self.probability(), ..curve_of(packet) };
+            if !self.adaptive && curve.probability_log() != Some(self.probability_log) {
+                return None;
+            }
+            Some((curve.burst_for(self.average_log)?, self.bandwidth(packet)?))
+        })
+    }
+
+    /// A bandwidth for which the steps of the damping table are as large as they
+    /// are.
+    fn bandwidth(self, average_packet: u32) -> Option<u32> {
+        let Some(cell_log) = self.cell_log else { return Some(0) };
+        let is_right = |bandwidth: &u32| {
+            *bandwidth != 0
+                && damping("", self.average_log, average_packet, *bandwidth)
+                    .is_ok_and(|(found, _)| found == cell_log)
+        };
+        let usual = [1_250_000, 12_500_000, 125_000_000, 1_250_000_000, 125_000];
+        // The table ends at 31 halvings, which take between 256 and 512 steps.
+        let fall = -(1.0 - 0.5f64.powi(self.average_log.into())).ln();
+        let steps = 2f64.powi(cell_log.into()) * fall / 31.0;
+        let exact = [384.0, 300.0, 450.0, 500.0, 200.0, 100.0].map(|count| {
+            let seconds = count * steps * f64::from(TICK_NS) / 1e9;
+            cut_u32(f64::from(average_packet) / seconds)
+        });
+        usual.into_iter().chain(exact).find(is_right)
     }
 }
 

@@ -12,11 +12,13 @@ pub(crate) mod math;
 use tc_core::print::{Float, Printer, Size};
 use tc_core::rate::parse_rate_of_link;
 use tc_core::units::{parse_decimal, parse_size, parse_u32};
-use tc_core::words::{WordError, Words, WordsContext, is_prefix};
-use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Reader};
+use tc_core::words::{Environment, WordError, Words, WordsContext, is_prefix};
+use tc_core::{
+    AttrWriter, Attrs, Change, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, Upkeep, Wording,
+};
 
 use crate::common::u32_at;
-use math::{Curve, damping, parse_probability};
+use math::{Curve, Kept, damping, parse_probability};
 
 tc_core::register!(Red);
 
@@ -141,6 +143,10 @@ Usage: ... red\tlimit BYTES [min BYTES] [max BYTES] avpkt BYTES [burst PACKETS]\
 \t\t[adaptive] [probability PROBABILITY] [bandwidth KBPS]\n\
 \t\t[ecn] [harddrop] [nodrop]\n\
 \t\t[qevent early_drop block IDX] [qevent mark block IDX]\n";
+    const UPKEEP: Upkeep = Upkeep {
+        change: Change::DropsChild,
+        ..Upkeep::USUAL.fixed(&["qevent early_drop", "qevent mark"]).untold(&math::UNTOLD)
+    };
 
     fn parse_words(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
         let mut red = Self::default();
@@ -226,6 +232,33 @@ Usage: ... red\tlimit BYTES [min BYTES] [max BYTES] avpkt BYTES [burst PACKETS]\
         })
     }
 
+    fn write_words(&self, out: &mut Wording<'_>) {
+        out.say_size("limit", self.limit_bytes);
+        out.say_size("min", self.min_bytes);
+        out.say_size("max", self.max_bytes);
+        Kept {
+            average_log: self.average_log,
+            probability_log: self.probability_log,
+            cell_log: Some(self.cell_log),
+            max_probability: self.max_probability,
+            adaptive: self.flags.adaptive,
+        }
+        .write_words(|packet| Curve::between(self.min_bytes, self.max_bytes, packet), out);
+        self.flags.write_words(out);
+        for (name, block) in [("early_drop", self.early_drop_block), ("mark", self.mark_block)] {
+            let text = block.map(|block| format!("qevent {name} block {block}"));
+            out.text(&format!("qevent {name}"), text.unwrap_or_default());
+        }
+    }
+
+    fn kept(&self, _: &dyn Environment) -> Self {
+        Self { damping: None, ..*self }
+    }
+
+    fn blocks(&self) -> Vec<u32> {
+        self.early_drop_block.into_iter().chain(self.mark_block).collect()
+    }
+
     fn print(&self, out: &mut Printer) {
         out.item("limit", "limit ", Size(self.limit_bytes), " ");
         out.item("min", "min ", Size(self.min_bytes), " ");
@@ -281,6 +314,13 @@ impl Flags {
             | (self.harddrop as u32) << 1
             | (self.adaptive as u32) << 2
             | (self.nodrop as u32) << 3
+    }
+
+    pub(crate) fn write_words(self, out: &mut Wording<'_>) {
+        out.flag("ecn", self.ecn);
+        out.flag("harddrop", self.harddrop);
+        out.flag("adaptive", self.adaptive);
+        out.flag("nodrop", self.nodrop);
     }
 
     pub(crate) fn print(self, out: &mut Printer) {

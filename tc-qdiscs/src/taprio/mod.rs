@@ -13,7 +13,7 @@ mod words;
 use tc_core::print::{Hex0x, Printer};
 use tc_core::uapi::NLA_F_NESTED;
 use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{Attr, AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind};
+use tc_core::{Attr, AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Upkeep, Wording};
 
 use crate::common::u32_at;
 use crate::mqprio::{Queues, TrafficClasses};
@@ -124,6 +124,7 @@ impl Entry {
 impl Kind for Taprio {
     const KIND: &'static str = "taprio";
     const USAGE: &'static str = words::USAGE;
+    const UPKEEP: Upkeep = Upkeep::USUAL.fixed(&["num_tc", "map", "queues", "clockid", "flags"]);
 
     fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
         words::parse(words).map(Some)
@@ -157,6 +158,28 @@ impl Kind for Taprio {
             admin: admin.map(|table| Schedule::decode(&table)).transpose()?,
             by_class: Classes::decode(payload)?,
         })
+    }
+
+    fn write_words(&self, out: &mut Wording<'_>) {
+        match &self.classes {
+            Some(classes) => classes.write_words(out),
+            None => ["num_tc", "map", "queues"].into_iter().for_each(|key| out.leave_open(key)),
+        }
+        // A schedule that waits takes the place of the one that runs.
+        self.admin.as_ref().unwrap_or(&self.schedule).write_words(out);
+        match self.clock {
+            None => out.leave_open("clockid"),
+            Some(clock) => {
+                if Clock::by_name(clock.name()) != Some(clock) {
+                    out.cannot_say(&format!("clockid {}", clock.0));
+                }
+                out.say("clockid", format_args!("CLOCK_{}", clock.name()));
+            }
+        }
+        let flags = self.flags.filter(|flags| *flags != 0);
+        out.text("flags", flags.map(|flags| format!("flags {flags:#x}")).unwrap_or_default());
+        out.say_sticky("txtime-delay", self.txtime_delay_ns);
+        self.by_class.write_words(out);
     }
 
     fn print(&self, out: &mut Printer) {
@@ -267,6 +290,31 @@ impl Schedule {
             cycle_time_extension_ns: time(SCHED_CYCLE_TIME_EXTENSION)?,
             entries: entries.transpose()?,
         })
+    }
+
+    fn write_words(&self, out: &mut Wording<'_>) {
+        let entries = self.entries.iter().flatten();
+        let words: Vec<_> = entries
+            .map(|entry| {
+                let command = COMMANDS.get(usize::from(entry.command)).copied();
+                if command.is_none() {
+                    out.cannot_say(&format!("the command {} of a sched-entry", entry.command));
+                }
+                let command = command.unwrap_or_default();
+                format!("sched-entry {command} {:x} {}", entry.gate_mask, entry.interval_ns)
+            })
+            .collect();
+        out.text("sched-entry", words.join(" "));
+        let time = |key: &str, time: Option<i64>| {
+            time.filter(|time| *time != 0).map(|time| format!("{key} {time}")).unwrap_or_default()
+        };
+        out.text("base-time", time("base-time", self.base_time_ns));
+        match self.cycle_time_ns {
+            None => out.leave_open("cycle-time"),
+            some => out.text("cycle-time", time("cycle-time", some)),
+        }
+        let key = "cycle-time-extension";
+        out.text(key, time(key, self.cycle_time_extension_ns));
     }
 
     fn print(&self, out: &mut Printer) {

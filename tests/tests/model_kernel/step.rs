@@ -5,7 +5,7 @@ use std::fmt;
 use tc_core::link::LinkChange;
 use tc_core::print::Printer;
 use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Stab, Verb};
+use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Stab, Verb, Wording};
 
 /// A command or a packet.
 #[derive(Clone, Debug, PartialEq)]
@@ -145,4 +145,6 @@ impl Kind for RawPlug {
     }
 
     fn print(&self, _: &mut Printer) {}
+
+    fn write_words(&self, _: &mut Wording<'_>) {}
 }

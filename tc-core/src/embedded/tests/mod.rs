@@ -11,6 +11,7 @@ use crate::print::Printer;
 use crate::words::{WordError, Words, WordsContext};
 use crate::{
     AttrWriter, Connection, DecodeError, EncodeError, Fill, FillContext, Handle, Kind, Reader, Request, Verb,
+    Wording,
 };
 
 const ETH0: i32 = 2;
@@ -41,6 +42,8 @@ impl Kind for Gate {
     }
 
     fn print(&self, _: &mut Printer) {}
+
+    fn write_words(&self, _: &mut Wording<'_>) {}
 
     fn follow_up(&self, _: Verb) -> Option<Self> {
         self.later.map(|number| Self { number, later: None })

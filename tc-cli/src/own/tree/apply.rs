@@ -1,0 +1,122 @@
+//! `apply`: a plan carried out.
+
+use std::collections::HashSet;
+use std::thread;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tc_core::{Action, Actions, Request};
+
+use super::plan::Step;
+use super::{Description, print_json, to_json, to_text};
+use crate::failure::Failure;
+use crate::session::Session;
+
+/// Does what a diff says, until a second look finds nothing to do.
+pub(super) fn run(wanted: &Description, session: &mut Session<'_>) -> Result<(), Failure> {
+    let mut done = Done::default();
+    loop {
+        let steps = wanted.plan(session)?.steps;
+        // A kernel that makes something else of it is not asked again and again.
+        if !steps.iter().any(|step| !done.tried.contains(&step.command())) {
+            done.report(&[], session)?;
+            return differing(&steps);
+        }
+        for (at, step) in steps.iter().enumerate() {
+            if let Err(failure) = done.run(step, session) {
+                done.stopped(&wanted.file, &steps[at..], session)?;
+                return Err(failure);
+            }
+        }
+    }
+}
+
+/// What is still not as it shall be.
+fn differing(steps: &[Step]) -> Result<(), Failure> {
+    if steps.is_empty() {
+        return Ok(());
+    }
+    let lines: String = steps.iter().map(|step| format!("still differs: {}", to_text(step))).collect();
+    let text = "the kernel made something else of it; export says what";
+    Err(Failure::Own(format!("{lines}apply: {text}")))
+}
+
+/// The actions of a filter that have an index.
+fn actions(words: &[String]) -> Vec<(&str, u32)> {
+    let mut kind = "";
+    let mut actions = Vec::new();
+    for pair in words.windows(2) {
+        match [pair[0].as_str(), pair[1].as_str()] {
+            ["action", word] => kind = word,
+            ["index", number] => actions.extend(number.parse().ok().map(|number| (kind, number))),
+            _ => {}
+        }
+    }
+    actions
+}
+
+/// How long an apply waits for actions to go, all in all: another filter may have
+/// the same.
+const PATIENCE: Duration = Duration::from_millis(500);
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// What was done so far.
+#[derive(Default)]
+struct Done {
+    tried: HashSet<String>,
+    deleted: bool,
+    waited: Duration,
+    steps: Vec<Value>,
+}
+
+impl Done {
+    fn run(&mut self, step: &Step, session: &mut Session<'_>) -> Result<(), Failure> {
+        if step.verb == "del" {
+            self.deleted = true;
+        } else if self.deleted {
+            self.wait_for_actions(step, session)?;
+        }
+        let words: Vec<_> = step.words.iter().map(String::as_str).collect();
+        session.command(&words)?;
+        self.tried.insert(step.command());
+        self.steps.push(to_json(step));
+        if !session.globals.json {
+            session.output.printer.text(&to_text(step));
+        }
+        Ok(())
+    }
+
+    /// Kernel: actions of a deleted filter go a little later. A new one with the
+    /// index of such a one would be that one.
+    fn wait_for_actions(&mut self, step: &Step, session: &mut Session<'_>) -> Result<(), Failure> {
+        for (kind, index) in actions(&step.words) {
+            let action = Actions::new().with(Action::at_index(kind, index));
+            let connection = &mut session.kernel()?.0.connection;
+            while self.waited < PATIENCE && connection.get(&Request::actions(&action)).is_ok() {
+                thread::sleep(PAUSE);
+                self.waited += PAUSE;
+            }
+        }
+        Ok(())
+    }
+
+    /// The first command that fails ends it; what was not done is said.
+    fn stopped(&self, file: &str, left: &[Step], session: &mut Session<'_>) -> Result<(), Failure> {
+        self.report(left, session)?;
+        session.output.flush()?;
+        if !session.globals.json {
+            let lines: String = left.iter().map(|step| format!("not done: {}\n", step.command())).collect();
+            let (done, left) = (self.steps.len(), left.len());
+            session.report.text(&format!("{lines}apply {file}: {done} commands done, {left} not\n"));
+        }
+        Ok(())
+    }
+
+    fn report(&self, left: &[Step], session: &Session<'_>) -> Result<(), Failure> {
+        if !session.globals.json {
+            return Ok(());
+        }
+        let left: Vec<_> = left.iter().map(to_json).collect();
+        print_json(&json!({ "done": self.steps, "not_done": left }), session)
+    }
+}

@@ -1,0 +1,108 @@
+//! `export`: the words for what there is.
+
+use serde_json::{Value, json};
+
+use super::object::{Object, Place};
+use super::plan::Step;
+use super::print_json;
+use super::snapshot::{Reader, Snapshot, describe};
+use crate::failure::Failure;
+use crate::session::Session;
+
+pub(super) fn run(devices: &[String], session: &mut Session<'_>) -> Result<(), Failure> {
+    let (report, machine, registry) = (*session.report, session.machine(), session.registry);
+    let only = match devices {
+        [] => None,
+        [dev] => Some(session.ifindex(dev)?),
+        _ => return Err(Failure::Words("Error: export takes one device, or all".into())),
+    };
+    let kernel = session.kernel()?.0;
+    let names = kernel.names()?;
+    let reader = Reader { registry, names: &*names, environment: &machine };
+    let snapshot = reader.read(only, &mut kernel.connection)?;
+    let lines = lines(&snapshot, session.globals.details);
+    let lost: Vec<_> = lines.iter().filter_map(|line| line.lost.as_deref()).collect();
+    lost.iter().for_each(|lost| report.warning(lost));
+    if session.globals.json {
+        print_json(&lines.iter().map(Exported::to_json).collect::<Vec<_>>().into(), session)?;
+    } else {
+        lines.iter().for_each(|line| session.output.printer.text(&line.to_text()));
+    }
+    match lost.len() {
+        0 => Ok(()),
+        count => Err(Failure::Own(format!("export: {count} not exported, or not all of it"))),
+    }
+}
+
+/// One object: its commands, what is to be known of it, and what is lost.
+struct Exported<'s> {
+    object: &'s str,
+    commands: Vec<String>,
+    note: Option<String>,
+    lost: Option<String>,
+}
+
+impl Exported<'_> {
+    fn to_text(&self) -> String {
+        let comments = self.lost.iter().chain(&self.note).map(|text| format!("# {text}\n"));
+        comments.chain(self.commands.iter().map(|command| format!("{command}\n"))).collect()
+    }
+
+    fn to_json(&self) -> Value {
+        let mut value = json!({ "object": self.object, "commands": self.commands });
+        for (key, text) in [("note", &self.note), ("lost", &self.lost)] {
+            if let Some(text) = text {
+                value[key] = text.as_str().into();
+            }
+        }
+        value
+    }
+}
+
+fn lines<'s>(snapshot: &'s Snapshot<'_>, details: bool) -> Vec<Exported<'s>> {
+    let mut missing: Vec<&Object<'_>> = Vec::new();
+    let mut lines = Vec::new();
+    for object in &snapshot.objects {
+        let name = object.place.tc_type().name();
+        let mut line = Exported { object: name, commands: Vec::new(), note: None, lost: None };
+        let lost = snapshot.lost.get(&object.place);
+        line.lost = lost.map(|lost| format!("{}: {lost}", describe(object)));
+        let is_below_missing = missing.iter().any(|missing| is_below(object, missing));
+        if is_below_missing {
+            line.lost = Some(format!("{}: it is below what is not exported", describe(object)));
+        }
+        if is_below_missing || lost.is_some_and(|lost| !lost.is_beside()) {
+            missing.push(object);
+        } else {
+            line.note = note(object, snapshot, details);
+            let verbs = std::iter::once("add").chain(std::iter::repeat("change"));
+            let steps = verbs.zip(&object.lines).map(|(verb, line)| Step::new(verb, line, &object.place));
+            line.commands = steps.map(|step| step.command()).collect();
+        }
+        lines.push(line);
+    }
+    lines
+}
+
+fn note(object: &Object<'_>, snapshot: &Snapshot<'_>, details: bool) -> Option<String> {
+    let untold = object.upkeep.untold;
+    let is_wanted = snapshot.noted.contains(&object.place) || details;
+    (is_wanted && !untold.is_empty())
+        .then(|| format!("{}: the kernel does not tell {}", describe(object), untold.join(", ")))
+}
+
+fn is_below(object: &Object<'_>, above: &Object<'_>) -> bool {
+    if object.place.dev() != above.place.dev() {
+        return false;
+    }
+    match (&above.place, &object.place) {
+        (Place::Qdisc { parent, .. }, Place::Filter(place)) if *parent == tc_core::Handle::INGRESS => {
+            place.parent.major() == above.handle.major()
+        }
+        (Place::Qdisc { .. }, _) => object.below().is_some_and(|major| major == above.handle.major()),
+        (Place::Class { handle, .. }, Place::Qdisc { parent, .. }) => parent == handle,
+        (Place::Class { handle, .. }, Place::Class { .. }) => object.parent == *handle,
+        (Place::Class { handle, .. }, Place::Filter(place)) => place.parent == *handle,
+        (Place::Filter(_), _) => false,
+    }
+}

@@ -1,0 +1,263 @@
+//! Qdiscs, classes and filters, each with the words that make it.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+
+use tc_core::{Difference, Handle, Stab, TcType, Upkeep, Wording};
+
+use crate::protocol;
+
+/// Where an object is. There is one at a place.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Place {
+    Qdisc { dev: String, parent: Handle },
+    Class { dev: String, handle: Handle },
+    Filter(FilterPlace),
+}
+
+/// Where a filter is. Its handle is not said where it is alone.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct FilterPlace {
+    pub(super) on: On,
+    /// Of a filter of a device.
+    pub(super) parent: Handle,
+    pub(super) chain: u32,
+    pub(super) priority: u16,
+    pub(super) handle: Handle,
+}
+
+/// What filters hang on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum On {
+    Dev(String),
+    Block(u32),
+}
+
+/// An object that is there, or that shall be.
+#[derive(Debug)]
+pub(super) struct Object<'n> {
+    pub(super) place: Place,
+    pub(super) kind: String,
+    /// Of a qdisc; unspecified where any will do.
+    pub(super) handle: Handle,
+    /// Of a class.
+    pub(super) parent: Handle,
+    /// Of a filter.
+    pub(super) protocol: u16,
+    pub(super) stab: Option<Stab>,
+    /// The shared blocks of ingress and egress.
+    pub(super) blocks: [Option<u32>; 2],
+    /// The shared blocks that the options name.
+    pub(super) more_blocks: Vec<u32>,
+    /// `None`: nothing is said of its options.
+    pub(super) words: Option<Wording<'n>>,
+    pub(super) upkeep: Upkeep,
+    /// The commands that make it; their verb is left out.
+    pub(super) lines: Vec<Vec<String>>,
+}
+
+impl Place {
+    pub(super) const fn tc_type(&self) -> TcType {
+        match self {
+            Self::Qdisc { .. } => TcType::Qdisc,
+            Self::Class { .. } => TcType::Class,
+            Self::Filter(_) => TcType::Filter,
+        }
+    }
+
+    /// The device, unless it is a filter of a block.
+    pub(super) fn dev(&self) -> Option<&str> {
+        match self {
+            Self::Qdisc { dev, .. } | Self::Class { dev, .. } => Some(dev),
+            Self::Filter(FilterPlace { on: On::Dev(dev), .. }) => Some(dev),
+            Self::Filter(_) => None,
+        }
+    }
+
+    /// The words that say where it is, as a request needs them. Of the ingress
+    /// hook it is the kind that says so.
+    pub(super) fn words(&self, handle: Handle) -> Vec<String> {
+        let words = match self {
+            Self::Qdisc { dev, parent: Handle::INGRESS } => format!("dev {dev}"),
+            Self::Qdisc { dev, parent } => {
+                let parent = parent_words(*parent);
+                match handle.is_unspec() {
+                    true => format!("dev {dev} {parent}"),
+                    false => format!("dev {dev} {parent} handle {handle}"),
+                }
+            }
+            Self::Class { dev, handle } => format!("dev {dev} classid {handle}"),
+            Self::Filter(place) => {
+                let on = match &place.on {
+                    On::Block(block) => format!("block {block}"),
+                    On::Dev(dev) => format!("dev {dev} {}", parent_words(place.parent)),
+                };
+                let chain = if place.chain == 0 { String::new() } else { format!("chain {}", place.chain) };
+                format!("{on} pref {} {chain}", place.priority)
+            }
+        };
+        words.split_whitespace().map(str::to_owned).collect()
+    }
+
+    /// Whether both can be the same place: a filter's handle may not be said.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Filter(one), Self::Filter(other)) => {
+                let handles = [one.handle, other.handle];
+                one.without_handle() == other.without_handle()
+                    && (one.handle == other.handle || handles.iter().any(|handle| handle.is_unspec()))
+            }
+            (one, other) => one == other,
+        }
+    }
+
+    /// What [`Place::is_same`] looks at among many.
+    pub(super) fn key(&self) -> Self {
+        match self {
+            Self::Filter(place) => Self::Filter(place.without_handle()),
+            other => other.clone(),
+        }
+    }
+}
+
+impl FilterPlace {
+    fn without_handle(&self) -> Self {
+        Self { handle: Handle::UNSPEC, ..self.clone() }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.tc_type(), self.words(Handle::UNSPEC).join(" "))
+    }
+}
+
+/// `root`, `ingress`, `egress` or `parent H`.
+pub(super) fn parent_words(parent: Handle) -> String {
+    match parent {
+        Handle::ROOT => "root".into(),
+        Handle::FILTER_INGRESS => "ingress".into(),
+        Handle::FILTER_EGRESS => "egress".into(),
+        parent => format!("parent {parent}"),
+    }
+}
+
+/// Both names of a device's ingress hook are one.
+pub(super) fn hook(parent: Handle) -> Handle {
+    if parent == Handle::INGRESS.qdisc_of() { Handle::FILTER_INGRESS } else { parent }
+}
+
+impl Object<'_> {
+    /// What it takes to make the object that is there this one.
+    pub(super) fn difference(&self, there: &Self) -> Difference {
+        let renew = |was: String| Difference::Renew { was };
+        if self.kind != there.kind {
+            return renew(there.kind.clone());
+        }
+        if !self.handle.is_unspec() && self.handle != there.handle {
+            return renew(format!("handle {}", there.handle));
+        }
+        if self.parent != there.parent {
+            return renew(format!("parent {}", there.parent));
+        }
+        if self.protocol != there.protocol {
+            return renew(format!("protocol {}", protocol::word(there.protocol)));
+        }
+        if self.blocks != there.blocks {
+            return renew(format!("blocks {:?}", there.blocks.iter().flatten().collect::<Vec<_>>()));
+        }
+        let difference = match (&self.words, &there.words) {
+            (Some(wanted), Some(words)) => wanted.difference(words, &self.upkeep),
+            _ => Difference::None,
+        };
+        if difference != Difference::None || self.stab.as_ref().map(Stab::kept) == there.stab {
+            return difference;
+        }
+        let stab = there
+            .stab
+            .as_ref()
+            .map_or("no stab".into(), |stab| format!("stab {}", stab.words().unwrap_or_default()));
+        match self.upkeep.change {
+            tc_core::Change::Refused => renew(stab),
+            _ => Difference::Change { was: stab },
+        }
+    }
+
+    /// The qdisc that it is below, by the major number, if it is below one.
+    pub(super) fn below(&self) -> Option<u16> {
+        let handle = match &self.place {
+            Place::Qdisc { parent: Handle::ROOT | Handle::INGRESS, .. } => return None,
+            Place::Qdisc { parent, .. } => *parent,
+            Place::Class { handle, .. } => *handle,
+            Place::Filter(FilterPlace { on: On::Dev(_), parent, .. }) => *parent,
+            Place::Filter(_) => return None,
+        };
+        Some(handle.major()).filter(|major| *major != 0)
+    }
+}
+
+/// Objects in the order in which they can be made: parents first, filters last.
+pub(super) fn in_order(objects: Vec<Object<'_>>) -> Vec<Object<'_>> {
+    let order = order(&objects);
+    let mut objects: Vec<_> = objects.into_iter().map(Some).collect();
+    order.into_iter().filter_map(|at| objects[at].take()).collect()
+}
+
+fn order(objects: &[Object<'_>]) -> Vec<usize> {
+    let mut below: HashMap<(&str, u16), Vec<usize>> = HashMap::new();
+    let mut classes: HashMap<(&str, Handle), Vec<usize>> = HashMap::new();
+    let mut tops = Vec::new();
+    for (at, object) in objects.iter().enumerate() {
+        match (&object.place, object.below()) {
+            (Place::Class { dev, .. }, _) => classes.entry((dev, object.parent)).or_default().push(at),
+            (Place::Qdisc { dev, .. }, Some(major)) => below.entry((dev, major)).or_default().push(at),
+            (Place::Qdisc { .. }, None) => tops.push(at),
+            (Place::Filter(_), _) => {}
+        }
+    }
+    // The hooks behind the roots, the devices in the order in which they come.
+    let mut devices: Vec<&str> = Vec::new();
+    for dev in objects.iter().filter_map(|object| object.place.dev()) {
+        if !devices.contains(&dev) {
+            devices.push(dev);
+        }
+    }
+    let rank = |at: &usize| {
+        let place = &objects[*at].place;
+        let dev = devices.iter().position(|dev| Some(*dev) == place.dev());
+        (dev, matches!(place, Place::Qdisc { parent: Handle::INGRESS, .. }))
+    };
+    tops.sort_by_key(rank);
+    let mut order = Vec::new();
+    let mut seen = HashSet::new();
+    // Deepest last; what has no parent here, and what goes in circles, comes at the end.
+    let rest = (0..objects.len()).filter(|at| !matches!(objects[*at].place, Place::Filter(_)));
+    for top in tops.into_iter().chain(rest) {
+        let mut stack = vec![top];
+        while let Some(at) = stack.pop() {
+            if !seen.insert(at) {
+                continue;
+            }
+            order.push(at);
+            let object = &objects[at];
+            let next: Vec<usize> = match &object.place {
+                Place::Qdisc { dev, .. } if !object.handle.is_unspec() => {
+                    let classes = classes.get(&(dev.as_str(), object.handle)).into_iter().flatten();
+                    let below = below.get(&(dev.as_str(), object.handle.major())).into_iter().flatten();
+                    classes.chain(below).copied().collect()
+                }
+                Place::Class { dev, handle } => {
+                    classes.get(&(dev.as_str(), *handle)).into_iter().flatten().copied().collect()
+                }
+                _ => Vec::new(),
+            };
+            stack.extend(next.into_iter().rev());
+        }
+    }
+    let is_filter = |at: &usize| matches!(objects[*at].place, Place::Filter(_));
+    let of_block = |at: &usize| objects[*at].place.dev().is_none();
+    let mut filters: Vec<_> = (0..objects.len()).filter(is_filter).collect();
+    filters.sort_by_key(of_block);
+    order.extend(filters);
+    order
+}

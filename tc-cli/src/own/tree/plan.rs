@@ -1,0 +1,294 @@
+//! What to do so that there is what shall be, and nothing else is touched.
+
+use std::collections::{HashMap, HashSet};
+
+use tc_core::{Change, Difference, Handle};
+
+use super::object::{FilterPlace, Object, On, Place};
+use super::snapshot::Snapshot;
+use super::wanted::Wanted;
+
+/// One command.
+#[derive(Debug)]
+pub(super) struct Step {
+    pub(super) verb: &'static str,
+    pub(super) words: Vec<String>,
+    /// What there is of what it changes.
+    pub(super) was: Option<String>,
+    pub(super) place: Place,
+}
+
+impl Step {
+    /// The command, ready to be run.
+    pub(super) fn command(&self) -> String {
+        self.words.join(" ")
+    }
+
+    pub(super) fn new(verb: &'static str, line: &[String], place: &Place) -> Self {
+        let mut words = line.to_vec();
+        words.insert(words.len().min(1), verb.to_owned());
+        Self { verb, words, was: None, place: place.clone() }
+    }
+}
+
+/// What becomes of something that is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Stays,
+    /// It has to be taken away.
+    Goes,
+    /// It is taken away with what it is below.
+    GoesAlong,
+}
+
+/// The commands: what has to go goes first, last to first; then comes what is
+/// new or changed, parents first.
+pub(super) fn plan(wanted: &Wanted<'_>, snapshot: &Snapshot<'_>) -> Planned {
+    let plan = Plan::new(wanted, snapshot);
+    let mut steps = plan.deletions();
+    steps.extend(plan.wanted.objects.iter().zip(&plan.there).flat_map(|(object, at)| plan.made(object, *at)));
+    let left = plan.left.iter().filter(|at| plan.fates[**at] == Fate::Stays);
+    let left = left.map(|at| snapshot.describe_lost(&plan.objects[*at])).collect();
+    Planned { steps, left }
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub(super) struct Planned {
+    pub(super) steps: Vec<Step>,
+    /// What is left alone although nobody wants it, and why.
+    pub(super) left: Vec<String>,
+}
+
+struct Plan<'p, 'n> {
+    wanted: &'p Wanted<'n>,
+    objects: &'p [Object<'n>],
+    /// For each wanted object the one that is there, and how they differ.
+    there: Vec<Option<usize>>,
+    differences: HashMap<usize, Difference>,
+    fates: Vec<Fate>,
+    /// Those that a new one replaces in one step.
+    replaced: HashSet<usize>,
+    /// What no words can say: whoever wrote a file could not say it.
+    unknown: HashSet<&'p Place>,
+    left: Vec<usize>,
+}
+
+impl<'p, 'n> Plan<'p, 'n> {
+    fn new(wanted: &'p Wanted<'n>, snapshot: &'p Snapshot<'n>) -> Self {
+        let objects = &snapshot.objects;
+        let mut places: HashMap<Place, Vec<usize>> = HashMap::new();
+        for (at, object) in objects.iter().enumerate() {
+            places.entry(object.place.key()).or_default().push(at);
+        }
+        let find = |object: &Object<'_>| {
+            let near = places.get(&object.place.key()).into_iter().flatten();
+            near.copied().find(|at| objects[*at].place.is_same(&object.place))
+        };
+        let there: Vec<_> = wanted.objects.iter().map(find).collect();
+        let mut plan = Self {
+            wanted,
+            objects,
+            there,
+            differences: HashMap::new(),
+            fates: vec![Fate::Stays; objects.len()],
+            replaced: HashSet::new(),
+            unknown: snapshot.unknown().collect(),
+            left: Vec::new(),
+        };
+        plan.compare();
+        plan.spread();
+        plan
+    }
+
+    /// What goes by itself: what nobody wants, and what has to be made anew.
+    fn compare(&mut self) {
+        let mut unwanted: HashSet<usize> = (0..self.objects.len()).filter(|at| self.is_ours(*at)).collect();
+        for (object, there) in self.wanted.objects.iter().zip(&self.there) {
+            let Some(at) = there else { continue };
+            unwanted.remove(at);
+            let difference = object.difference(&self.objects[*at]);
+            if matches!(difference, Difference::Renew { .. }) {
+                self.fates[*at] = Fate::Goes;
+                if self.can_replace(object, &self.objects[*at]) {
+                    self.replaced.insert(*at);
+                }
+            }
+            self.differences.insert(*at, difference);
+        }
+        for at in unwanted {
+            match self.unknown.contains(&self.objects[at].place) {
+                true => self.left.push(at),
+                false => self.fates[at] = Fate::Goes,
+            }
+        }
+    }
+
+    /// Whether the file speaks of the device or block of this object.
+    fn is_ours(&self, at: usize) -> bool {
+        match &self.objects[at].place {
+            Place::Filter(FilterPlace { on: On::Block(block), .. }) => self.wanted.blocks.contains(block),
+            place => self.wanted.devices.iter().any(|dev| Some(dev.as_str()) == place.dev()),
+        }
+    }
+
+    /// Whether a new qdisc can be put in the old one's place in one step. Kernel:
+    /// with the handle of one that is there it would be taken for that one.
+    fn can_replace(&self, wanted: &Object<'_>, there: &Object<'_>) -> bool {
+        let Place::Qdisc { dev, parent } = &there.place else { return false };
+        let is_taken = |object: &Object<'_>| {
+            object.handle == wanted.handle && object.place.dev() == Some(dev) && !is_filter(object)
+        };
+        *parent != Handle::INGRESS && !wanted.handle.is_unspec() && !self.objects.iter().any(is_taken)
+    }
+
+    /// What goes along with others, and what has to go before others can.
+    fn spread(&mut self) {
+        loop {
+            let before = self.fates.clone();
+            let gone = Gone::of(self);
+            for (at, object) in self.objects.iter().enumerate() {
+                let fate = gone.fate(object);
+                match (self.fates[at], fate) {
+                    (Fate::GoesAlong, _) | (_, Fate::Stays) => {}
+                    (_, fate) => self.fates[at] = fate,
+                }
+            }
+            if before == self.fates {
+                return;
+            }
+        }
+    }
+
+    fn deletions(&self) -> Vec<Step> {
+        let goes = |at: &usize| self.fates[*at] == Fate::Goes && !self.replaced.contains(at);
+        // Filters hold on to classes, and come last.
+        (0..self.objects.len()).rev().filter(goes).map(|at| deletion(&self.objects[at])).collect()
+    }
+
+    /// The commands for one wanted object.
+    fn made(&self, object: &Object<'_>, there: Option<usize>) -> Vec<Step> {
+        let stays = there.filter(|at| self.fates[*at] == Fate::Stays);
+        let difference = there.and_then(|at| self.differences.get(&at));
+        let (first, was) = match (stays, difference) {
+            (Some(_), Some(Difference::Change { was })) => ("change", Some(was.clone())),
+            (Some(_), _) => return Vec::new(),
+            (None, Some(Difference::Renew { was })) if there.is_some_and(|at| self.is_replaced(at)) => {
+                ("replace", Some(was.clone()))
+            }
+            (None, _) => ("add", None),
+        };
+        let mut steps: Vec<_> =
+            object.lines.iter().map(|line| Step::new("change", line, &object.place)).collect();
+        if let (Some(step), Some(line)) = (steps.first_mut(), object.lines.first()) {
+            *step = Step { was, ..Step::new(first, line, &object.place) };
+        }
+        steps
+    }
+
+    fn is_replaced(&self, at: usize) -> bool {
+        self.replaced.contains(&at) && self.fates[at] == Fate::Goes
+    }
+}
+
+/// What goes, for a look at what that means to others.
+struct Gone<'p> {
+    /// Majors of qdiscs by device.
+    qdiscs: HashSet<(&'p str, u16)>,
+    /// The same, of those that lose what was put below them.
+    childless: HashSet<(&'p str, u16)>,
+    classes: HashSet<(&'p str, Handle)>,
+    /// Blocks that somebody still holds.
+    blocks: HashSet<u32>,
+    /// Blocks that nobody holds any more.
+    lost_blocks: HashSet<u32>,
+}
+
+impl<'p> Gone<'p> {
+    fn of(plan: &Plan<'p, '_>) -> Self {
+        let mut gone = Self {
+            qdiscs: HashSet::new(),
+            childless: HashSet::new(),
+            classes: HashSet::new(),
+            blocks: HashSet::new(),
+            lost_blocks: HashSet::new(),
+        };
+        for (at, object) in plan.objects.iter().enumerate() {
+            let changes = matches!(plan.differences.get(&at), Some(Difference::Change { .. }));
+            let blocks = object.blocks.iter().flatten().chain(&object.more_blocks).copied();
+            match (&object.place, plan.fates[at]) {
+                (Place::Qdisc { dev, .. }, Fate::Stays) => {
+                    if changes && object.upkeep.change == Change::DropsChild {
+                        gone.childless.insert((dev, object.handle.major()));
+                    }
+                    gone.blocks.extend(blocks);
+                }
+                (Place::Qdisc { dev, .. }, _) => {
+                    gone.qdiscs.insert((dev, object.handle.major()));
+                    gone.lost_blocks.extend(blocks);
+                }
+                (Place::Class { dev, handle }, Fate::Goes | Fate::GoesAlong) => {
+                    gone.classes.insert((dev, *handle));
+                }
+                _ => {}
+            }
+        }
+        gone
+    }
+
+    fn fate(&self, object: &Object<'_>) -> Fate {
+        if let Place::Filter(FilterPlace { on: On::Block(block), .. }) = &object.place {
+            let lost = self.lost_blocks.contains(block) && !self.blocks.contains(block);
+            return if lost { Fate::GoesAlong } else { Fate::Stays };
+        }
+        let dev = object.place.dev().unwrap_or_default();
+        if object.below().is_some_and(|major| self.qdiscs.contains(&(dev, major))) {
+            return Fate::GoesAlong;
+        }
+        let below_class = |handle: Handle| self.classes.contains(&(dev, handle));
+        match &object.place {
+            Place::Qdisc { parent, .. } => {
+                let childless = self.childless.contains(&(dev, parent.major()));
+                if below_class(*parent) || childless { Fate::GoesAlong } else { Fate::Stays }
+            }
+            // Kernel: a class with children stays until they are gone.
+            Place::Class { .. } if below_class(object.parent) => Fate::Goes,
+            Place::Class { .. } => Fate::Stays,
+            // The same with filters that lead to it.
+            Place::Filter(place) if below_class(place.parent) => Fate::GoesAlong,
+            Place::Filter(_) => {
+                let leads_there = leads_to(object)
+                    .is_some_and(|class| below_class(class) || self.qdiscs.contains(&(dev, class.major())));
+                if leads_there { Fate::Goes } else { Fate::Stays }
+            }
+        }
+    }
+}
+
+/// The class that a filter leads to.
+fn leads_to(filter: &Object<'_>) -> Option<Handle> {
+    let words = filter.lines.first()?;
+    let at = words.iter().position(|word| word == "classid")?;
+    words.get(at + 1)?.parse().ok()
+}
+
+const fn is_filter(object: &Object<'_>) -> bool {
+    matches!(object.place, Place::Filter(_))
+}
+
+fn deletion(object: &Object<'_>) -> Step {
+    let mut words = vec![object.place.tc_type().name().to_owned()];
+    words.extend(object.place.words(object.handle));
+    match &object.place {
+        Place::Qdisc { parent: Handle::INGRESS, .. } => words.push(object.kind.clone()),
+        Place::Filter(_) => {
+            // As it was made, up to the kind, which is the first such word behind the handle.
+            let made = object.lines.first().into_iter().flatten();
+            let behind = made.clone().position(|word| word == "handle").map_or(0, |at| at + 2);
+            words = made.take(behind).cloned().collect();
+            words.push(object.kind.clone());
+        }
+        _ => {}
+    }
+    Step::new("del", &words, &object.place)
+}

@@ -1,0 +1,185 @@
+//! What a file says that there shall be: its commands, read as a description.
+
+use std::collections::HashMap;
+
+use tc_core::{Handle, Options, Stab, TcType, Upkeep, Verb, Wording};
+
+use super::object::{FilterPlace, Object, On, Place, hook, in_order};
+use super::snapshot::{Reader, class_parent};
+use crate::batch::{self, At, Numbered};
+use crate::change::Change;
+use crate::command::{self, Command, Reading};
+use crate::failure::Failure;
+
+/// What the file says.
+#[derive(Debug, Default)]
+pub(super) struct Wanted<'n> {
+    /// In the order in which it can be made.
+    pub(super) objects: Vec<Object<'n>>,
+    /// The devices of which it speaks.
+    pub(super) devices: Vec<String>,
+    /// The shared blocks of which it speaks.
+    pub(super) blocks: Vec<u32>,
+}
+
+/// The words of each command, with its line's number.
+pub(super) type Lines = Vec<Numbered>;
+
+/// Loads a file, `-` for standard input.
+pub(super) fn load(file: &str) -> Result<Lines, At> {
+    let mut lines = batch::Lines::open(file).map_err(|failure| (failure, 0))?;
+    let mut loaded = Vec::new();
+    while let Some((number, words)) = lines.next_words()? {
+        if !words.is_empty() {
+            loaded.push((number, words));
+        }
+    }
+    Ok(loaded)
+}
+
+/// Reads what the commands describe. With devices, what is said of others does
+/// not count.
+pub(super) fn read<'n>(lines: &Lines, devices: &[String], reader: &Reader<'_, 'n>) -> Result<Wanted<'n>, At> {
+    let mut read = Read { reader, objects: Vec::new(), places: HashMap::new() };
+    for (number, words) in lines {
+        let words: Vec<_> = words.iter().map(String::as_str).collect();
+        read.line(&words).map_err(|failure| (failure, *number))?;
+    }
+    let mut wanted = Wanted { devices: devices.to_vec(), ..Wanted::default() };
+    let counts = |object: &Object<'_>| {
+        let dev = object.place.dev();
+        devices.is_empty() || dev.is_none_or(|dev| devices.iter().any(|counted| counted == dev))
+    };
+    read.objects.retain(counts);
+    for object in &read.objects {
+        match &object.place {
+            Place::Filter(FilterPlace { on: On::Block(block), .. }) => wanted.blocks.push(*block),
+            place => {
+                let dev = place.dev().unwrap_or_default();
+                if !wanted.devices.iter().any(|known| known == dev) {
+                    wanted.devices.push(dev.to_owned());
+                }
+            }
+        }
+        wanted.blocks.extend(object.blocks.iter().flatten().chain(&object.more_blocks));
+    }
+    wanted.objects = in_order(read.objects);
+    Ok(wanted)
+}
+
+struct Read<'r, 'n> {
+    reader: &'r Reader<'r, 'n>,
+    objects: Vec<Object<'n>>,
+    places: HashMap<Place, usize>,
+}
+
+impl<'n> Read<'_, 'n> {
+    fn line(&mut self, words: &[&str]) -> Result<(), Failure> {
+        let Reader { registry, environment, .. } = *self.reader;
+        let reading = Reading { registry, environment };
+        let change = match command::parse(words, reading)? {
+            Command::Change(change) => change,
+            _ => return Err(no_description()),
+        };
+        let object = object(&change, words, self.reader)?;
+        let known = match change.verb {
+            Verb::Change if change.parent.is_unspec() => {
+                let is_it = |known: &Object<'_>| {
+                    known.place.dev() == change.dev
+                        && known.handle == change.handle
+                        && known.place.tc_type() == change.tc_type
+                };
+                self.objects.iter().position(|known| match change.tc_type {
+                    TcType::Qdisc => is_it(known),
+                    _ => known.place == object.place,
+                })
+            }
+            _ => self.places.get(&object.place).copied(),
+        };
+        match (change.verb, known) {
+            (Verb::Add | Verb::Replace, None) => {
+                self.places.insert(object.place.clone(), self.objects.len());
+                self.objects.push(object);
+            }
+            (Verb::Replace, Some(at)) => self.objects[at] = object,
+            (Verb::Change, Some(at)) => amend(&mut self.objects[at], object),
+            (Verb::Add, Some(_)) => {
+                return Err(Failure::Words(format!("Error: {} is there twice", object.place)));
+            }
+            (Verb::Change, None) => {
+                return Err(Failure::Words(format!("Error: {} was not added before", object.place)));
+            }
+            _ => return Err(no_description()),
+        }
+        Ok(())
+    }
+}
+
+fn no_description() -> Failure {
+    Failure::Words("Error: only add, replace and change say what there shall be".into())
+}
+
+/// A change on top of what was said before.
+fn amend<'n>(known: &mut Object<'n>, change: Object<'n>) {
+    known.lines.extend(change.lines);
+    known.stab = change.stab;
+    match (&mut known.words, change.words) {
+        (Some(words), Some(change)) => words.amend(&change),
+        (words, change) => *words = words.take().or(change),
+    }
+}
+
+/// What one command says.
+fn object<'n>(change: &Change<'_>, words: &[&str], reader: &Reader<'_, 'n>) -> Result<Object<'n>, Failure> {
+    let needs = |what: &str| Failure::Words(format!("Error: {what}, to be compared"));
+    let dev = || change.dev.map(str::to_owned).ok_or_else(|| needs("a device is needed"));
+    let place = match change.tc_type {
+        TcType::Filter => {
+            if change.place.priority == 0 {
+                return Err(needs("a filter needs its pref"));
+            }
+            let on = match change.place.block {
+                Some(block) => On::Block(block),
+                None if change.parent.is_unspec() => return Err(needs("a filter needs its parent")),
+                None => On::Dev(dev()?),
+            };
+            let parent = if change.place.block.is_some() { Handle::UNSPEC } else { hook(change.parent) };
+            let (chain, priority) = (change.place.chain.unwrap_or_default(), change.place.priority);
+            Place::Filter(FilterPlace { on, parent, chain, priority, handle: change.handle })
+        }
+        TcType::Class if change.handle.is_unspec() => return Err(needs("a class needs its classid")),
+        TcType::Class => Place::Class { dev: dev()?, handle: change.handle },
+        _ if change.parent.is_unspec() && change.verb != Verb::Change => {
+            return Err(needs("a qdisc needs its parent"));
+        }
+        _ => Place::Qdisc { dev: dev()?, parent: change.parent },
+    };
+    if change.kind.is_empty() {
+        return Err(needs(&format!("a {} needs its kind", change.tc_type)));
+    }
+    let is_class = change.tc_type == TcType::Class;
+    let options = change.options.as_deref().map(|options| options.kept(reader.environment));
+    Ok(Object {
+        kind: change.kind.to_owned(),
+        handle: if change.tc_type == TcType::Qdisc { change.handle } else { Handle::UNSPEC },
+        parent: if is_class { class_parent(change.parent, change.handle) } else { Handle::UNSPEC },
+        protocol: change.place.protocol.unwrap_or_default(),
+        stab: change.stab.as_ref().map(Stab::kept),
+        blocks: [change.ingress_block, change.egress_block],
+        more_blocks: options.as_deref().map(Options::blocks).unwrap_or_default(),
+        words: options.map(|options| {
+            let mut words = Wording::with_names(reader.names);
+            options.write_words(&mut words);
+            words
+        }),
+        upkeep: change.ops.map_or(Upkeep::USUAL, |ops| *ops.upkeep()),
+        lines: vec![without_verb(words)],
+        place,
+    })
+}
+
+/// The words, less the second one.
+fn without_verb(words: &[&str]) -> Vec<String> {
+    let kept = words.iter().enumerate().filter(|(at, _)| *at != 1);
+    kept.map(|(_, word)| (*word).to_owned()).collect()
+}

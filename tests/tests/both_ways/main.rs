@@ -1,0 +1,275 @@
+//! `export`, `diff` and `apply` on a real kernel: trees by chance are built, exported, wiped, made
+//! again from what was exported, and led from one to another.
+//!
+//! `TREES=N` says how many (500 where the kernel has most kinds), `TREES_SEED=N` from which seed.
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on says so and stops")]
+
+mod edits;
+mod trees;
+#[path = "../parity_generated/words.rs"]
+mod words;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::{env, fs, process};
+
+use tc_core::uapi::{TCA_OPTIONS, TCA_STAB};
+use tc_core::{Connection, Handle, Registry, Request, Select, TcType, Verb};
+use tc_qdiscs as _;
+use tests::chance::Chance;
+use tests::lab::need::has;
+use tests::lab::{Net, Output, count};
+use tests::need;
+use trees::{CLASSFUL, Tree};
+use words::Grammar;
+
+/// Devices of one namespace, each with a tree.
+const DEVICES: usize = 40;
+
+#[test]
+fn trees_come_back_the_same() {
+    need!("ifb");
+    let grammar = Grammar::of(include_str!("../parity_generated/grammar"));
+    let kinds = kinds(&grammar);
+    let trees = number("TREES", if kinds.len() > 20 { 500 } else { 100 });
+    let mut chance = Chance(number("TREES_SEED", 7));
+    let (mut made, mut objects, mut led, mut by_tc, mut seen) = (0, 0, 0, 0, BTreeSet::new());
+    for round in 0.. {
+        let host = Host::new(round);
+        host.build(&grammar, &kinds, &mut chance);
+        let one = host.exported();
+        objects += one.exported.lines().count();
+        made += one.dump.keys().filter(|key| key.starts_with("qdisc") && key.contains(" root ")).count();
+        seen.extend(one.dump.keys().filter_map(|key| key.split(' ').next_back()).map(str::to_owned));
+
+        // The same again, through our batch, and now and then through tc's.
+        host.wipe(&host.devices);
+        if round % 2 == 1 && one.is_all_tcs() {
+            let read = host.net.tc(&format!("-b {}", one.file));
+            assert_eq!(read.code, 0, "{}\n{}", read.stderr, one.exported);
+            by_tc += 1;
+        } else {
+            host.net.tc_cli(&format!("-b {}", one.file)).ok();
+        }
+        host.is(&one, "made again");
+        assert_eq!(host.net.tc_cli(&format!("diff {}", one.file)).ok(), "", "nothing to do");
+        if round % 3 == 0 {
+            host.leads_from_another_tree_to(&one, &grammar, &kinds, &mut chance);
+            led += 1;
+        }
+        if made >= trees {
+            break;
+        }
+    }
+    let seen_kinds = seen.len();
+    count(&format!(
+        "export: {made} trees of {objects} objects and {seen_kinds} kinds went both ways; {led} batches were \
+        applied to other trees, {by_tc} were read by tc"
+    ));
+    assert!(seen.len() >= kinds.len().min(20), "only {seen:?}");
+}
+
+fn number<T: std::str::FromStr>(name: &str, otherwise: T) -> T {
+    env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
+}
+
+/// The qdisc kinds of the grammar that stand alone, and that the kernel has.
+fn kinds(grammar: &Grammar) -> Vec<String> {
+    let registry = Registry::global().unwrap();
+    let stands = |kind: &&String| !matches!(kind.as_str(), "ingress" | "clsact" | "noqueue" | "teql0");
+    let built_in = |kind: &str| matches!(kind, "pfifo" | "bfifo" | "pfifo_head_drop" | "pfifo_fast" | "mq");
+    let there = |kind: &&String| {
+        registry.get(TcType::Qdisc, kind).is_some() && (built_in(kind) || has(&format!("sch_{kind}")))
+    };
+    grammar.kinds().filter(stands).filter(there).cloned().collect()
+}
+
+/// A namespace with devices.
+struct Host {
+    net: Net,
+    devices: Vec<String>,
+    folder: String,
+}
+
+/// What a kernel had, and what it was exported as.
+struct Exported {
+    file: String,
+    exported: String,
+    /// Options and size table by object.
+    dump: BTreeMap<String, Vec<u8>>,
+}
+
+impl Exported {
+    /// Whether tc 6.1 has all the words: it knows no nanoseconds of a delay, and fails at an mqprio
+    /// that has lost its classes.
+    fn is_all_tcs(&self) -> bool {
+        let nanoseconds = |line: &str| {
+            let words: Vec<_> = line.split(' ').skip_while(|word| *word != "delay").collect();
+            words.iter().skip(1).take(2).any(|word| word.ends_with("ns"))
+        };
+        !self.exported.lines().any(|line| nanoseconds(line) || line.contains(" num_tc 0 "))
+    }
+}
+
+impl Host {
+    fn new(round: usize) -> Self {
+        let net = Net::new();
+        let devices: Vec<_> = (0..DEVICES).map(|number| format!("d{number}")).collect();
+        let links: String = devices
+            .iter()
+            .map(|dev| format!("link add {dev} numtxqueues 4 numrxqueues 4 type ifb\n"))
+            .collect();
+        let folder =
+            env::temp_dir().join(format!("both-ways-{}-{round}", process::id())).display().to_string();
+        fs::create_dir_all(&folder).expect("a folder for batches");
+        let file = format!("{folder}/links");
+        fs::write(&file, links).expect("a batch is written");
+        net.ip(&format!("-b {file}")).ok();
+        Self { net, devices, folder }
+    }
+
+    fn all_devices(&self) -> String {
+        self.devices.iter().map(|dev| format!("dev {dev} ")).collect()
+    }
+
+    /// Builds a tree on each device, of what the kernel takes.
+    fn build(&self, grammar: &Grammar, kinds: &[String], chance: &mut Chance) {
+        let trees =
+            self.devices.iter().flat_map(|dev| Tree::grow(grammar, kinds, &self.devices, dev, chance).lines);
+        let file = format!("{}/random", self.folder);
+        fs::write(&file, trees.map(|line| line + "\n").collect::<String>()).expect("a batch is written");
+        let _some_fail = self.net.tc_cli(&format!("-force -b {file}"));
+    }
+
+    /// What there is, without what cannot be exported.
+    fn exported(&self) -> Exported {
+        let mut export = self.net.tc_cli("export");
+        if export.code != 0 {
+            self.wipe_what_is_lost(&export);
+            export = self.net.tc_cli("export");
+        }
+        let file = format!("{}/exported", self.folder);
+        fs::write(&file, &export.stdout).expect("a batch is written");
+        Exported { file, exported: export.ok(), dump: self.dump() }
+    }
+
+    /// An apply makes one tree of any other. Of a device without a tree the file cannot speak.
+    fn leads_from_another_tree_to(
+        &self,
+        one: &Exported,
+        grammar: &Grammar,
+        kinds: &[String],
+        chance: &mut Chance,
+    ) {
+        self.wipe(&self.devices);
+        self.build(grammar, kinds, chance);
+        let other = self.net.tc_cli("export").stdout;
+        let words = format!("apply {} {}", one.file, self.all_devices());
+        self.net.tc_cli(&words).ok();
+        self.is(one, &format!("applied to\n{other}"));
+        assert_eq!(self.net.tc_cli(&words).ok(), "", "the second time");
+    }
+
+    /// Takes away what the kernel does not tell all of, of a known sort.
+    fn wipe_what_is_lost(&self, export: &Output) {
+        let lost = export.stderr.lines().filter(|line| !line.starts_with("export: "));
+        let lost = lost.filter(|line| !line.ends_with("below what is not exported"));
+        for line in lost {
+            assert!(LOST.iter().any(|known| line.contains(known)), "{line}");
+            let dev = line.split(' ').skip_while(|word| *word != "dev").nth(1).unwrap();
+            self.wipe(&[dev.to_owned()]);
+        }
+    }
+
+    /// What is there has to be what was exported, byte for byte.
+    #[track_caller]
+    fn is(&self, wanted: &Exported, when: &str) {
+        let there = self.dump();
+        for (object, bytes) in &wanted.dump {
+            assert_eq!(there.get(object), Some(bytes), "{object} {when}\n{}", wanted.exported);
+        }
+        assert_eq!(there.len(), wanted.dump.len(), "{when}");
+    }
+
+    fn dump(&self) -> BTreeMap<String, Vec<u8>> {
+        let mut tc = Connection::open().unwrap();
+        let mut dump = BTreeMap::new();
+        for dev in &self.devices {
+            let ifindex = tc.ifindex(dev).unwrap();
+            let mut selects = vec![Select::qdiscs().device(ifindex)];
+            while let Some(select) = selects.pop() {
+                for listed in tc.list(&select).unwrap() {
+                    let entry = listed.entry().unwrap();
+                    let (handle, parent) = (entry.header.handle, entry.header.parent);
+                    let (kind, tc_type) = (entry.kind().unwrap(), entry.tc_type());
+                    if handle.is_unspec() {
+                        continue;
+                    }
+                    // Kernel: a list of all classes ends early at some qdiscs, such as sfb.
+                    if tc_type == TcType::Qdisc && CLASSFUL.contains(&kind) {
+                        selects.push(Select::classes(ifindex).parent(handle));
+                    }
+                    let object = format!("{tc_type} {dev} {parent} {handle} {kind}");
+                    let bytes = |kind: u16| entry.attr(kind).map(|attr| attr.payload).unwrap_or_default();
+                    let mut all = [bytes(TCA_OPTIONS), bytes(TCA_STAB)].concat();
+                    if tc_type == TcType::Qdisc && drifts(kind, bytes(TCA_OPTIONS)) {
+                        all.clear();
+                    }
+                    dump.insert(object, all);
+                }
+            }
+        }
+        dump
+    }
+
+    fn wipe(&self, devices: &[String]) {
+        let mut tc = Connection::open().unwrap();
+        for dev in devices {
+            let ifindex = tc.ifindex(dev).unwrap();
+            for parent in [Handle::ROOT, Handle::INGRESS] {
+                // There may be nothing.
+                let _gone = tc.apply(Verb::Delete, &Request::qdisc(ifindex).parent(parent));
+            }
+        }
+        // Kernel: the actions of what is gone go a little later.
+        let mut is_left = |kind: &str| {
+            tc.list(&Select::actions(kind)).is_ok_and(|listed| {
+                listed.iter().any(|listed| {
+                    listed.entry().is_ok_and(|entry| entry.actions().is_ok_and(|a| !a.is_empty()))
+                })
+            })
+        };
+        for _ in 0..200 {
+            if devices.len() < self.devices.len() || !["gact", "mirred"].into_iter().any(&mut is_left) {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        let _left = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// What cannot be exported: the kernel tells too few bits of it.
+const LOST: &[&str] = &[
+    // A time over 274 s, of which a dump has the lower 32 bits.
+    "tbf: there are no words for burst of",
+    "tbf: there are no words for mtu of",
+    // What rtt 0 leads to.
+    "cake: there are no words for a target other than a twentieth of rtt",
+    // Lengths that tc cut to 32 bits.
+    "choke: there are no words for avpkt, burst and bandwidth",
+];
+
+/// What the kernel changes by itself: schedules begin, adaptive probabilities move.
+fn drifts(kind: &str, options: &[u8]) -> bool {
+    let registry = Registry::global().unwrap();
+    let is_adaptive = || {
+        let red = registry.get(TcType::Qdisc, "red").unwrap().msg_parse(options).unwrap();
+        red.downcast_ref::<tc_qdiscs::red::Red>().unwrap().flags.adaptive
+    };
+    kind == "taprio" || (kind == "red" && is_adaptive())
+}
