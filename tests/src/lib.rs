@@ -2,6 +2,7 @@
 
 pub mod captures;
 pub mod chance;
+pub mod grammar;
 pub mod lab;
 pub mod replay;
 pub mod twins;

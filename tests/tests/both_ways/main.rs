@@ -6,8 +6,6 @@
 
 mod edits;
 mod trees;
-#[path = "../parity_generated/words.rs"]
-mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::{env, fs, process};
@@ -16,11 +14,11 @@ use tc_core::uapi::{TCA_OPTIONS, TCA_STAB};
 use tc_core::{Connection, Handle, Registry, Request, Select, TcType, Verb};
 use tc_qdiscs as _;
 use tests::chance::Chance;
+use tests::grammar::Grammar;
 use tests::lab::need::has;
 use tests::lab::{Net, Output, count};
 use tests::need;
 use trees::{CLASSFUL, Tree};
-use words::Grammar;
 
 /// Devices of one namespace, each with a tree.
 const DEVICES: usize = 40;
@@ -28,7 +26,7 @@ const DEVICES: usize = 40;
 #[test]
 fn trees_come_back_the_same() {
     need!("ifb");
-    let grammar = Grammar::of(include_str!("../parity_generated/grammar"));
+    let grammar = Grammar::of_kinds();
     let kinds = kinds(&grammar);
     let trees = number("TREES", if kinds.len() > 20 { 500 } else { 100 });
     let mut chance = Chance(number("TREES_SEED", 7));

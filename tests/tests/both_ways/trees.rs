@@ -2,7 +2,7 @@
 
 use tests::chance::Chance;
 
-use crate::words::Grammar;
+use tests::grammar::Grammar;
 
 /// Kinds below which a qdisc can be put, with the minor numbers of the places.
 const PARENTS: &[(&str, &[u16])] = &[

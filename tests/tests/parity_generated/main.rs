@@ -1,13 +1,12 @@
 //! Commands by chance: tc and tc-cli end alike, leave the same behind, and print it alike.
 //!
-//! `PARITY_COMMANDS=N` says how many (2000), `PARITY_SEED=N` from which seed; `grammar` has what is
+//! `PARITY_COMMANDS=N` says how many (2000), `PARITY_SEED=N` from which seed; `tests::grammar` has what is
 //! said of each kind, `accepted` the differences that are meant. A difference is printed with the
 //! fewest words that still show it.
 
 mod round;
 mod story;
 mod values;
-mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
@@ -17,9 +16,9 @@ use std::thread;
 use tc_core::{Registry, TcType};
 use tc_qdiscs as _;
 use tests::chance::Chance;
+use tests::grammar::Grammar;
 use tests::lab::need::has;
 use tests::need;
-use words::Grammar;
 
 use round::Round;
 use story::Story;
@@ -34,7 +33,7 @@ fn generated_commands_do_the_same() {
     need!("ifb");
     let seed = number("PARITY_SEED", 1);
     let commands = number("PARITY_COMMANDS", 2000);
-    let grammar = Grammar::of(include_str!("grammar"));
+    let grammar = Grammar::of_kinds();
     let kinds = known(&grammar);
     let done = AtomicUsize::new(0);
     let found: Vec<(String, String, String)> = thread::scope(|scope| {

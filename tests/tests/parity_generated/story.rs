@@ -1,7 +1,7 @@
 //! Commands that build on each other, all for one device.
 
-use super::words::{Grammar, TAKEN};
 use tests::chance::Chance;
+use tests::grammar::{Grammar, TAKEN};
 
 /// What comes before the words, and the words by option. `DEV` stands for the device.
 #[derive(Clone)]

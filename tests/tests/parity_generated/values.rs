@@ -6,7 +6,7 @@ use tc_core::words::{Words, WordsContext};
 use tc_core::{AttrWriter, EncodeError, FillContext, Registry, Request, TcOps, TcType, Verb};
 use tests::captures::Machine;
 
-use super::words::{Grammar, Values};
+use tests::grammar::{Grammar, Values};
 
 /// Values that are wrong elsewhere and right here: the line with its option, the values, and why.
 const TAKEN: &[(&str, &[&str], &str)] = &[
@@ -68,7 +68,7 @@ const CALLED: &[(&str, &str)] = &[
 ];
 
 fn grammar() -> Grammar {
-    Grammar::of(include_str!("grammar"))
+    Grammar::of_kinds()
 }
 
 /// The kinds of the grammar's lines.

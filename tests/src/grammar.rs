@@ -1,8 +1,8 @@
-//! Commands by chance, after the grammar beside this file.
+//! Commands by chance, after `grammar.txt` beside this file.
 
 use std::collections::BTreeMap;
 
-use tests::chance::Chance;
+use crate::chance::Chance;
 
 /// One group of a kind's line.
 struct Group {
@@ -11,11 +11,13 @@ struct Group {
 }
 
 /// Kind, or `class KIND`, and what may be said of it.
-pub(crate) struct Grammar(BTreeMap<String, Vec<Group>>);
+pub struct Grammar(BTreeMap<String, Vec<Group>>);
 
 impl Grammar {
-    pub(crate) fn of(text: &str) -> Self {
-        let lines = text.lines().filter(|line| !line.starts_with('#'));
+    /// The grammar of this workspace's kinds.
+    #[must_use]
+    pub fn of_kinds() -> Self {
+        let lines = include_str!("grammar.txt").lines().filter(|line| !line.starts_with('#'));
         Self(
             lines
                 .filter_map(|line| line.split_once(':'))
@@ -24,17 +26,21 @@ impl Grammar {
         )
     }
 
-    pub(crate) fn has(&self, line: &str) -> bool {
+    /// Whether there is this line.
+    #[must_use]
+    pub fn has(&self, line: &str) -> bool {
         self.0.contains_key(line)
     }
 
-    pub(crate) fn kinds(&self) -> impl Iterator<Item = &String> {
+    /// The lines' names.
+    pub fn kinds(&self) -> impl Iterator<Item = &String> {
         self.0.keys()
     }
 
     /// Every option of a line with every value that its pool has at this place, among as few others as
     /// the line needs: the words, the option's name, the value.
-    pub(crate) fn each_value(&self, line: &str, of: Values) -> Vec<(Vec<String>, String, &'static str)> {
+    #[must_use]
+    pub fn each_value(&self, line: &str, of: Values) -> Vec<(Vec<String>, String, &'static str)> {
         let groups = self.0.get(line).into_iter().flatten();
         let options =
             groups.enumerate().flat_map(|(at, group)| group.items.iter().map(move |item| (at, item)));
@@ -62,7 +68,7 @@ impl Grammar {
     }
 
     /// Words for a kind, an option with its values a part; now and then a wrong one among them.
-    pub(crate) fn say(&self, kind: &str, chance: &mut Chance) -> Vec<String> {
+    pub fn say(&self, kind: &str, chance: &mut Chance) -> Vec<String> {
         let mut parts = Vec::new();
         for group in self.0.get(kind).into_iter().flatten() {
             if chance.is(if group.required { 97 } else { 30 }) {
@@ -81,8 +87,10 @@ impl Grammar {
 
 /// Values that a kind takes, or that it refuses.
 #[derive(Clone, Copy)]
-pub(crate) enum Values {
+pub enum Values {
+    /// What it takes.
     Right,
+    /// What it refuses.
     Wrong,
     /// What computes badly.
     Extreme,
@@ -184,7 +192,7 @@ fn pool(name: &str) -> Option<Pool> {
 }
 
 /// What stands before a value that tc takes and we do not.
-pub(crate) const TAKEN: &str = "\u{1}";
+pub const TAKEN: &str = "\u{1}";
 
 /// `word` with the name of a pool in it replaced: `-COUNT`, `SIZE/8`.
 fn value(word: &str, chance: &mut Chance) -> String {
