@@ -1,7 +1,9 @@
 //! Requests: the words that qdiscs and classes share, and what becomes of them.
 
+use std::sync::LazyLock;
+
 use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{Cause, Error, Estimator, Handle, Options, Request, Stab, TcOps, TcType, Verb};
+use tc_core::{Cause, ClassIds, Error, Estimator, Handle, Options, Request, Stab, TcOps, TcType, Verb};
 
 use crate::command::Reading;
 use crate::dry_run;
@@ -218,14 +220,25 @@ pub(crate) fn device_name(name: &str) -> Result<&str, WordError> {
     Ok(name)
 }
 
-/// Reads the handle of a class, or of a qdisc as a parent.
+/// Reads the handle of a class, or of a qdisc as a parent; or one's name, where
+/// tc knows numbers alone.
 pub(crate) fn class_id(word: &str, wrong: &str) -> Result<Handle, WordError> {
-    word.parse().map_err(|_| WordError::invalid(wrong, word))
+    word.parse().or_else(|_| by_name(word, |_| true, wrong))
 }
 
-/// Reads the handle of a qdisc.
+/// Reads the handle of a qdisc, or its name.
 pub(crate) fn qdisc_handle(word: &str, wrong: &str) -> Result<Handle, WordError> {
-    Handle::parse_qdisc(word).map_err(|_| WordError::invalid(wrong, word))
+    Handle::parse_qdisc(word).or_else(|_| by_name(word, |handle| handle.minor() == 0, wrong))
+}
+
+/// A handle by its name in libnl's file, which is read when a word first is no number.
+fn by_name(word: &str, fits: impl Fn(&Handle) -> bool, wrong: &str) -> Result<Handle, WordError> {
+    static IDS: LazyLock<Result<ClassIds, String>> =
+        LazyLock::new(|| ClassIds::load().map_err(|error| error.to_string()));
+    let ids = IDS.as_ref().map_err(|error| WordError::invalid(error, word))?;
+    // A number that is wrong here is no name.
+    let named = Some(word).filter(|word| word.parse::<Handle>().is_err()).and_then(|word| ids.handle(word));
+    named.filter(fits).ok_or_else(|| WordError::invalid(wrong, word))
 }
 
 /// What `tc`'s helpers say ends the program; what the kind says itself does not.

@@ -5,8 +5,8 @@ use std::fmt;
 use std::fs;
 use std::rc::Rc;
 
-use tc_core::Handle;
 use tc_core::print::{Item, Style};
+use tc_core::{ClassIds, Handle};
 
 use crate::failure::Failure;
 use crate::report::Report;
@@ -18,13 +18,18 @@ const FILE: &str = "/etc/iproute2/tc_cls";
 pub(crate) struct ClassNames(Rc<HashMap<Handle, String>>);
 
 impl ClassNames {
-    /// Reads the file. That the usual one is missing is no error; a line that
-    /// cannot be read is reported, and there are no names then.
+    /// Reads the file. Where the usual one is missing, libnl's names are taken; a
+    /// line that cannot be read is reported, and there are no names then.
     pub(crate) fn load(file: Option<&str>, report: &Report) -> Result<Self, Failure> {
         let path = file.unwrap_or(FILE);
         let text = match (fs::read(path), file) {
             (Ok(bytes), _) => String::from_utf8_lossy(&bytes).into_owned(),
-            (Err(_), None) => return Ok(Self::default()),
+            (Err(_), None) => {
+                return Ok(ClassIds::load().map(|ids| Self::from(&ids)).unwrap_or_else(|error| {
+                    report.warning(&error.to_string());
+                    Self::default()
+                }));
+            }
             (Err(_), Some(path)) => {
                 return Err(Failure::Words(format!("Can't open class names file: {path}")));
             }
@@ -52,6 +57,15 @@ impl ClassNames {
     /// The handle as it shall be shown: `name#1:1`, or `1:1`.
     pub(crate) fn of(&self, handle: Handle) -> Named<'_> {
         Named { name: self.0.get(&handle).map(String::as_str), handle }
+    }
+}
+
+impl From<&ClassIds> for ClassNames {
+    fn from(ids: &ClassIds) -> Self {
+        // libnl names those that name themselves.
+        let special = [Handle::UNSPEC, Handle::ROOT, Handle::INGRESS];
+        let names = ids.iter().filter(|(handle, _)| !special.contains(handle));
+        Self(Rc::new(names.map(|(handle, name)| (handle, name.to_owned())).collect()))
     }
 }
 
@@ -109,6 +123,14 @@ mod tests {
         {
             assert_eq!(names.of(handle.parse().unwrap()).to_string(), shown);
         }
+    }
+
+    #[test]
+    fn libnls_names_are_names_too() {
+        let ids = tc_core::ClassIds::parse("ffff:ffff root\n1: top\ntop:1 www\n").unwrap();
+        let names = ClassNames::from(&ids);
+        let shown = ["1:1", "1:", "root"].map(|handle| names.of(handle.parse().unwrap()).to_string());
+        assert_eq!(shown, ["www#1:1", "top#1:", "root"]);
     }
 
     #[test]

@@ -113,7 +113,7 @@ impl KernelError {
     pub fn strerror(&self) -> String {
         // std adds " (os error N)", which scripts do not expect.
         let text = io::Error::from_raw_os_error(self.errno).to_string();
-        match text.rfind(" (os error ") {
+        match text.find(" (os error ") {
             Some(end) => text[..end].to_owned(),
             None => text,
         }
@@ -170,14 +170,17 @@ mod tests {
         decode_error(&message).unwrap()
     }
 
-    const TEXT: &[u8] = b"\x0b\0\x01\0foobar\0\0";
-    const OFFSET: &[u8] = b"\x08\0\x02\0\x24\0\0\0";
+    /// The text "foobar", and the offset 36.
+    fn extension() -> [Vec<u8>; 2] {
+        let head = |length: u16, kind: u16| [length.to_ne_bytes(), kind.to_ne_bytes()].concat();
+        [[&head(11, 1)[..], b"foobar\0\0"].concat(), [&head(8, 2)[..], &36_u32.to_ne_bytes()].concat()]
+    }
 
     #[test]
     fn the_extension_stands_behind_the_whole_request_or_behind_its_header() {
         let mut request = vec![0u8; 36];
-        request[0] = 33; // an unaligned length: the extension starts at 36
-        let extension = [TEXT, OFFSET].concat();
+        request[..4].copy_from_slice(&33_u32.to_ne_bytes()); // unaligned: the extension starts at 36
+        let extension = extension().concat();
         let whole = read(&error_message(NLM_F_ACK_TLVS, -22, &request, &extension)).unwrap_err();
         let capped =
             read(&error_message(NLM_F_ACK_TLVS | NLM_F_CAPPED, -22, &request[..16], &extension)).unwrap_err();
@@ -188,7 +191,7 @@ mod tests {
 
     #[test]
     fn a_success_can_carry_a_warning() {
-        let bytes = error_message(NLM_F_ACK_TLVS | NLM_F_CAPPED, 0, &[0; 16], TEXT);
+        let bytes = error_message(NLM_F_ACK_TLVS | NLM_F_CAPPED, 0, &[0; 16], &extension()[0]);
         assert_eq!(read(&bytes).unwrap().unwrap().message.as_deref(), Some("foobar"));
         assert_eq!(read(&error_message(NLM_F_CAPPED, 0, &[0; 16], &[])), Ok(None));
     }
@@ -204,12 +207,12 @@ mod tests {
 
     #[test]
     fn the_end_of_a_list_carries_errors_and_warnings() {
-        let payload = [&(-22i32).to_ne_bytes()[..], TEXT].concat();
+        let payload = [&(-22i32).to_ne_bytes()[..], &extension()[0]].concat();
         let done =
             Message { kind: NLMSG_DONE, flags: NLM_F_ACK_TLVS, sequence: 0, port: 0, payload: &payload };
         let error = decode_done(&done).unwrap().unwrap_err();
         assert_eq!((error.errno, error.ext_ack.message.as_deref()), (22, Some("foobar")));
-        let warned = [&0i32.to_ne_bytes()[..], TEXT].concat();
+        let warned = [&0i32.to_ne_bytes()[..], &extension()[0]].concat();
         let warned = decode_done(&Message { payload: &warned, ..done }).unwrap().unwrap();
         assert_eq!(warned.unwrap().message.as_deref(), Some("foobar"));
     }
@@ -218,7 +221,7 @@ mod tests {
     fn a_length_that_lies_hides_only_the_extension() {
         let mut request = [0u8; 16];
         request[..4].copy_from_slice(&u32::MAX.to_ne_bytes());
-        let error = read(&error_message(NLM_F_ACK_TLVS, -17, &request, TEXT)).unwrap_err();
+        let error = read(&error_message(NLM_F_ACK_TLVS, -17, &request, &extension()[0])).unwrap_err();
         assert_eq!(error, KernelError { errno: 17, ext_ack: ExtAck::default() });
     }
 }

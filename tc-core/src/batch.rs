@@ -255,10 +255,12 @@ mod tests {
     }
 
     #[test]
-    fn late_answers_to_others_are_passed_over() {
+    fn answers_to_others_are_passed_over() {
         let script: Script = |all| {
             let before = Message { sequence: all[0].sequence.wrapping_sub(1), ..all[0] };
-            [vec![verdict(&before, 5)], KERNEL(all)].concat()
+            let mut foreign = verdict(&all[0], 5);
+            foreign[12..16].copy_from_slice(&9_u32.to_ne_bytes()); // the port
+            [vec![verdict(&before, 5), foreign], KERNEL(all)].concat()
         };
         let mut tc = Connection::over(Scripted::new(script));
         tc.set_sequence(u32::MAX - 100);

@@ -53,6 +53,7 @@ impl<T: Transport> Connection<T> {
     }
 
     fn wait_with_echo(&mut self) -> Result<Option<ExtAck>, Cause> {
+        let before = self.echo.entries.len();
         let mut stray = Stray::default();
         loop {
             let length = self.receive(&mut stray)?;
@@ -65,16 +66,16 @@ impl<T: Transport> Connection<T> {
                 match (self.verdict(&message)?, message.kind) {
                     (Some(verdict), _) => return Ok(verdict?),
                     (None, NLMSG_NOOP | NLMSG_OVERRUN) => {}
-                    (None, _) => self.note_echo(place),
+                    (None, _) => self.note_echo(place, before),
                 }
             }
         }
     }
 
-    /// What comes a second time is one echo.
-    fn note_echo(&mut self, place: Place) {
+    /// What comes a second time, of this request, is one echo.
+    fn note_echo(&mut self, place: Place, before: usize) {
         let bytes = place.bytes(&self.answer);
-        if self.echo.entries.last().is_none_or(|last| last.bytes() != bytes) {
+        if self.echo.entries[before..].iter().all(|echo| echo.bytes() != bytes) {
             self.echo.entries.push(OwnedEntry::copy(bytes));
         }
     }

@@ -143,6 +143,17 @@ mod tests {
         assert_eq!(entry.attr(TCA_CHAIN).unwrap().u32(), Ok(5));
     }
 
+    /// Kernel: `TC_H_MIN(tcm_info)` is a `__be16`, in the low half of a number of
+    /// the machine's order.
+    #[test]
+    fn a_protocol_is_in_the_networks_order_on_any_machine() {
+        let request = Request::filter(1).protocol(ETH_P_IP).priority(0x102);
+        let mut buffer = BytesMut::new();
+        request.encode(Verb::Add, 0, &mut buffer).unwrap();
+        let info = u32::from_ne_bytes(buffer[32..36].try_into().unwrap());
+        assert_eq!((info >> 16, (info as u16).to_ne_bytes()), (0x102, [8, 0]));
+    }
+
     #[test]
     fn a_block_stands_in_place_of_device_and_parent() {
         let header = *Request::filter_of_block(9).header();

@@ -241,7 +241,7 @@ mod tests {
             let before = Message { sequence: all[0].sequence.wrapping_sub(1), ..all[0] };
             let behind = Message { sequence: all[2].sequence + 1, ..all[0] };
             let mut foreign = verdict(&all[0], 5);
-            foreign[12] = 9; // the port
+            foreign[12..16].copy_from_slice(&9_u32.to_ne_bytes()); // the port
             let mut answers = vec![verdict(&before, 5), verdict(&behind, 5), foreign];
             answers.extend(all.iter().map(|message| verdict(message, 0)));
             answers

@@ -115,7 +115,12 @@ Usage: ... sfq\t[ limit NUMBER ] [ perturb SECS ] [ quantum BYTES ]\n\
                 "quantum" => {
                     sfq.quantum_bytes = words.parse(parse_size, |_| "Illegal \"limit\"".into())?;
                 }
-                "perturb" => sfq.perturb_secs = words.parse(parse_i32, illegal)?,
+                "perturb" => {
+                    // Kernel: before Linux 6.16 its timer then never rests.
+                    let secs = words.parse(parse_i32, illegal)?;
+                    let from_zero = Some(secs).filter(|secs| *secs >= 0);
+                    sfq.perturb_secs = from_zero.ok_or_else(|| WordError::Kind(illegal("")))?;
+                }
                 "limit" => {
                     sfq.limit_packets = words.parse(parse_u32, illegal)?;
                     if sfq.limit_packets < 2 {

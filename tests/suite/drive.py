@@ -28,11 +28,13 @@ DEVICES = {
 DEVICES["$DEV1"] = DEVICES["$DEV0"]
 # Since Linux 6.7 the suite's driver makes it; before, the cases do.
 DUMMY = "ip link add dummy1 type dummy && ip link set dummy1 up"
+# By kernel, as $TC_KERNEL names them.
 EXCLUDED = {
-    "taprio/831f": "Linux 6.1 never returns from it",
+    ("6.1", "taprio/831f"): "Linux 6.1 never returns from it",
 }
 NEEDS = [
     ("$EBPFDIR", "needs compiled BPF programs"),
+    ("./scripts/", "needs a script of the suite"),
     ("tdc_batch.py", "needs Python in the guest"),
     ("tdc_multibatch.py", "needs Python in the guest"),
 ]
@@ -69,8 +71,9 @@ def text_of(case):
 def why_not(name, case, netdevsim):
     """Why a case cannot be run here, or None."""
     text = text_of(case)
-    if name in EXCLUDED:
-        return EXCLUDED[name]
+    kernel = os.environ.get("kernel", "6.1")
+    if (kernel, name) in EXCLUDED:
+        return EXCLUDED[kernel, name]
     if "scapy" in case:
         return "needs scapy"
     if not netdevsim and "netdevsim" in text:
@@ -85,11 +88,13 @@ def script(case):
 
     text = text_of(case)
     lines = sorted({make for name, make in DEVICES.items() if name in text})
+    last = []
     if "$DUMMY" in text and not re.search(r"link add (dev |name )?\$DUMMY", text):
         lines.append(DUMMY)
+        last = ["ip link del dummy1 2>/dev/null"]
     lines += [line("setup", command, *statuses) for command, statuses in commands(case, "setup")]
     lines += [line("execute", case["cmdUnderTest"]), line("verify", case["verifyCmd"])]
-    lines += [line("teardown", command) for command, _ in commands(case, "teardown")]
+    lines += [line("teardown", command) for command, _ in commands(case, "teardown")] + last
     return "\n".join(lines) + "\n"
 
 
@@ -177,7 +182,7 @@ def judge(folder, log, *programs):
         for program in programs:
             steps = results.get((program, name))
             faults[program, name] = fault(everything[name], steps) if steps else "it was not reached"
-    report(ran, faults, programs)
+    report(ran, faults, programs, not_run(everything, ran))
 
     files = {file_of(name).split("/")[-1] for name in everything}
     missing, left = Counter(), not_run(everything, ran)
@@ -209,12 +214,16 @@ def not_run(everything, ran):
     return [f"{name}: {reason}" for name, reason in reasons if reason]
 
 
-def report(ran, faults, programs):
-    print(f"{'':20}{'cases':>8}" + "".join(f"{program.rsplit('/', 1)[1]:>8}" for program in programs))
+def report(ran, faults, programs, left):
+    """A line for each file: its cases, how many of them each program passes, how many were not run."""
+    titles = ["cases", *(program.rsplit("/", 1)[1] for program in programs), "skipped"]
+    print(f"{'':20}" + "".join(f"{title:>8}" for title in titles))
     for file in [*dict.fromkeys(map(file_of, ran)), ""]:
         mine = [name for name in ran if file in ("", file_of(name))]
         passes = [sum(faults[program, name] is None for name in mine) for program in programs]
-        print(f"{file or 'all':20}{len(mine):8}" + "".join(f"{number:8}" for number in passes))
+        skipped = sum(file in ("", file_of(line.split(":")[0])) for line in left)
+        numbers = [len(mine) + skipped, *passes, skipped]
+        print(f"{file or 'all':20}" + "".join(f"{number:8}" for number in numbers))
     print(flush=True)
 
 

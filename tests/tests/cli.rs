@@ -369,3 +369,20 @@ fn completions_and_the_man_page_know_all_commands() {
     assert!(sh("$T man").stdout.contains(".TH tc-cli 1"));
     assert_eq!(sh("$T completions bash | bash -n").code, 0);
 }
+
+#[test]
+fn libnls_names_are_handles() {
+    let folder = std::env::temp_dir().join(format!("classid-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a temporary folder");
+    std::fs::write(folder.join("classid"), "1: top\ntop:2 www\n").expect("a temporary file");
+    let words = "class add dev lo parent top classid www htb rate 1mbit";
+    let by_name = sh(&format!("NLSYSCONFDIR={} $T --dry-run {words}", folder.display()));
+    let by_number = sh("$T --dry-run class add dev lo parent 1: classid 1:2 htb rate 1mbit");
+    assert_eq!((by_name.code, by_name.stdout), (0, by_number.stdout));
+    let wrong = sh(&format!("NLSYSCONFDIR={} $T {}", folder.display(), words.replace("www", "ftp")));
+    assert_eq!(
+        (wrong.code, wrong.stderr.as_str()),
+        (255, "Error: argument \"ftp\" is wrong: invalid class ID\n")
+    );
+    std::fs::remove_dir_all(&folder).expect("the folder is there");
+}

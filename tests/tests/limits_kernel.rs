@@ -246,7 +246,7 @@ fn two_at_once_on_one_device_are_both_told_the_truth() {
     assert!((1..6_000).contains(&refused), "{refused} refused");
     // And with a process for each command.
     let (code, said, wrong) = sh("
-        work() { for i in $(seq 40); do
+        work() { for i in $(seq 15); do
             if $T class add dev b0 parent 1: classid 1:99 htb rate 1mbit 2>/dev/null; then echo 1; else c=$?; [ $c = 2 ] || echo bad $c; fi
             if $T class del dev b0 classid 1:99 2>/dev/null; then echo -1; else c=$?; [ $c = 2 ] || echo bad $c; fi
         done; }
@@ -261,7 +261,7 @@ fn two_at_once_on_one_device_are_both_told_the_truth() {
 fn a_batch_that_is_killed_has_done_what_it_said_and_one_line_more_at_most() {
     need!("netns", "ifb", "sch_htb");
     let (_net, mut tc, dev) = shaped();
-    for round in 0..5 {
+    for round in 0..3 {
         let mut batch = Command::new(tc_cli())
             .args(["-batch", "-"])
             .stdin(Stdio::piped())
@@ -307,13 +307,11 @@ fn every_command_that_prints_says_when_it_cannot() {
     churn(&mut tc, dev, 20);
     let listing = [
         "qdisc show",
-        "-s -d qdisc show dev b0",
         "-j -p qdisc show",
         "class show dev b0",
         "-g class show dev b0",
         "-j class show dev b0",
         "-echo qdisc replace dev lo root handle 7: pfifo limit 9",
-        "-j -echo qdisc replace dev lo root handle 7: pfifo limit 9",
         "--dry-run qdisc add dev b0 root pfifo",
         "-j --dry-run qdisc add dev b0 root pfifo",
         "-V",
@@ -321,8 +319,6 @@ fn every_command_that_prints_says_when_it_cannot() {
         "-j kinds",
         "man",
         "completions bash",
-        "completions zsh",
-        "completions fish",
         "plug status",
         "plug doctor --dev b0",
         "plug demo",
@@ -388,11 +384,12 @@ fn who_may_not_hears_which_capability_is_missing_and_may_read() {
         assert_eq!(sh("$T plug detach --dev lo").0, 0);
     }
     // And to listen.
-    let (code, heard, said) = sh("unshare -U timeout 20 $T monitor > >(head -n 1) & m=$!
+    let (code, heard, said) = sh("unshare -U $T monitor > /tmp/heard.$$ & m=$!
         for i in $(seq 200); do
-            kill -0 $m 2>/dev/null || break
-            $T qdisc replace dev lo root handle 3: pfifo; $T qdisc del dev lo root; sleep 0.02
-        done; wait $m; exit 0");
+            $T qdisc replace dev lo root handle 3: pfifo; $T qdisc del dev lo root
+            [ -s /tmp/heard.$$ ] && break
+            sleep 0.02
+        done; kill $m; cat /tmp/heard.$$; rm /tmp/heard.$$");
     assert_eq!(code, 0, "{said}");
     assert!(heard.contains("qdisc"), "{heard} {said}");
 }

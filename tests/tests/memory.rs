@@ -31,6 +31,8 @@ fn most_kib(words: &str) -> i64 {
     let output = Command::new(env::current_exe().unwrap())
         .args(["--exact", "tells_the_memory_of_a_command", "--nocapture"])
         .env(WORDS, words)
+        // Or the largest child could be the compiler.
+        .env("TC_CLI", tc_cli())
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
@@ -56,7 +58,7 @@ fn shaped(classes: u16) -> Net {
 }
 
 fn assert_flat(short: i64, long: i64, what: &str) {
-    assert!(short > 500, "{what}: {short} KiB is no program");
+    assert!((500..20_000).contains(&short), "{what}: {short} KiB is another program");
     assert!(long * 10 <= short * 11, "{what}: {short} KiB grew to {long} KiB");
 }
 

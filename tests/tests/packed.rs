@@ -98,7 +98,7 @@ fn a_thousand_changes_take_few_system_calls() {
     let calls = |way: &str| {
         let script = format!(
             "for i in {{1..1000}}; do echo class change dev b0 parent 1: classid 1:1 htb rate 1mbit; done |
-            strace -qq -o /dev/stdout -e trace=sendto,ioctl $T {way} -b - | cut -d'(' -f1"
+            strace -qq -e trace=sendto,ioctl $T {way} -b - 2>&1 | cut -d'(' -f1"
         );
         let output = sh(&script, "");
         let text = String::from_utf8(output.stdout).unwrap();

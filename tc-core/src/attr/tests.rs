@@ -9,7 +9,9 @@ fn a_dirty_buffer_leaves_no_trace() {
     out.attr_str(1, "plug");
     out.attr_u8(2, 1);
     out.finish().unwrap();
-    assert_eq!(&buffer[..], b"\x09\0\x01\0plug\0\0\0\0\x05\0\x02\0\x01\0\0\0");
+    let head = |length: u16, kind: u16| [length.to_ne_bytes(), kind.to_ne_bytes()].concat();
+    let expected = [&head(9, 1)[..], b"plug\0\0\0\0", &head(5, 2), b"\x01\0\0\0"].concat();
+    assert_eq!(buffer, expected);
 }
 
 #[test]

@@ -40,7 +40,8 @@ pub(super) fn parse(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result
             "burst" => curve.burst = words.parse(parse_u32, illegal)?,
             "avpkt" => curve.average_packet = words.parse(parse_size, illegal)?,
             "probability" => curve.probability = parse_probability(words)?,
-            "prio" => prio = leading_number(words.value()?),
+            // tc takes what a word begins with, and cuts it to 8 bits.
+            "prio" => prio = words.parse(parse_decimal, illegal)?,
             "bandwidth" => bandwidth = parse_bandwidth(words, context)?,
             "ecn" => flags.ecn = true,
             "harddrop" => flags.harddrop = true,
@@ -120,18 +121,6 @@ fn too_many() -> WordError {
     error("GRED: only 16 VQs are currently supported")
 }
 
-/// As tc: the number that a word begins with (0 if there is none), in 8 bits.
-fn leading_number(word: &str) -> u8 {
-    let (sign, digits) = match word.strip_prefix('-') {
-        Some(digits) => (-1, digits),
-        None => (1, word.strip_prefix('+').unwrap_or(word)),
-    };
-    let digits = digits.bytes().take_while(u8::is_ascii_digit);
-    let number =
-        digits.fold(0i64, |number, digit| number.saturating_mul(10).saturating_add((digit - b'0').into()));
-    (sign * number) as u8
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,10 +146,5 @@ mod tests {
             assert_eq!(read(words).unwrap_err().to_string(), text, "{words}");
         }
         assert_eq!(read("ecn"), Err(WordError::Help), "as tc: the usage, and no more");
-    }
-
-    #[test]
-    fn a_priority_is_what_a_word_begins_with() {
-        assert_eq!([leading_number("12x"), leading_number("-1"), leading_number("x")], [12, 255, 0]);
     }
 }

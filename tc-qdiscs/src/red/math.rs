@@ -232,10 +232,13 @@ pub(crate) fn damping(
     Ok((cell_log, Damping(table)))
 }
 
-/// Reads a probability. As `scanf`, tc passes over what follows a number.
+/// Reads a probability. As `scanf`, tc passes over what follows a number; unlike
+/// here it takes any number, and computes nonsense of it.
 pub(crate) fn parse_probability(words: &mut Words<'_>) -> Result<f64, WordError> {
     let number = split_number(words.value()?).map(|(number, _)| number);
-    number.ok_or_else(|| WordError::Kind("Illegal \"probability\"".into()))
+    number
+        .filter(|number| (0.0..=1.0).contains(number))
+        .ok_or_else(|| WordError::Kind("Illegal \"probability\"".into()))
 }
 
 #[cfg(test)]
@@ -252,6 +255,13 @@ mod tests {
         assert_eq!((logs.average, logs.probability), (5, 22));
         let (cell_log, table) = damping("RED", logs.average, 1000, 1_250_000).unwrap();
         assert_eq!((cell_log, table.0[1], table.0[255]), (15, 0, 31));
+    }
+
+    #[test]
+    fn a_probability_is_a_share_of_one() {
+        let parse = |word| parse_probability(&mut Words::new(&[word]));
+        assert_eq!((parse("0.5x"), parse("1")), (Ok(0.5), Ok(1.0)));
+        assert!(parse("1.5").is_err() && parse("-0.1").is_err());
     }
 
     #[test]

@@ -501,7 +501,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             let echo = tc.take_echo();
             tc.set_echo(false);
             let mut shown = lines(&echo);
-            assert!(shown.windows(2).all(|two| two[0] != two[1]), "{shown:?}");
+            assert_eq!(distinct(shown.clone()).len(), shown.len(), "{shown:?}");
             // How often it was used is not known before the end.
             shown.iter_mut().for_each(|line| *line = line.split(" info ").next().unwrap().to_owned());
             vec![Said::of(done, |()| shown)]

@@ -6,6 +6,7 @@
 
 mod round;
 mod story;
+mod values;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -32,6 +32,35 @@ impl Grammar {
         self.0.keys()
     }
 
+    /// Every option of a line with every value that its pool has at this place, among as few others as
+    /// the line needs: the words, the option's name, the value.
+    pub(crate) fn each_value(&self, line: &str, of: Values) -> Vec<(Vec<String>, String, &'static str)> {
+        let groups = self.0.get(line).into_iter().flatten();
+        let options =
+            groups.enumerate().flat_map(|(at, group)| group.items.iter().map(move |item| (at, item)));
+        let mut cases = Vec::new();
+        for (at, item) in options {
+            let needed =
+                self.0[line].iter().enumerate().filter(|(other, group)| *other != at && group.required);
+            let before: Vec<_> =
+                needed.flat_map(|(_, group)| &group.items[0]).map(|word| first(word)).collect();
+            for (place, word) in item.iter().enumerate() {
+                let Some(pool) = pool(&name_of(word)) else { continue };
+                let values = match of {
+                    Values::Right => pool.right.to_vec(),
+                    Values::Wrong => [pool.wrong, pool.taken].concat(),
+                    Values::Extreme => EXTREME.to_vec(),
+                };
+                for value in values {
+                    let mut words: Vec<_> = item.iter().map(|word| first(word)).collect();
+                    words[place] = word.replace(&name_of(word), value);
+                    cases.push(([before.clone(), words].concat(), item[0].clone(), value));
+                }
+            }
+        }
+        cases
+    }
+
     /// Words for a kind, an option with its values a part; now and then a wrong one among them.
     pub(crate) fn say(&self, kind: &str, chance: &mut Chance) -> Vec<String> {
         let mut parts = Vec::new();
@@ -48,6 +77,44 @@ impl Grammar {
         }
         parts
     }
+}
+
+/// Values that a kind takes, or that it refuses.
+#[derive(Clone, Copy)]
+pub(crate) enum Values {
+    Right,
+    Wrong,
+    /// What computes badly.
+    Extreme,
+}
+
+const EXTREME: &[&str] = &[
+    "0",
+    "1",
+    "0.0000001",
+    "1e-300",
+    "255",
+    "65535",
+    "65536",
+    "2147483647",
+    "4294967295",
+    "18446744073709551615",
+    "1e300",
+    "100%",
+    "4294s",
+    "34gbit",
+    "-2147483648",
+];
+
+/// The name of the pool in a word, or nothing.
+fn name_of(word: &str) -> String {
+    word.chars().filter(char::is_ascii_uppercase).collect()
+}
+
+/// The word with the first value of its pool.
+fn first(word: &str) -> String {
+    let name = name_of(word);
+    pool(&name).map_or_else(|| word.to_owned(), |pool| word.replace(&name, pool.right[0]))
 }
 
 fn groups(line: &str) -> Vec<Group> {
@@ -77,7 +144,7 @@ fn spoil(parts: &mut Vec<String>, chance: &mut Chance) {
 struct Pool {
     right: &'static [&'static str],
     wrong: &'static [&'static str],
-    /// Wrong ones that tc takes, cut or as something else, and we do not.
+    /// Wrong ones that tc takes, cut or as something else, or refuses for what follows from them.
     taken: &'static [&'static str],
 }
 
@@ -109,7 +176,7 @@ fn pool(name: &str) -> Option<Pool> {
             &["-1ms", "9999999s", "nan", "inf"],
         ),
         "PERCENT" => (&["0%", "1%", "0.5%", "33.3%", "100%", "25"], &["101%", "x", "-1%"], &["nan%"]),
-        "PROBABILITY" => (&["0.02", "0.5", "0.001", "1"], &["2", "x", "-0.1"], &["nan"]),
+        "PROBABILITY" => (&["0.02", "0.5", "0.001", "1"], &["x"], &["2", "-0.1", "nan"]),
         "LINK" => (&["ethernet", "atm", "adsl"], &["token"], &[]),
         _ => return None,
     };
@@ -121,7 +188,7 @@ pub(crate) const TAKEN: &str = "\u{1}";
 
 /// `word` with the name of a pool in it replaced: `-COUNT`, `SIZE/8`.
 fn value(word: &str, chance: &mut Chance) -> String {
-    let name: String = word.chars().filter(char::is_ascii_uppercase).collect();
+    let name = name_of(word);
     let Some(pool) = pool(&name) else {
         return word.to_owned();
     };

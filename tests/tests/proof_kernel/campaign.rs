@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 use std::{env, fs, thread};
 
@@ -33,8 +34,9 @@ pub(crate) struct Campaign<'a> {
     pub(crate) line_ms: usize,
     pub(crate) kills: usize,
     pub(crate) tcp: Tcp,
-    /// Whether servers may be killed at a step as well, and not only at any time.
-    pub(crate) steps: bool,
+    /// The steps at which half of the servers are killed; the others are at any time, and all if there
+    /// is no step.
+    pub(crate) steps: &'a [&'static str],
     /// Whether to end with the first violation.
     pub(crate) until_violated: bool,
 }
@@ -73,9 +75,10 @@ impl Outcome {
     pub(crate) fn text(&self) -> String {
         let Self { kills, epochs, seed, ledger, .. } = self;
         let (checked, missing, twice) = (ledger.checked, ledger.missing.len(), ledger.twice.len());
+        let overtaken = ledger.overtaken();
         format!(
             "{kills} kills, {epochs} epochs, {checked} replies checked, {missing} missing from the backup, \
-             {twice} counts seen twice, seed {seed}"
+             {twice} counts seen twice, {overtaken} requests overtaken, seed {seed}"
         )
     }
 }
@@ -94,13 +97,13 @@ impl Campaign<'_> {
         let seed = seed();
         let mut chance = Chance(seed);
         let mut outcome = Outcome { seed, ..Outcome::default() };
-        let dir = Dir::new(self.test);
+        let dir = Dir::new();
         let ends: Vec<_> = (0..self.kills).map(|_| self.end(&mut chance)).collect();
         let start = |generation: usize| {
             let dies_at = ends.get(generation).and_then(|end| end.dies_at);
             self.start(&dir.0, u32::try_from(generation).unwrap(), chance_of(seed, generation), dies_at)
         };
-        let tcp_patience = Duration::from_millis(if self.tcp == Tcp::Brief { 40 } else { 3000 });
+        let tcp_patience = Duration::from_millis(if self.tcp == Tcp::Brief { 60 } else { 3000 });
         let clients = Clients::start(self.world, seed, tcp_patience);
         let mut link = Connection::open().unwrap();
         // A server without its backup would complain: it is dropped first.
@@ -144,14 +147,14 @@ impl Campaign<'_> {
         let life_us = 1000 * (20 + 2 * self.line_ms);
         let longer_us = if self.tcp == Tcp::Brief { 0 } else { 500_000 };
         let time = Duration::from_micros((longer_us + chance.below(life_us)) as u64);
-        let step = chance.below(STEPS.len());
-        let times = match STEPS[step] {
+        let step = if self.steps.is_empty() { "" } else { *chance.of(self.steps) };
+        let times = match step {
             "attach" | "held" => 1,
             "request" => 1 + chance.below(40),
             _ => 1 + chance.below(6),
         };
-        let dies = chance.is(50) && self.steps;
-        End { dies_at: dies.then_some((step, times)), time }
+        let step = STEPS.iter().position(|known| *known == step).filter(|_| chance.is(50));
+        End { dies_at: step.map(|step| (step, times)), time }
     }
 
     fn start(&self, dir: &Path, generation: u32, seed: u64, dies_at: Option<(usize, usize)>) -> Replica {
@@ -254,8 +257,11 @@ impl Drop for Replica {
 struct Dir(PathBuf);
 
 impl Dir {
-    fn new(name: &str) -> Self {
-        let path = env::temp_dir().join(format!("tc-proof-{name}-{}", std::process::id()));
+    /// A short name: it is part of the addresses of sockets.
+    fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = env::temp_dir().join(format!("tc-proof-{}-{number}", std::process::id()));
         fs::create_dir_all(&path).unwrap();
         Self(path)
     }

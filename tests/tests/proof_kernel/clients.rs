@@ -22,7 +22,8 @@ pub(crate) struct Clients {
     threads: Vec<JoinHandle<()>>,
 }
 
-const UDP: usize = 4;
+/// The clients below this number use UDP, the others TCP.
+pub(crate) const UDP: usize = 4;
 /// How long a TCP client waits to be connected.
 const CONNECTS: Duration = Duration::from_millis(40);
 

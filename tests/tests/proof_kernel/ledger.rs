@@ -1,6 +1,6 @@
 //! The judge: what clients saw, against what the backups knew when they took over.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use super::words::{CLIENTS, Reply, Request, State};
 
@@ -12,7 +12,7 @@ pub(crate) struct Ledger {
     /// Replies of generations that are not taken over yet.
     open: Vec<Reply>,
     /// Which request got which count, in the history that was seen.
-    history: HashMap<u64, Request>,
+    history: BTreeMap<u64, Request>,
     /// How many replies were checked.
     pub(crate) checked: u64,
     /// The same of each client.
@@ -37,6 +37,24 @@ impl Ledger {
                 Some(backup) => self.judge(reply, &backup),
             }
         }
+    }
+
+    /// How many requests were overtaken by a later one of the same client, as far as it was seen.
+    pub(crate) fn overtaken(&self) -> usize {
+        let mut seen = State::default();
+        let overtaken = self.history.values().filter(|request| {
+            let overtaken = request.number < seen.last[request.client as usize];
+            seen.count(**request, 0);
+            overtaken
+        });
+        overtaken.count()
+    }
+
+    /// The states from which the backups went on that know nothing of replies that were seen.
+    pub(crate) fn ignorant(&self) -> Vec<(u32, State)> {
+        let mut generations: Vec<u32> = self.missing.iter().map(|reply| reply.generation).collect();
+        generations.dedup();
+        generations.into_iter().map(|of| (of, self.takeovers[of as usize])).collect()
     }
 
     fn judge(&mut self, reply: Reply, backup: &State) {
@@ -75,6 +93,17 @@ mod tests {
         ledger.takeover(state(4, 3, 1));
         ledger.seen(vec![reply(0, 0, 2, 3)]);
         assert_eq!((ledger.checked, ledger.missing.len(), ledger.twice.len()), (4, 0, 0));
+    }
+
+    #[test]
+    fn a_request_that_was_overtaken_is_known_and_so_is_the_other() {
+        let mut server = State::default();
+        let replies: Vec<Reply> =
+            [1, 3, 2].map(|number| server.count(Request { client: 0, number }, 0)).into();
+        let mut ledger = Ledger::default();
+        ledger.takeover(server);
+        ledger.seen(replies);
+        assert_eq!((ledger.checked, ledger.missing.len(), ledger.overtaken()), (3, 0, 1));
     }
 
     #[test]

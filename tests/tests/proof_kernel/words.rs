@@ -64,7 +64,7 @@ impl Reply {
 pub(crate) struct State {
     /// How many requests were counted.
     pub(crate) count: u64,
-    /// The last one of each client.
+    /// The highest number that was counted of each client; one request may overtake another.
     pub(crate) last: [u64; CLIENTS],
 }
 
@@ -72,7 +72,8 @@ impl State {
     /// Counts one more.
     pub(crate) fn count(&mut self, request: Request, generation: u32) -> Reply {
         self.count += 1;
-        self.last[request.client as usize] = request.number;
+        let last = &mut self.last[request.client as usize];
+        *last = request.number.max(*last);
         Reply { request, generation, count: self.count }
     }
 

@@ -53,8 +53,9 @@ fn a_bad_attribute_is_pointed_at() {
     // A kind of no bytes: NLA_STRING wants one.
     let mut socket = kernel.connect();
     let mut message = vec![0; 40];
-    message[..8].copy_from_slice(&[40, 0, 0, 0, 36, 0, 5, 0]);
-    message[36..40].copy_from_slice(&[4, 0, 1, 0]);
+    message[..4].copy_from_slice(&40_u32.to_ne_bytes());
+    message[4..8].copy_from_slice(&[36_u16.to_ne_bytes(), 5_u16.to_ne_bytes()].concat());
+    message[36..40].copy_from_slice(&[4_u16.to_ne_bytes(), 1_u16.to_ne_bytes()].concat());
     crate::Transport::send(&mut socket, &message).unwrap();
     let mut buffer = [0; 512];
     let received = crate::Transport::receive(&mut socket, &mut buffer).unwrap();
@@ -89,7 +90,7 @@ fn a_careful_change_keeps_the_size_table() {
     let before = read(&mut tc);
     assert!(before.is_some());
     tc.change(&root().options(&Gate { number: 2, later: None })).unwrap();
-    assert_eq!((read(&mut tc), shown(&mut tc).2), (before, Some(vec![2, 0, 0, 0])));
+    assert_eq!((read(&mut tc), shown(&mut tc).2), (before, Some(2_u32.to_ne_bytes().to_vec())));
     tc.apply_as_it_is(Verb::Change, &root().options(&Gate::default())).unwrap();
     assert_eq!(read(&mut tc), None, "a careless change loses it");
 }
@@ -99,7 +100,7 @@ fn a_follow_up_is_sent_and_what_it_spoils_is_taken_back() {
     let kernel = builder().build();
     let mut tc = Connection::over(kernel.connect());
     tc.add(&root().options(&Gate { number: 1, later: Some(2) })).unwrap();
-    assert_eq!(shown(&mut tc).2, Some(vec![2, 0, 0, 0]));
+    assert_eq!(shown(&mut tc).2, Some(2_u32.to_ne_bytes().to_vec()));
     tc.delete(&root()).unwrap();
     let error = tc.add(&root().options(&Gate { number: 1, later: Some(13) })).unwrap_err();
     assert_eq!((error.errno(), text(&error)), (Some(libc::ERANGE), Some("Thirteen is not accepted")));

@@ -3,6 +3,7 @@
 use std::io;
 
 use super::*;
+use crate::scripted::{Scripted, message, verdict};
 use crate::{Cause, Select, Transport};
 
 type Tc = Connection<Faults<Socket>>;
@@ -71,6 +72,11 @@ fn a_call_that_a_signal_stops_is_made_again() {
     add(&mut tc).unwrap();
     assert_eq!(tc.transport().happened(), [Fault::Interrupted; 2]);
     assert_eq!(shown(&mut tc).0, "tbf");
+    // And where several datagrams are received at once.
+    tc.transport_mut().at_call(1, Fault::Interrupted);
+    let mut pack = tc.pack();
+    pack.push(Verb::Replace, &root().handle(Handle::qdisc(1)).kind("tbf")).unwrap();
+    pack.send(|_, outcome| assert!(outcome.is_ok(), "{outcome:?}")).unwrap();
     // The send is tried, not for ever, and known not to have happened.
     for n in 0..1000 {
         tc.transport_mut().at_call(n, Fault::Interrupted);
@@ -116,6 +122,44 @@ fn an_answer_that_cannot_be_read_is_an_unknown_outcome() {
     let mut tc = Connection::over(Spoiled(kernel.connect()));
     let error = tc.add(&root().handle(Handle::qdisc(1)).kind("tbf")).unwrap_err();
     assert!(matches!(error.cause(), Cause::Decode(_)) && error.is_outcome_unknown(), "{error}");
+}
+
+#[test]
+fn what_is_shown_before_a_refusal_is_no_success() {
+    let mut tc = Connection::over(Scripted::new(|all| {
+        let shown = message(crate::uapi::RTM_NEWQDISC, all[0].sequence, 7, all[0].payload);
+        vec![shown, verdict(&all[0], 16)]
+    }));
+    let error = tc.add(&root().kind("tbf")).unwrap_err();
+    assert_eq!(error.errno(), Some(16));
+}
+
+#[test]
+fn a_flood_of_what_is_not_for_us_ends_in_time() {
+    struct Flood;
+    impl Transport for Flood {
+        fn send(&mut self, _: &[u8]) -> io::Result<()> {
+            Ok(())
+        }
+        fn receive(&mut self, _: &mut [u8]) -> io::Result<crate::Received> {
+            Ok(crate::Received { length: 16, sender: 4711 })
+        }
+        fn port(&self) -> u32 {
+            7
+        }
+        fn device_names(&self) -> io::Result<Box<dyn crate::link::DeviceNames>> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+    }
+    let mut tc = Connection::over(Flood);
+    let limit = std::time::Duration::from_millis(20);
+    tc.set_timeout(limit).unwrap();
+    let since = std::time::Instant::now();
+    assert!(tc.add(&root().kind("tbf")).unwrap_err().is_outcome_unknown());
+    let mut batch = tc.batch(|_, outcome| assert!(outcome.unwrap_err().is_outcome_unknown()));
+    batch.push(Verb::Delete, &root()).unwrap();
+    batch.finish();
+    assert!(since.elapsed() < 100 * limit);
 }
 
 #[test]

@@ -56,7 +56,7 @@ struct GateDiscipline(Stored);
 
 impl Discipline for GateDiscipline {
     fn init(&mut self, options: Option<&[u8]>, place: &Place) -> Result<(), Refusal> {
-        if options.is_some_and(|options| options.first() == Some(&13)) {
+        if options.is_some_and(|options| *options == 13_u32.to_ne_bytes()) {
             return Err(Refusal::new(libc::ERANGE, "Thirteen is not accepted"));
         }
         self.0.init(options, place)

@@ -1,0 +1,149 @@
+//! Every value of the grammar at every place, without a kernel: wrong ones are refused, with a text
+//! that names the option or the value; right ones never end the program.
+
+use bytes::BytesMut;
+use tc_core::words::{Words, WordsContext};
+use tc_core::{AttrWriter, EncodeError, FillContext, Registry, Request, TcOps, TcType, Verb};
+use tests::captures::Machine;
+
+use super::words::{Grammar, Values};
+
+/// Values that are wrong elsewhere and right here: the line with its option, the values, and why.
+const TAKEN: &[(&str, &[&str], &str)] = &[
+    ("cake bandwidth", &["0"], "no limit, as tc"),
+    ("cake overhead", &["17", "256", "-1"], "-64 to 256"),
+    ("cake mpu", &["17", "256"], "up to 256"),
+    ("cbs hicredit", &["-1"], "a number with a sign"),
+    ("cbs idleslope", &["-1"], "a number with a sign"),
+    ("class hfsc sc", &["0"], "a part of a curve may be flat"),
+    ("class htb ceil", &["0"], "the rate, as tc"),
+    ("class htb prio", &["17", "256"], "the kernel takes 7 for more"),
+    ("class htb overhead", &["17", "256"], "16 bits"),
+    ("etf delta", &["-1"], "the kernel refuses it"),
+    ("filter matchall classid", &["10000"], "32 bits"),
+    ("filter matchall action", &["17", "256"], "a number up to 10000"),
+    ("fq maxrate", &["0"], "no limit, as tc"),
+    ("fq low_rate_threshold", &["0"], "no threshold, as tc"),
+    ("fq_pie alpha", &["17"], "up to 32"),
+    ("fq_pie beta", &["17"], "up to 32"),
+    ("fq_pie ecn_prob", &["17"], "up to 100"),
+    ("pie alpha", &["17"], "up to 32"),
+    ("pie beta", &["17"], "up to 32"),
+    ("hhf non_hh_weight", &["17", "256"], "32 bits"),
+    ("htb default", &["10000"], "tc sends 32 bits, of which the kernel takes 16"),
+    ("root htb default", &["10000"], "the same"),
+    ("mqprio map", &["17"], "the kernel refuses it"),
+    ("prio bands", &["17", "256", "-1"], "the kernel refuses it"),
+    ("sfq perturb", &["17", "256"], "seconds"),
+    ("sfq depth", &["17", "256"], "the kernel refuses more than it can"),
+    ("netem limit", &["1.5", "9k"], "read as a size, as tc"),
+    ("netem rate", &["0", "17", "256", "-1"], "no rate, or bytes"),
+    ("netem slot", &["9999999s", "-1", "1.5", "9k"], "64 bits, and bytes as a size"),
+    ("pfifo limit", &["1.5", "9k"], "read as a size, as tc"),
+    ("pfifo_head_drop limit", &["1.5", "9k"], "read as a size, as tc"),
+    ("skbprio limit", &["1.5", "9k"], "read as a size, as tc"),
+    ("plug limit", &["1.5", "9k"], "read as a size, as tc"),
+    ("tbf peakrate", &["0"], "not given, as tc"),
+    ("tbf overhead", &["17", "256"], "16 bits"),
+    ("then gred bandwidth", &["0"], "not given, as tc"),
+    ("then gred prio", &["17"], "8 bits"),
+];
+
+/// Options that tc calls something else when it refuses a value, or says what follows from it.
+const CALLED: &[(&str, &str)] = &[
+    ("class ets quantum", "quanta"),
+    ("fq orphan_mask", "initial_quantum"),
+    ("netem delay", "latency"),
+    ("netem reorder", "gap"),
+    ("netem rate", "What is"),
+    ("sfq quantum", "limit"),
+    ("sfq depth", "flows"),
+    ("gred setup", "vqs"),
+    ("gred setup", "VQs"),
+    ("gred limit", "must be defined"),
+    ("then gred DP", "vq"),
+    ("then gred DP", "VQs"),
+    ("then gred vq", "VQs"),
+    ("ets priomap", "needs to be specified"),
+];
+
+fn grammar() -> Grammar {
+    Grammar::of(include_str!("grammar"))
+}
+
+/// The kinds of the grammar's lines.
+fn each_line(check: impl Fn(&str, &dyn TcOps)) {
+    let registry = Registry::of_program().unwrap_or_default();
+    let mut checked = 0;
+    for line in grammar().kinds() {
+        let (tc_type, kind) = match line.split_once(' ') {
+            None | Some(("root" | "then", _)) => (TcType::Qdisc, line.split(' ').next_back()),
+            Some(("class", kind)) => (TcType::Class, Some(kind)),
+            Some((_, kind)) => (TcType::Filter, Some(kind)),
+        };
+        let Some(ops) = kind.and_then(|kind| registry.get(tc_type, kind)) else { continue };
+        check(line, ops);
+        checked += 1;
+    }
+    assert!(checked > 40, "{checked}");
+}
+
+fn context(verb: Verb) -> WordsContext<'static> {
+    WordsContext { environment: &Machine, ..WordsContext::new(verb) }
+}
+
+#[test]
+fn wrong_values_are_refused_by_name() {
+    let wrong = std::cell::RefCell::new(Vec::new());
+    each_line(|line, ops| {
+        for (words, option, value) in grammar().each_value(line, Values::Wrong) {
+            let list: Vec<_> = words.iter().map(String::as_str).collect();
+            let place = format!("{line} {option}");
+            let said = format!("{line} {}", words.join(" "));
+            match ops.parse_words(&mut Words::new(&list), &context(Verb::Add)) {
+                Ok(_) if TAKEN.iter().any(|(at, values, _)| *at == place && values.contains(&value)) => {}
+                Ok(options) => wrong.borrow_mut().push(format!("{said}: taken as {options:?}")),
+                Err(error) => {
+                    let text = error.to_string();
+                    let names = CALLED.iter().filter(|(at, _)| *at == place).map(|(_, name)| *name);
+                    if ![option.as_str(), value].into_iter().chain(names).any(|name| text.contains(name)) {
+                        wrong.borrow_mut().push(format!("{said}: {text}"));
+                    }
+                }
+            }
+        }
+    });
+    let wrong = wrong.into_inner();
+    assert!(wrong.is_empty(), "{}\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn no_value_ends_the_program() {
+    each_line(|line, ops| {
+        let grammar = grammar();
+        let cases = [Values::Right, Values::Extreme].map(|values| grammar.each_value(line, values));
+        for (words, _, _) in cases.concat() {
+            let list: Vec<_> = words.iter().map(String::as_str).collect();
+            for verb in [Verb::Add, Verb::Change] {
+                let Ok(options) = ops.parse_words(&mut Words::new(&list), &context(verb)) else { continue };
+                let mut buffer = BytesMut::new();
+                let mut out = AttrWriter::new(&mut buffer);
+                let fill = FillContext { verb, as_tc: true };
+                let _written_or_refused = ops.msg_fill(options.as_deref(), &fill, &mut out);
+            }
+        }
+    });
+}
+
+#[test]
+fn what_does_not_fit_into_an_attribute_is_refused() {
+    let registry = Registry::of_program().unwrap_or_default();
+    let many = "sched-entry S 01 200000 ".repeat(3000);
+    let words = format!("num_tc 2 map 0 1 queues 1@0 1@1 clockid CLOCK_TAI {many}");
+    let words: Vec<_> = words.split_whitespace().collect();
+    let taprio = registry.get(TcType::Qdisc, "taprio").expect("taprio is registered");
+    let options = taprio.parse_words(&mut Words::new(&words), &context(Verb::Add)).expect("words of taprio");
+    let mut request = BytesMut::new();
+    let said = Request::qdisc(1).options_of(taprio, options.as_deref()).encode(Verb::Add, 0, &mut request);
+    assert!(matches!(said, Err(EncodeError::TooLong { .. })), "{said:?}");
+}
