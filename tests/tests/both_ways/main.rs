@@ -6,6 +6,7 @@
 
 mod edits;
 mod trees;
+#[expect(dead_code, reason = "the rest is for parity with tc")]
 #[path = "../parity_generated/words.rs"]
 mod words;
 
