@@ -181,7 +181,15 @@ impl<'p, 'n> Plan<'p, 'n> {
         let mut steps: Vec<_> =
             object.lines.iter().map(|line| Step::new("change", line, &object.place)).collect();
         if let (Some(step), Some(line)) = (steps.first_mut(), object.lines.first()) {
-            *step = Step { was, ..Step::new(first, line, &object.place) };
+            let mut line = line.clone();
+            // Kernel: fq_codel and fq_pie refuse this in a change also where it is the same.
+            let fixed = |word: &String| word == "flows" && object.upkeep.fixed.contains(&"flows");
+            if let Some(at) =
+                line.iter().position(fixed).filter(|at| first == "change" && at + 1 < line.len())
+            {
+                line.drain(at..at + 2);
+            }
+            *step = Step { was, ..Step::new(first, &line, &object.place) };
         }
         steps
     }
