@@ -62,9 +62,9 @@ pub fn transmit_bytes(rate: u64, ticks: u32) -> u32 {
 /// none.
 ///
 /// ```
-/// use tc_core::units::{bytes_of_ticks, transmit_ticks};
-///
-/// assert_eq!(bytes_of_ticks(200_000, |bytes| transmit_ticks(125_000, bytes)), Some(1600));
+/// // At 125 kB/s a byte takes 8 us, 125 ticks.
+/// let ticks = |bytes| u64::from(bytes) * 125;
+/// assert_eq!(tc_core::units::bytes_of_ticks(200_000, ticks), Some(1600));
 /// ```
 pub fn bytes_of_ticks<T: Ord>(ticks: T, ticks_of: impl Fn(u32) -> T) -> Option<u32> {
     // The first number of bytes that is not below, and the first above.
