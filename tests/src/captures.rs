@@ -47,12 +47,25 @@ pub struct Capture {
     pub is_dump: bool,
     /// The last tc command, word by word.
     pub command: Vec<String>,
+    /// The version of iproute2 that made it.
+    pub iproute2: Version,
     /// Why our options differ from tc's.
     pub differs: Option<String>,
     /// What tc printed.
     pub printed: Vec<Printed>,
     /// The message.
     pub bytes: Vec<u8>,
+}
+
+/// A version's first numbers, as far as words depend on them.
+pub type Version = (u32, u32);
+
+/// The version in `iproute2 6.1.0, ...` or `tc utility, iproute2-6.1.0, ...`.
+#[must_use]
+pub fn iproute2_version(text: &str) -> Option<Version> {
+    let (_, text) = text.split_once("iproute2")?;
+    let mut numbers = text[1..].split(|end: char| !end.is_ascii_digit()).map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
 
 /// What tc printed with some flags.
@@ -172,6 +185,7 @@ fn parse(name: String, text: &str) -> Capture {
         tc_type: TcType::Qdisc,
         is_dump: direction == "dump",
         command: last.expect("a tc command").split_whitespace().map(str::to_owned).collect(),
+        iproute2: iproute2_version(text).unwrap_or_else(|| panic!("{name}: no version")),
         differs: line("differs").map(str::to_owned),
         printed: text.lines().filter_map(|line| printed(&name, line)).collect(),
         bytes,

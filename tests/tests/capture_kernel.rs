@@ -275,15 +275,15 @@ impl Transport for Faulty {
     }
 }
 
-/// `NLMSG_ERROR` with EBUSY.
+/// `NLMSG_ERROR` with ENOMEM. (With EBUSY a list waits for the end of the one before.)
 fn refusal(request: &[u8], port: u32) -> Vec<u8> {
-    const EBUSY: i32 = 16;
+    const ENOMEM: i32 = 12;
     let mut answer = 36u32.to_ne_bytes().to_vec();
     answer.extend(2u16.to_ne_bytes());
     answer.extend(0u16.to_ne_bytes());
     answer.extend(&request[8..12]);
     answer.extend(port.to_ne_bytes());
-    answer.extend((-EBUSY).to_ne_bytes());
+    answer.extend((-ENOMEM).to_ne_bytes());
     answer.extend(&request[..16]);
     answer
 }

@@ -196,11 +196,14 @@ fn every_captured_command_does_the_same() {
     need!("veth");
     let twins = twins();
     let registry = Registry::of_program().unwrap_or_default();
+    let here = captures::iproute2_version(&twins.ours.tc("-V").ok());
+    let here = here.unwrap_or_else(|| panic!("tc -V tells no version"));
     let mut compared = 0;
     for capture in captures::all() {
         let parts: Vec<&str> = capture.command.iter().skip(1).map(String::as_str).collect();
         let command = parts.join(" ");
-        if !known(&[&capture.kind]) || capture.differs.is_some() {
+        // An older tc does not have all the words.
+        if !known(&[&capture.kind]) || capture.differs.is_some() || capture.iproute2 > here {
             continue;
         }
         let [theirs, ours] = twins.tell(&command);

@@ -65,7 +65,11 @@ impl TrafficClasses {
 
     /// Says how many there are, their map and their queues.
     pub(crate) fn write_words(&self, out: &mut Wording<'_>) {
-        out.say("num_tc", self.count);
+        // Kernel: a command that fails can take the classes of the qdisc that is there away.
+        match self.count {
+            0 => out.cannot_say("num_tc 0, which the kernel refuses"),
+            count => out.say("num_tc", count),
+        }
         out.say("map", self.map.map(|class| class.to_string()).join(" "));
         let queues: Vec<_> =
             self.used().map(|queues| format!("{}@{}", queues.count, queues.offset)).collect();
