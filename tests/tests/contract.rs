@@ -5,11 +5,14 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so and stops")]
 
+use std::cell::Cell;
 use std::sync::LazyLock;
 
 use bytes::BytesMut;
+use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
+use proptest::test_runner::TestRunner;
 use tc_core::print::{Form, Printer, Style};
 use tc_core::words::{WordError, Words, WordsContext};
 use tc_core::{
@@ -17,6 +20,7 @@ use tc_core::{
 };
 use tc_qdiscs as _;
 use tests::captures::{self, Capture};
+use tests::lab::count;
 
 /// Words that no capture has.
 const MORE_WORDS: &[(&str, &str)] =
@@ -178,56 +182,66 @@ fn printing_never_fails_and_json_is_valid() {
     });
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+#[test]
+fn any_bytes_are_an_error_or_a_value() {
+    property("any bytes", vec(any::<u8>(), 0..200), |kind, bytes| {
+        kind.check_any_payload(bytes);
+        kind.check_any_xstats(bytes);
+    });
+}
 
-    #[test]
-    fn any_bytes_are_an_error_or_a_value(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-        for_each_kind(|kind| {
-            kind.check_any_payload(&bytes);
-            kind.check_any_xstats(&bytes);
-        });
-    }
-
-    #[test]
-    fn payloads_with_some_bytes_changed_are_an_error_or_a_value(
-        which in any::<Index>(),
-        changes in proptest::collection::vec((any::<Index>(), any::<u8>()), 1..4),
-    ) {
-        for_each_kind(|kind| {
-            let change = |payloads: &[Vec<u8>]| -> Vec<u8> {
-                let mut bytes = if payloads.is_empty() { vec![0; 4] } else { which.get(payloads).clone() };
-                for (at, byte) in &changes {
-                    if !bytes.is_empty() {
-                        let at = at.index(bytes.len());
-                        bytes[at] = *byte;
-                    }
+#[test]
+fn payloads_with_some_bytes_changed_are_an_error_or_a_value() {
+    let changes = (any::<Index>(), vec((any::<Index>(), any::<u8>()), 1..4));
+    property("changed payloads", changes, |kind, (which, changes)| {
+        let change = |payloads: &[Vec<u8>]| -> Vec<u8> {
+            let mut bytes = if payloads.is_empty() { vec![0; 4] } else { which.get(payloads).clone() };
+            for (at, byte) in changes {
+                if !bytes.is_empty() {
+                    let at = at.index(bytes.len());
+                    bytes[at] = *byte;
                 }
-                bytes
-            };
-            kind.check_any_payload(&change(&kind.payloads));
-            kind.check_any_xstats(&change(&kind.xstats));
-        });
-    }
+            }
+            bytes
+        };
+        kind.check_any_payload(&change(&kind.payloads));
+        kind.check_any_xstats(&change(&kind.xstats));
+    });
+}
 
-    #[test]
-    fn any_words_are_an_error_or_options(words in proptest::collection::vec(".{0,12}", 0..6), verb in select(VERBS.to_vec())) {
-        for_each_kind(|kind| kind.check_any_words(&words.iter().map(String::as_str).collect::<Vec<_>>(), verb));
-    }
+#[test]
+fn any_words_are_an_error_or_options() {
+    let words = (vec(".{0,12}", 0..6), select(VERBS.to_vec()));
+    property("any words", words, |kind, (words, verb)| {
+        kind.check_any_words(&words.iter().map(String::as_str).collect::<Vec<_>>(), *verb);
+    });
+}
 
-    #[test]
-    fn words_of_the_kind_in_any_order_are_an_error_or_options(
-        picks in proptest::collection::vec((any::<Index>(), any::<bool>()), 0..10),
-        verb in select(VERBS.to_vec()),
-    ) {
+#[test]
+fn words_of_the_kind_in_any_order_are_an_error_or_options() {
+    let picks = (vec((any::<Index>(), any::<bool>()), 0..10), select(VERBS.to_vec()));
+    property("words of the kind", picks, |kind, (picks, verb)| {
+        let word = |(index, value): &(Index, bool)| match value {
+            true => *index.get(VALUES),
+            false => index.get(&kind.vocabulary).as_str(),
+        };
+        kind.check_any_words(&picks.iter().map(word).collect::<Vec<_>>(), *verb);
+    });
+}
+
+/// Checks all kinds with 64 values of a strategy, and says how many cases that were.
+fn property<S: Strategy>(what: &str, values: S, check: impl Fn(&Tested, &S::Value)) {
+    let config = ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() };
+    let cases = Cell::new(0);
+    let outcome = TestRunner::new(config).run(&values, |value| {
         for_each_kind(|kind| {
-            let word = |(index, value): &(Index, bool)| match value {
-                true => *index.get(VALUES),
-                false => index.get(&kind.vocabulary).as_str(),
-            };
-            kind.check_any_words(&picks.iter().map(word).collect::<Vec<_>>(), verb);
+            check(kind, &value);
+            cases.set(cases.get() + 1);
         });
-    }
+        Ok(())
+    });
+    outcome.unwrap_or_else(|error| panic!("{what}: {error}"));
+    count(&format!("property: {what}: {} cases", cases.get()));
 }
 
 /// A kind under test, and what is known of it.
