@@ -4,7 +4,7 @@
 use std::fs;
 use std::process::{Command, Output};
 
-use tests::lab::{Net, tc_cli};
+use tests::lab::{Net, fewer_if_emulated, tc_cli};
 use tests::need;
 
 /// Runs a shell command with `$T` for tc-cli and `$F` for the file.
@@ -31,7 +31,8 @@ fn outcome(way: &str, commands: &str) -> (Option<i32>, String, String, String) {
 /// Classes with refusals of all sorts between them, and lines that cannot wait.
 fn mixture() -> String {
     let mut commands = String::new();
-    for at in 1..=300 {
+    // In the VM the last of the special lines is among them as well.
+    for at in 1..=fewer_if_emulated(300).max(120) {
         let parent = if at % 50 == 7 { "9:" } else { "1:" };
         commands += &format!(
             "class add dev b0 parent {parent} classid 1:{at:x} htb rate {at}kbit quantum 3000 # {at}\n"
@@ -89,15 +90,16 @@ fn what_is_at_hand_is_carried_out_before_more_is_waited_for() {
 }
 
 #[test]
-fn a_thousand_changes_take_few_system_calls() {
+fn many_changes_take_few_system_calls() {
     need!("netns", "ifb", "sch_htb", "program_strace");
     let net = Net::new();
     net.ip("link add b0 type ifb").ok();
     net.tc("qdisc add dev b0 root handle 1: htb").ok();
     net.tc("class add dev b0 parent 1: classid 1:1 htb rate 1mbit").ok();
+    let many = fewer_if_emulated(1000);
     let calls = |way: &str| {
         let script = format!(
-            "for i in {{1..1000}}; do echo class change dev b0 parent 1: classid 1:1 htb rate 1mbit; done |
+            "for i in {{1..{many}}}; do echo class change dev b0 parent 1: classid 1:1 htb rate 1mbit; done |
             strace -qq -e trace=sendto,ioctl $T {way} -b - 2>&1 | cut -d'(' -f1"
         );
         let output = sh(&script, "");
@@ -106,11 +108,11 @@ fn a_thousand_changes_take_few_system_calls() {
         (of("sendto"), of("ioctl"))
     };
     let (sends, _) = calls("");
-    assert_eq!(sends, 1000, "one by one");
+    assert_eq!(sends, many, "one by one");
     let (sends, lookups) = calls("--packed");
     // The lines come in pieces of a pipe; each piece may end with a datagram that is not full.
-    assert!(sends < 100, "{sends} sends");
-    assert!(lookups <= 1000, "{lookups} look-ups");
+    assert!(sends <= many / 10, "{sends} sends");
+    assert!(lookups <= many, "{lookups} look-ups");
 }
 
 #[test]
