@@ -172,7 +172,7 @@ const STORIES: &[(&[&str], &[&str])] = &[
 
 #[test]
 fn the_same_commands_do_the_same() {
-    need!("veth");
+    need!("all-words-in-tc", "veth");
     let mut told = 0;
     for (kinds, story) in STORIES {
         if !known(kinds) {
@@ -193,7 +193,7 @@ fn the_same_commands_do_the_same() {
 
 #[test]
 fn every_captured_command_does_the_same() {
-    need!("veth");
+    need!("all-words-in-tc", "veth");
     let twins = twins();
     let registry = Registry::of_program().unwrap_or_default();
     let here = captures::iproute2_version(&twins.ours.tc("-V").ok());

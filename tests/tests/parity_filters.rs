@@ -142,7 +142,7 @@ fn the_same_commands_do_the_same() {
 
 #[test]
 fn actions_for_themselves_are_made_shown_and_deleted_alike() {
-    need!("sch_clsact", "cls_matchall", "act_mirred", "act_gact", "veth");
+    need!("all-words-in-tc", "sch_clsact", "cls_matchall", "act_mirred", "act_gact", "veth");
     let twins = Twins::new();
     for command in [
         "actions add action mirred egress redirect dev d1 index 4",
@@ -152,6 +152,8 @@ fn actions_for_themselves_are_made_shown_and_deleted_alike() {
         "actions get action mirred index 4",
         "-j actions get action mirred index 4",
         "actions add action pass index 8 add action pipe index 9",
+        "actions add action drop hw_stats immediate index 10",
+        "actions del action gact index 10",
         "actions del action gact index 8 action gact index 9",
         "actions delete action mirred index 4",
         "actions get action mirred index 44",

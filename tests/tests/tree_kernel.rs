@@ -41,6 +41,7 @@ const SHOWS: &[&str] = &[
 #[test]
 fn a_tree_with_traffic_is_shown_alike() {
     need!(
+        "all-words-in-tc",
         "sch_plug",
         "sch_htb",
         "sch_netem",

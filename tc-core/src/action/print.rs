@@ -108,8 +108,8 @@ pub(super) const HW_STATS: [(&str, u32); 3] =
 
 fn print_hw_stats(key: &str, field: Bitfield32, out: &mut Printer) {
     let bits = field.value & field.selector;
-    // As in tc, the text has the words and not what they are about.
     out.text("\t");
+    out.text(key);
     out.array(key, |out| {
         for (name, bit) in HW_STATS {
             if bits & bit != 0 || (bits == 0 && bit == 0) {

@@ -219,7 +219,7 @@ fn what_the_kernel_says_of_an_action_is_printed_as_tc_does() {
     assert_eq!(
         print(Form::Text),
         "\n\taction order 1: mark 7\n\tAction statistics:\n\tSent 10 bytes 2 pkt (dropped 0, overlimits 0 \
-         requeues 0) \n\tbacklog 0b 0p requeues 0\n\tcookie ab\n\tno_percpu\tnot_in_hw\n\t disabled\n"
+         requeues 0) \n\tbacklog 0b 0p requeues 0\n\tcookie ab\n\tno_percpu\tnot_in_hw\n\thw_stats disabled\n"
     );
     assert_eq!(
         print(Form::Json),

@@ -1,7 +1,8 @@
 //! Skips that are seen: a test names what it needs of the kernel, and the report names the test.
 //!
 //! Names are the modules': `sch_plug`, `cls_u32`, `act_mirred`, or a type of device (`veth`), or a
-//! program's with `program_` before it (`program_strace`).
+//! program's with `program_` before it (`program_strace`), or `all-words-in-tc`: that tc prints all that
+//! this kernel's kinds tell.
 //! `netns` is the right to make a namespace; all others include it.
 
 use std::collections::HashMap;
@@ -19,6 +20,7 @@ use nix::sys::socket::{
 };
 
 use super::command;
+use crate::captures;
 
 /// Returns from the test, and reports it as skipped, unless the kernel has all these features.
 ///
@@ -87,11 +89,24 @@ fn probe(feature: String) -> bool {
                 Some(("cls", kind)) => knows(&qdisc("clsact")) && knows(&filter(kind)),
                 Some(("act", kind)) => knows(&action(kind)),
                 Some(("program", name)) => is_there(name),
+                _ if feature == "all-words-in-tc" => tc_has_all_words(),
                 _ if feature == "netns" => true,
                 _ => link(&feature),
             }
     });
     asked.join().expect("the probe ends")
+}
+
+/// Whether tc is as new as the kernel, or the kernel has none of the kinds (fq, netem, taprio) of which
+/// newer kernels tell more than an older tc prints.
+fn tc_has_all_words() -> bool {
+    let first = |text: &str| {
+        let mut numbers = text.split(|end: char| !end.is_ascii_digit()).map(str::parse::<u32>);
+        numbers.next().and_then(Result::ok).zip(numbers.next().and_then(Result::ok))
+    };
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let tc = command::run(&mut command::command("tc".as_ref(), &["-V"])).stdout;
+    captures::iproute2_version(&tc) >= first(&release) || !knows(&qdisc("fq"))
 }
 
 /// Whether a program of this name can be started.

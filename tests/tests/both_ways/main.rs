@@ -25,7 +25,7 @@ const DEVICES: usize = 40;
 
 #[test]
 fn trees_come_back_the_same() {
-    need!("ifb");
+    need!("all-words-in-tc", "ifb");
     let grammar = Grammar::of_kinds();
     let kinds = kinds(&grammar);
     let trees = number("TREES", if kinds.len() > 20 { 500 } else { 100 });

@@ -30,7 +30,7 @@ const STORIES: usize = 40;
 
 #[test]
 fn generated_commands_do_the_same() {
-    need!("ifb");
+    need!("all-words-in-tc", "ifb");
     let seed = number("PARITY_SEED", 1);
     let commands = number("PARITY_COMMANDS", 2000);
     let grammar = Grammar::of_kinds();
