@@ -5,7 +5,7 @@
 
 use crate::dump::Select;
 use crate::handle::Handle;
-use crate::message::Entry;
+use crate::message::{Entry, TcHeader};
 use crate::object::Request;
 use crate::ops::TcType;
 use crate::uapi::*;
@@ -34,7 +34,7 @@ impl Request<'_> {
     /// kernel choose.
     #[must_use]
     pub const fn priority(mut self, priority: u16) -> Self {
-        self.header.info = (priority as u32) << 16 | self.header.info & 0xffff;
+        self.header = self.header.filter_priority(priority);
         self
     }
 
@@ -42,7 +42,7 @@ impl Request<'_> {
     /// machine's byte order.
     #[must_use]
     pub const fn protocol(mut self, protocol: u16) -> Self {
-        self.header.info = self.header.info & 0xffff_0000 | protocol.to_be() as u32;
+        self.header = self.header.filter_protocol(protocol);
         self
     }
 
@@ -50,6 +50,19 @@ impl Request<'_> {
     #[must_use]
     pub const fn chain(mut self, chain: u32) -> Self {
         self.chain = Some(chain);
+        self
+    }
+}
+
+/// Kernel: a filter has its priority and, in network order, its protocol in `tcm_info`.
+impl TcHeader {
+    const fn filter_priority(mut self, priority: u16) -> Self {
+        self.info = (priority as u32) << 16 | self.info & 0xffff;
+        self
+    }
+
+    const fn filter_protocol(mut self, protocol: u16) -> Self {
+        self.info = self.info & 0xffff_0000 | protocol.to_be() as u32;
         self
     }
 }
@@ -69,14 +82,14 @@ impl Select {
     /// Filters of this priority alone; 0 stands for all.
     #[must_use]
     pub const fn priority(mut self, priority: u16) -> Self {
-        self.header.info = (priority as u32) << 16 | self.header.info & 0xffff;
+        self.header = self.header.filter_priority(priority);
         self
     }
 
     /// Filters of this Ethernet protocol alone; 0 stands for all.
     #[must_use]
     pub const fn protocol(mut self, protocol: u16) -> Self {
-        self.header.info = self.header.info & 0xffff_0000 | protocol.to_be() as u32;
+        self.header = self.header.filter_protocol(protocol);
         self
     }
 

@@ -1,7 +1,19 @@
 //! What several kinds share.
 
 use tc_core::units::TICK_NS;
-use tc_core::{Attr, DecodeError};
+use tc_core::words::{WordError, Words};
+use tc_core::{Attr, DecodeError, Kind};
+
+/// The words of a kind without options that `tc` has no module for: there are none.
+pub(crate) fn no_words<K: Kind>(words: &mut Words<'_>) -> Result<Option<K>, WordError> {
+    match words.next() {
+        None => Ok(None),
+        Some(word) => {
+            let kind = K::KIND;
+            Err(WordError::Kind(format!("Unknown qdisc \"{kind}\", hence option \"{word}\" is unparsable")))
+        }
+    }
+}
 
 /// For words where `tc` takes 0 for not given.
 pub(crate) fn not_zero(number: u32) -> Option<u32> {

@@ -8,6 +8,8 @@ use tc_core::print::Printer;
 use tc_core::words::{WordError, Words, WordsContext};
 use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Upkeep, Wording};
 
+use crate::common::no_words;
+
 tc_core::register!(Mq);
 
 /// The options of an mq: there are none.
@@ -20,14 +22,7 @@ impl Kind for Mq {
     const UPKEEP: Upkeep = Upkeep::REFUSES_CHANGE;
 
     fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
-        match words.next() {
-            None => Ok(None),
-            // tc has no module for this kind.
-            Some(word) => Err(WordError::Kind(format!(
-                "Unknown qdisc \"{}\", hence option \"{word}\" is unparsable",
-                Self::KIND
-            ))),
-        }
+        no_words(words)
     }
 
     fn encode(&self, _: &FillContext, _: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {

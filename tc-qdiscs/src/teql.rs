@@ -10,6 +10,8 @@ use tc_core::print::Printer;
 use tc_core::words::{WordError, Words, WordsContext};
 use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Upkeep, Wording};
 
+use crate::common::no_words;
+
 tc_core::register!(Teql0);
 
 /// The options of a teql: there are none.
@@ -22,14 +24,7 @@ impl Kind for Teql0 {
     const UPKEEP: Upkeep = Upkeep::REFUSES_CHANGE;
 
     fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
-        match words.next() {
-            None => Ok(None),
-            // tc has no module for this kind.
-            Some(word) => Err(WordError::Kind(format!(
-                "Unknown qdisc \"{}\", hence option \"{word}\" is unparsable",
-                Self::KIND
-            ))),
-        }
+        no_words(words)
     }
 
     fn encode(&self, _: &FillContext, _: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {

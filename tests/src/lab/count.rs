@@ -25,7 +25,7 @@ pub fn count(text: &str) {
 }
 
 /// How many of something a test does: `many`, and a tenth in the VM (`TC_EMULATED`), where each costs
-/// twenty times as much and this machine's kernel has seen all.
+/// far more and this machine's kernel has seen all.
 #[must_use]
 pub fn fewer_if_emulated(many: usize) -> usize {
     if env::var_os("TC_EMULATED").is_some() { many / 10 } else { many }
