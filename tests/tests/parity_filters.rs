@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 use tests::lab::{Net, Output};
-use tests::need;
+use tests::{later, need};
 
 /// Two hosts, alike: tc works in one, tc-cli in the other.
 struct Twins {
@@ -97,7 +97,7 @@ fn outcome(output: &Output) -> (i32, &str) {
     if output.command.contains(" -j ") || output.command.contains(" -s -j ") {
         return (output.code, "");
     }
-    (output.code, output.stderr.lines().next().unwrap_or_default())
+    (output.code, later::refusal(output.stderr.lines().next().unwrap_or_default()))
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn actions_for_themselves_are_made_shown_and_deleted_alike() {
         "actions get action mirred index 4",
         "-j actions get action mirred index 4",
         "actions add action pass index 8 add action pipe index 9",
-        "actions add action drop hw_stats immediate index 10",
+        "actions add action drop index 10 hw_stats immediate",
         "actions del action gact index 10",
         "actions del action gact index 8 action gact index 9",
         "actions delete action mirred index 4",
