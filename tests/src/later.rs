@@ -25,7 +25,7 @@ fn is_later() -> bool {
 }
 
 /// A text, without that in which versions differ: blanks (htb, hfsc), rounded numbers, no times, hfsc's default
-/// without `0x`, and the seed of netem, which the kernel chooses.
+/// without `0x`, delays of netem, which were whole ticks before, and its seed, which the kernel chooses.
 #[must_use]
 pub fn text(printed: &str) -> String {
     if !is_later() {
@@ -42,6 +42,7 @@ fn line(text: &str) -> String {
     let spaced = text.replace("/1mpu", "/1 mpu");
     let mut words: Vec<&str> = spaced.split_whitespace().collect();
     let is_tbf = words.windows(2).any(|pair| pair == ["qdisc", "tbf"]);
+    let is_netem = words.windows(2).any(|pair| pair == ["qdisc", "netem"]);
     let is_hfsc = words.windows(2).any(|pair| pair == ["qdisc", "hfsc"]);
     for at in 1..words.len() {
         match words[at - 1] {
@@ -51,11 +52,19 @@ fn line(text: &str) -> String {
             // A latency that rounds to none is printed as the limit.
             "limit" if is_tbf => (words[at - 1], words[at]) = ("lat", "N"),
             "seed" | "Scell_log" => words[at] = "N",
+            // A delay, and behind it its jitter.
+            "delay" if is_netem => words[at] = "D",
+            "D" if is_time(words[at]) => words[at] = "J",
             "default" if is_hfsc => words[at] = words[at].trim_start_matches("0x"),
             _ => {}
         }
     }
     words.join(" ").replace(NO_TIMES, "").split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Such as `3us`.
+fn is_time(word: &str) -> bool {
+    word.ends_with('s') && word.starts_with(|first: char| first.is_ascii_digit())
 }
 
 /// The same for JSON.
@@ -71,6 +80,7 @@ fn alike(value: &Value) -> Value {
             let is_tbf = fields.contains_key("burst");
             let differs = |key: &str, value: &Value| match key {
                 "limit" => is_tbf,
+                "delay" | "jitter" => value.is_number(),
                 "seed" | "Scell_log" => true,
                 "base_time" | "cycle_time" | "cycle_time_extension" => *value == 0,
                 _ => ROUNDED.contains(&key),
@@ -110,6 +120,7 @@ mod tests {
                 "qdisc tbf 1: root rate 1Gbit burst 1476b/1 mpu 0b lat 0us ",
                 "qdisc tbf 1: root rate 1Gbit burst 1597b/1 mpu 0b limit 1536b ",
             ),
+            ("qdisc netem 1: delay 4.99us 2.94us loss 1%", "qdisc netem 1: delay 5us 3us loss 1%"),
             ("qdisc hfsc 1: root default 10 ", "qdisc hfsc 1: root  default 0x10"),
             (
                 "clockid TAI\tbase-time 0 cycle-time 0 cycle-time-extension 0\tbase-time 7",
@@ -124,6 +135,8 @@ mod tests {
     fn what_else_differs_shows() {
         for (one, other) in [
             ("class htb 1:1 rate 1Mbit", "class htb 1:1 rate 2Mbit"),
+            ("qdisc netem 1: delay 5us loss 1%", "qdisc netem 1: delay 5us loss 2%"),
+            ("qdisc netem 1: delay 5us 3us", "qdisc netem 1: delay 5us"),
             ("qdisc pfifo 1: limit 5p", "qdisc pfifo 1: limit 6p"),
             ("qdisc htb 1: default 0x10", "qdisc htb 1: default 10"),
         ] {
