@@ -15,6 +15,28 @@ pub(crate) fn no_words<K: Kind>(words: &mut Words<'_>) -> Result<Option<K>, Word
     }
 }
 
+/// What a kind without options does with them: none are sent, said or printed.
+macro_rules! no_options {
+    () => {
+        fn encode(
+            &self,
+            _: &tc_core::FillContext,
+            _: &mut tc_core::AttrWriter<'_>,
+        ) -> Result<tc_core::Fill, tc_core::EncodeError> {
+            Ok(tc_core::Fill::Absent)
+        }
+
+        fn decode(_: &[u8]) -> Result<Self, tc_core::DecodeError> {
+            Ok(Self)
+        }
+
+        fn write_words(&self, _: &mut tc_core::Wording<'_>) {}
+
+        fn print(&self, _: &mut tc_core::print::Printer) {}
+    };
+}
+pub(crate) use no_options;
+
 /// For words where `tc` takes 0 for not given.
 pub(crate) fn not_zero(number: u32) -> Option<u32> {
     Some(number).filter(|number| *number != 0)
