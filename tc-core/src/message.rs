@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use crate::attr::{Attr, AttrTable, Attrs, Reader, align};
 use crate::error::DecodeError;
 use crate::handle::Handle;
-use crate::ops::TcType;
+use crate::kind::TcType;
 use crate::stats::Stats;
 use crate::uapi::*;
 
@@ -199,7 +199,7 @@ impl<'a> Entry<'a> {
     }
 
     /// The options as a value of type `K`; `None` if the kernel sent none.
-    pub fn options_as<K: crate::ops::Kind>(&self) -> Result<Option<K>, DecodeError> {
+    pub fn options_as<K: crate::kind::Kind>(&self) -> Result<Option<K>, DecodeError> {
         if self.kind()? != K::KIND {
             return Err(DecodeError::Malformed { what: "kind: it is another one" });
         }

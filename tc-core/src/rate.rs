@@ -249,7 +249,7 @@ pub fn parse_size_and_cell(word: &str) -> Result<(u32, Option<u8>), &str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::object::Verb;
+    use crate::verb::Verb;
     use crate::words::Environment;
     use bytes::BytesMut;
 

@@ -1,6 +1,6 @@
 //! A cursor over the words of a command, and the errors that words can be.
 
-use crate::object::Verb;
+use crate::verb::Verb;
 use crate::registry::{Registry, RegistryError};
 use crate::units::UnitError;
 

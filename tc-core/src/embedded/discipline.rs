@@ -6,7 +6,7 @@ use std::fmt;
 
 use crate::attr::AttrWriter;
 use crate::handle::Handle;
-use crate::ops::Fill;
+use crate::kind::Fill;
 use crate::stats::Queue;
 
 /// A packet on its way through a device.

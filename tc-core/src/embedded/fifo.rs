@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use super::discipline::{Discipline, Enqueued, Nature, Packet, Place, Refusal};
 use crate::attr::AttrWriter;
-use crate::ops::Fill;
+use crate::kind::Fill;
 use crate::stats::Queue;
 
 /// Packets that wait, and their counters.

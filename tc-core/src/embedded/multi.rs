@@ -3,7 +3,7 @@
 use super::discipline::{Classes, Discipline, Enqueued, Nature, Packet, Place, Refusal};
 use crate::attr::AttrWriter;
 use crate::handle::Handle;
-use crate::ops::Fill;
+use crate::kind::Fill;
 use crate::stats::Queue;
 
 /// The discipline of a multi-queue root: a class for each transmit queue.
