@@ -134,18 +134,4 @@ impl Discipline for Queueless {
     fn dump(&self, _: &mut AttrWriter<'_>) -> Fill {
         Fill::Absent
     }
-
-    fn enqueue(&mut self, _: Packet) -> Enqueued {
-        Enqueued::Dropped
-    }
-
-    fn dequeue(&mut self) -> Option<Packet> {
-        None
-    }
-
-    fn reset(&mut self) {}
-
-    fn queue(&self) -> Queue {
-        Queue::default()
-    }
 }
