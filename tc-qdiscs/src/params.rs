@@ -23,7 +23,8 @@ pub(crate) struct Param<O> {
     sticky: bool,
 }
 
-/// Where the parameter stands in the options.
+/// Where the parameter stands in the options. To read is done by the same way, on
+/// a copy of them.
 enum Field<O> {
     Number(fn(&mut O) -> &mut Option<u32>),
     Switch(fn(&mut O) -> &mut Option<bool>),
@@ -92,10 +93,10 @@ impl<O: Copy> Param<O> {
         self.word
     }
 
-    fn get(&self, mut options: O) -> Option<u32> {
+    fn get(&self, options: &mut O) -> Option<u32> {
         match self.field {
-            Field::Number(field) => *field(&mut options),
-            Field::Switch(field) => field(&mut options).map(u32::from),
+            Field::Number(field) => *field(options),
+            Field::Switch(field) => field(options).map(u32::from),
         }
     }
 
@@ -149,9 +150,10 @@ pub(crate) fn encode<O: Copy>(
     options: &O,
     out: &mut AttrWriter<'_>,
 ) {
+    let mut options = *options;
     for attribute in order {
         let param = params.iter().find(|param| param.attribute == attribute);
-        out.attr_u32_if(attribute, param.and_then(|param| param.get(*options)));
+        out.attr_u32_if(attribute, param.and_then(|param| param.get(&mut options)));
     }
 }
 
@@ -170,8 +172,9 @@ pub(crate) fn write_words<'p, O: Copy + 'static>(
     options: &O,
     out: &mut Wording<'_>,
 ) {
+    let mut options = *options;
     for param in params {
-        let (word, value) = (param.word, param.get(*options));
+        let (word, value) = (param.word, param.get(&mut options));
         let asked = value.map(|told| param.unit.asked(told));
         match param.unit {
             Unit::Switch { off } => out.switch(word, value.map(|on| on != 0), word, off),
@@ -185,14 +188,16 @@ pub(crate) fn write_words<'p, O: Copy + 'static>(
 pub(crate) fn kept<O: Copy>(params: &[Param<O>], options: &O, environment: &dyn Environment) -> O {
     let mut kept = *options;
     for param in params {
-        param.set(&mut kept, param.get(*options).map(|asked| param.unit.told(asked, environment)));
+        let told = param.get(&mut kept).map(|asked| param.unit.told(asked, environment));
+        param.set(&mut kept, told);
     }
     kept
 }
 
 pub(crate) fn print<O: Copy>(params: &[Param<O>], options: &O, out: &mut Printer) {
+    let mut options = *options;
     for param in params {
-        if let Some(value) = param.get(*options) {
+        if let Some(value) = param.get(&mut options) {
             param.unit.print(param.word, value, out);
         }
     }
