@@ -11,6 +11,7 @@ use crate::answer::{Answer, Place, Stray, cut_short};
 use crate::echo::Echo;
 use crate::error::{Cause, DecodeError, EncodeError, Error};
 use crate::message::{Entry, Message};
+use crate::netns::Namespace;
 use crate::object::{Request, Verb};
 use crate::socket::Socket;
 use crate::transport::{DEFAULT_TIMEOUT, Received, Transport};
@@ -69,6 +70,12 @@ impl Connection {
         let socket =
             Socket::open().map_err(|error| Error::new("open", "netlink socket", Cause::System(error)))?;
         Ok(Self::over(socket))
+    }
+
+    /// Opens a connection in a network namespace, whichever the calling thread
+    /// is in. It stays there.
+    pub fn open_in(netns: &Namespace) -> Result<Self, Error> {
+        netns.within(Self::open)?
     }
 }
 

@@ -1,7 +1,7 @@
 //! A session: its states, and the epochs in them.
 
 use std::fmt;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::path::PathBuf;
 
 use tc_core::monitor::Monitor;
@@ -106,6 +106,13 @@ pub struct Counts {
 impl AsFd for OutputCommit {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.monitor.transport().as_fd()
+    }
+}
+
+/// For what still asks for numbers, such as `tokio::io::unix::AsyncFd`.
+impl AsRawFd for OutputCommit {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
     }
 }
 
