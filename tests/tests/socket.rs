@@ -133,12 +133,12 @@ fn a_follower_in_another_namespace_is_waited_for_by_its_descriptor() {
     assert_eq!(kinds, [RTM_NEWQDISC]);
     assert_eq!(net.tc("qdisc show dev lo").ok(), "qdisc pfifo 7: root refcnt 2 limit 1000p\n");
     let (here, inside) = (inode_of_namespace(), there.within(inode_of_namespace).unwrap());
-    assert_ne!(here, inside);
+    assert!(here.is_some() && inside.is_some() && here != inside, "{here:?} {inside:?}");
     assert_eq!(here, inode_of_namespace());
     let absent = Namespace::open("/nonexistent/ns").unwrap_err();
     assert!(absent.is_not_found(), "{absent}");
 }
 
-fn inode_of_namespace() -> String {
-    std::fs::read_link("/proc/thread-self/ns/net").unwrap().to_string_lossy().into_owned()
+fn inode_of_namespace() -> Option<std::path::PathBuf> {
+    std::fs::read_link("/proc/thread-self/ns/net").ok()
 }
