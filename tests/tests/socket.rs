@@ -10,7 +10,7 @@ use nix::sys::socket::{
 };
 use tc_core::monitor::{Event, Follower, Monitor, Notice};
 use tc_core::netns::Namespace;
-use tc_core::uapi::{RTM_NEWQDISC, RTNLGRP_TC};
+use tc_core::uapi::{RTM_DELQDISC, RTM_NEWQDISC, RTNLGRP_TC};
 use tc_core::{Connection, Handle, Request, Socket, Transport};
 use tests::lab::Net;
 use tests::need;
@@ -130,7 +130,8 @@ fn a_follower_in_another_namespace_is_waited_for_by_its_descriptor() {
     while let Some(Event::Notice(message)) = follower.next().unwrap() {
         kinds.push(message.kind);
     }
-    assert_eq!(kinds, [RTM_NEWQDISC]);
+    // Kernel: the default that it takes the place of is told first.
+    assert_eq!(kinds, [RTM_DELQDISC, RTM_NEWQDISC]);
     assert_eq!(net.tc("qdisc show dev lo").ok(), "qdisc pfifo 7: root refcnt 2 limit 1000p\n");
     let (here, inside) = (inode_of_namespace(), there.within(inode_of_namespace).unwrap());
     assert!(here.is_some() && inside.is_some() && here != inside, "{here:?} {inside:?}");
