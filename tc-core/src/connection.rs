@@ -11,6 +11,7 @@ use crate::answer::{Answer, Place};
 use crate::echo::Echo;
 use crate::error::{Cause, DecodeError, EncodeError, Error};
 use crate::message::Entry;
+use crate::netns::Namespace;
 use crate::request::Request;
 use crate::socket::Socket;
 use crate::transport::{DEFAULT_TIMEOUT, Transport};
@@ -54,6 +55,12 @@ impl Connection {
         let socket =
             Socket::open().map_err(|error| Error::new("open", "netlink socket", Cause::System(error)))?;
         Ok(Self::over(socket))
+    }
+
+    /// Opens a connection in a network namespace, whichever the calling thread
+    /// is in. It stays there.
+    pub fn open_in(netns: &Namespace) -> Result<Self, Error> {
+        netns.within(Self::open)?
     }
 }
 

@@ -13,7 +13,9 @@
 //! | ask for thousands of things | [`Connection::batch`] |
 //! | list what is there | [`Connection::dump`], [`Connection::list`] with a [`Select`] |
 //! | see changes as they happen | [`monitor::Monitor`], or [`monitor::Follower`] with a list after a loss |
-//! | add a kind | [`Kind`] and [`register!`] |
+//! | add a kind | [`Kind`] and [`register!`]; [`contract::check`] in its tests |
+//! | work in another network namespace | [`netns::Namespace`], [`Connection::open_in`] |
+//! | test without a kernel | [`embedded::Kernel`] |
 //! | read or write messages by hand | [`Attrs`], [`AttrWriter`], [`message`] |
 //!
 //! ```no_run
@@ -37,6 +39,7 @@ mod attr;
 mod batch;
 mod classid;
 mod connection;
+pub mod contract;
 mod convert;
 mod dump;
 mod echo;

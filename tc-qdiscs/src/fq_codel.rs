@@ -139,12 +139,10 @@ Usage: ... fq_codel\t[ limit PACKETS ] [ flows NUMBER ]\n\
     }
 
     fn print_xstats(payload: &[u8], out: &mut Printer) -> Result<bool, DecodeError> {
-        let stats: [u8; XSTATS_LEN] = zero_extended(payload);
-        let mut reader = Reader::new(&stats);
-        match reader.u32()? {
-            XSTATS_QDISC => print_qdisc_stats(&mut reader, out)?,
-            XSTATS_CLASS => print_flow_stats(&mut reader, out)?,
-            _ => {}
+        match FqCodelXstats::decode(payload)? {
+            FqCodelXstats::Qdisc(stats) => stats.print(out),
+            FqCodelXstats::Flow(stats) => stats.print(out),
+            FqCodelXstats::Unknown(_) => {}
         }
         Ok(true)
     }
@@ -164,6 +162,131 @@ const PARAMS: &[Param<FqCodel>] = &[
     switch(ECN, "ecn", "noecn", |codel| &mut codel.ecn),
     number(DROP_BATCH_SIZE, "drop_batch", Unit::Number, |codel| &mut codel.drop_batch_packets),
 ];
+
+/// `struct tc_fq_codel_xstats`: counters of the qdisc, or of one flow. What an
+/// older kernel does not count is 0.
+///
+/// ```no_run
+/// use tc_core::{Connection, Select};
+/// use tc_qdiscs::fq_codel::FqCodelXstats;
+///
+/// for qdisc in Connection::open()?.list(&Select::qdiscs())? {
+///     let qdisc = qdisc.entry()?;
+///     if let ("fq_codel", Some(xstats)) = (qdisc.kind()?, qdisc.xstats()?) {
+///         println!("{} {:?}", qdisc.header.handle, FqCodelXstats::decode(xstats)?);
+///     }
+/// }
+/// # Ok::<(), tc_core::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FqCodelXstats {
+    /// Of the qdisc.
+    Qdisc(FqCodelStats),
+    /// Of a flow with packets, which is shown as a class.
+    Flow(FqCodelFlowStats),
+    /// Of something that later kernels have: its type.
+    Unknown(u32),
+}
+
+/// `struct tc_fq_codel_qd_stats`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FqCodelStats {
+    /// The largest packet that was seen, in bytes.
+    pub max_packet_bytes: u32,
+    /// Packets dropped because the qdisc was full.
+    pub drop_overlimit: u32,
+    /// Packets marked in place of being dropped.
+    pub ecn_mark: u32,
+    /// How often a packet began a flow.
+    pub new_flow_count: u32,
+    /// Flows that began and had no turn yet.
+    pub new_flows_len: u32,
+    /// The other flows with packets.
+    pub old_flows_len: u32,
+    /// Packets marked above `ce_threshold`.
+    pub ce_mark: u32,
+    /// Bytes of memory that packets take.
+    pub memory_usage_bytes: u32,
+    /// Packets dropped because of the limit of memory.
+    pub drop_overmemory: u32,
+}
+
+/// `struct tc_fq_codel_cl_stats`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FqCodelFlowStats {
+    /// Bytes that the flow may still send in its turn.
+    pub deficit_bytes: i32,
+    /// The delay of the packet that left last, in microseconds.
+    pub ldelay_us: u32,
+    /// Packets dropped or marked since dropping began.
+    pub count: u32,
+    /// The same of the time before.
+    pub lastcount: u32,
+    /// Whether it is dropping.
+    pub dropping: bool,
+    /// Microseconds until the next drop, while it is dropping.
+    pub drop_next_us: i32,
+}
+
+impl FqCodelXstats {
+    /// Reads `TCA_STATS_APP`.
+    pub fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+        let stats: [u8; XSTATS_LEN] = zero_extended(payload);
+        let mut stats = Reader::new(&stats);
+        Ok(match stats.u32()? {
+            XSTATS_QDISC => Self::Qdisc(FqCodelStats {
+                max_packet_bytes: stats.u32()?,
+                drop_overlimit: stats.u32()?,
+                ecn_mark: stats.u32()?,
+                new_flow_count: stats.u32()?,
+                new_flows_len: stats.u32()?,
+                old_flows_len: stats.u32()?,
+                ce_mark: stats.u32()?,
+                memory_usage_bytes: stats.u32()?,
+                drop_overmemory: stats.u32()?,
+            }),
+            XSTATS_CLASS => Self::Flow(FqCodelFlowStats {
+                deficit_bytes: stats.i32()?,
+                ldelay_us: stats.u32()?,
+                count: stats.u32()?,
+                lastcount: stats.u32()?,
+                dropping: stats.u32()? != 0,
+                drop_next_us: stats.i32()?,
+            }),
+            other => Self::Unknown(other),
+        })
+    }
+}
+
+impl FqCodelStats {
+    fn print(&self, out: &mut Printer) {
+        out.item("maxpacket", "  maxpacket ", self.max_packet_bytes, "");
+        out.item("drop_overlimit", " drop_overlimit ", self.drop_overlimit, "");
+        out.item("new_flow_count", " new_flow_count ", self.new_flow_count, "");
+        out.item("ecn_mark", " ecn_mark ", self.ecn_mark, "");
+        out.item_if("ce_mark", " ce_mark ", not_zero(self.ce_mark), "");
+        out.item_if("memory_used", " memory_used ", not_zero(self.memory_usage_bytes), "");
+        out.item_if("drop_overmemory", " drop_overmemory ", not_zero(self.drop_overmemory), "");
+        out.newline();
+        out.item("new_flows_len", "  new_flows_len ", self.new_flows_len, "");
+        out.item("old_flows_len", " old_flows_len ", self.old_flows_len, "");
+    }
+}
+
+impl FqCodelFlowStats {
+    fn print(&self, out: &mut Printer) {
+        out.item("deficit", "  deficit ", self.deficit_bytes, "");
+        out.item("count", " count ", self.count, "");
+        out.item("lastcount", " lastcount ", self.lastcount, "");
+        out.item("ldelay", " ldelay ", Time(self.ldelay_us), "");
+        if self.dropping {
+            out.flag("dropping", " dropping");
+            out.json("drop_next", self.drop_next_us);
+            let sign = if self.drop_next_us < 0 { " drop_next -" } else { " drop_next " };
+            out.text_item(sign, Time(self.drop_next_us.unsigned_abs()), "");
+        }
+    }
+}
 
 const TARGET: u16 = 1;
 const LIMIT: u16 = 2;
@@ -188,41 +311,6 @@ fn parse_selector(word: &str) -> Result<Option<Selector>, WordError> {
     let value = parse_u8(value).map_err(|_| error("Illegal"))?;
     // tc takes this value for not given.
     Ok(Some(Selector { value, mask }).filter(|selector| selector.value != 0xff))
-}
-
-/// `struct tc_fq_codel_qd_stats`.
-fn print_qdisc_stats(stats: &mut Reader<'_>, out: &mut Printer) -> Result<(), DecodeError> {
-    out.item("maxpacket", "  maxpacket ", stats.u32()?, "");
-    out.item("drop_overlimit", " drop_overlimit ", stats.u32()?, "");
-    let ecn_mark = stats.u32()?;
-    out.item("new_flow_count", " new_flow_count ", stats.u32()?, "");
-    out.item("ecn_mark", " ecn_mark ", ecn_mark, "");
-    let (new_flows, old_flows) = (stats.u32()?, stats.u32()?);
-    let mut if_any = || stats.u32().map(not_zero);
-    out.item_if("ce_mark", " ce_mark ", if_any()?, "");
-    out.item_if("memory_used", " memory_used ", if_any()?, "");
-    out.item_if("drop_overmemory", " drop_overmemory ", if_any()?, "");
-    out.newline();
-    out.item("new_flows_len", "  new_flows_len ", new_flows, "");
-    out.item("old_flows_len", " old_flows_len ", old_flows, "");
-    Ok(())
-}
-
-/// `struct tc_fq_codel_cl_stats`: each flow with packets is shown as a class.
-fn print_flow_stats(stats: &mut Reader<'_>, out: &mut Printer) -> Result<(), DecodeError> {
-    out.item("deficit", "  deficit ", stats.i32()?, "");
-    let delay = stats.u32()?;
-    out.item("count", " count ", stats.u32()?, "");
-    out.item("lastcount", " lastcount ", stats.u32()?, "");
-    out.item("ldelay", " ldelay ", Time(delay), "");
-    let (dropping, next) = (stats.u32()?, stats.i32()?);
-    if dropping != 0 {
-        out.flag("dropping", " dropping");
-        out.json("drop_next", next);
-        let sign = if next < 0 { " drop_next -" } else { " drop_next " };
-        out.text_item(sign, Time(next.unsigned_abs()), "");
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -266,5 +354,7 @@ mod tests {
         let mut out = Printer::new(Form::Text, Style::default());
         assert_eq!(FqCodel::print_xstats(&bytes, &mut out), Ok(true));
         assert_eq!(out.as_str(), "  deficit -5 count 2 lastcount 1 ldelay 1.5ms dropping drop_next -250us");
+        let Ok(FqCodelXstats::Flow(flow)) = FqCodelXstats::decode(&bytes) else { panic!("of a flow") };
+        assert_eq!((flow.ldelay_us, flow.count, flow.drop_next_us), (1500, 2, -250));
     }
 }

@@ -16,10 +16,9 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use proptest::test_runner::TestRunner;
 use tc_core::print::Style;
-use tc_core::words::WordError;
-use tc_core::{AttrWriter, EncodeError, Fill, FillContext, Registry, Verb};
+use tc_core::{AttrWriter, EncodeError, FillContext, Registry, Verb, contract};
 use tc_qdiscs as _;
-use tests::lab::count;
+use tests::{captures, lab::count};
 
 use tested::Tested;
 
@@ -65,51 +64,16 @@ const VALUES: &[&str] = &[
 ];
 
 #[test]
-fn usage_is_a_text_of_whole_lines() {
-    for_each_kind(|kind| {
-        let usage = kind.ops.usage();
-        assert!(usage.ends_with('\n') && usage.contains("Usage"), "{usage:?}");
-    });
-}
-
-#[test]
 fn every_kind_of_ours_has_captures() {
     for_each_kind(|kind| assert!(!kind.captures.is_empty() || kind.package != "tc-qdiscs"));
 }
 
 #[test]
-fn help_is_help_and_an_unknown_word_is_an_error() {
+fn every_kind_keeps_to_the_contract_for_kinds() {
     for_each_kind(|kind| {
-        let parse = |words: &[&str]| kind.parse(&words.join(" "), Verb::Add).map(|_| ());
-        // To some of tc's own kinds it is a word like any other.
-        let help = parse(&["help"]).expect_err("help is no option");
-        let unknown = parse(&["no-such-word"]).unwrap_err().to_string();
-        assert!(help == WordError::Help || help.to_string() == unknown.replace("no-such-word", "help"));
-        let unknown = parse(&["no-such-word"]).expect_err("no kind knows this word");
-        assert_ne!(unknown, WordError::Help);
-        assert!(!unknown.to_string().ends_with('\n'), "{unknown:?}");
-    });
-}
-
-#[test]
-fn options_are_written_and_read_and_written_the_same() {
-    for_each_kind(|kind| {
-        for (words, verb) in kind.commands() {
-            let options = kind.parse(&words, verb).unwrap_or_else(|error| panic!("{words}: {error}"));
-            for as_tc in [true, false] {
-                kind.check_round_trip(options.as_deref(), FillContext { verb, as_tc });
-            }
-        }
-    });
-}
-
-#[test]
-fn no_options_are_no_bytes() {
-    for_each_kind(|kind| {
-        for verb in VERBS {
-            let written = kind.fill(None, FillContext { verb, as_tc: false });
-            assert_eq!(written, Ok((Fill::Absent, Vec::new())));
-        }
+        let commands = kind.commands();
+        let commands: Vec<_> = commands.iter().map(|(words, verb)| (words.as_str(), *verb)).collect();
+        contract::check_ops(kind.ops, &commands, &captures::Machine).unwrap();
     });
 }
 

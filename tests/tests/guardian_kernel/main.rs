@@ -202,6 +202,21 @@ fn a_session_without_its_guardian_does_not_hold() {
     assert!(gone, "{error}");
     assert!(opens(&pair, 1));
     session.detach(Plugs::Remove).unwrap();
+
+    // Killed later it cannot open any more: the session does, when it ends.
+    let mut session = with(guardian_of(me)).unwrap();
+    session.start_buffer().unwrap();
+    pair.send(&[2]);
+    let guardian = guardians_of(me).into_iter().next().expect("it runs");
+    kill(Pid::from_raw(guardian.cast_signed()), Signal::SIGKILL).unwrap();
+    assert!(ends(guardian));
+    let error = session.close().unwrap_err();
+    let gone = matches!(error, Error::Guardian { error: GuardianError::Gone, network: Network::Held });
+    assert!(gone, "{error}");
+    assert_eq!(pair.receive(1, QUIET), NOTHING);
+    drop(session);
+    assert_eq!(pair.receive(1, PATIENCE), [2]);
+    assert!(opens(&pair, 3));
     let _ = fs::remove_dir_all(&dir);
 }
 

@@ -165,3 +165,44 @@ fn plug_commit_takes_attached_plugs_over_and_gives_them_back() {
     }
     assert_eq!(stage.json("status"), serde_json::Value::Array(Vec::new()));
 }
+
+#[test]
+fn plug_commit_is_not_tainted_by_commands_that_were_refused() {
+    need!("sch_plug", "veth");
+    let mut stage = Stage::new("refused");
+    let mut talk = Talk::start(&stage, "", "--dev near --limit 64k --on-death closed");
+    talk.says("begin 0", "ok 0 held=0 bytes=0 drops=0");
+    stage.pair.send(&[1]);
+    // With other journals nothing but the plug itself tells of the session.
+    for dir in [stage.dir.clone(), stage.dir.join("elsewhere")] {
+        stage.dir = dir;
+        for words in
+            ["attach --dev near --limit 64k", "hold --dev near --limit 64k --on-death closed -- true"]
+        {
+            let refused = stage.plug(words);
+            assert_eq!(refused.code, 1, "{words}: {refused:?}");
+            assert!(refused.stderr.trim_end().ends_with("; nothing was changed"), "{words}: {refused:?}");
+            talk.says("status", "ok 0 held=1 bytes=43 drops=0");
+        }
+    }
+    talk.says("quit", "ok 0 held=0 bytes=0 drops=0");
+    assert_eq!(stage.pair.receive(1, PATIENCE), [1]);
+    assert_eq!(talk.end().0, 0);
+}
+
+#[test]
+fn what_a_device_left_that_is_gone_is_told_by_its_name_and_forgotten() {
+    need!("sch_plug", "veth");
+    let stage = Stage::new("gone");
+    stage.pair.near.veth_to("near2", &stage.pair.far, "far2");
+    let mut talk = Talk::start(&stage, "", "--dev near2 --limit 64k --on-death closed");
+    talk.says("begin 0", "ok 0 held=0 bytes=0 drops=0");
+    stage.pair.near.ip("link del dev near2").ok();
+    talk.refuses("status", "the device is gone");
+    assert_eq!(talk.end().0, 1);
+    let status = stage.plug("status").ok();
+    assert!(status.starts_with("near2\n  observed: the device is gone\n"), "{status}");
+    assert!(stage.plug("rescue --dev near3 --drop").stderr.contains("Cannot find device \"near3\""));
+    stage.plug("rescue --dev near2 --drop").ok();
+    assert_eq!(stage.plug("status").ok(), "");
+}
