@@ -379,3 +379,6 @@ impl<T: Transport> Connection<T> {
         message.sequence == self.sequence && message.port == self.transport.port()
     }
 }
+
+#[cfg(test)]
+mod tests;
