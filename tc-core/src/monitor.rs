@@ -24,7 +24,22 @@ const MOST_FORGOTTEN: usize = 1 << 16;
 const ROOM_FOR_NOTICES: u32 = 4 * 1024 * 1024;
 
 /// Receives notices. Those of other processes, which any may forge, are passed
-/// over.
+/// over. To keep a picture of what is there, use a [`Follower`].
+///
+/// ```no_run
+/// use tc_core::message::Entry;
+/// use tc_core::monitor::{Monitor, Notice};
+/// use tc_core::uapi::RTNLGRP_TC;
+///
+/// let mut monitor = Monitor::open(&[RTNLGRP_TC])?;
+/// while let Some(notice) = monitor.receive()? {
+///     match notice {
+///         Notice::Message(message) => println!("{:?}", Entry::decode(&message)?.header),
+///         Notice::Overflow => println!("some were lost"),
+///     }
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Monitor<T: Transport = Socket> {
     transport: T,

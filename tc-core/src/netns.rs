@@ -12,6 +12,18 @@ use crate::socket;
 ///
 /// Threads, not processes, are in a namespace, and what a thread opens (a
 /// connection, a UDP socket) stays in the namespace that it was opened in.
+///
+/// ```no_run
+/// use tc_core::Connection;
+/// use tc_core::netns::Namespace;
+///
+/// let here = Namespace::current()?;
+/// Namespace::open("blue")?.enter()?;
+/// let mut blue = Connection::open()?;
+/// here.enter()?;
+/// println!("{}", blue.ifindex("eth0")?); // that of blue, all the same
+/// # Ok::<(), tc_core::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Namespace {
     file: File,
@@ -39,7 +51,8 @@ impl Namespace {
         }
     }
 
-    /// Puts the calling thread into this namespace.
+    /// Puts the calling thread into this namespace, until it enters another one.
+    /// Needs `CAP_SYS_ADMIN`, here and in the user namespace that owns the other.
     pub fn enter(&self) -> Result<(), Error> {
         socket::enter_netns(&self.file).map_err(|error| fail("enter", &self.name, error))
     }

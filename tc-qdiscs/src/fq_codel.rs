@@ -8,15 +8,16 @@
 //! - the number of flows cannot be changed later;
 //! - times are kept in units of 1024 ns, so that 5 ms reads back as 4999 us.
 
-use tc_core::print::{Hex0x, Printer, Size, Time};
-use tc_core::units::{parse_size, parse_time_us, parse_u8, parse_u32, words_of_size};
+use tc_core::print::{Hex0x, Printer, Time};
+use tc_core::units::parse_u8;
 use tc_core::words::{Environment, WordError, Words, WordsContext};
 use tc_core::{
     AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, Upkeep, Wording,
     zero_extended,
 };
 
-use crate::common::{asked_codel_us, bool_at, codel_us, not_max, not_zero, u32_at};
+use crate::common::not_zero;
+use crate::params::{self, Param, Unit, number, switch};
 
 tc_core::register!(FqCodel);
 
@@ -79,113 +80,62 @@ Usage: ... fq_codel\t[ limit PACKETS ] [ flows NUMBER ]\n\
     fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
         let mut options = Self::default();
         while let Some(word) = words.next() {
-            let illegal = |_: &str| format!("Illegal \"{word}\"");
             match word {
-                "limit" => options.limit_packets = not_zero(words.parse(parse_u32, illegal)?),
-                "flows" => options.flows = not_zero(words.parse(parse_u32, illegal)?),
-                "quantum" => options.quantum_bytes = not_zero(words.parse(parse_u32, illegal)?),
-                "drop_batch" => options.drop_batch_packets = not_zero(words.parse(parse_u32, illegal)?),
-                "target" => options.target_us = not_zero(words.parse(parse_time_us, illegal)?),
-                "interval" => options.interval_us = not_zero(words.parse(parse_time_us, illegal)?),
-                "ce_threshold" => options.ce_threshold_us = not_max(words.parse(parse_time_us, illegal)?),
-                "ce_threshold_selector" => {
-                    options.ce_threshold_selector = parse_selector(words.value()?)?;
-                }
-                "memory_limit" => options.memory_limit_bytes = not_max(words.parse(parse_size, illegal)?),
-                "ecn" => options.ecn = Some(true),
-                "noecn" => options.ecn = Some(false),
-                "help" => return Err(WordError::Help),
-                word => return Err(WordError::what_is(word)),
+                "ce_threshold_selector" => options.ce_threshold_selector = parse_selector(words.value()?)?,
+                word => params::parse_word(PARAMS, word, words, &mut options)?,
             }
         }
         Ok(Some(options))
     }
 
     fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
-        out.attr_u32_if(LIMIT, self.limit_packets);
-        out.attr_u32_if(FLOWS, self.flows);
-        out.attr_u32_if(QUANTUM, self.quantum_bytes);
-        out.attr_u32_if(INTERVAL, self.interval_us);
-        out.attr_u32_if(TARGET, self.target_us);
-        out.attr_u32_if(ECN, self.ecn.map(u32::from));
-        out.attr_u32_if(CE_THRESHOLD, self.ce_threshold_us);
+        let before_selector = [LIMIT, FLOWS, QUANTUM, INTERVAL, TARGET, ECN, CE_THRESHOLD];
+        params::encode(PARAMS, before_selector, self, out);
         if let Some(selector) = self.ce_threshold_selector {
             out.attr_u8(CE_THRESHOLD_MASK, selector.mask);
             out.attr_u8(CE_THRESHOLD_SELECTOR, selector.value);
         }
-        out.attr_u32_if(MEMORY_LIMIT, self.memory_limit_bytes);
-        out.attr_u32_if(DROP_BATCH_SIZE, self.drop_batch_packets);
+        params::encode(PARAMS, [MEMORY_LIMIT, DROP_BATCH_SIZE], self, out);
         Ok(Fill::Written)
     }
 
     fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
-        let table = Attrs::new(payload).table::<{ CE_THRESHOLD_MASK as usize + 1 }>()?;
-        let number = |kind| u32_at(&table, kind);
-        let byte = |kind: u16| table[usize::from(kind)].map(|attr| attr.u8()).transpose();
+        let byte = |kind| Attrs::new(payload).find(kind)?.map(|attr| attr.u8()).transpose();
         let selector = match (byte(CE_THRESHOLD_SELECTOR)?, byte(CE_THRESHOLD_MASK)?) {
             (None, None) => None,
             (value, mask) => Some(Selector { value: value.unwrap_or(0), mask: mask.unwrap_or(0) }),
         };
-        Ok(Self {
-            limit_packets: number(LIMIT)?,
-            flows: number(FLOWS)?,
-            quantum_bytes: number(QUANTUM)?,
-            target_us: number(TARGET)?,
-            interval_us: number(INTERVAL)?,
-            ecn: bool_at(&table, ECN)?,
-            ce_threshold_us: number(CE_THRESHOLD)?,
-            ce_threshold_selector: selector,
-            memory_limit_bytes: number(MEMORY_LIMIT)?,
-            drop_batch_packets: number(DROP_BATCH_SIZE)?,
-        })
+        Ok(Self { ce_threshold_selector: selector, ..params::decode(PARAMS, payload)? })
     }
 
     fn write_words(&self, out: &mut Wording<'_>) {
-        out.say_if("limit", self.limit_packets);
-        out.say_if("flows", self.flows);
-        out.say_if("quantum", self.quantum_bytes);
-        out.say_if("target", self.target_us.map(asked_codel_us));
-        out.say_sticky("ce_threshold", self.ce_threshold_us.map(asked_codel_us));
         let selector = self.ce_threshold_selector.filter(|s| s.value | s.mask != 0);
         let selector = selector.map(|Selector { value, mask }| format!("{value:#x}/{mask:#x}"));
+        params::write_words(PARAMS, self, out);
         out.say_sticky("ce_threshold_selector", selector);
-        out.say_if("interval", self.interval_us.map(asked_codel_us));
-        out.say_if("memory_limit", self.memory_limit_bytes.map(words_of_size));
-        out.switch("ecn", self.ecn, "ecn", "noecn");
-        out.say_if("drop_batch", self.drop_batch_packets);
     }
 
-    fn kept(&self, _: &dyn Environment) -> Self {
+    fn kept(&self, environment: &dyn Environment) -> Self {
         Self {
             quantum_bytes: self.quantum_bytes.map(|bytes| bytes.max(256)),
-            target_us: self.target_us.map(codel_us),
-            interval_us: self.interval_us.map(codel_us),
-            ce_threshold_us: self.ce_threshold_us.map(codel_us),
             // Told only beside a threshold.
             ce_threshold_selector: self.ce_threshold_us.and(self.ce_threshold_selector),
             memory_limit_bytes: self.memory_limit_bytes.map(|bytes| bytes.min(1 << 31)),
-            ..*self
+            ..params::kept(PARAMS, self, environment)
         }
     }
 
     fn print(&self, out: &mut Printer) {
-        out.item_if("limit", "limit ", self.limit_packets, "p ");
-        out.item_if("flows", "flows ", self.flows, " ");
-        out.item_if("quantum", "quantum ", self.quantum_bytes, " ");
-        out.item_if("target", "target ", self.target_us.map(Time), " ");
-        out.item_if("ce_threshold", "ce_threshold ", self.ce_threshold_us.map(Time), " ");
+        let (before_selector, behind) = PARAMS.split_at(5);
+        params::print(before_selector, self, out);
         if let Some(Selector { value, mask }) = self.ce_threshold_selector.filter(|s| s.value | s.mask != 0) {
             out.json("ce_threshold_selector", value);
             out.json("ce_threshold_mask", mask);
             out.text_item("ce_threshold_selector ", Hex0x(value.into()), "/");
             out.text_item("", Hex0x(mask.into()), " ");
         }
-        out.item_if("interval", "interval ", self.interval_us.map(Time), " ");
-        out.item_if("memory_limit", "memory_limit ", self.memory_limit_bytes.map(Size), " ");
-        if self.ecn == Some(true) {
-            out.flag("ecn", "ecn ");
-        }
-        out.item_if("drop_batch", "drop_batch ", self.drop_batch_packets.filter(|n| *n != 0), " ");
+        let drop_batch_packets = self.drop_batch_packets.and_then(not_zero);
+        params::print(behind, &Self { drop_batch_packets, ..*self }, out);
     }
 
     fn print_xstats(payload: &[u8], out: &mut Printer) -> Result<bool, DecodeError> {
@@ -199,6 +149,21 @@ Usage: ... fq_codel\t[ limit PACKETS ] [ flows NUMBER ]\n\
         Ok(true)
     }
 }
+
+const PARAMS: &[Param<FqCodel>] = &[
+    number(LIMIT, "limit", Unit::Packets, |codel| &mut codel.limit_packets),
+    number(FLOWS, "flows", Unit::Number, |codel| &mut codel.flows),
+    number(QUANTUM, "quantum", Unit::Number, |codel| &mut codel.quantum_bytes),
+    number(TARGET, "target", Unit::CodelUs, |codel| &mut codel.target_us),
+    number(CE_THRESHOLD, "ce_threshold", Unit::CodelUs, |codel: &mut FqCodel| &mut codel.ce_threshold_us)
+        .or_max()
+        .sticky(),
+    number(INTERVAL, "interval", Unit::CodelUs, |codel| &mut codel.interval_us),
+    number(MEMORY_LIMIT, "memory_limit", Unit::Size, |codel: &mut FqCodel| &mut codel.memory_limit_bytes)
+        .or_max(),
+    switch(ECN, "ecn", "noecn", |codel| &mut codel.ecn),
+    number(DROP_BATCH_SIZE, "drop_batch", Unit::Number, |codel| &mut codel.drop_batch_packets),
+];
 
 const TARGET: u16 = 1;
 const LIMIT: u16 = 2;

@@ -13,9 +13,9 @@ use tc_core::message::{Entry, Message, Messages};
 use tc_core::monitor::{Event, Follower, Monitor};
 use tc_core::uapi::{RTM_DELQDISC, RTM_DELTCLASS, RTNLGRP_TC};
 use tc_core::{Connection, Handle, Request, Select, Socket, Verb};
-use tc_qdiscs::htb::{Htb, HtbClass};
+use tc_qdiscs::htb::HtbClass;
 use tests::lab::need::has;
-use tests::lab::{Net, count, tc_cli};
+use tests::lab::{count, shaped, tc_cli};
 use tests::need;
 
 const ONE: Handle = Handle::qdisc(1);
@@ -26,16 +26,6 @@ fn sh(script: &str) -> (i32, String, String) {
         Command::new("bash").arg("-c").arg(script).env("T", tc_cli()).env("LC_ALL", "C").output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
-}
-
-/// An ifb with an htb at its root, in a namespace of its own.
-fn shaped() -> (Net, Connection, i32) {
-    let net = Net::new();
-    let mut tc = Connection::open().unwrap();
-    tc.add_link("b0", "ifb").unwrap();
-    let dev = tc.ifindex("b0").unwrap();
-    tc.add(&Request::qdisc(dev).parent(Handle::ROOT).handle(ONE).options(&Htb::default())).unwrap();
-    (net, tc, dev)
 }
 
 /// A reader's picture: what it was told of each qdisc and class, options included.
@@ -78,7 +68,7 @@ fn churn(tc: &mut Connection, dev: i32, changes: u32) {
 #[test]
 fn a_slow_reader_of_ten_thousand_changes_has_a_right_picture_in_the_end() {
     need!("netns", "ifb", "sch_htb");
-    let (_net, mut tc, dev) = shaped();
+    let (_net, mut tc, dev) = shaped(0);
     let mut socket = Socket::open().unwrap();
     socket.set_receive_buffer(1 << 20).unwrap();
     socket.set_nonblocking(true).unwrap();
@@ -122,7 +112,7 @@ fn a_slow_reader_of_ten_thousand_changes_has_a_right_picture_in_the_end() {
 #[test]
 fn the_monitor_command_goes_on_with_what_is_there() {
     need!("netns", "ifb", "sch_htb");
-    let (_net, mut tc, dev) = shaped();
+    let (_net, mut tc, dev) = shaped(0);
     let mut monitor = Command::new(tc_cli())
         .args(["-j", "monitor"])
         .stdout(Stdio::piped())
@@ -216,7 +206,7 @@ fn run_batch(name: &str, seed: u32) -> (Vec<(bool, u16)>, std::process::Child) {
 #[test]
 fn two_at_once_on_one_device_are_both_told_the_truth() {
     need!("netns", "ifb", "sch_htb");
-    let (_net, mut tc, dev) = shaped();
+    let (_net, mut tc, dev) = shaped(0);
     let both = [run_batch("one", 1), run_batch("two", 2)];
     // For each class: how often it was made, less how often it was taken away.
     let mut balance = BTreeMap::<u16, i32>::new();
@@ -260,7 +250,7 @@ fn two_at_once_on_one_device_are_both_told_the_truth() {
 #[test]
 fn a_batch_that_is_killed_has_done_what_it_said_and_one_line_more_at_most() {
     need!("netns", "ifb", "sch_htb");
-    let (_net, mut tc, dev) = shaped();
+    let (_net, mut tc, dev) = shaped(0);
     for round in 0..3 {
         let mut batch = Command::new(tc_cli())
             .args(["-batch", "-"])
@@ -303,7 +293,7 @@ fn a_batch_that_is_killed_has_done_what_it_said_and_one_line_more_at_most() {
 #[test]
 fn every_command_that_prints_says_when_it_cannot() {
     need!("netns", "ifb", "sch_htb");
-    let (_net, mut tc, dev) = shaped();
+    let (_net, mut tc, dev) = shaped(0);
     churn(&mut tc, dev, 20);
     let listing = [
         "qdisc show",
@@ -402,7 +392,7 @@ fn a_monitor_that_cannot_write_ends_with_the_next_notice() {
 #[test]
 fn who_may_not_hears_which_capability_is_missing_and_may_read() {
     need!("netns", "ifb", "sch_htb");
-    let (_net, mut tc, dev) = shaped();
+    let (_net, mut tc, dev) = shaped(0);
     churn(&mut tc, dev, 20);
     // A user namespace of its own has no power over the network namespace of another.
     for words in [

@@ -3,9 +3,10 @@ use bytes::BytesMut;
 use super::*;
 use crate::Reader;
 use crate::message::{Entry, Messages};
-use crate::object::{Request, Verb};
 use crate::print::{Form, Printer, Style};
 use crate::registry::{Origin, RegistryError};
+use crate::request::Request;
+use crate::verb::Verb;
 use crate::wording::Wording;
 use crate::words::{Environment, WordError, Words, WordsContext};
 

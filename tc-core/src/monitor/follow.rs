@@ -5,10 +5,11 @@ use std::collections::{BTreeSet, VecDeque};
 
 use super::{Monitor, Notice};
 use crate::connection::Connection;
-use crate::dump::{OwnedEntry, Select};
+use crate::dump::OwnedEntry;
 use crate::error::Error;
 use crate::handle::Handle;
 use crate::message::Message;
+use crate::select::Select;
 use crate::socket::Socket;
 use crate::transport::Transport;
 use crate::uapi::RTNLGRP_TC;
