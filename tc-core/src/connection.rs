@@ -219,3 +219,6 @@ impl<T: Transport> Connection<T> {
         self.sequence = sequence;
     }
 }
+
+#[cfg(test)]
+mod tests;

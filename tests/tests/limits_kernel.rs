@@ -312,10 +312,15 @@ fn every_command_that_prints_says_when_it_cannot() {
         "plug status",
         "plug doctor --dev b0",
         "plug demo",
+        "export dev b0",
+        "-j export dev b0",
     ];
     for words in listing {
         let (code, shown, said) = sh(&format!("$T {words}"));
         assert!(!said.contains("panicked"), "{words}: {said}");
+        // Who closes both does not want to hear; it is done as well.
+        assert_eq!(sh(&format!("$T {words} >&- 2>&-")), (code, String::new(), String::new()), "{words}");
+        let _ = sh(&format!("$T {words} 2>/dev/full"));
         if shown.is_empty() {
             continue; // nothing to say, and nothing to fail
         }
@@ -325,6 +330,62 @@ fn every_command_that_prints_says_when_it_cannot() {
         // The reader is gone before the first byte.
         let (_, _, closed) = sh(&format!("{{ sleep 0.1; $T {words}; echo $? >&2; }} | true"));
         assert!(closed.trim() != "0" && !closed.contains("panicked"), "{words}: {closed}");
+    }
+}
+
+/// A description of one class of b0 more, and one that cannot be.
+fn described(name: &str, more: &str) -> String {
+    let path = std::env::temp_dir().join(format!("tc-limits-{}-{name}", std::process::id()));
+    let (_, exported, _) = sh("$T export dev b0");
+    std::fs::write(&path, exported + more).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn what_was_done_and_what_was_not_is_told_where_it_can_be() {
+    need!("netns", "ifb", "sch_htb");
+    let (_net, _tc, _dev) = shaped();
+    const FULL: &str = "Cannot write to standard output: No space left on device";
+    let class = |minor: u32| format!("class add dev b0 parent 1: classid 1:{minor} htb rate 1mbit\n");
+    let is_there = |minor: u32| sh("$T class show dev b0").1.contains(&format!("class htb 1:{minor} "));
+    for (json, minor) in [("", 11), ("-j", 12)] {
+        let wanted = described("wanted", &class(minor));
+        assert_eq!(sh(&format!("$T {json} diff {wanted}")).0, 1);
+        // It is not known to differ by whom it cannot tell.
+        let (code, _, said) = sh(&format!("$T {json} diff {wanted} >/dev/full"));
+        assert!(code == 2 && said.contains(FULL), "{code} {said}");
+        let (code, _, said) =
+            sh(&format!("set -o pipefail; {{ sleep 0.1; $T {json} diff {wanted}; }} | true"));
+        assert_eq!((code, said.as_str()), (2, ""));
+        let (code, _, said) = sh(&format!("$T {json} apply {wanted} >/dev/full"));
+        let told = format!("apply {wanted}: 1 commands done, 0 not; {FULL}");
+        assert!(code == 1 && said.contains(&told) && is_there(minor), "{code} {said}");
+        // A parent that is not there: the second command fails.
+        let orphan = "qdisc add dev b0 parent 1:777 handle 5: pfifo\n";
+        let wrong = described("wrong", &(class(minor + 10) + orphan));
+        let (code, _, said) = sh(&format!("$T {json} apply {wrong} >/dev/full"));
+        assert!(code == 2 && said.contains(FULL) && is_there(minor + 10), "{code} {said}");
+        assert!(json == "-j" || said.contains("1 commands done, 1 not"), "{said}");
+        assert_eq!(sh(&format!("$T {json} apply {wrong} >&- 2>&-")).0, 2);
+        assert_eq!(sh(&format!("$T {json} apply {wrong} 2>/dev/full")).0, 2);
+        std::fs::remove_file(wanted).unwrap();
+        std::fs::remove_file(wrong).unwrap();
+    }
+}
+
+#[test]
+fn a_monitor_that_cannot_write_ends_with_the_next_notice() {
+    need!("netns", "ifb", "sch_htb");
+    let (_net, _tc, _dev) = shaped();
+    let change = "while kill -0 $! 2>/dev/null; do $T qdisc replace dev lo root handle 3: pfifo; \
+                  $T qdisc del dev lo root; done";
+    for (to, told) in [(">/dev/full", "No space left on device"), ("| true", "")] {
+        for json in ["", "-j"] {
+            let (_, _, said) = sh(&format!("{{ $T {json} monitor & {change}; wait $!; echo $? >&2; }} {to}"));
+            let (said, code) = said.trim_end().rsplit_once('\n').unwrap_or(("", said.trim_end()));
+            assert_eq!(code, "1", "{to} {json}: {said}");
+            assert!(said.contains(told) && said.is_empty() == told.is_empty(), "{to} {json}: {said}");
+        }
     }
 }
 

@@ -206,3 +206,45 @@ fn what_a_device_left_that_is_gone_is_told_by_its_name_and_forgotten() {
     stage.plug("rescue --dev near2 --drop").ok();
     assert_eq!(stage.plug("status").ok(), "");
 }
+
+#[test]
+fn plug_commands_that_cannot_answer_say_what_became_of_the_network() {
+    need!("sch_plug", "veth");
+    let stage = Stage::new("unanswered");
+    let commit = |policy: &str, orders: &str, redirection: &str| {
+        let words = format!("commit --dev near --limit 64k {policy}");
+        // The other end of a pipe has time to go.
+        let before = format!("printf '{orders}' | ( sleep 0.5; exec");
+        let done = stage.shell(&before, "", &words, &format!(") {redirection}"));
+        assert_eq!(done.code, 1, "{done:?}");
+        done.stderr
+    };
+    let (closed, open) = ("--on-death closed", "--on-death open --max-hold 60s");
+    let full = "plug commit: Cannot write to standard output: No space left on device; ";
+    assert_eq!(
+        commit(closed, "quit\\n", ">/dev/full"),
+        format!("{full}the plugs were taken away, and the network is open\n")
+    );
+    assert!(!stage.root().contains("plug") && stage.opens(1));
+
+    let left = "the network is open, and the plug is left, see plug rescue\n";
+    assert_eq!(commit(open, "begin 0\\n", ">/dev/full"), format!("{full}{left}"));
+    assert!(stage.opens(2));
+    stage.plug("rescue --dev near --drop").ok();
+
+    let stays = "the plug stays as it is, see plug rescue\n";
+    let gone = "plug commit: Cannot write to standard output: Broken pipe; ";
+    assert_eq!(commit(closed, "begin 0\\n", "| true"), format!("{gone}{stays}"));
+    assert!(stage.root().contains("plug"));
+    stage.pair.send(&[3]);
+    assert_eq!(stage.pair.receive(1, QUIET), NOTHING, "held");
+    let done = stage.shell("", "", "rescue --dev near --release", ">/dev/full");
+    let what = "this was done: released on 1 device(s); the network is open\n";
+    assert!(done.code == 1 && done.stderr.ends_with(what), "{done:?}");
+    assert_eq!(stage.pair.receive(2, QUIET), [3]);
+    assert!(!stage.root().contains("plug"));
+
+    let done = stage.shell("", "-j", "attach --dev near --limit 64k", ">/dev/full");
+    assert!(done.code == 1 && done.stderr.contains("this was done: "), "{done:?}");
+    stage.plug("detach --dev near").ok();
+}

@@ -9,7 +9,7 @@ use tc_qdiscs::plug::commit::{Error, Held, Left};
 use super::place::{Belief, Journals, forget_gone};
 use super::words;
 use crate::failure::Failure;
-use crate::output::say;
+use crate::output::say_done;
 use crate::session::Session;
 
 /// How long the devices have to send what is let go.
@@ -59,7 +59,7 @@ pub(super) fn run(words: &ArgMatches, session: &mut Session<'_>) -> Result<(), F
         (if held == Held::Drop { "dropped" } else { "released" }, removed)
     };
     if session.globals.json {
-        return say(&format!("{}\n", json!({ "done": done, "devices": devices })));
+        return say_done(&format!("{}\n", json!({ "done": done, "devices": devices })));
     }
-    say(&format!("{done} on {devices} device(s); the network is open\n"))
+    say_done(&format!("{done} on {devices} device(s); the network is open\n"))
 }
