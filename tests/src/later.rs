@@ -15,13 +15,24 @@ const ROUNDED: [&str; 9] =
 /// A schedule of taprio that does not run yet has no times. Since 6.6 tc prints none; before, it printed these.
 const NO_TIMES: &str = "base-time 0 cycle-time 0 cycle-time-extension 0";
 
-/// Whether the tc here is later than 6.1.
-fn is_later() -> bool {
-    static VERSION: LazyLock<bool> = LazyLock::new(|| {
+/// The version of the tc here.
+fn version() -> Option<captures::Version> {
+    static VERSION: LazyLock<Option<captures::Version>> = LazyLock::new(|| {
         let said = Command::new("tc").arg("-V").output().map(|output| output.stdout).unwrap_or_default();
-        captures::iproute2_version(&String::from_utf8_lossy(&said)) > Some((6, 1))
+        captures::iproute2_version(&String::from_utf8_lossy(&said))
     });
     *VERSION
+}
+
+/// Whether the tc here is later than 6.1.
+fn is_later() -> bool {
+    version() > Some((6, 1))
+}
+
+/// Whether tc in a batch writes each list at once. A later one (seen with 7.3) writes them when it ends.
+#[must_use]
+pub fn writes_at_once() -> bool {
+    version() < Some((7, 0))
 }
 
 /// A text, without that in which versions differ: blanks (htb, hfsc), rounded numbers, no times, hfsc's default

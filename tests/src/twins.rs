@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 
 use crate::lab::{Net, Output, Said, Shell, tc_cli};
+use crate::later;
 
 /// tc works in one host, tc-cli in the other.
 pub struct Twins {
@@ -66,6 +67,9 @@ impl Twins {
     ///
     /// When a program gives no answer.
     pub fn look(&self, words: &str) -> Shown {
+        if !later::writes_at_once() {
+            return self.look_started(words);
+        }
         // A program for each command, since tc remembers in a batch which device an earlier line was
         // about.
         let mut showing = self.showing.borrow_mut();

@@ -55,14 +55,13 @@ pub(super) fn chains<T: Transport>(
         })
         .collect();
     let mut lost = Vec::new();
-    for select in &snapshot.hooks {
+    for (parent, select) in &snapshot.hooks {
         for listed in or_none(tc.list(&select.chains()))? {
             let Ok(entry) = listed.entry() else { continue };
             let chain = entry.attr(TCA_CHAIN).and_then(|attr| attr.u32().ok()).unwrap_or_default();
-            let (on, parent) = match entry.block() {
-                Some(block) => (On::Block(block), Handle::UNSPEC),
-                None => (On::Dev(reader.name(entry.header.ifindex)), hook(entry.header.parent)),
-            };
+            // Kernel: of a device's hooks it tells the qdisc alone.
+            let on = entry.block().map_or_else(|| On::Dev(reader.name(entry.header.ifindex)), On::Block);
+            let parent = hook(*parent);
             let why = match entry.kind() {
                 Ok(template) => format!("it has a template of {template}"),
                 // Chain 0 comes with its block.

@@ -23,8 +23,8 @@ pub(super) struct Snapshot<'n> {
     pub(super) lost: HashMap<Place, Lost>,
     /// Those of which the kernel tells nothing, though there is something.
     pub(super) noted: HashSet<Place>,
-    /// Where filters can be.
-    pub(super) hooks: Vec<Select>,
+    /// Where filters can be: the parent, unless it is a block, and how they are asked for.
+    pub(super) hooks: Vec<(Handle, Select)>,
 }
 
 impl<'n> Snapshot<'n> {
@@ -122,7 +122,7 @@ impl<'n> Reader<'_, 'n> {
             objects.iter().flat_map(|object| object.blocks.iter().flatten().chain(&object.more_blocks));
         let blocks: BTreeSet<u32> = named.copied().collect();
         for block in blocks {
-            self.add_filters(&Select::filters_of_block(block), tc, &mut snapshot)?;
+            self.add_filters(Handle::UNSPEC, &Select::filters_of_block(block), tc, &mut snapshot)?;
         }
         snapshot.objects = in_order(snapshot.objects);
         Ok(snapshot)
@@ -160,17 +160,19 @@ impl<'n> Reader<'_, 'n> {
                 Place::Filter(_) => {}
             }
         }
-        let selects = parents.into_iter().map(|parent| Select::filters(ifindex).parent(parent));
-        selects.into_iter().try_for_each(|select| self.add_filters(&select, tc, snapshot))
+        parents.into_iter().try_for_each(|parent| {
+            self.add_filters(parent, &Select::filters(ifindex).parent(parent), tc, snapshot)
+        })
     }
 
     fn add_filters<T: Transport>(
         &self,
+        parent: Handle,
         select: &Select,
         tc: &mut Connection<T>,
         snapshot: &mut Snapshot<'n>,
     ) -> Result<(), Failure> {
-        snapshot.hooks.push(*select);
+        snapshot.hooks.push((parent, *select));
         let listed = match tc.list(select) {
             Ok(listed) => listed,
             // Kernel: what has no filters at all says so in this way too.
