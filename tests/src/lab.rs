@@ -40,7 +40,7 @@ use tc_core::link::LinkChange;
 
 pub use cli::tc_cli;
 pub use command::Output;
-pub use count::{count, fewer_if_emulated};
+pub use count::{count, fewer_if_emulated, number, tries};
 pub use counting::{Calls, Counting};
 pub use pair::Pair;
 pub use shared::Shared;

@@ -1,5 +1,6 @@
 //! What the tests of this package share.
 
+pub mod ages;
 pub mod captures;
 pub mod chance;
 pub mod grammar;

@@ -84,6 +84,17 @@ impl Twins {
         }
         Shown { theirs, ours_by_tc, ours }
     }
+
+    /// What the hosts show, by programs started for it.
+    pub fn look_started(&self, words: &str) -> Shown {
+        let said =
+            |output: Output| Said { stdout: output.stdout, stderr: output.stderr, ended: Some(output.code) };
+        Shown {
+            theirs: said(self.theirs.tc(words)),
+            ours_by_tc: said(self.ours.tc(words)),
+            ours: said(self.ours.tc_cli(words)),
+        }
+    }
 }
 
 const NO_FLAGS: &[&OsStr] = &[];

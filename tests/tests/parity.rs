@@ -40,9 +40,8 @@ fn show(twins: &Twins, shows: &[&str], after: &str) {
 
 /// Takes away what a command made.
 fn clear(twins: &Twins) {
-    for place in ["dev lo root", "dev lo ingress", "dev d0 root", "dev d0 ingress"] {
-        let _what_was_there = twins.tell(&format!("qdisc del {place}"));
-    }
+    let places = ["dev lo root", "dev lo ingress", "dev d0 root", "dev d0 ingress"];
+    let _what_was_there = twins.tell(&places.map(|place| format!("qdisc del {place}")).join("\n"));
 }
 
 /// What is looked at after each of many commands.

@@ -2,44 +2,38 @@
 //! show it the same way.
 
 use serde_json::Value;
-use tests::lab::{Net, Output};
+use tests::ages::{ageless_json, ageless_text};
+use tests::lab::{Output, Said};
 use tests::need;
+use tests::twins::Twins;
 
-/// Two hosts, alike: tc works in one, tc-cli in the other.
-struct Twins {
-    theirs: Net,
-    ours: Net,
+fn twins() -> Twins {
+    Twins::new(|net| net.veth("d0", "d1"))
 }
 
-impl Twins {
-    fn new() -> Self {
-        let net = || {
-            let net = Net::aside();
-            net.veth("d0", "d1");
-            net
+/// Runs a command on both sides: exit code and first line of what was wrong must agree.
+#[track_caller]
+fn run(twins: &Twins, words: &str) -> i32 {
+    let [theirs, ours] = twins.run(words);
+    assert_eq!(outcome(&ours), outcome(&theirs), "{words}");
+    assert_eq!(ours.stdout, theirs.stdout, "{words}");
+    ours.code
+}
+
+/// The hosts are alike, and both tools show ours alike.
+#[track_caller]
+fn show(twins: &Twins, shows: &[&str], after: &str) {
+    for words in shows {
+        // tc does not flush a list of actions, so that it comes when the program ends; and it takes a
+        // chain for the second one when an earlier line had one.
+        let shown = match words.contains("actions") || words.contains("chain") {
+            true => twins.look_started(words),
+            false => twins.look(words),
         };
-        Self { theirs: net(), ours: net() }
-    }
-
-    /// Runs a command on both sides: exit code and first line of what was wrong must agree.
-    #[track_caller]
-    fn run(&self, words: &str) -> i32 {
-        let (theirs, ours) = (self.theirs.tc(words), self.ours.tc_cli(words));
-        assert_eq!(outcome(&ours), outcome(&theirs), "{words}");
-        assert_eq!(ours.stdout, theirs.stdout, "{words}");
-        ours.code
-    }
-
-    /// The hosts are alike, and both tools show ours alike.
-    #[track_caller]
-    fn show(&self, shows: &[&str], after: &str) {
-        for words in shows {
-            let (left, right) = (self.theirs.tc(words), self.ours.tc(words));
-            let shown = self.ours.tc_cli(words);
-            assert_eq!(ageless(&right), ageless(&left), "tc {words}: the hosts differ after {after}");
-            assert_eq!(ageless(&shown), ageless(&right), "tc-cli {words} after {after}");
-            assert_eq!(outcome(&shown), outcome(&right), "{words}");
-        }
+        let [theirs, ours_by_tc, ours] =
+            [&shown.theirs, &shown.ours_by_tc, &shown.ours].map(|said| ageless(said, words));
+        assert_eq!(ours_by_tc, theirs, "tc {words}: the hosts differ after {after}");
+        assert_eq!(ours, ours_by_tc, "tc-cli {words} after {after}");
     }
 }
 
@@ -66,44 +60,27 @@ const ACTIONS: &[&str] = &[
     "-br actions list action gact",
 ];
 
-/// Ages are in seconds, and the tools are not started in the same one.
-fn ageless(output: &Output) -> Value {
-    if let Ok(value) = serde_json::from_str::<Value>(&output.stdout) {
-        return without_ages(value);
-    }
-    let words = output.stdout.split(' ').collect::<Vec<_>>();
-    let aged = |at: usize| words.get(at + 1).is_some_and(|next| next.starts_with("sec"));
-    let words = words.iter().enumerate().map(|(at, word)| if aged(at) { "N" } else { word });
-    words.collect::<Vec<_>>().join(" ").into()
+fn ageless<'a>(said: &'a Said, words: &str) -> (Value, &'a str) {
+    let output = serde_json::from_str(&said.stdout).map(ageless_json);
+    (output.unwrap_or_else(|_| ageless_text(&said.stdout).into()), first_line(&said.stderr, words))
 }
 
-fn without_ages(value: Value) -> Value {
-    match value {
-        Value::Array(values) => values.into_iter().map(without_ages).collect(),
-        Value::Object(fields) => {
-            let ages = ["installed", "last_used", "first_used"];
-            let zero = |key: String, value| match ages.contains(&key.as_str()) {
-                true => (key, 0.into()),
-                false => (key, without_ages(value)),
-            };
-            fields.into_iter().map(|(key, value)| zero(key, value)).collect()
-        }
-        other => other,
-    }
-}
-
-/// Our errors are objects where JSON is asked for; tc's are not.
 fn outcome(output: &Output) -> (i32, &str) {
-    if output.command.contains(" -j ") || output.command.contains(" -s -j ") {
-        return (output.code, "");
+    (output.code, first_line(&output.stderr, &output.command))
+}
+
+/// What was wrong. Ours is an object where JSON is asked for; tc's is not.
+fn first_line<'a>(stderr: &'a str, command: &str) -> &'a str {
+    match command.contains("-j ") {
+        true => "",
+        false => stderr.lines().next().unwrap_or_default(),
     }
-    (output.code, output.stderr.lines().next().unwrap_or_default())
 }
 
 #[test]
 fn the_same_commands_do_the_same() {
     need!("sch_clsact", "cls_matchall", "act_mirred", "act_gact", "veth");
-    let twins = Twins::new();
+    let twins = twins();
     for command in [
         "qdisc add dev d0 clsact",
         "filter add dev d0 ingress matchall",
@@ -134,8 +111,8 @@ fn the_same_commands_do_the_same() {
         "filter del block 9 pref 3",
     ] {
         let changes = !command.contains("get ") && !command.contains("show ");
-        if twins.run(command) == 0 && changes {
-            twins.show(FILTERS, command);
+        if run(&twins, command) == 0 && changes {
+            show(&twins, FILTERS, command);
         }
     }
 }
@@ -143,7 +120,7 @@ fn the_same_commands_do_the_same() {
 #[test]
 fn actions_for_themselves_are_made_shown_and_deleted_alike() {
     need!("all-words-in-tc", "sch_clsact", "cls_matchall", "act_mirred", "act_gact", "veth");
-    let twins = Twins::new();
+    let twins = twins();
     for command in [
         "actions add action mirred egress redirect dev d1 index 4",
         "actions add action mirred egress redirect dev d1 index 4",
@@ -165,8 +142,8 @@ fn actions_for_themselves_are_made_shown_and_deleted_alike() {
         "actions",
     ] {
         let changes = !command.contains("get ") && !command.contains("show ");
-        if twins.run(command) == 0 && changes {
-            twins.show(ACTIONS, command);
+        if run(&twins, command) == 0 && changes {
+            show(&twins, ACTIONS, command);
         }
     }
 }
@@ -174,7 +151,7 @@ fn actions_for_themselves_are_made_shown_and_deleted_alike() {
 #[test]
 fn words_are_refused_alike() {
     need!("sch_clsact", "cls_matchall", "act_mirred", "act_gact", "veth");
-    let twins = Twins::new();
+    let twins = twins();
     for words in [
         "filter bogus",
         "filter help",
@@ -233,7 +210,7 @@ fn words_are_refused_alike() {
         "actions flush",
         "actions list action mirred since x",
     ] {
-        let code = twins.run(words);
+        let code = run(&twins, words);
         assert!(code != 0 || words.contains("help"), "{words}");
     }
 }

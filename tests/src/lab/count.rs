@@ -24,6 +24,25 @@ pub fn count(text: &str) {
     }
 }
 
+/// The number that the environment's variable `name` holds.
+///
+/// # Panics
+///
+/// When it holds something else.
+#[must_use]
+pub fn number(name: &str) -> Option<u64> {
+    let text = env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
+}
+
+/// How many of something by chance a test tries: as many as the variable `name` says, else `many`, or
+/// in a short run the `TC_FEWER`th part of that.
+#[must_use]
+pub fn tries(name: &str, many: usize) -> usize {
+    number(name)
+        .map_or_else(|| many / number("TC_FEWER").map_or(1, |fewer| fewer.max(1) as usize), |n| n as usize)
+}
+
 /// How many of something a test does: `many`, and a tenth in the VM (`TC_EMULATED`), where each costs
 /// far more and this machine's kernel has seen all.
 #[must_use]

@@ -16,7 +16,7 @@ use tc_qdiscs as _;
 use tests::chance::Chance;
 use tests::grammar::Grammar;
 use tests::lab::need::has;
-use tests::lab::{Net, Output, count};
+use tests::lab::{Net, Output, count, number, tries};
 use tests::need;
 use trees::{CLASSFUL, Tree};
 
@@ -28,8 +28,8 @@ fn trees_come_back_the_same() {
     need!("all-words-in-tc", "ifb");
     let grammar = Grammar::of_kinds();
     let kinds = kinds(&grammar);
-    let trees = number("TREES", if kinds.len() > 20 { 500 } else { 100 });
-    let mut chance = Chance(number("TREES_SEED", 7));
+    let trees = tries("TREES", if kinds.len() > 20 { 500 } else { 100 });
+    let mut chance = Chance(number("TREES_SEED").unwrap_or(7));
     let (mut made, mut objects, mut led, mut by_tc, mut seen) = (0, 0, 0, 0, BTreeSet::new());
     for round in 0.. {
         let host = Host::new(round);
@@ -65,10 +65,6 @@ fn trees_come_back_the_same() {
         applied to other trees, {by_tc} were read by tc"
     ));
     assert!(seen.len() >= kinds.len().min(20), "only {seen:?}");
-}
-
-fn number<T: std::str::FromStr>(name: &str, otherwise: T) -> T {
-    env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
 }
 
 /// The qdisc kinds of the grammar that stand alone, and that the kernel has.

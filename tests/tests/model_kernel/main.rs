@@ -15,10 +15,10 @@ mod shrink;
 mod sides;
 mod step;
 
-use std::env;
 use std::fmt::Write;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use tests::lab::{number, tries};
 use tests::need;
 
 use sequence::sequence;
@@ -27,7 +27,7 @@ use sides::{Difference, Lab, Pace};
 use step::Step;
 
 /// Sequences for each of the two devices.
-const SEQUENCES: u64 = 1000;
+const SEQUENCES: usize = 1000;
 
 #[test]
 fn on_a_device_with_one_queue() {
@@ -44,12 +44,11 @@ fn on_a_device_with_two_queues() {
 }
 
 fn compare(queues: u32) {
-    let number = |name| env::var(name).ok().map(|text| text.parse::<u64>().expect(name));
     let (first, count) = match number("TC_SEED") {
         Some(seed) => (seed, 1),
         None => {
             let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
-            (now.as_nanos() as u64 >> 10, number("TC_SEQUENCES").unwrap_or(SEQUENCES))
+            (now.as_nanos() as u64 >> 10, tries("TC_SEQUENCES", SEQUENCES) as u64)
         }
     };
     let (mut lab, start) = (Lab::new(queues), Instant::now());

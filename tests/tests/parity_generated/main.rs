@@ -9,7 +9,6 @@ mod story;
 mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::env;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
@@ -18,6 +17,7 @@ use tc_qdiscs as _;
 use tests::chance::Chance;
 use tests::grammar::Grammar;
 use tests::lab::need::has;
+use tests::lab::{number, tries};
 use tests::need;
 
 use round::Round;
@@ -31,8 +31,8 @@ const STORIES: usize = 40;
 #[test]
 fn generated_commands_do_the_same() {
     need!("all-words-in-tc", "ifb");
-    let seed = number("PARITY_SEED", 1);
-    let commands = number("PARITY_COMMANDS", 2000);
+    let seed = number("PARITY_SEED").unwrap_or(1);
+    let commands = tries("PARITY_COMMANDS", 2000);
     let grammar = Grammar::of_kinds();
     let kinds = known(&grammar);
     let done = AtomicUsize::new(0);
@@ -61,10 +61,6 @@ fn generated_commands_do_the_same() {
     }
     assert!(done.load(Ordering::Relaxed) >= commands / THREADS * THREADS, "a worker died");
     assert!(shortest.is_empty(), "{} differences, seed {seed}", shortest.len());
-}
-
-fn number<T: std::str::FromStr>(name: &str, otherwise: T) -> T {
-    env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
 }
 
 /// The kinds of the grammar that both tc-cli and the kernel have; those that the grammar lacks are said.

@@ -9,6 +9,7 @@ use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value;
+use tests::ages::{ageless_json, ageless_text};
 use tests::chance::Chance;
 use tests::lab::{Net, Output};
 
@@ -192,43 +193,23 @@ fn parts_of(text: &str) -> Vec<String> {
             part = part + line + "\n";
             continue;
         }
-        parts.push(ageless(&part));
+        parts.push(ageless_text(&part));
         part.clear();
     }
     parts
 }
 
-/// Ages are in seconds, and go by.
-fn ageless(text: &str) -> String {
-    let words: Vec<_> = text.split(' ').collect();
-    let is_age = |at: usize| words.get(at + 1).is_some_and(|next| next.starts_with("sec"));
-    let words: Vec<_> =
-        words.iter().enumerate().map(|(at, word)| if is_age(at) { "N" } else { word }).collect();
-    words.join(" ")
-}
-
 /// Ours is JSON, line by line; where tc's is as well, it says the same.
 fn same_json(theirs: &str, ours: &str) -> bool {
-    let parse = |text: &str| text.lines().map(serde_json::from_str).collect::<Result<Vec<Value>, _>>();
+    let value = |line: &str| serde_json::from_str(line).map(ageless_json);
+    let parse = |text: &str| text.lines().map(value).collect::<Result<Vec<Value>, _>>();
     match (parse(theirs), parse(ours)) {
         (_, Err(_)) => false,
         (Err(_), Ok(_)) => true,
         (Ok(theirs), Ok(ours)) => {
             // Behind them is the list of classes.
-            theirs.iter().zip(&ours).all(|(theirs, ours)| without_ages(theirs) == without_ages(ours))
+            theirs.iter().zip(&ours).all(|(theirs, ours)| theirs == ours)
         }
-    }
-}
-
-fn without_ages(value: &Value) -> Value {
-    match value {
-        Value::Array(values) => values.iter().map(without_ages).collect(),
-        Value::Object(fields) => {
-            let ages = ["installed", "last_used", "first_used"];
-            let lasting = fields.iter().filter(|(key, _)| !ages.contains(&key.as_str()));
-            lasting.map(|(key, value)| (key.clone(), without_ages(value))).collect()
-        }
-        other => other.clone(),
     }
 }
 

@@ -13,7 +13,7 @@ use std::{env, fs, thread};
 use tc_core::Connection;
 use tc_core::link::LinkChange;
 use tests::chance::Chance;
-use tests::lab::{PATIENCE, QUIET};
+use tests::lab::{PATIENCE, QUIET, number};
 
 use super::clients::Clients;
 use super::gate::Kind;
@@ -191,7 +191,7 @@ impl End {
 /// `PROOF_SEED`, or another one each time.
 fn seed() -> u64 {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-    env::var("PROOF_SEED").map_or(now.as_micros() as u64, |seed| seed.parse().unwrap())
+    number("PROOF_SEED").unwrap_or(now.as_micros() as u64)
 }
 
 /// A seed for one of many.

@@ -28,9 +28,7 @@ mod server;
 mod words;
 mod world;
 
-use std::env;
-
-use tests::lab::count;
+use tests::lab::{count, tries};
 use tests::need;
 
 use campaign::{Campaign, Outcome, Tcp};
@@ -101,7 +99,7 @@ fn no_reply_that_was_seen_is_missing_from_the_backup() {
         return;
     }
     need!("sch_plug", "veth");
-    let kills = env::var("PROOF_KILLS").map_or(200, |kills| kills.parse().unwrap());
+    let kills = tries("PROOF_KILLS", 200);
     let outcome = holds("output commit", &guarded(ME, &World::direct(), kills));
     let seen = outcome.ledger.of_clients;
     count(&format!("proof: killed at {:?}; replies of each client: {seen:?}", outcome.moments));
