@@ -91,9 +91,9 @@ impl<'a> Change<'a> {
         let Some(ops) = self.ops else {
             return match (self.tc_type, words.peek()) {
                 (TcType::Class, _) => Err(Failure::Kind(format!("Error: Qdisc \"{kind}\" is classless."))),
-                (tc_type, Some(word)) => Err(Failure::Kind(format!(
-                    "Unknown {tc_type} \"{kind}\", hence option \"{word}\" is unparsable"
-                ))),
+                (tc_type, Some(word)) => {
+                    Err(Failure::UnknownKind { tc_type, kind: kind.to_owned(), word: word.to_owned() })
+                }
                 (_, None) => Ok(()),
             };
         };

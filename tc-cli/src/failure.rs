@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 
 use tc_core::words::WordError;
-use tc_core::{Cause, Error, KernelError, RegistryError};
+use tc_core::{Cause, Error, KernelError, RegistryError, TcType};
 
 /// A command that failed. Displayed, it is what `tc` prints on standard error,
 /// and sometimes a line of advice behind that.
@@ -14,6 +14,15 @@ pub enum Failure {
     Words(String),
     /// Options that a kind refuses, or its usage text.
     Kind(String),
+    /// Options of a kind that is not among those of the program.
+    UnknownKind {
+        /// What it would be a kind of.
+        tc_type: TcType,
+        /// Its name.
+        kind: String,
+        /// The first of its words.
+        word: String,
+    },
     /// No device has this name.
     NoDevice(String),
     /// A request that was refused, or whose answer was lost.
@@ -47,6 +56,24 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// The exit code, as `tc` has them.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Words(_) | Self::Actions(_) => 255,
+            Self::Request { .. } | Self::Filter(_) | Self::Monitor(_) => 2,
+            Self::Status(status) => *status,
+            Self::Kind(_)
+            | Self::UnknownKind { .. }
+            | Self::NoDevice(_)
+            | Self::List(_)
+            | Self::Batch
+            | Self::Own(_)
+            | Self::OwnDenied(_)
+            | Self::System(_)
+            | Self::Output(_) => 1,
+        }
+    }
+
     /// The error number and extended acknowledgement, if the kernel refused.
     pub fn kernel(&self) -> Option<&KernelError> {
         self.error().and_then(Error::kernel)
@@ -78,6 +105,12 @@ impl Failure {
     pub fn advice(&self) -> Option<String> {
         let (error, kind) = match self {
             Self::OwnDenied(_) => return Some(DENIED.into()),
+            Self::UnknownKind { tc_type, kind, .. } => return Some(not_here(*tc_type, kind)),
+            Self::Words(text) => {
+                // As in tc, a word that names no action is gact's to refuse.
+                let kind = text.strip_prefix("Bad action type ")?.lines().next()?;
+                return Some(not_here(TcType::Action, kind));
+            }
             Self::Request { error, kind } => (error, kind.as_str()),
             Self::Filter(error) | Self::Actions(error) => (error, ""),
             _ => return None,
@@ -97,6 +130,10 @@ impl Failure {
     }
 }
 
+fn not_here(tc_type: TcType, kind: &str) -> String {
+    format!("There is no {tc_type} \"{kind}\" in tc-cli (tc-cli kinds lists what there is); tc may have it.")
+}
+
 const DENIED: &str = "This needs the capability CAP_NET_ADMIN over the network namespace: run it as root, \
                       or in a namespace of your own (unshare -rn).";
 
@@ -109,6 +146,9 @@ impl fmt::Display for Failure {
             | Self::Own(text)
             | Self::OwnDenied(text)
             | Self::System(text) => f.write_str(text),
+            Self::UnknownKind { tc_type, kind, word, .. } => {
+                write!(f, "Unknown {tc_type} \"{kind}\", hence option \"{word}\" is unparsable")
+            }
             Self::NoDevice(name) => write!(f, "Cannot find device \"{name}\""),
             Self::Request { error, .. } | Self::Monitor(error) => shown(error, f),
             Self::Filter(error) | Self::Actions(error) => {

@@ -3,9 +3,22 @@
 //! A command goes one way: words become options and a command that is checked
 //! (`globals`, `command`), names are looked up (`session`), a message is sent
 //! (`change`, `list`), and what comes back is printed (`show`). A [`Failure`]
-//! says what went wrong; what exit code that is, the caller knows.
+//! says what went wrong, and with which exit code.
 //!
 //! Commands that `tc` does not have stand in the table `own::OWN`.
+//!
+//! # A `tc` with kinds of one's own
+//!
+//! It has the kinds that are linked: those of the workspace and any others that
+//! [register themselves](tc_core::register). This is all of such a program:
+//!
+//! ```no_run
+//! use tc_qdiscs as _; // and: use my_kinds as _;
+//!
+//! fn main() -> std::process::ExitCode {
+//!     tc_cli::main()
+//! }
+//! ```
 
 mod actions;
 mod batch;
@@ -32,7 +45,9 @@ mod session;
 mod show;
 mod usage;
 
+use std::env;
 use std::ffi::OsString;
+use std::process::ExitCode;
 
 pub use failure::Failure;
 
@@ -40,13 +55,18 @@ use globals::{Globals, Parsed};
 use report::Report;
 use session::Session;
 
-/// How a failure becomes an exit code.
-pub type ExitCodes = fn(&Failure) -> u8;
+/// The whole command, with the words and the exit code of this process.
+pub fn main() -> ExitCode {
+    match run(env::args_os().skip(1)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.exit_code().into(),
+    }
+}
 
 /// Runs one command line, without the program's name. A failure was reported
 /// on standard error when it is returned.
-pub fn run(arguments: impl Iterator<Item = OsString>, exit_codes: ExitCodes) -> Result<(), Failure> {
-    let mut report = Report::new(exit_codes);
+pub fn run(arguments: impl Iterator<Item = OsString>) -> Result<(), Failure> {
+    let mut report = Report::new();
     let done = run_reported(arguments, &mut report);
     if let Err(failure) = &done {
         report.failure(failure);

@@ -52,3 +52,9 @@ pub(crate) fn say(text: &str) -> Result<(), Failure> {
     io::stdout().write_all(text.as_bytes())?;
     Ok(io::stdout().flush()?)
 }
+
+/// Writes what was done. It was done all the same where that fails, and then the
+/// failure says so, also to who closed the pipe.
+pub(crate) fn say_done(text: &str) -> Result<(), Failure> {
+    say(text).map_err(|failure| Failure::Own(format!("{failure}; this was done: {}", text.trim_end())))
+}

@@ -5,7 +5,6 @@ use std::io::{self, Write as _};
 use serde_json::{Map, Value, json};
 use tc_core::KernelError;
 
-use crate::ExitCodes;
 use crate::failure::Failure;
 use crate::progress;
 
@@ -21,13 +20,12 @@ pub(crate) struct Line<'a> {
 /// Writes to standard error. A failure to do so is nobody's to hear.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Report {
-    exit_codes: ExitCodes,
     json: bool,
 }
 
 impl Report {
-    pub(crate) const fn new(exit_codes: ExitCodes) -> Self {
-        Self { exit_codes, json: false }
+    pub(crate) const fn new() -> Self {
+        Self { json: false }
     }
 
     /// Failures and warnings shall be JSON objects, one a line.
@@ -79,7 +77,7 @@ impl Report {
     fn object(&self, failure: &Failure, line: Option<Line<'_>>) -> Value {
         let mut object = Map::new();
         object.insert("error".into(), failure.to_string().trim_end().into());
-        object.insert("exit_code".into(), (self.exit_codes)(failure).into());
+        object.insert("exit_code".into(), failure.exit_code().into());
         if let Some(advice) = failure.advice() {
             object.insert("advice".into(), advice.into());
         }

@@ -66,14 +66,22 @@ impl<'r> Session<'r> {
     /// Runs what the command line asks for.
     pub(crate) fn run(&mut self, words: &[&str]) -> Result<(), Failure> {
         let done = self.command(words);
-        let written = self.output.flush();
-        done.and(written)
+        self.written(done)
     }
 
     /// Runs the commands of a file.
     pub(crate) fn batch(&mut self, file: &str) -> Result<(), Failure> {
         let done = batch::run(file, self);
+        self.written(done)
+    }
+
+    /// Writes what was printed, also by a command that failed; each failure is
+    /// said, and the command's counts.
+    fn written(&mut self, done: Result<(), Failure>) -> Result<(), Failure> {
         let written = self.output.flush();
+        if let (Err(_), Err(unwritten)) = (&done, &written) {
+            self.report.failure(unwritten);
+        }
         done.and(written)
     }
 

@@ -8,10 +8,11 @@ use crate::ack::ExtAck;
 use crate::connection::Connection;
 use crate::error::{Cause, Error};
 use crate::handle::Handle;
-use crate::object::{Request, Verb};
+use crate::request::Request;
 use crate::stab::Stab;
 use crate::transport::Transport;
 use crate::uapi::TCA_STAB;
+use crate::verb::Verb;
 
 impl<T: Transport> Connection<T> {
     /// Carries a request out, and returns what the kernel warned of.

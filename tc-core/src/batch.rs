@@ -4,9 +4,10 @@ use crate::answer::{Place, Stray};
 use crate::connection::Connection;
 use crate::error::{Cause, Error};
 use crate::message::{Message, edit_flags};
-use crate::object::{Request, Verb};
+use crate::request::Request;
 use crate::transport::Transport;
 use crate::uapi::*;
+use crate::verb::Verb;
 
 /// The most requests in one datagram; more make it no faster.
 const MOST: usize = 64;

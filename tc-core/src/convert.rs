@@ -85,7 +85,8 @@ pub fn payload_of(message: &RouteMessage) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::message::Message;
-    use crate::object::{Request, Verb};
+    use crate::request::Request;
+    use crate::verb::Verb;
     use netlink_packet_route::tc::TcAttribute;
     use proptest::prelude::*;
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::ack::KernelError;
 use crate::dump::OwnedEntry;
+use crate::handle::HandleError;
 
 /// Bytes that are not what they should be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -133,6 +134,9 @@ pub enum Cause {
     /// The request makes no sense, or would do harm. Nothing was sent.
     #[error("{0}")]
     Refused(String),
+    /// What was received cannot be read. Nothing was asked for.
+    #[error("cannot read it: {0}")]
+    Unreadable(#[source] DecodeError),
     /// A system call other than those on the socket failed.
     #[error("{0}")]
     System(#[source] io::Error),
@@ -233,6 +237,28 @@ impl Error {
     }
 }
 
+/// So that a function that makes requests can return one type of error: options
+/// that cannot be built.
+impl From<EncodeError> for Error {
+    fn from(error: EncodeError) -> Self {
+        Self::new("make", "options", error)
+    }
+}
+
+/// An entry of a list, or a notice, that cannot be read.
+impl From<DecodeError> for Error {
+    fn from(error: DecodeError) -> Self {
+        Self::new("read", "message", Cause::Unreadable(error))
+    }
+}
+
+/// A text that is no handle.
+impl From<HandleError> for Error {
+    fn from(error: HandleError) -> Self {
+        Self::new("read", "handle", Cause::Refused(error.to_string()))
+    }
+}
+
 impl Cause {
     /// Whether the kernel may have carried the request out all the same, or a
     /// part of it: it was sent, and its answer is not known.
@@ -255,5 +281,29 @@ fn copy(error: &io::Error) -> io::Error {
     match error.raw_os_error() {
         Some(errno) => io::Error::from_raw_os_error(errno),
         None => io::Error::new(error.kind(), error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::handle::Handle;
+
+    #[test]
+    fn one_type_of_error_serves_a_whole_function() {
+        fn make(handle: &str) -> Result<Handle, Error> {
+            Ok(handle.parse()?)
+        }
+        let error = make("x:").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "read handle: \"x:\" is no handle: expected MAJOR:MINOR in hexadecimal, root, ingress or none"
+        );
+        let read = Error::from(DecodeError::Missing { what: "kind" });
+        assert_eq!(read.to_string(), "read message: cannot read it: no kind");
+        // Reading a list changes nothing.
+        assert!(!read.is_outcome_unknown() && !error.is_outcome_unknown());
+        let made = Error::from(EncodeError::Invalid("burst".into()));
+        assert_eq!(made.to_string(), "make options: burst");
     }
 }

@@ -5,10 +5,19 @@ use crate::uapi::TCA_RATE;
 use crate::units::parse_time_us;
 use crate::words::{WordError, Words, is_prefix};
 
-/// How the kernel measures a rate: `struct tc_estimator`.
+/// How the kernel measures a rate: `struct tc_estimator`. What it measures is in
+/// [`Stats::rate`](crate::stats::Stats::rate).
+///
+/// ```
+/// use tc_core::Estimator;
+///
+/// // A sample each second, averaged over 8 seconds.
+/// assert_eq!(Estimator::new(1_000_000, 8_000_000), Some(Estimator { interval: 0, ewma_log: 3 }));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Estimator {
-    /// The time between samples is 2^interval seconds, from -2 (250 ms) to 3.
+    /// The time between samples is 2^interval seconds, from -2 (250 ms) to 3
+    /// (8 s).
     pub interval: i8,
     /// Weight of a new sample: 2^-ewma_log.
     pub ewma_log: u8,
@@ -16,7 +25,8 @@ pub struct Estimator {
 
 impl Estimator {
     /// The estimator that samples every `interval_us` and averages over about
-    /// `time_constant_us`; `None` where the kernel has no such one.
+    /// `time_constant_us`, both in microseconds. The interval is rounded up
+    /// to one that the kernel has; `None` where it has none.
     pub fn new(interval_us: u32, time_constant_us: u32) -> Option<Self> {
         let interval = (0..=5).find(|n| interval_us <= (1 << n) * 250_000)?;
         let weighs_enough = |log: &u32| {

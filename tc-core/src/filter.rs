@@ -3,11 +3,11 @@
 //! `tcm_info` holds a filter's priority and its protocol, `TCA_CHAIN` its
 //! chain; in place of a device it can hang on a shared block.
 
-use crate::dump::Select;
 use crate::handle::Handle;
+use crate::kind::TcType;
 use crate::message::{Entry, TcHeader};
-use crate::object::Request;
-use crate::ops::TcType;
+use crate::request::Request;
+use crate::select::Select;
 use crate::uapi::*;
 use crate::words::WordError;
 
@@ -143,7 +143,7 @@ mod tests {
     use bytes::BytesMut;
 
     use crate::message::Messages;
-    use crate::object::Verb;
+    use crate::verb::Verb;
 
     #[test]
     fn priority_and_protocol_share_a_word() {

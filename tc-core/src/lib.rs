@@ -13,7 +13,9 @@
 //! | ask for thousands of things | [`Connection::batch`] |
 //! | list what is there | [`Connection::dump`], [`Connection::list`] with a [`Select`] |
 //! | see changes as they happen | [`monitor::Monitor`], or [`monitor::Follower`] with a list after a loss |
-//! | add a kind | [`Kind`] and [`register!`] |
+//! | add a kind | [`Kind`] and [`register!`]; [`contract::check`] in its tests |
+//! | work in another network namespace | [`netns::Namespace`], [`Connection::open_in`] |
+//! | test without a kernel | [`embedded::Kernel`] |
 //! | read or write messages by hand | [`Attrs`], [`AttrWriter`], [`message`] |
 //!
 //! ```no_run
@@ -37,6 +39,7 @@ mod attr;
 mod batch;
 mod classid;
 mod connection;
+pub mod contract;
 mod convert;
 mod dump;
 mod echo;
@@ -45,18 +48,20 @@ mod error;
 mod estimator;
 mod filter;
 mod handle;
+mod kind;
 pub mod link;
 pub mod message;
 pub mod monitor;
 pub mod netns;
-mod object;
 mod ops;
 mod pack;
 pub mod print;
 pub mod rate;
 mod registry;
+mod request;
 #[cfg(test)]
 mod scripted;
+mod select;
 mod short;
 mod socket;
 mod stab;
@@ -64,6 +69,7 @@ pub mod stats;
 mod transport;
 pub mod uapi;
 pub mod units;
+mod verb;
 mod wording;
 pub mod words;
 
@@ -74,19 +80,22 @@ pub use batch::Batch;
 pub use classid::{ClassIdError, ClassIds};
 pub use connection::Connection;
 pub use convert::payload_of;
-pub use dump::{Dump, Listed, OwnedEntry, Select};
+pub use dump::{Dump, Listed, OwnedEntry};
 pub use error::{Cause, DecodeError, EncodeError, Error};
 pub use estimator::Estimator;
 pub use handle::{Handle, HandleError};
 #[doc(hidden)]
 pub use inventory;
-pub use object::{Request, Verb};
-pub use ops::{Fill, FillContext, Kind, Options, TcOps, TcType, ops_of, shared_ops_of};
+pub use kind::{Fill, FillContext, Kind, TcType};
+pub use ops::{Options, TcOps, ops_of, shared_ops_of};
 pub use pack::{Done, Pack};
 #[doc(hidden)]
 pub use registry::Registration;
 pub use registry::{Origin, Registered, Registry, RegistryError};
+pub use request::Request;
+pub use select::Select;
 pub use socket::Socket;
 pub use stab::Stab;
 pub use transport::{DEFAULT_TIMEOUT, Received, Transport};
+pub use verb::Verb;
 pub use wording::{Change, Difference, Upkeep, Wording};

@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use crate::attr::{Attr, AttrTable, Attrs, Reader, align};
 use crate::error::DecodeError;
 use crate::handle::Handle;
-use crate::ops::TcType;
+use crate::kind::TcType;
 use crate::stats::Stats;
 use crate::uapi::*;
 
@@ -130,6 +130,17 @@ impl TcHeader {
 ///
 /// Nothing is read before it is asked for: what is odd about one attribute
 /// spoils only that one, and what this library does not know stays as bytes.
+///
+/// ```no_run
+/// use tc_core::{Connection, Select};
+///
+/// for qdisc in Connection::open()?.list(&Select::qdiscs())? {
+///     let qdisc = qdisc.entry()?;
+///     let waiting = qdisc.stats()?.and_then(|stats| stats.queue).map_or(0, |queue| queue.backlog);
+///     println!("{} {}: {waiting} bytes wait", qdisc.kind()?, qdisc.header.handle);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Entry<'a> {
     /// `nlmsg_type`: `RTM_NEWQDISC`, `RTM_DELTCLASS`, ...
@@ -198,8 +209,9 @@ impl<'a> Entry<'a> {
         self.attr(TCA_OPTIONS).map(|attr| attr.payload)
     }
 
-    /// The options as a value of type `K`; `None` if the kernel sent none.
-    pub fn options_as<K: crate::ops::Kind>(&self) -> Result<Option<K>, DecodeError> {
+    /// The options as a value of type `K`; `None` if the kernel sent none. An
+    /// error if they are of another kind.
+    pub fn options_as<K: crate::kind::Kind>(&self) -> Result<Option<K>, DecodeError> {
         if self.kind()? != K::KIND {
             return Err(DecodeError::Malformed { what: "kind: it is another one" });
         }

@@ -3,10 +3,12 @@
 mod follow;
 
 use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use crate::answer::Place;
 use crate::error::{Cause, Error};
 use crate::message::Message;
+use crate::netns::Namespace;
 use crate::socket::Socket;
 use crate::transport::{Received, Transport};
 use crate::uapi::*;
@@ -24,7 +26,22 @@ const MOST_FORGOTTEN: usize = 1 << 16;
 const ROOM_FOR_NOTICES: u32 = 4 * 1024 * 1024;
 
 /// Receives notices. Those of other processes, which any may forge, are passed
-/// over.
+/// over. To keep a picture of what is there, use a [`Follower`].
+///
+/// ```no_run
+/// use tc_core::message::Entry;
+/// use tc_core::monitor::{Monitor, Notice};
+/// use tc_core::uapi::RTNLGRP_TC;
+///
+/// let mut monitor = Monitor::open(&[RTNLGRP_TC])?;
+/// while let Some(notice) = monitor.receive()? {
+///     match notice {
+///         Notice::Message(message) => println!("{:?}", Entry::decode(&message)?.header),
+///         Notice::Overflow => println!("some were lost"),
+///     }
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Monitor<T: Transport = Socket> {
     transport: T,
@@ -59,11 +76,32 @@ impl Monitor {
         Ok(Self::over(socket))
     }
 
+    /// The same in a network namespace, whichever the calling thread is in.
+    pub fn open_in(netns: &Namespace, groups: &[u32]) -> Result<Self, Error> {
+        netns.within(|| Self::open(groups))?
+    }
+
     /// Whether [`Monitor::receive`] returns `None` at once when there is nothing,
     /// in place of waiting.
     pub fn set_nonblocking(&mut self, nonblocking: bool) -> Result<(), Error> {
         let set = self.transport.set_nonblocking(nonblocking);
         set.map_err(|error| Error::new("set", "monitor", Cause::System(error)))
+    }
+}
+
+/// Readable when notices have come. To wait for them in an event loop or an
+/// asynchronous program, [set it to be non-blocking](Monitor::set_nonblocking),
+/// and receive until there is `None`.
+impl<T: Transport + AsFd> AsFd for Monitor<T> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.transport.as_fd()
+    }
+}
+
+/// For what still asks for numbers, such as `tokio::io::unix::AsyncFd`.
+impl<T: Transport + AsFd> AsRawFd for Monitor<T> {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
     }
 }
 

@@ -3,7 +3,9 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use crate::error::{Cause, Error};
 use crate::socket;
@@ -12,6 +14,18 @@ use crate::socket;
 ///
 /// Threads, not processes, are in a namespace, and what a thread opens (a
 /// connection, a UDP socket) stays in the namespace that it was opened in.
+///
+/// ```no_run
+/// use tc_core::Connection;
+/// use tc_core::netns::Namespace;
+///
+/// let here = Namespace::current()?;
+/// Namespace::open("blue")?.enter()?;
+/// let mut blue = Connection::open()?;
+/// here.enter()?;
+/// println!("{}", blue.ifindex("eth0")?); // that of blue, all the same
+/// # Ok::<(), tc_core::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Namespace {
     file: File,
@@ -39,9 +53,29 @@ impl Namespace {
         }
     }
 
-    /// Puts the calling thread into this namespace.
+    /// Puts the calling thread into this namespace, until it enters another one.
+    /// Needs `CAP_SYS_ADMIN`, here and in the user namespace that owns the other.
     pub fn enter(&self) -> Result<(), Error> {
         socket::enter_netns(&self.file).map_err(|error| fail("enter", &self.name, error))
+    }
+
+    /// Does something in this namespace, and comes back: on a thread of its own,
+    /// so that the caller's namespace stays what it is whatever happens.
+    ///
+    /// ```no_run
+    /// use std::net::UdpSocket;
+    /// use tc_core::netns::Namespace;
+    ///
+    /// let guest = Namespace::open("guest")?;
+    /// let socket = guest.within(|| UdpSocket::bind("127.0.0.1:0"))??;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn within<R: Send>(&self, work: impl FnOnce() -> R + Send) -> Result<R, Error> {
+        let inside = || self.enter().map(|()| work());
+        thread::scope(|scope| match thread::Builder::new().spawn_scoped(scope, inside) {
+            Ok(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
+            Err(error) => Err(fail("enter", &self.name, error)),
+        })
     }
 
     /// Puts the calling thread into a new namespace. All that is in it is a

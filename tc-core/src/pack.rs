@@ -7,9 +7,10 @@ use crate::answer::{Place, Stray};
 use crate::connection::Connection;
 use crate::error::{Cause, Error};
 use crate::message::{Message, edit_flags};
-use crate::object::{Request, Verb};
+use crate::request::Request;
 use crate::transport::Transport;
 use crate::uapi::*;
+use crate::verb::Verb;
 
 /// Requests that go to the kernel in one send, each with an outcome of its own.
 ///

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use crate::ops::{Kind, TcOps, TcType, ops_of, shared_ops_of};
+use crate::kind::{Kind, TcType};
+use crate::ops::{TcOps, ops_of, shared_ops_of};
 
 /// Where a kind comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -21,11 +21,13 @@ pub(crate) struct Scripted {
     pub(crate) receives: usize,
     /// Room for answers, in bytes.
     pub(crate) room: usize,
+    /// The length of a datagram of another process, which comes first.
+    pub(crate) stranger: Option<usize>,
 }
 
 impl Scripted {
     pub(crate) const fn new(script: Script) -> Self {
-        Self { script, answers: VecDeque::new(), sends: 0, receives: 0, room: usize::MAX }
+        Self { script, answers: VecDeque::new(), sends: 0, receives: 0, room: usize::MAX, stranger: None }
     }
 }
 
@@ -39,6 +41,9 @@ impl Transport for Scripted {
 
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Received> {
         self.receives += 1;
+        if let Some(length) = self.stranger.take() {
+            return Ok(Received { length, sender: 9 });
+        }
         let answer = self.answers.pop_front().ok_or(io::ErrorKind::WouldBlock)?;
         buffer[..answer.len()].copy_from_slice(&answer);
         Ok(Received { length: answer.len(), sender: 0 })

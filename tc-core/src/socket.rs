@@ -148,47 +148,17 @@ impl Transport for Socket {
         received: &mut [Received],
         wait: bool,
     ) -> io::Result<usize> {
-        if received.is_empty() {
-            return Ok(0);
-        }
-        let share = buffer.len() / received.len();
-        if share == 0 {
-            return Err(io::ErrorKind::InvalidInput.into());
-        }
-        let slots = received.len().min(SLOTS);
-        // SAFETY: all-zero bytes are valid values of these C structs.
-        let (mut senders, mut pieces, mut headers): (
-            [libc::sockaddr_nl; SLOTS],
-            [libc::iovec; SLOTS],
-            [libc::mmsghdr; SLOTS],
-        ) = unsafe { std::mem::zeroed() };
-        let places = buffer.chunks_exact_mut(share).zip(&mut pieces).zip(&mut senders);
-        for (((place, piece), sender), header) in places.zip(&mut headers).take(slots) {
-            *piece = libc::iovec { iov_base: place.as_mut_ptr().cast(), iov_len: place.len() };
-            header.msg_hdr.msg_iov = piece;
-            header.msg_hdr.msg_iovlen = 1;
-            header.msg_hdr.msg_name = std::ptr::from_mut(sender).cast();
-            header.msg_hdr.msg_namelen = size_of::<libc::sockaddr_nl>() as libc::socklen_t;
-        }
         let flags = libc::MSG_TRUNC | if wait { libc::MSG_WAITFORONE } else { libc::MSG_DONTWAIT };
-        let count = retry(|| {
-            // SAFETY: the first `slots` headers point to `senders`, `pieces` and
-            // shares of `buffer`, which outlive the call and do not overlap.
-            let count = unsafe {
-                libc::recvmmsg(
-                    self.socket.as_raw_fd(),
-                    headers.as_mut_ptr(),
-                    slots as libc::c_uint,
-                    flags as _,
-                    std::ptr::null_mut(),
-                )
-            };
-            usize::try_from(count).map_err(|_| io::Error::last_os_error())
-        })?;
-        for ((one, header), sender) in received.iter_mut().zip(&headers).zip(&senders).take(count) {
-            *one = Received { length: header.msg_len as usize, sender: sender.nl_pid };
-        }
-        Ok(count)
+        let socket = self.socket.as_raw_fd();
+        receive_into_shares(buffer, received, |headers| {
+            let (first, slots) = (headers.as_mut_ptr(), headers.len() as libc::c_uint);
+            retry(|| {
+                // SAFETY: these are as many headers, and what they point to is
+                // valid until this closure returns.
+                let count = unsafe { libc::recvmmsg(socket, first, slots, flags as _, std::ptr::null_mut()) };
+                usize::try_from(count).map_err(|_| io::Error::last_os_error())
+            })
+        })
     }
 
     fn make_room(&mut self, bytes: usize) -> io::Result<usize> {
@@ -214,6 +184,44 @@ impl Transport for Socket {
     fn device_names(&self) -> io::Result<Box<dyn DeviceNames>> {
         Ok(Box::new(NamesBySocket(self.as_fd().try_clone_to_owned()?)))
     }
+}
+
+/// Cuts `buffer` into as many shares as `received` has room for, and has them
+/// filled by `receive`, which says how many it filled.
+///
+/// What the headers point to is valid, and nobody else's, until `receive` returns.
+fn receive_into_shares(
+    buffer: &mut [u8],
+    received: &mut [Received],
+    receive: impl FnOnce(&mut [libc::mmsghdr]) -> io::Result<usize>,
+) -> io::Result<usize> {
+    if received.is_empty() {
+        return Ok(0);
+    }
+    let share = buffer.len() / received.len();
+    if share == 0 {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let slots = received.len().min(SLOTS);
+    // SAFETY: all-zero bytes are valid values of these C structs.
+    let (mut senders, mut pieces, mut headers): (
+        [libc::sockaddr_nl; SLOTS],
+        [libc::iovec; SLOTS],
+        [libc::mmsghdr; SLOTS],
+    ) = unsafe { std::mem::zeroed() };
+    let places = buffer.chunks_exact_mut(share).zip(&mut pieces).zip(&mut senders);
+    for (((place, piece), sender), header) in places.zip(&mut headers).take(slots) {
+        *piece = libc::iovec { iov_base: place.as_mut_ptr().cast(), iov_len: place.len() };
+        header.msg_hdr.msg_iov = piece;
+        header.msg_hdr.msg_iovlen = 1;
+        header.msg_hdr.msg_name = std::ptr::from_mut(sender).cast();
+        header.msg_hdr.msg_namelen = size_of::<libc::sockaddr_nl>() as libc::socklen_t;
+    }
+    let count = receive(&mut headers[..slots])?;
+    for ((one, header), sender) in received.iter_mut().zip(&headers).zip(&senders).take(count) {
+        *one = Received { length: header.msg_len as usize, sender: sender.nl_pid };
+    }
+    Ok(count)
 }
 
 /// Tries again after a signal: netlink-sys does not.
@@ -253,28 +261,121 @@ const SIOCGIFINDEX: u32 = 0x8933;
 #[derive(Debug)]
 struct NamesBySocket(OwnedFd);
 
+impl NamesBySocket {
+    fn ask(&self, what: u32, request: &mut libc::ifreq) -> io::Result<()> {
+        // SAFETY: both requests read and write one ifreq, which `request` is.
+        check(unsafe { libc::ioctl(self.0.as_raw_fd(), what as _, request) })
+    }
+}
+
 impl DeviceNames for NamesBySocket {
     fn device_name(&self, ifindex: i32) -> io::Result<DeviceName> {
-        // SAFETY: all-zero bytes are a valid ifreq.
-        let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+        let mut request = empty_ifreq();
         request.ifr_ifru.ifru_ifindex = ifindex;
-        // SAFETY: SIOCGIFNAME reads and writes one ifreq, which `request` is.
-        check(unsafe { libc::ioctl(self.0.as_raw_fd(), SIOCGIFNAME as _, &mut request) })?;
-        Ok(DeviceName::new(request.ifr_name.map(|byte| byte.to_ne_bytes()[0])))
+        self.ask(SIOCGIFNAME, &mut request)?;
+        Ok(name_in(&request))
     }
 
     fn ifindex(&self, name: &str) -> io::Result<i32> {
-        // SAFETY: all-zero bytes are a valid ifreq.
-        let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-        if name.is_empty() || name.len() >= request.ifr_name.len() {
-            return Err(io::Error::from_raw_os_error(libc::ENODEV));
+        let mut request = ifreq_of(name)?;
+        self.ask(SIOCGIFINDEX, &mut request)?;
+        Ok(ifindex_in(&request))
+    }
+}
+
+fn empty_ifreq() -> libc::ifreq {
+    // SAFETY: all-zero bytes are a valid ifreq.
+    unsafe { std::mem::zeroed() }
+}
+
+/// An error for what can be no device's name.
+fn ifreq_of(name: &str) -> io::Result<libc::ifreq> {
+    let mut request = empty_ifreq();
+    if name.is_empty() || name.len() >= request.ifr_name.len() {
+        return Err(io::Error::from_raw_os_error(libc::ENODEV));
+    }
+    for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
+        *to = libc::c_char::from_ne_bytes([from]);
+    }
+    Ok(request)
+}
+
+fn name_in(request: &libc::ifreq) -> DeviceName {
+    DeviceName::new(request.ifr_name.map(|byte| byte.to_ne_bytes()[0]))
+}
+
+fn ifindex_in(request: &libc::ifreq) -> i32 {
+    // SAFETY: `empty_ifreq` wrote the whole union, and any bytes are an index.
+    unsafe { request.ifr_ifru.ifru_ifindex }
+}
+
+/// What is no system call, for Miri too: the tests are the kernel.
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Writes as recvmmsg does, through the pointers alone.
+    fn write(header: &mut libc::mmsghdr, datagram: &[u8], sender: u32) {
+        let message = &header.msg_hdr;
+        // SAFETY: what `receive_into_shares` promises; no more is written than `iov_len` bytes.
+        unsafe {
+            let piece = *message.msg_iov;
+            let length = piece.iov_len.min(datagram.len());
+            std::ptr::copy_nonoverlapping(datagram.as_ptr(), piece.iov_base.cast(), length);
+            (*message.msg_name.cast::<libc::sockaddr_nl>()).nl_pid = sender;
         }
-        for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
-            *to = libc::c_char::from_ne_bytes([from]);
+        assert_eq!(message.msg_iovlen, 1);
+        assert_eq!(message.msg_namelen as usize, size_of::<libc::sockaddr_nl>());
+        header.msg_len = datagram.len() as libc::c_uint;
+    }
+
+    #[test]
+    fn each_datagram_has_its_share_of_the_buffer() {
+        let (mut buffer, mut received) = ([0xa5; 11], [Received::default(); 3]);
+        let count = receive_into_shares(&mut buffer, &mut received, |headers| {
+            write(&mut headers[0], &[1, 2], 7);
+            write(&mut headers[1], &[3, 4, 5, 6, 7], 8);
+            assert_eq!(headers.len(), 3);
+            Ok(2)
+        });
+        assert_eq!(count.unwrap(), 2);
+        // The second was longer than its share.
+        assert_eq!(buffer, [1, 2, 0xa5, 3, 4, 5, 0xa5, 0xa5, 0xa5, 0xa5, 0xa5]);
+        let [first, second] = [Received { length: 2, sender: 7 }, Received { length: 5, sender: 8 }];
+        assert_eq!(received, [first, second, Received::default()]);
+    }
+
+    #[test]
+    fn there_are_never_more_shares_than_slots_and_none_is_empty() {
+        let (mut buffer, mut received) = ([0; SLOTS + 4], [Received::default(); SLOTS + 2]);
+        let filled = receive_into_shares(&mut buffer, &mut received, |headers| {
+            headers.iter_mut().for_each(|header| write(header, &[9], 1));
+            Ok(headers.len())
+        });
+        assert_eq!(filled.unwrap(), SLOTS);
+        assert_eq!(buffer[..], [&[9; SLOTS][..], &[0; 4]].concat());
+        let nobody = |_: &mut [libc::mmsghdr]| panic!("there is nothing to receive into");
+        assert_eq!(receive_into_shares(&mut buffer, &mut [], nobody).unwrap(), 0);
+        let error = receive_into_shares(&mut buffer[..2], &mut received[..3], nobody).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        let failed = receive_into_shares(&mut buffer, &mut received, |_| {
+            Err(io::Error::from_raw_os_error(libc::ENOBUFS))
+        });
+        assert_eq!(failed.unwrap_err().raw_os_error(), Some(libc::ENOBUFS));
+    }
+
+    #[test]
+    fn a_device_is_asked_for_by_name_and_by_index() {
+        let longest = "abcdefghijklmno";
+        for name in ["lo", longest] {
+            assert_eq!(name_in(&ifreq_of(name).unwrap()).as_str(), name);
         }
-        // SAFETY: SIOCGIFINDEX reads and writes one ifreq, which `request` is.
-        check(unsafe { libc::ioctl(self.0.as_raw_fd(), SIOCGIFINDEX as _, &mut request) })?;
-        // SAFETY: SIOCGIFINDEX succeeded, so the union holds the index.
-        Ok(unsafe { request.ifr_ifru.ifru_ifindex })
+        for wrong in ["", "abcdefghijklmnop"] {
+            assert_eq!(ifreq_of(wrong).unwrap_err().raw_os_error(), Some(libc::ENODEV));
+        }
+        let mut request = ifreq_of(longest).unwrap();
+        assert_eq!(ifindex_in(&request), 0);
+        request.ifr_ifru.ifru_ifindex = 7;
+        assert_eq!((ifindex_in(&request), name_in(&request).as_str()), (7, longest));
     }
 }

@@ -12,17 +12,31 @@ use crate::words::{Once, WordError, Words, is_prefix};
 ///
 /// A dump has the struct alone; the table is computed again, so that a stab
 /// that was read can be sent.
+///
+/// Kernel: a change of a qdisc without its table takes the table away, so it
+/// goes with every change ([`Request::stab`](crate::Request::stab)).
+///
+/// ```
+/// use tc_core::rate::LinkLayer;
+/// use tc_core::{Handle, Request, Stab};
+///
+/// // ADSL with PPPoE: 40 bytes more, in cells of 53 that carry 48.
+/// let adsl = Stab { overhead: 40, linklayer: LinkLayer::Atm, ..Stab::default() };
+/// assert_eq!(adsl.words().as_deref(), Some("linklayer atm overhead 40"));
+/// let root = Request::qdisc(2).parent(Handle::ROOT).kind("tbf").stab(&adsl);
+/// # let _ = root;
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stab {
-    /// Bytes added to each packet.
+    /// Bytes added to each packet; below 0, taken from it.
     pub overhead: i32,
-    /// The framing below.
+    /// How packets are framed on the way: on ATM they count as whole cells.
     pub linklayer: LinkLayer,
     /// A packet counts as at least this many bytes.
     pub mpu: u32,
-    /// The largest packet that the table is for; 0: 2047.
+    /// The largest packet that the table is for, in bytes; 0: 2047.
     pub mtu: u32,
-    /// Slots in the table; 0: 512.
+    /// Slots in the table, at most 32000; 0: 512.
     pub tsize: u32,
 }
 

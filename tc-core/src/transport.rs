@@ -85,72 +85,43 @@ pub struct Received {
     pub sender: u32,
 }
 
-impl<T: Transport + ?Sized> Transport for &mut T {
-    fn send(&mut self, datagram: &[u8]) -> io::Result<()> {
-        (**self).send(datagram)
-    }
+macro_rules! forward_to_what_it_points_at {
+    ($($pointer:ty),*) => {$(
+        impl<T: Transport + ?Sized> Transport for $pointer {
+            fn send(&mut self, datagram: &[u8]) -> io::Result<()> {
+                (**self).send(datagram)
+            }
 
-    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Received> {
-        (**self).receive(buffer)
-    }
+            fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Received> {
+                (**self).receive(buffer)
+            }
 
-    fn receive_many(
-        &mut self,
-        buffer: &mut [u8],
-        received: &mut [Received],
-        wait: bool,
-    ) -> io::Result<usize> {
-        (**self).receive_many(buffer, received, wait)
-    }
+            fn receive_many(
+                &mut self,
+                buffer: &mut [u8],
+                received: &mut [Received],
+                wait: bool,
+            ) -> io::Result<usize> {
+                (**self).receive_many(buffer, received, wait)
+            }
 
-    fn make_room(&mut self, bytes: usize) -> io::Result<usize> {
-        (**self).make_room(bytes)
-    }
+            fn make_room(&mut self, bytes: usize) -> io::Result<usize> {
+                (**self).make_room(bytes)
+            }
 
-    fn set_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        (**self).set_timeout(timeout)
-    }
+            fn set_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+                (**self).set_timeout(timeout)
+            }
 
-    fn port(&self) -> u32 {
-        (**self).port()
-    }
+            fn port(&self) -> u32 {
+                (**self).port()
+            }
 
-    fn device_names(&self) -> io::Result<Box<dyn DeviceNames>> {
-        (**self).device_names()
-    }
+            fn device_names(&self) -> io::Result<Box<dyn DeviceNames>> {
+                (**self).device_names()
+            }
+        }
+    )*};
 }
 
-impl<T: Transport + ?Sized> Transport for Box<T> {
-    fn send(&mut self, datagram: &[u8]) -> io::Result<()> {
-        (**self).send(datagram)
-    }
-
-    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Received> {
-        (**self).receive(buffer)
-    }
-
-    fn receive_many(
-        &mut self,
-        buffer: &mut [u8],
-        received: &mut [Received],
-        wait: bool,
-    ) -> io::Result<usize> {
-        (**self).receive_many(buffer, received, wait)
-    }
-
-    fn make_room(&mut self, bytes: usize) -> io::Result<usize> {
-        (**self).make_room(bytes)
-    }
-
-    fn set_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        (**self).set_timeout(timeout)
-    }
-
-    fn port(&self) -> u32 {
-        (**self).port()
-    }
-
-    fn device_names(&self) -> io::Result<Box<dyn DeviceNames>> {
-        (**self).device_names()
-    }
-}
+forward_to_what_it_points_at!(&mut T, Box<T>);

@@ -5,12 +5,28 @@
 //! the other. The same items tell whether an object is as it is wanted, and
 //! what it takes to make it so: [`Wording::difference`].
 
+mod difference;
+
 use std::fmt::{self, Display};
 
 use crate::link::DeviceNames;
 use crate::units::{parse_rate, words_of_rate, words_of_size};
 
+pub use difference::{Change, Difference, Upkeep};
+
 /// Options as words, and what each of them means to a comparison.
+///
+/// A kind says its options by [`Kind::write_words`](crate::Kind::write_words),
+/// one item for each, under a key by which two wordings are matched:
+///
+/// | said by | words | compared | without a value |
+/// |---|---|---|---|
+/// | [`say`](Self::say) | yes | yes | |
+/// | [`flag`](Self::flag), [`text`](Self::text) | yes | yes | off; a change makes it so |
+/// | [`say_sticky`](Self::say_sticky), [`sticky_text`](Self::sticky_text) | yes | yes | off; only a new object can be so |
+/// | [`say_if`](Self::say_if), [`switch`](Self::switch) | yes | yes | left to the kernel: as good as any |
+/// | [`silent`](Self::silent), [`silent_sticky`](Self::silent_sticky) | no | yes | as `text`, as `sticky_text` |
+/// | [`untold`](Self::untold) | yes | no | |
 ///
 /// ```
 /// use tc_core::Wording;
@@ -49,67 +65,6 @@ enum Meaning {
     Open,
 }
 
-/// What it takes to make an object what is wanted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Difference {
-    /// Nothing.
-    None,
-    /// A change.
-    Change {
-        /// What there is of what differs, in words.
-        was: String,
-    },
-    /// A new object: a change would not do.
-    Renew {
-        /// What there is of what differs, in words.
-        was: String,
-    },
-}
-
-/// What a change does to an object, and what the kernel does not tell of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Upkeep {
-    /// What a change does.
-    pub change: Change,
-    /// Keys of the wording that only a new object can have otherwise.
-    pub fixed: &'static [&'static str],
-    /// What a dump does not tell, or not all of, by the words for it.
-    pub untold: &'static [&'static str],
-    /// Of classes: that they come and go with the qdisc, whose options say all
-    /// of theirs.
-    pub of_qdisc: bool,
-}
-
-/// What a change does to an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// It changes the object where it is.
-    InPlace,
-    /// It also takes away a qdisc that was put below.
-    DropsChild,
-    /// The kernel refuses it.
-    Refused,
-}
-
-impl Upkeep {
-    /// That of most kinds: all can be changed, and all is told.
-    pub const USUAL: Self = Self { change: Change::InPlace, fixed: &[], untold: &[], of_qdisc: false };
-    /// That of a kind that cannot be changed.
-    pub const REFUSES_CHANGE: Self = Self { change: Change::Refused, ..Self::USUAL };
-
-    /// The same with keys that cannot be changed.
-    #[must_use]
-    pub const fn fixed(self, fixed: &'static [&'static str]) -> Self {
-        Self { fixed, ..self }
-    }
-
-    /// The same with words for what a dump does not tell.
-    #[must_use]
-    pub const fn untold(self, untold: &'static [&'static str]) -> Self {
-        Self { untold, ..self }
-    }
-}
-
 impl<'n> Wording<'n> {
     /// No words yet; devices are not known by name.
     pub fn new() -> Self {
@@ -121,7 +76,7 @@ impl<'n> Wording<'n> {
         Self { names: Some(names), ..Self::default() }
     }
 
-    /// A parameter and its value.
+    /// A parameter and its value: `limit 10`.
     pub fn say(&mut self, key: &str, value: impl Display) {
         self.push(key, format!("{key} {value}"), Meaning::Told);
     }
@@ -210,7 +165,8 @@ impl<'n> Wording<'n> {
         self.say(key, format_args!("{us}us"));
     }
 
-    /// Items whose keys begin with `group`.
+    /// Items whose keys begin with `group`, so that they match none outside of
+    /// it; their words are as they are said.
     pub fn group(&mut self, group: &str, say: impl FnOnce(&mut Self)) {
         let before = self.group.len();
         self.group.push_str(group);
@@ -255,67 +211,6 @@ impl<'n> Wording<'n> {
         (0..=self.line).map(line).collect()
     }
 
-    /// Whether both say the same, with nothing left open by one alone.
-    pub fn is_same(&self, other: &Self) -> bool {
-        let told = |words: &Self| -> Vec<(String, String)> {
-            let items = words.items.iter().filter(|item| item.meaning != Meaning::Open);
-            items.map(|item| (item.key.clone(), item.value.clone())).collect()
-        };
-        told(self) == told(other)
-    }
-
-    /// What a later change says takes the place of what was said.
-    pub fn amend(&mut self, later: &Self) {
-        for item in &later.items {
-            let known = self.items.iter_mut().find(|known| known.key == item.key);
-            match known {
-                Some(_) if item.meaning == Meaning::Open && item.text.is_empty() => {}
-                Some(known) => *known = item.clone(),
-                None => self.items.push(item.clone()),
-            }
-        }
-        self.unsayable.extend(later.unsayable.iter().cloned());
-    }
-
-    /// What it takes to make an object what these words say that is now what
-    /// `there` says.
-    pub fn difference(&self, there: &Self, upkeep: &Upkeep) -> Difference {
-        let mut was = Vec::new();
-        let mut renew = false;
-        for (wanted, there) in self.pairs(there) {
-            let (wanted_value, there_value) =
-                (wanted.map_or("", |item| &item.value), there.map_or("", |item| &item.value));
-            let open = |item: Option<&Item>| item.is_some_and(|item| item.meaning == Meaning::Open);
-            if wanted_value == there_value || open(wanted) || open(there) {
-                continue;
-            }
-            let sticky = there.is_some_and(|item| item.meaning == Meaning::Sticky);
-            let key = wanted.or(there).map_or("", |item| item.key.as_str());
-            renew |= (wanted_value.is_empty() && (sticky || wanted.is_none())) || upkeep.fixed.contains(&key);
-            was.push(match there_value {
-                "" => format!("no {key}"),
-                value => value.to_owned(),
-            });
-        }
-        let was_text = was.join(" ");
-        match (was.is_empty(), renew || upkeep.change == Change::Refused) {
-            (true, _) => Difference::None,
-            (false, false) => Difference::Change { was: was_text },
-            (false, true) => Difference::Renew { was: was_text },
-        }
-    }
-
-    /// The items of both by key.
-    fn pairs<'a>(
-        &'a self,
-        there: &'a Self,
-    ) -> impl Iterator<Item = (Option<&'a Item>, Option<&'a Item>)> + 'a {
-        let of = |words: &'a Self, key: &str| words.items.iter().find(|item| item.key == key);
-        let mine = self.items.iter().map(move |item| (Some(item), of(there, &item.key)));
-        let others = there.items.iter().filter(move |item| of(self, &item.key).is_none());
-        mine.chain(others.map(|item| (None, Some(item))))
-    }
-
     fn push(&mut self, key: &str, text: String, meaning: Meaning) {
         let key = format!("{}{key}", self.group);
         self.items.push(Item { key, value: text.clone(), text, line: self.line, meaning });
@@ -332,14 +227,10 @@ impl fmt::Debug for Wording<'_> {
 mod tests {
     use super::*;
 
-    fn words(say: impl FnOnce(&mut Wording<'_>)) -> Wording<'static> {
+    pub(super) fn words(say: impl FnOnce(&mut Wording<'_>)) -> Wording<'static> {
         let mut words = Wording::new();
         say(&mut words);
         words
-    }
-
-    fn difference(wanted: &Wording<'_>, there: &Wording<'_>) -> Difference {
-        wanted.difference(there, &Upkeep::USUAL.fixed(&["flows"]))
     }
 
     #[test]
@@ -355,50 +246,6 @@ mod tests {
             out.flag("late", true);
         });
         assert_eq!(said.lines(), ["rate 8000bit burst 1600b noecn time 1500us", "late"]);
-    }
-
-    #[test]
-    fn what_is_left_open_is_no_difference() {
-        let there = words(|out| {
-            out.say("limit", 10);
-            out.switch("ecn", Some(true), "ecn", "noecn");
-        });
-        let wanted = words(|out| {
-            out.say_if("limit", None::<u32>);
-            out.switch("ecn", Some(true), "ecn", "noecn");
-        });
-        assert_eq!(difference(&wanted, &there), Difference::None);
-        assert!(!wanted.is_same(&there));
-        let wanted = words(|out| out.say("limit", 20));
-        let there = words(|out| out.say("limit", 10));
-        assert_eq!(difference(&wanted, &there), Difference::Change { was: "limit 10".into() });
-    }
-
-    #[test]
-    fn a_change_cannot_do_everything() {
-        let there = words(|out| out.say_sticky("ce_threshold", Some(5)));
-        let wanted = words(|out| out.say_sticky("ce_threshold", None::<u32>));
-        let renew = Difference::Renew { was: "ce_threshold 5".into() };
-        assert_eq!(difference(&wanted, &there), renew);
-        assert_eq!(difference(&words(|_| ()), &there), renew);
-        assert!(matches!(difference(&there, &wanted), Difference::Change { .. }));
-        let flows = |number: u32| words(|out| out.say("flows", number));
-        assert!(matches!(difference(&flows(1), &flows(2)), Difference::Renew { .. }));
-        let refused = flows(1).difference(&flows(2), &Upkeep::REFUSES_CHANGE);
-        assert!(matches!(refused, Difference::Renew { .. }));
-    }
-
-    #[test]
-    fn later_words_take_the_place_of_earlier_ones() {
-        let mut first = words(|out| {
-            out.say("limit", 10);
-            out.say("flows", 3);
-        });
-        first.amend(&words(|out| {
-            out.say("limit", 20);
-            out.leave_open("flows");
-        }));
-        assert_eq!(first.lines(), ["limit 20 flows 3"]);
     }
 
     #[test]

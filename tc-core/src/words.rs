@@ -1,10 +1,20 @@
 //! A cursor over the words of a command, and the errors that words can be.
 
-use crate::object::Verb;
 use crate::registry::{Registry, RegistryError};
 use crate::units::UnitError;
+use crate::verb::Verb;
 
 /// The words of a command behind the kind's name, one after the other.
+///
+/// ```
+/// use tc_core::units::parse_u32;
+/// use tc_core::words::{WordError, Words};
+///
+/// let mut words = Words::new(&["limit", "1k"]);
+/// assert_eq!(words.next(), Some("limit"));
+/// let limit = words.parse(parse_u32, |word| format!("Illegal \"limit\": {word}"));
+/// assert_eq!(limit, Err(WordError::Kind("Illegal \"limit\": 1k".into())));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Words<'a> {
     words: &'a [&'a str],

@@ -6,9 +6,10 @@
 //!
 //! Kernel, `net/sched/sch_ingress.c`: a dump has an empty `TCA_OPTIONS`.
 
-use tc_core::print::Printer;
 use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Upkeep, Wording};
+use tc_core::{Kind, Upkeep};
+
+use crate::common::no_options;
 
 tc_core::register!(Clsact);
 
@@ -28,19 +29,5 @@ impl Kind for Clsact {
         }
     }
 
-    fn encode(&self, _: &FillContext, _: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
-        Ok(Fill::Absent)
-    }
-
-    fn decode(_: &[u8]) -> Result<Self, DecodeError> {
-        Ok(Self)
-    }
-
-    fn write_words(&self, _: &mut Wording<'_>) {
-        // There are no words.
-    }
-
-    fn print(&self, _: &mut Printer) {
-        // As tc: there is nothing to show.
-    }
+    no_options!();
 }

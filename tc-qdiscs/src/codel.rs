@@ -7,13 +7,13 @@
 //! 5 ms reads back as 4999 us.
 
 use tc_core::print::{Printer, Time};
-use tc_core::units::{parse_time_us, parse_u32};
 use tc_core::words::{Environment, WordError, Words, WordsContext};
 use tc_core::{
-    AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, Wording, zero_extended,
+    AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, Wording, zero_extended,
 };
 
-use crate::common::{asked_codel_us, bool_at, codel_us, not_max, not_zero, u32_at};
+use crate::common::not_zero;
+use crate::params::{self, Param, Unit, number, switch};
 
 tc_core::register!(Codel);
 
@@ -49,68 +49,29 @@ Usage: ... codel [ limit PACKETS ] [ target TIME ]\n\
 \t\t [ ce_threshold TIME ]\n";
 
     fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
-        let mut options = Self::default();
-        while let Some(word) = words.next() {
-            let illegal = |_: &str| format!("Illegal \"{word}\"");
-            match word {
-                "limit" => options.limit_packets = not_zero(words.parse(parse_u32, illegal)?),
-                "target" => options.target_us = not_zero(words.parse(parse_time_us, illegal)?),
-                "interval" => options.interval_us = not_zero(words.parse(parse_time_us, illegal)?),
-                "ce_threshold" => options.ce_threshold_us = not_max(words.parse(parse_time_us, illegal)?),
-                "ecn" => options.ecn = Some(true),
-                "noecn" => options.ecn = Some(false),
-                "help" => return Err(WordError::Help),
-                word => return Err(WordError::what_is(word)),
-            }
-        }
-        Ok(Some(options))
+        params::parse_words(PARAMS, words)
     }
 
     fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
-        out.attr_u32_if(LIMIT, self.limit_packets);
-        out.attr_u32_if(INTERVAL, self.interval_us);
-        out.attr_u32_if(TARGET, self.target_us);
-        out.attr_u32_if(ECN, self.ecn.map(u32::from));
-        out.attr_u32_if(CE_THRESHOLD, self.ce_threshold_us);
+        let order = [LIMIT, INTERVAL, TARGET, ECN, CE_THRESHOLD];
+        params::encode(PARAMS, order, self, out);
         Ok(Fill::Written)
     }
 
     fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
-        let table = Attrs::new(payload).table::<{ CE_THRESHOLD as usize + 1 }>()?;
-        Ok(Self {
-            limit_packets: u32_at(&table, LIMIT)?,
-            target_us: u32_at(&table, TARGET)?,
-            interval_us: u32_at(&table, INTERVAL)?,
-            ecn: bool_at(&table, ECN)?,
-            ce_threshold_us: u32_at(&table, CE_THRESHOLD)?,
-        })
+        params::decode(PARAMS, payload)
     }
 
     fn write_words(&self, out: &mut Wording<'_>) {
-        out.say_if("limit", self.limit_packets);
-        out.say_if("target", self.target_us.map(asked_codel_us));
-        out.say_if("interval", self.interval_us.map(asked_codel_us));
-        out.say_sticky("ce_threshold", self.ce_threshold_us.map(asked_codel_us));
-        out.switch("ecn", self.ecn, "ecn", "noecn");
+        params::write_words(PARAMS, self, out);
     }
 
-    fn kept(&self, _: &dyn Environment) -> Self {
-        Self {
-            target_us: self.target_us.map(codel_us),
-            interval_us: self.interval_us.map(codel_us),
-            ce_threshold_us: self.ce_threshold_us.map(codel_us),
-            ..*self
-        }
+    fn kept(&self, environment: &dyn Environment) -> Self {
+        params::kept(PARAMS, self, environment)
     }
 
     fn print(&self, out: &mut Printer) {
-        out.item_if("limit", "limit ", self.limit_packets, "p ");
-        out.item_if("target", "target ", self.target_us.map(Time), " ");
-        out.item_if("ce_threshold", "ce_threshold ", self.ce_threshold_us.map(Time), " ");
-        out.item_if("interval", "interval ", self.interval_us.map(Time), " ");
-        if self.ecn == Some(true) {
-            out.flag("ecn", "ecn ");
-        }
+        params::print(PARAMS, self, out);
     }
 
     fn print_xstats(payload: &[u8], out: &mut Printer) -> Result<bool, DecodeError> {
@@ -135,6 +96,16 @@ Usage: ... codel [ limit PACKETS ] [ target TIME ]\n\
         Ok(true)
     }
 }
+
+const PARAMS: &[Param<Codel>] = &[
+    number(LIMIT, "limit", Unit::Packets, |codel| &mut codel.limit_packets),
+    number(TARGET, "target", Unit::CodelUs, |codel| &mut codel.target_us),
+    number(CE_THRESHOLD, "ce_threshold", Unit::CodelUs, |codel: &mut Codel| &mut codel.ce_threshold_us)
+        .or_max()
+        .sticky(),
+    number(INTERVAL, "interval", Unit::CodelUs, |codel| &mut codel.interval_us),
+    switch(ECN, "ecn", "noecn", |codel| &mut codel.ecn),
+];
 
 const TARGET: u16 = 1;
 const LIMIT: u16 = 2;

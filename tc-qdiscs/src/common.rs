@@ -15,14 +15,31 @@ pub(crate) fn no_words<K: Kind>(words: &mut Words<'_>) -> Result<Option<K>, Word
     }
 }
 
+/// What a kind without options does with them: none are sent, said or printed.
+macro_rules! no_options {
+    () => {
+        fn encode(
+            &self,
+            _: &tc_core::FillContext,
+            _: &mut tc_core::AttrWriter<'_>,
+        ) -> Result<tc_core::Fill, tc_core::EncodeError> {
+            Ok(tc_core::Fill::Absent)
+        }
+
+        fn decode(_: &[u8]) -> Result<Self, tc_core::DecodeError> {
+            Ok(Self)
+        }
+
+        fn write_words(&self, _: &mut tc_core::Wording<'_>) {}
+
+        fn print(&self, _: &mut tc_core::print::Printer) {}
+    };
+}
+pub(crate) use no_options;
+
 /// For words where `tc` takes 0 for not given.
 pub(crate) fn not_zero(number: u32) -> Option<u32> {
     Some(number).filter(|number| *number != 0)
-}
-
-/// For words where `tc` takes the largest number for not given.
-pub(crate) fn not_max(number: u32) -> Option<u32> {
-    Some(number).filter(|number| *number != u32::MAX)
 }
 
 /// A number from a table of attributes.
@@ -69,20 +86,6 @@ fn in_jiffies(time: u32, per_second: u64, hz: u32) -> u32 {
     (jiffies * per_second / hz) as u32
 }
 
-/// Words for the time to ask CoDel for, of which it then tells this.
-pub(crate) fn asked_codel_us(told: u32) -> String {
-    asked_us(told, codel_us)
-}
-
-/// Words for the time to ask PIE for, of which it then tells this.
-pub(crate) fn asked_ticks_us(told: u32) -> String {
-    asked_us(told, ticks_us)
-}
-
-fn asked_us(told: u32, tell: impl Fn(u32) -> u32) -> String {
-    us(asked(told, tell))
-}
-
 /// The number to ask for, of which the kernel then tells this: `tell` rounds down
 /// by at most two.
 pub(crate) fn asked(told: u32, tell: impl Fn(u32) -> u32) -> u32 {
@@ -96,13 +99,12 @@ mod tests {
     #[test]
     fn what_is_told_is_asked_for_again() {
         // tc qdisc add ... codel: target 5ms is shown as 4.99ms (Linux 6.1).
-        assert_eq!((codel_us(5000), asked_codel_us(4999).as_str()), (4999, "5000us"));
-        assert_eq!((ticks_us(5), asked_ticks_us(4).as_str(), ticks_us(15_000)), (4, "5us", 15_000));
-        for asked in [0, 1, 2, 3, 999, 1000, 4999, 5000, 123_456, 4_000_000] {
-            let told = codel_us(asked);
-            assert_eq!(codel_us(asked_codel_us(told).trim_end_matches("us").parse().unwrap()), told);
-            let told = ticks_us(asked);
-            assert_eq!(ticks_us(asked_ticks_us(told).trim_end_matches("us").parse().unwrap()), told);
+        assert_eq!((codel_us(5000), asked(4999, codel_us)), (4999, 5000));
+        assert_eq!((ticks_us(5), asked(4, ticks_us), ticks_us(15_000)), (4, 5, 15_000));
+        for time in [0, 1, 2, 3, 999, 1000, 4999, 5000, 123_456, 4_000_000] {
+            for told in [codel_us, ticks_us] {
+                assert_eq!(told(asked(told(time), told)), told(time));
+            }
         }
         assert_eq!((jiffies_us(5000, 250), jiffies_us(8000, 250), jiffies_ms(1, 100)), (8000, 8000, 10));
     }

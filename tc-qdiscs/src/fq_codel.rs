@@ -8,15 +8,16 @@
 //! - the number of flows cannot be changed later;
 //! - times are kept in units of 1024 ns, so that 5 ms reads back as 4999 us.
 
-use tc_core::print::{Hex0x, Printer, Size, Time};
-use tc_core::units::{parse_size, parse_time_us, parse_u8, parse_u32, words_of_size};
+use tc_core::print::{Hex0x, Printer, Time};
+use tc_core::units::parse_u8;
 use tc_core::words::{Environment, WordError, Words, WordsContext};
 use tc_core::{
     AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, Upkeep, Wording,
     zero_extended,
 };
 
-use crate::common::{asked_codel_us, bool_at, codel_us, not_max, not_zero, u32_at};
+use crate::common::not_zero;
+use crate::params::{self, Param, Unit, number, switch};
 
 tc_core::register!(FqCodel);
 
@@ -79,124 +80,211 @@ Usage: ... fq_codel\t[ limit PACKETS ] [ flows NUMBER ]\n\
     fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
         let mut options = Self::default();
         while let Some(word) = words.next() {
-            let illegal = |_: &str| format!("Illegal \"{word}\"");
             match word {
-                "limit" => options.limit_packets = not_zero(words.parse(parse_u32, illegal)?),
-                "flows" => options.flows = not_zero(words.parse(parse_u32, illegal)?),
-                "quantum" => options.quantum_bytes = not_zero(words.parse(parse_u32, illegal)?),
-                "drop_batch" => options.drop_batch_packets = not_zero(words.parse(parse_u32, illegal)?),
-                "target" => options.target_us = not_zero(words.parse(parse_time_us, illegal)?),
-                "interval" => options.interval_us = not_zero(words.parse(parse_time_us, illegal)?),
-                "ce_threshold" => options.ce_threshold_us = not_max(words.parse(parse_time_us, illegal)?),
-                "ce_threshold_selector" => {
-                    options.ce_threshold_selector = parse_selector(words.value()?)?;
-                }
-                "memory_limit" => options.memory_limit_bytes = not_max(words.parse(parse_size, illegal)?),
-                "ecn" => options.ecn = Some(true),
-                "noecn" => options.ecn = Some(false),
-                "help" => return Err(WordError::Help),
-                word => return Err(WordError::what_is(word)),
+                "ce_threshold_selector" => options.ce_threshold_selector = parse_selector(words.value()?)?,
+                word => params::parse_word(PARAMS, word, words, &mut options)?,
             }
         }
         Ok(Some(options))
     }
 
     fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
-        out.attr_u32_if(LIMIT, self.limit_packets);
-        out.attr_u32_if(FLOWS, self.flows);
-        out.attr_u32_if(QUANTUM, self.quantum_bytes);
-        out.attr_u32_if(INTERVAL, self.interval_us);
-        out.attr_u32_if(TARGET, self.target_us);
-        out.attr_u32_if(ECN, self.ecn.map(u32::from));
-        out.attr_u32_if(CE_THRESHOLD, self.ce_threshold_us);
+        let before_selector = [LIMIT, FLOWS, QUANTUM, INTERVAL, TARGET, ECN, CE_THRESHOLD];
+        params::encode(PARAMS, before_selector, self, out);
         if let Some(selector) = self.ce_threshold_selector {
             out.attr_u8(CE_THRESHOLD_MASK, selector.mask);
             out.attr_u8(CE_THRESHOLD_SELECTOR, selector.value);
         }
-        out.attr_u32_if(MEMORY_LIMIT, self.memory_limit_bytes);
-        out.attr_u32_if(DROP_BATCH_SIZE, self.drop_batch_packets);
+        params::encode(PARAMS, [MEMORY_LIMIT, DROP_BATCH_SIZE], self, out);
         Ok(Fill::Written)
     }
 
     fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
-        let table = Attrs::new(payload).table::<{ CE_THRESHOLD_MASK as usize + 1 }>()?;
-        let number = |kind| u32_at(&table, kind);
-        let byte = |kind: u16| table[usize::from(kind)].map(|attr| attr.u8()).transpose();
+        let byte = |kind| Attrs::new(payload).find(kind)?.map(|attr| attr.u8()).transpose();
         let selector = match (byte(CE_THRESHOLD_SELECTOR)?, byte(CE_THRESHOLD_MASK)?) {
             (None, None) => None,
             (value, mask) => Some(Selector { value: value.unwrap_or(0), mask: mask.unwrap_or(0) }),
         };
-        Ok(Self {
-            limit_packets: number(LIMIT)?,
-            flows: number(FLOWS)?,
-            quantum_bytes: number(QUANTUM)?,
-            target_us: number(TARGET)?,
-            interval_us: number(INTERVAL)?,
-            ecn: bool_at(&table, ECN)?,
-            ce_threshold_us: number(CE_THRESHOLD)?,
-            ce_threshold_selector: selector,
-            memory_limit_bytes: number(MEMORY_LIMIT)?,
-            drop_batch_packets: number(DROP_BATCH_SIZE)?,
-        })
+        Ok(Self { ce_threshold_selector: selector, ..params::decode(PARAMS, payload)? })
     }
 
     fn write_words(&self, out: &mut Wording<'_>) {
-        out.say_if("limit", self.limit_packets);
-        out.say_if("flows", self.flows);
-        out.say_if("quantum", self.quantum_bytes);
-        out.say_if("target", self.target_us.map(asked_codel_us));
-        out.say_sticky("ce_threshold", self.ce_threshold_us.map(asked_codel_us));
         let selector = self.ce_threshold_selector.filter(|s| s.value | s.mask != 0);
         let selector = selector.map(|Selector { value, mask }| format!("{value:#x}/{mask:#x}"));
+        params::write_words(PARAMS, self, out);
         out.say_sticky("ce_threshold_selector", selector);
-        out.say_if("interval", self.interval_us.map(asked_codel_us));
-        out.say_if("memory_limit", self.memory_limit_bytes.map(words_of_size));
-        out.switch("ecn", self.ecn, "ecn", "noecn");
-        out.say_if("drop_batch", self.drop_batch_packets);
     }
 
-    fn kept(&self, _: &dyn Environment) -> Self {
+    fn kept(&self, environment: &dyn Environment) -> Self {
         Self {
             quantum_bytes: self.quantum_bytes.map(|bytes| bytes.max(256)),
-            target_us: self.target_us.map(codel_us),
-            interval_us: self.interval_us.map(codel_us),
-            ce_threshold_us: self.ce_threshold_us.map(codel_us),
             // Told only beside a threshold.
             ce_threshold_selector: self.ce_threshold_us.and(self.ce_threshold_selector),
             memory_limit_bytes: self.memory_limit_bytes.map(|bytes| bytes.min(1 << 31)),
-            ..*self
+            ..params::kept(PARAMS, self, environment)
         }
     }
 
     fn print(&self, out: &mut Printer) {
-        out.item_if("limit", "limit ", self.limit_packets, "p ");
-        out.item_if("flows", "flows ", self.flows, " ");
-        out.item_if("quantum", "quantum ", self.quantum_bytes, " ");
-        out.item_if("target", "target ", self.target_us.map(Time), " ");
-        out.item_if("ce_threshold", "ce_threshold ", self.ce_threshold_us.map(Time), " ");
+        let (before_selector, behind) = PARAMS.split_at(5);
+        params::print(before_selector, self, out);
         if let Some(Selector { value, mask }) = self.ce_threshold_selector.filter(|s| s.value | s.mask != 0) {
             out.json("ce_threshold_selector", value);
             out.json("ce_threshold_mask", mask);
             out.text_item("ce_threshold_selector ", Hex0x(value.into()), "/");
             out.text_item("", Hex0x(mask.into()), " ");
         }
-        out.item_if("interval", "interval ", self.interval_us.map(Time), " ");
-        out.item_if("memory_limit", "memory_limit ", self.memory_limit_bytes.map(Size), " ");
-        if self.ecn == Some(true) {
-            out.flag("ecn", "ecn ");
-        }
-        out.item_if("drop_batch", "drop_batch ", self.drop_batch_packets.filter(|n| *n != 0), " ");
+        let drop_batch_packets = self.drop_batch_packets.and_then(not_zero);
+        params::print(behind, &Self { drop_batch_packets, ..*self }, out);
     }
 
     fn print_xstats(payload: &[u8], out: &mut Printer) -> Result<bool, DecodeError> {
-        let stats: [u8; XSTATS_LEN] = zero_extended(payload);
-        let mut reader = Reader::new(&stats);
-        match reader.u32()? {
-            XSTATS_QDISC => print_qdisc_stats(&mut reader, out)?,
-            XSTATS_CLASS => print_flow_stats(&mut reader, out)?,
-            _ => {}
+        match FqCodelXstats::decode(payload)? {
+            FqCodelXstats::Qdisc(stats) => stats.print(out),
+            FqCodelXstats::Flow(stats) => stats.print(out),
+            FqCodelXstats::Unknown(_) => {}
         }
         Ok(true)
+    }
+}
+
+const PARAMS: &[Param<FqCodel>] = &[
+    number(LIMIT, "limit", Unit::Packets, |codel| &mut codel.limit_packets),
+    number(FLOWS, "flows", Unit::Number, |codel| &mut codel.flows),
+    number(QUANTUM, "quantum", Unit::Number, |codel| &mut codel.quantum_bytes),
+    number(TARGET, "target", Unit::CodelUs, |codel| &mut codel.target_us),
+    number(CE_THRESHOLD, "ce_threshold", Unit::CodelUs, |codel: &mut FqCodel| &mut codel.ce_threshold_us)
+        .or_max()
+        .sticky(),
+    number(INTERVAL, "interval", Unit::CodelUs, |codel| &mut codel.interval_us),
+    number(MEMORY_LIMIT, "memory_limit", Unit::Size, |codel: &mut FqCodel| &mut codel.memory_limit_bytes)
+        .or_max(),
+    switch(ECN, "ecn", "noecn", |codel| &mut codel.ecn),
+    number(DROP_BATCH_SIZE, "drop_batch", Unit::Number, |codel| &mut codel.drop_batch_packets),
+];
+
+/// `struct tc_fq_codel_xstats`: counters of the qdisc, or of one flow. What an
+/// older kernel does not count is 0.
+///
+/// ```no_run
+/// use tc_core::{Connection, Select};
+/// use tc_qdiscs::fq_codel::FqCodelXstats;
+///
+/// for qdisc in Connection::open()?.list(&Select::qdiscs())? {
+///     let qdisc = qdisc.entry()?;
+///     if let ("fq_codel", Some(xstats)) = (qdisc.kind()?, qdisc.xstats()?) {
+///         println!("{} {:?}", qdisc.header.handle, FqCodelXstats::decode(xstats)?);
+///     }
+/// }
+/// # Ok::<(), tc_core::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FqCodelXstats {
+    /// Of the qdisc.
+    Qdisc(FqCodelStats),
+    /// Of a flow with packets, which is shown as a class.
+    Flow(FqCodelFlowStats),
+    /// Of something that later kernels have: its type.
+    Unknown(u32),
+}
+
+/// `struct tc_fq_codel_qd_stats`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FqCodelStats {
+    /// The largest packet that was seen, in bytes.
+    pub max_packet_bytes: u32,
+    /// Packets dropped because the qdisc was full.
+    pub drop_overlimit: u32,
+    /// Packets marked in place of being dropped.
+    pub ecn_mark: u32,
+    /// How often a packet began a flow.
+    pub new_flow_count: u32,
+    /// Flows that began and had no turn yet.
+    pub new_flows_len: u32,
+    /// The other flows with packets.
+    pub old_flows_len: u32,
+    /// Packets marked above `ce_threshold`.
+    pub ce_mark: u32,
+    /// Bytes of memory that packets take.
+    pub memory_usage_bytes: u32,
+    /// Packets dropped because of the limit of memory.
+    pub drop_overmemory: u32,
+}
+
+/// `struct tc_fq_codel_cl_stats`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FqCodelFlowStats {
+    /// Bytes that the flow may still send in its turn.
+    pub deficit_bytes: i32,
+    /// The delay of the packet that left last, in microseconds.
+    pub ldelay_us: u32,
+    /// Packets dropped or marked since dropping began.
+    pub count: u32,
+    /// The same of the time before.
+    pub lastcount: u32,
+    /// Whether it is dropping.
+    pub dropping: bool,
+    /// Microseconds until the next drop, while it is dropping.
+    pub drop_next_us: i32,
+}
+
+impl FqCodelXstats {
+    /// Reads `TCA_STATS_APP`.
+    pub fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+        let stats: [u8; XSTATS_LEN] = zero_extended(payload);
+        let mut stats = Reader::new(&stats);
+        Ok(match stats.u32()? {
+            XSTATS_QDISC => Self::Qdisc(FqCodelStats {
+                max_packet_bytes: stats.u32()?,
+                drop_overlimit: stats.u32()?,
+                ecn_mark: stats.u32()?,
+                new_flow_count: stats.u32()?,
+                new_flows_len: stats.u32()?,
+                old_flows_len: stats.u32()?,
+                ce_mark: stats.u32()?,
+                memory_usage_bytes: stats.u32()?,
+                drop_overmemory: stats.u32()?,
+            }),
+            XSTATS_CLASS => Self::Flow(FqCodelFlowStats {
+                deficit_bytes: stats.i32()?,
+                ldelay_us: stats.u32()?,
+                count: stats.u32()?,
+                lastcount: stats.u32()?,
+                dropping: stats.u32()? != 0,
+                drop_next_us: stats.i32()?,
+            }),
+            other => Self::Unknown(other),
+        })
+    }
+}
+
+impl FqCodelStats {
+    fn print(&self, out: &mut Printer) {
+        out.item("maxpacket", "  maxpacket ", self.max_packet_bytes, "");
+        out.item("drop_overlimit", " drop_overlimit ", self.drop_overlimit, "");
+        out.item("new_flow_count", " new_flow_count ", self.new_flow_count, "");
+        out.item("ecn_mark", " ecn_mark ", self.ecn_mark, "");
+        out.item_if("ce_mark", " ce_mark ", not_zero(self.ce_mark), "");
+        out.item_if("memory_used", " memory_used ", not_zero(self.memory_usage_bytes), "");
+        out.item_if("drop_overmemory", " drop_overmemory ", not_zero(self.drop_overmemory), "");
+        out.newline();
+        out.item("new_flows_len", "  new_flows_len ", self.new_flows_len, "");
+        out.item("old_flows_len", " old_flows_len ", self.old_flows_len, "");
+    }
+}
+
+impl FqCodelFlowStats {
+    fn print(&self, out: &mut Printer) {
+        out.item("deficit", "  deficit ", self.deficit_bytes, "");
+        out.item("count", " count ", self.count, "");
+        out.item("lastcount", " lastcount ", self.lastcount, "");
+        out.item("ldelay", " ldelay ", Time(self.ldelay_us), "");
+        if self.dropping {
+            out.flag("dropping", " dropping");
+            out.json("drop_next", self.drop_next_us);
+            let sign = if self.drop_next_us < 0 { " drop_next -" } else { " drop_next " };
+            out.text_item(sign, Time(self.drop_next_us.unsigned_abs()), "");
+        }
     }
 }
 
@@ -223,41 +311,6 @@ fn parse_selector(word: &str) -> Result<Option<Selector>, WordError> {
     let value = parse_u8(value).map_err(|_| error("Illegal"))?;
     // tc takes this value for not given.
     Ok(Some(Selector { value, mask }).filter(|selector| selector.value != 0xff))
-}
-
-/// `struct tc_fq_codel_qd_stats`.
-fn print_qdisc_stats(stats: &mut Reader<'_>, out: &mut Printer) -> Result<(), DecodeError> {
-    out.item("maxpacket", "  maxpacket ", stats.u32()?, "");
-    out.item("drop_overlimit", " drop_overlimit ", stats.u32()?, "");
-    let ecn_mark = stats.u32()?;
-    out.item("new_flow_count", " new_flow_count ", stats.u32()?, "");
-    out.item("ecn_mark", " ecn_mark ", ecn_mark, "");
-    let (new_flows, old_flows) = (stats.u32()?, stats.u32()?);
-    let mut if_any = || stats.u32().map(not_zero);
-    out.item_if("ce_mark", " ce_mark ", if_any()?, "");
-    out.item_if("memory_used", " memory_used ", if_any()?, "");
-    out.item_if("drop_overmemory", " drop_overmemory ", if_any()?, "");
-    out.newline();
-    out.item("new_flows_len", "  new_flows_len ", new_flows, "");
-    out.item("old_flows_len", " old_flows_len ", old_flows, "");
-    Ok(())
-}
-
-/// `struct tc_fq_codel_cl_stats`: each flow with packets is shown as a class.
-fn print_flow_stats(stats: &mut Reader<'_>, out: &mut Printer) -> Result<(), DecodeError> {
-    out.item("deficit", "  deficit ", stats.i32()?, "");
-    let delay = stats.u32()?;
-    out.item("count", " count ", stats.u32()?, "");
-    out.item("lastcount", " lastcount ", stats.u32()?, "");
-    out.item("ldelay", " ldelay ", Time(delay), "");
-    let (dropping, next) = (stats.u32()?, stats.i32()?);
-    if dropping != 0 {
-        out.flag("dropping", " dropping");
-        out.json("drop_next", next);
-        let sign = if next < 0 { " drop_next -" } else { " drop_next " };
-        out.text_item(sign, Time(next.unsigned_abs()), "");
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -301,5 +354,7 @@ mod tests {
         let mut out = Printer::new(Form::Text, Style::default());
         assert_eq!(FqCodel::print_xstats(&bytes, &mut out), Ok(true));
         assert_eq!(out.as_str(), "  deficit -5 count 2 lastcount 1 ldelay 1.5ms dropping drop_next -250us");
+        let Ok(FqCodelXstats::Flow(flow)) = FqCodelXstats::decode(&bytes) else { panic!("of a flow") };
+        assert_eq!((flow.ldelay_us, flow.count, flow.drop_next_us), (1500, 2, -250));
     }
 }

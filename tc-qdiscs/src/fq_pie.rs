@@ -6,16 +6,13 @@
 //! Kernel, `net/sched/sch_fq_pie.c`: the number of flows cannot be changed
 //! later.
 
-use tc_core::print::{Printer, Size, Time};
-use tc_core::units::{parse_size, parse_time_us, parse_u32, words_of_size};
+use tc_core::print::Printer;
 use tc_core::words::{Environment, WordError, Words, WordsContext};
 use tc_core::{
-    AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, Upkeep, Wording,
-    zero_extended,
+    AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, Upkeep, Wording, zero_extended,
 };
 
-use crate::common::{asked_ticks_us, bool_at, jiffies_us, not_zero, ticks_us, u32_at, us};
-use crate::pie::{parse_weight, print_switches, write_switches};
+use crate::params::{self, Param, Unit, number, switch};
 
 tc_core::register!(FqPie);
 
@@ -71,105 +68,28 @@ Usage: ... fq_pie [ limit PACKETS ] [ flows NUMBER ]
     const UPKEEP: Upkeep = Upkeep::USUAL.fixed(&["flows"]).untold(&["target above 4.29 s"]);
 
     fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
-        let mut options = Self::default();
-        while let Some(word) = words.next() {
-            let illegal = |_: &str| format!("Illegal \"{word}\"");
-            match word {
-                "limit" => options.limit_packets = not_zero(words.parse(parse_u32, illegal)?),
-                "flows" => options.flows = not_zero(words.parse(parse_u32, illegal)?),
-                "target" => options.target_us = not_zero(words.parse(parse_time_us, illegal)?),
-                "tupdate" => options.tupdate_us = not_zero(words.parse(parse_time_us, illegal)?),
-                "alpha" => options.alpha = parse_weight(word, words)?,
-                "beta" => options.beta = parse_weight(word, words)?,
-                "quantum" => options.quantum_bytes = not_zero(words.parse(parse_size, illegal)?),
-                "memory_limit" => options.memory_limit_bytes = not_zero(words.parse(parse_size, illegal)?),
-                "ecn_prob" => {
-                    let percent = words.parse(parse_u32, illegal)?;
-                    if percent >= 100 {
-                        return Err(WordError::Kind(illegal("")));
-                    }
-                    options.ecn_prob_percent = not_zero(percent);
-                }
-                "ecn" => options.ecn = Some(true),
-                "noecn" => options.ecn = Some(false),
-                "bytemode" => options.bytemode = Some(true),
-                "nobytemode" => options.bytemode = Some(false),
-                "dq_rate_estimator" => options.dq_rate_estimator = Some(true),
-                "no_dq_rate_estimator" => options.dq_rate_estimator = Some(false),
-                "help" => return Err(WordError::Help),
-                word => return Err(WordError::what_is(word)),
-            }
-        }
-        Ok(Some(options))
+        params::parse_words(PARAMS, words)
     }
 
     fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
-        out.attr_u32_if(LIMIT, self.limit_packets);
-        out.attr_u32_if(FLOWS, self.flows);
-        out.attr_u32_if(TARGET, self.target_us);
-        out.attr_u32_if(TUPDATE, self.tupdate_us);
-        out.attr_u32_if(ALPHA, self.alpha);
-        out.attr_u32_if(BETA, self.beta);
-        out.attr_u32_if(QUANTUM, self.quantum_bytes);
-        out.attr_u32_if(MEMORY_LIMIT, self.memory_limit_bytes);
-        out.attr_u32_if(ECN_PROB, self.ecn_prob_percent);
-        out.attr_u32_if(ECN, self.ecn.map(u32::from));
-        out.attr_u32_if(BYTEMODE, self.bytemode.map(u32::from));
-        out.attr_u32_if(DQ_RATE_ESTIMATOR, self.dq_rate_estimator.map(u32::from));
+        params::encode(PARAMS, LIMIT..=DQ_RATE_ESTIMATOR, self, out);
         Ok(Fill::Nested)
     }
 
     fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
-        let table = Attrs::new(payload).table::<{ DQ_RATE_ESTIMATOR as usize + 1 }>()?;
-        Ok(Self {
-            limit_packets: u32_at(&table, LIMIT)?,
-            flows: u32_at(&table, FLOWS)?,
-            target_us: u32_at(&table, TARGET)?,
-            tupdate_us: u32_at(&table, TUPDATE)?,
-            alpha: u32_at(&table, ALPHA)?,
-            beta: u32_at(&table, BETA)?,
-            quantum_bytes: u32_at(&table, QUANTUM)?,
-            memory_limit_bytes: u32_at(&table, MEMORY_LIMIT)?,
-            ecn_prob_percent: u32_at(&table, ECN_PROB)?,
-            ecn: bool_at(&table, ECN)?,
-            bytemode: bool_at(&table, BYTEMODE)?,
-            dq_rate_estimator: bool_at(&table, DQ_RATE_ESTIMATOR)?,
-        })
+        params::decode(PARAMS, payload)
     }
 
     fn write_words(&self, out: &mut Wording<'_>) {
-        out.say_if("limit", self.limit_packets);
-        out.say_if("flows", self.flows);
-        out.say_if("target", self.target_us.map(asked_ticks_us));
-        out.say_if("tupdate", self.tupdate_us.map(us));
-        out.say_if("alpha", self.alpha);
-        out.say_if("beta", self.beta);
-        out.say_if("quantum", self.quantum_bytes.map(words_of_size));
-        out.say_if("memory_limit", self.memory_limit_bytes.map(words_of_size));
-        out.say_if("ecn_prob", self.ecn_prob_percent);
-        write_switches(self.ecn, self.bytemode, self.dq_rate_estimator, out);
+        params::write_words(PARAMS, self, out);
     }
 
     fn kept(&self, environment: &dyn Environment) -> Self {
-        let hz = environment.timer_hz();
-        Self {
-            target_us: self.target_us.map(ticks_us),
-            tupdate_us: self.tupdate_us.map(|us| jiffies_us(us, hz)),
-            ..*self
-        }
+        params::kept(PARAMS, self, environment)
     }
 
     fn print(&self, out: &mut Printer) {
-        out.item_if("limit", "limit ", self.limit_packets, "p ");
-        out.item_if("flows", "flows ", self.flows, " ");
-        out.item_if("target", "target ", self.target_us.map(Time), " ");
-        out.item_if("tupdate", "tupdate ", self.tupdate_us.map(Time), " ");
-        out.item_if("alpha", "alpha ", self.alpha, " ");
-        out.item_if("beta", "beta ", self.beta, " ");
-        out.item_if("quantum", "quantum ", self.quantum_bytes.map(Size), " ");
-        out.item_if("memory_limit", "memory_limit ", self.memory_limit_bytes.map(Size), " ");
-        out.item_if("ecn_prob", "ecn_prob ", self.ecn_prob_percent, " ");
-        print_switches(self.ecn, self.bytemode, self.dq_rate_estimator, out);
+        params::print(PARAMS, self, out);
     }
 
     fn print_xstats(payload: &[u8], out: &mut Printer) -> Result<bool, DecodeError> {
@@ -189,6 +109,23 @@ Usage: ... fq_pie [ limit PACKETS ] [ flows NUMBER ]
         Ok(true)
     }
 }
+
+const PARAMS: &[Param<FqPie>] = &[
+    number(LIMIT, "limit", Unit::Packets, |fq_pie| &mut fq_pie.limit_packets),
+    number(FLOWS, "flows", Unit::Number, |fq_pie| &mut fq_pie.flows),
+    number(TARGET, "target", Unit::TicksUs, |fq_pie| &mut fq_pie.target_us),
+    number(TUPDATE, "tupdate", Unit::JiffiesUs, |fq_pie| &mut fq_pie.tupdate_us),
+    number(ALPHA, "alpha", Unit::Number, |fq_pie: &mut FqPie| &mut fq_pie.alpha).at_most(32),
+    number(BETA, "beta", Unit::Number, |fq_pie: &mut FqPie| &mut fq_pie.beta).at_most(32),
+    number(QUANTUM, "quantum", Unit::Size, |fq_pie| &mut fq_pie.quantum_bytes),
+    number(MEMORY_LIMIT, "memory_limit", Unit::Size, |fq_pie| &mut fq_pie.memory_limit_bytes),
+    number(ECN_PROB, "ecn_prob", Unit::Number, |fq_pie: &mut FqPie| &mut fq_pie.ecn_prob_percent).at_most(99),
+    switch(ECN, "ecn", "noecn", |fq_pie| &mut fq_pie.ecn),
+    switch(BYTEMODE, "bytemode", "nobytemode", |fq_pie| &mut fq_pie.bytemode),
+    switch(DQ_RATE_ESTIMATOR, "dq_rate_estimator", "no_dq_rate_estimator", |fq_pie| {
+        &mut fq_pie.dq_rate_estimator
+    }),
+];
 
 const LIMIT: u16 = 1;
 const FLOWS: u16 = 2;

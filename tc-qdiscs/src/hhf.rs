@@ -5,12 +5,11 @@
 //! Kernel, `net/sched/sch_hhf.c`: times are kept in timer ticks, so that they
 //! read back rounded.
 
-use tc_core::print::{Printer, Size, Time};
-use tc_core::units::{parse_time_us, parse_u32};
+use tc_core::print::Printer;
 use tc_core::words::{Environment, WordError, Words, WordsContext};
-use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, Wording};
+use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, Wording};
 
-use crate::common::{jiffies_us, not_zero, u32_at, us};
+use crate::params::{self, Param, Unit, number};
 
 tc_core::register!(Hhf);
 
@@ -53,79 +52,34 @@ Usage: ... hhf\t[ limit PACKETS ] [ quantum BYTES]\n\
 \t\t[ non_hh_weight NUMBER ]\n";
 
     fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
-        let mut options = Self::default();
-        while let Some(word) = words.next() {
-            let illegal = |_: &str| format!("Illegal \"{word}\"");
-            match word {
-                "limit" => options.limit_packets = not_zero(words.parse(parse_u32, illegal)?),
-                "quantum" => options.quantum_bytes = not_zero(words.parse(parse_u32, illegal)?),
-                "hh_limit" => options.hh_limit = not_zero(words.parse(parse_u32, illegal)?),
-                "reset_timeout" => options.reset_timeout_us = not_zero(words.parse(parse_time_us, illegal)?),
-                "admit_bytes" => options.admit_bytes = not_zero(words.parse(parse_u32, illegal)?),
-                "evict_timeout" => options.evict_timeout_us = not_zero(words.parse(parse_time_us, illegal)?),
-                "non_hh_weight" => options.non_hh_weight = not_zero(words.parse(parse_u32, illegal)?),
-                "help" => return Err(WordError::Help),
-                word => return Err(WordError::what_is(word)),
-            }
-        }
-        Ok(Some(options))
+        params::parse_words(PARAMS, words)
     }
 
     fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
-        out.attr_u32_if(BACKLOG_LIMIT, self.limit_packets);
-        out.attr_u32_if(QUANTUM, self.quantum_bytes);
-        out.attr_u32_if(HH_FLOWS_LIMIT, self.hh_limit);
-        out.attr_u32_if(RESET_TIMEOUT, self.reset_timeout_us);
-        out.attr_u32_if(ADMIT_BYTES, self.admit_bytes);
-        out.attr_u32_if(EVICT_TIMEOUT, self.evict_timeout_us);
-        out.attr_u32_if(NON_HH_WEIGHT, self.non_hh_weight);
+        params::encode(PARAMS, BACKLOG_LIMIT..=NON_HH_WEIGHT, self, out);
         Ok(Fill::Written)
     }
 
     fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
-        let table = Attrs::new(payload).table::<{ NON_HH_WEIGHT as usize + 1 }>()?;
-        Ok(Self {
-            limit_packets: u32_at(&table, BACKLOG_LIMIT)?,
-            quantum_bytes: u32_at(&table, QUANTUM)?,
-            hh_limit: u32_at(&table, HH_FLOWS_LIMIT)?,
-            reset_timeout_us: u32_at(&table, RESET_TIMEOUT)?,
-            admit_bytes: u32_at(&table, ADMIT_BYTES)?,
-            evict_timeout_us: u32_at(&table, EVICT_TIMEOUT)?,
-            non_hh_weight: u32_at(&table, NON_HH_WEIGHT)?,
-        })
+        params::decode(PARAMS, payload)
     }
 
     fn write_words(&self, out: &mut Wording<'_>) {
-        out.say_if("limit", self.limit_packets);
-        out.say_if("quantum", self.quantum_bytes);
-        out.say_if("reset_timeout", self.reset_timeout_us.map(us));
-        out.say_if("admit_bytes", self.admit_bytes);
-        out.say_if("evict_timeout", self.evict_timeout_us.map(us));
-        out.say_if("non_hh_weight", self.non_hh_weight);
+        let (first, last): (Vec<_>, Vec<_>) = PARAMS.iter().partition(|param| param.word() != "hh_limit");
+        params::write_words(first, self, out);
         if self.hh_limit.is_some_and(|limit| limit != USUAL_HH_LIMIT) {
             // Kernel: a new one has the usual limit, whatever was asked for.
             out.next_line();
         }
-        out.say_if("hh_limit", self.hh_limit);
+        params::write_words(last, self, out);
     }
 
     fn kept(&self, environment: &dyn Environment) -> Self {
-        let hz = environment.timer_hz();
-        Self {
-            reset_timeout_us: self.reset_timeout_us.map(|us| jiffies_us(us, hz)),
-            evict_timeout_us: self.evict_timeout_us.map(|us| jiffies_us(us, hz)),
-            ..*self
-        }
+        params::kept(PARAMS, self, environment)
     }
 
     fn print(&self, out: &mut Printer) {
-        out.item_if("limit", "limit ", self.limit_packets, "p ");
-        out.item_if("quantum", "quantum ", self.quantum_bytes.map(Size), " ");
-        out.item_if("hh_limit", "hh_limit ", self.hh_limit, " ");
-        out.item_if("reset_timeout", "reset_timeout ", self.reset_timeout_us.map(Time), " ");
-        out.item_if("admit_bytes", "admit_bytes ", self.admit_bytes.map(Size), " ");
-        out.item_if("evict_timeout", "evict_timeout ", self.evict_timeout_us.map(Time), " ");
-        out.item_if("non_hh_weight", "non_hh_weight ", self.non_hh_weight, " ");
+        params::print(PARAMS, self, out);
     }
 
     fn print_xstats(payload: &[u8], out: &mut Printer) -> Result<bool, DecodeError> {
@@ -142,6 +96,16 @@ Usage: ... hhf\t[ limit PACKETS ] [ quantum BYTES]\n\
 
 /// `2 * HH_FLOWS_CNT`.
 const USUAL_HH_LIMIT: u32 = 2048;
+
+const PARAMS: &[Param<Hhf>] = &[
+    number(BACKLOG_LIMIT, "limit", Unit::Packets, |hhf| &mut hhf.limit_packets),
+    number(QUANTUM, "quantum", Unit::Bytes, |hhf| &mut hhf.quantum_bytes),
+    number(HH_FLOWS_LIMIT, "hh_limit", Unit::Number, |hhf| &mut hhf.hh_limit),
+    number(RESET_TIMEOUT, "reset_timeout", Unit::JiffiesUs, |hhf| &mut hhf.reset_timeout_us),
+    number(ADMIT_BYTES, "admit_bytes", Unit::Bytes, |hhf| &mut hhf.admit_bytes),
+    number(EVICT_TIMEOUT, "evict_timeout", Unit::JiffiesUs, |hhf| &mut hhf.evict_timeout_us),
+    number(NON_HH_WEIGHT, "non_hh_weight", Unit::Number, |hhf| &mut hhf.non_hh_weight),
+];
 
 const BACKLOG_LIMIT: u16 = 1;
 const QUANTUM: u16 = 2;

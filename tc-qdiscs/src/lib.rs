@@ -31,6 +31,7 @@ pub mod mqprio;
 pub mod multiq;
 pub mod netem;
 pub mod noqueue;
+mod params;
 pub mod pfifo;
 pub mod pfifo_fast;
 pub mod pfifo_head_drop;

@@ -4,11 +4,10 @@
 //! Kernel, `net/sched/sch_mq.c`: only as root, and only of a device with several
 //! transmit queues; a dump has no `TCA_OPTIONS`.
 
-use tc_core::print::Printer;
 use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Upkeep, Wording};
+use tc_core::{Kind, Upkeep};
 
-use crate::common::no_words;
+use crate::common::{no_options, no_words};
 
 tc_core::register!(Mq);
 
@@ -25,19 +24,5 @@ impl Kind for Mq {
         no_words(words)
     }
 
-    fn encode(&self, _: &FillContext, _: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
-        Ok(Fill::Absent)
-    }
-
-    fn decode(_: &[u8]) -> Result<Self, DecodeError> {
-        Ok(Self)
-    }
-
-    fn write_words(&self, _: &mut Wording<'_>) {
-        // There are no words.
-    }
-
-    fn print(&self, _: &mut Printer) {
-        // As tc: there is nothing to show.
-    }
+    no_options!();
 }

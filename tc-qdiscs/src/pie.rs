@@ -7,13 +7,10 @@
 //! ticks, so that they read back rounded.
 
 use tc_core::print::{Float, Printer, Time};
-use tc_core::units::{parse_time_us, parse_u32};
 use tc_core::words::{Environment, WordError, Words, WordsContext};
-use tc_core::{
-    AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, Upkeep, Wording,
-};
+use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, Upkeep, Wording};
 
-use crate::common::{asked_ticks_us, bool_at, jiffies_us, not_zero, ticks_us, u32_at, us};
+use crate::params::{self, Param, Unit, number, switch};
 
 tc_core::register!(Pie);
 
@@ -59,79 +56,29 @@ Usage: ... pie [ limit PACKETS ] [ target TIME ]
     const UPKEEP: Upkeep = Upkeep::USUAL.untold(&["target above 4.29 s"]);
 
     fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
-        let mut options = Self::default();
-        while let Some(word) = words.next() {
-            let illegal = |_: &str| format!("Illegal \"{word}\"");
-            match word {
-                "limit" => options.limit_packets = not_zero(words.parse(parse_u32, illegal)?),
-                "target" => options.target_us = not_zero(words.parse(parse_time_us, illegal)?),
-                "tupdate" => options.tupdate_us = not_zero(words.parse(parse_time_us, illegal)?),
-                "alpha" => options.alpha = parse_weight(word, words)?,
-                "beta" => options.beta = parse_weight(word, words)?,
-                "ecn" => options.ecn = Some(true),
-                "noecn" => options.ecn = Some(false),
-                "bytemode" => options.bytemode = Some(true),
-                "nobytemode" => options.bytemode = Some(false),
-                "dq_rate_estimator" => options.dq_rate_estimator = Some(true),
-                "no_dq_rate_estimator" => options.dq_rate_estimator = Some(false),
-                "help" => return Err(WordError::Help),
-                word => return Err(WordError::what_is(word)),
-            }
-        }
-        Ok(Some(options))
+        params::parse_words(PARAMS, words)
     }
 
     fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
-        out.attr_u32_if(LIMIT, self.limit_packets);
-        out.attr_u32_if(TUPDATE, self.tupdate_us);
-        out.attr_u32_if(TARGET, self.target_us);
-        out.attr_u32_if(ALPHA, self.alpha);
-        out.attr_u32_if(BETA, self.beta);
-        out.attr_u32_if(ECN, self.ecn.map(u32::from));
-        out.attr_u32_if(BYTEMODE, self.bytemode.map(u32::from));
-        out.attr_u32_if(DQ_RATE_ESTIMATOR, self.dq_rate_estimator.map(u32::from));
+        let order = [LIMIT, TUPDATE, TARGET, ALPHA, BETA, ECN, BYTEMODE, DQ_RATE_ESTIMATOR];
+        params::encode(PARAMS, order, self, out);
         Ok(Fill::Written)
     }
 
     fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
-        let table = Attrs::new(payload).table::<{ DQ_RATE_ESTIMATOR as usize + 1 }>()?;
-        Ok(Self {
-            limit_packets: u32_at(&table, LIMIT)?,
-            target_us: u32_at(&table, TARGET)?,
-            tupdate_us: u32_at(&table, TUPDATE)?,
-            alpha: u32_at(&table, ALPHA)?,
-            beta: u32_at(&table, BETA)?,
-            ecn: bool_at(&table, ECN)?,
-            bytemode: bool_at(&table, BYTEMODE)?,
-            dq_rate_estimator: bool_at(&table, DQ_RATE_ESTIMATOR)?,
-        })
+        params::decode(PARAMS, payload)
     }
 
     fn write_words(&self, out: &mut Wording<'_>) {
-        out.say_if("limit", self.limit_packets);
-        out.say_if("target", self.target_us.map(asked_ticks_us));
-        out.say_if("tupdate", self.tupdate_us.map(us));
-        out.say_if("alpha", self.alpha);
-        out.say_if("beta", self.beta);
-        write_switches(self.ecn, self.bytemode, self.dq_rate_estimator, out);
+        params::write_words(PARAMS, self, out);
     }
 
     fn kept(&self, environment: &dyn Environment) -> Self {
-        let hz = environment.timer_hz();
-        Self {
-            target_us: self.target_us.map(ticks_us),
-            tupdate_us: self.tupdate_us.map(|us| jiffies_us(us, hz)),
-            ..*self
-        }
+        params::kept(PARAMS, self, environment)
     }
 
     fn print(&self, out: &mut Printer) {
-        out.item_if("limit", "limit ", self.limit_packets, "p ");
-        out.item_if("target", "target ", self.target_us.map(Time), " ");
-        out.item_if("tupdate", "tupdate ", self.tupdate_us.map(Time), " ");
-        out.item_if("alpha", "alpha ", self.alpha, " ");
-        out.item_if("beta", "beta ", self.beta, " ");
-        print_switches(self.ecn, self.bytemode, self.dq_rate_estimator, out);
+        params::print(PARAMS, self, out);
     }
 
     fn print_xstats(payload: &[u8], out: &mut Printer) -> Result<bool, DecodeError> {
@@ -154,6 +101,17 @@ Usage: ... pie [ limit PACKETS ] [ target TIME ]
     }
 }
 
+const PARAMS: &[Param<Pie>] = &[
+    number(LIMIT, "limit", Unit::Packets, |pie| &mut pie.limit_packets),
+    number(TARGET, "target", Unit::TicksUs, |pie| &mut pie.target_us),
+    number(TUPDATE, "tupdate", Unit::JiffiesUs, |pie| &mut pie.tupdate_us),
+    number(ALPHA, "alpha", Unit::Number, |pie: &mut Pie| &mut pie.alpha).at_most(32),
+    number(BETA, "beta", Unit::Number, |pie: &mut Pie| &mut pie.beta).at_most(32),
+    switch(ECN, "ecn", "noecn", |pie| &mut pie.ecn),
+    switch(BYTEMODE, "bytemode", "nobytemode", |pie| &mut pie.bytemode),
+    switch(DQ_RATE_ESTIMATOR, "dq_rate_estimator", "no_dq_rate_estimator", |pie| &mut pie.dq_rate_estimator),
+];
+
 const TARGET: u16 = 1;
 const LIMIT: u16 = 2;
 const TUPDATE: u16 = 3;
@@ -162,46 +120,6 @@ const BETA: u16 = 5;
 const ECN: u16 = 6;
 const BYTEMODE: u16 = 7;
 const DQ_RATE_ESTIMATOR: u16 = 8;
-
-/// Reads `alpha` or `beta`, for fq_pie too.
-pub(crate) fn parse_weight(key: &str, words: &mut Words<'_>) -> Result<Option<u32>, WordError> {
-    const MOST: u32 = 32;
-    let illegal = || format!("Illegal \"{key}\"");
-    match words.parse(parse_u32, |_| illegal())? {
-        weight if weight > MOST => Err(WordError::Kind(illegal())),
-        weight => Ok(not_zero(weight)),
-    }
-}
-
-/// Says the switches in words, for fq_pie too.
-pub(crate) fn write_switches(
-    ecn: Option<bool>,
-    bytemode: Option<bool>,
-    dq_rate_estimator: Option<bool>,
-    out: &mut Wording<'_>,
-) {
-    out.switch("ecn", ecn, "ecn", "noecn");
-    out.switch("bytemode", bytemode, "bytemode", "nobytemode");
-    out.switch("dq_rate_estimator", dq_rate_estimator, "dq_rate_estimator", "no_dq_rate_estimator");
-}
-
-/// Prints what is switched on, for fq_pie too.
-pub(crate) fn print_switches(
-    ecn: Option<bool>,
-    bytemode: Option<bool>,
-    dq_rate_estimator: Option<bool>,
-    out: &mut Printer,
-) {
-    if ecn == Some(true) {
-        out.flag("ecn", "ecn ");
-    }
-    if bytemode == Some(true) {
-        out.flag("bytemode", "bytemode ");
-    }
-    if dq_rate_estimator == Some(true) {
-        out.flag("dq_rate_estimator", "dq_rate_estimator ");
-    }
-}
 
 #[cfg(test)]
 mod tests {

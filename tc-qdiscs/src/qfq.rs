@@ -15,6 +15,8 @@ use tc_core::{
     AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, TcType, Upkeep, Wording,
 };
 
+use crate::common::no_options;
+
 tc_core::register!(Qfq, QfqClass);
 
 /// The options of a qfq: there are none.
@@ -51,21 +53,7 @@ impl Kind for Qfq {
         }
     }
 
-    fn encode(&self, _: &FillContext, _: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
-        Ok(Fill::Absent)
-    }
-
-    fn decode(_: &[u8]) -> Result<Self, DecodeError> {
-        Ok(Self)
-    }
-
-    fn write_words(&self, _: &mut Wording<'_>) {
-        // There are no words.
-    }
-
-    fn print(&self, _: &mut Printer) {
-        // As tc: there is nothing to show.
-    }
+    no_options!();
 }
 
 impl Kind for QfqClass {

@@ -7,6 +7,8 @@
 //! Kernel, `net/sched/sch_sfq.c`: only the quantum, the period, the limit and what
 //! belongs to RED can be changed later; 0 leaves a number as it is.
 
+mod red;
+
 use tc_core::print::{Printer, Size};
 use tc_core::units::{parse_i32, parse_size, parse_u32, words_of_size};
 use tc_core::words::{Environment, WordError, Words, WordsContext};
@@ -15,8 +17,9 @@ use tc_core::{
 };
 
 use crate::common::not_zero;
-use crate::red::math::{Curve, Kept, parse_probability};
-use crate::red::{Flags, print_probability};
+use crate::red::math::Curve;
+
+pub use red::{Counters, FlowRed};
 
 tc_core::register!(Sfq);
 
@@ -47,47 +50,6 @@ pub struct Sfq {
     pub headdrop: bool,
     /// RED for each flow. Not active while `min_bytes` is 0.
     pub red: FlowRed,
-}
-
-/// RED for each flow of an sfq.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FlowRed {
-    /// Most bytes of a flow.
-    pub limit_bytes: u32,
-    /// Average length in bytes from which packets are dropped or marked.
-    pub min_bytes: u32,
-    /// Average length in bytes from which all packets are.
-    pub max_bytes: u32,
-    /// Weight of a packet in the average, as a negative logarithm to base 2.
-    pub average_log: u8,
-    /// Logarithm to base 2 for kernels that do not know `max_probability`.
-    pub probability_log: u8,
-    /// Size of the damping table's steps; the kernel makes that table itself.
-    pub cell_log: u8,
-    /// What to do with packets; only [`Flags::ecn`] and [`Flags::harddrop`]
-    /// count.
-    pub flags: Flags,
-    /// Probability at `max_bytes`, in parts of 2^32.
-    pub max_probability: u32,
-    /// What was done so far, in a dump.
-    pub counters: Counters,
-}
-
-/// `struct tc_sfqred_stats`: packets that RED dropped or marked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Dropped below `max_bytes`.
-    pub early_drops: u32,
-    /// Dropped above `max_bytes`.
-    pub forced_drops: u32,
-    /// Marked below `max_bytes`.
-    pub early_marks: u32,
-    /// Marked above `max_bytes`.
-    pub forced_marks: u32,
-    /// Oldest packets marked below `max_bytes`.
-    pub early_marks_head: u32,
-    /// Oldest packets marked above `max_bytes`.
-    pub forced_marks_head: u32,
 }
 
 impl Kind for Sfq {
@@ -133,13 +95,13 @@ Usage: ... sfq\t[ limit NUMBER ] [ perturb SECS ] [ quantum BYTES ]\n\
                 "headdrop" => sfq.headdrop = true,
                 "help" => return Err(WordError::Help),
                 _ => {
-                    parse_red(word, words, &mut sfq.red, &mut curve)?;
+                    red::parse(word, words, &mut sfq.red, &mut curve)?;
                     with_red = true;
                 }
             }
         }
         if with_red {
-            compute(&mut sfq.red, curve, context)?;
+            red::compute(&mut sfq.red, curve, context)?;
         }
         Ok(Some(sfq))
     }
@@ -152,23 +114,7 @@ Usage: ... sfq\t[ limit NUMBER ] [ perturb SECS ] [ quantum BYTES ]\n\
         out.put_u32(self.flows);
         out.put_u32(self.depth_packets);
         out.put_u32(self.headdrop.into());
-        let red = &self.red;
-        for number in [red.limit_bytes, red.min_bytes, red.max_bytes] {
-            out.put_u32(number);
-        }
-        out.put(&[red.average_log, red.probability_log, red.cell_log, red.flags.raw() as u8]);
-        out.put_u32(red.max_probability);
-        let counters = &red.counters;
-        for number in [
-            counters.early_drops,
-            counters.forced_drops,
-            counters.early_marks,
-            counters.forced_marks,
-            counters.early_marks_head,
-            counters.forced_marks_head,
-        ] {
-            out.put_u32(number);
-        }
+        self.red.encode(out);
         Ok(Fill::Written)
     }
 
@@ -188,24 +134,7 @@ Usage: ... sfq\t[ limit NUMBER ] [ perturb SECS ] [ quantum BYTES ]\n\
             flows: reader.u32()?,
             depth_packets: reader.u32()?,
             headdrop: reader.u32()? != 0,
-            red: FlowRed {
-                limit_bytes: reader.u32()?,
-                min_bytes: reader.u32()?,
-                max_bytes: reader.u32()?,
-                average_log: reader.u8()?,
-                probability_log: reader.u8()?,
-                cell_log: reader.u8()?,
-                flags: Flags::from_raw(reader.u8()?.into()),
-                max_probability: reader.u32()?,
-                counters: Counters {
-                    early_drops: reader.u32()?,
-                    forced_drops: reader.u32()?,
-                    early_marks: reader.u32()?,
-                    forced_marks: reader.u32()?,
-                    early_marks_head: reader.u32()?,
-                    forced_marks_head: reader.u32()?,
-                },
-            },
+            red: FlowRed::decode(&mut reader)?,
         })
     }
 
@@ -282,98 +211,6 @@ fn kept(asked: &Sfq) -> Sfq {
     kept.red.limit_bytes = 0;
     kept.red.counters = Counters::default();
     kept
-}
-
-impl FlowRed {
-    fn write_words(&self, out: &mut Wording<'_>) {
-        if self.min_bytes == 0 {
-            return;
-        }
-        // Kernel: it does not look at the limit; tc wants one.
-        out.untold("redflowlimit", format!("redflowlimit {}", self.max_bytes));
-        out.say("min", self.min_bytes);
-        out.say("max", self.max_bytes);
-        Kept {
-            average_log: self.average_log,
-            probability_log: self.probability_log,
-            cell_log: None,
-            max_probability: Some(self.max_probability),
-            adaptive: false,
-        }
-        .write_words(|packet| Curve::between(self.min_bytes, self.max_bytes, packet), out);
-        out.flag("ecn", self.flags.ecn);
-        out.flag("harddrop", self.flags.harddrop);
-    }
-
-    fn print(&self, out: &mut Printer) {
-        out.item("ewma", "ewma ", self.average_log, " ");
-        out.item("min", "min ", Size(self.min_bytes), " ");
-        out.item("max", "max ", Size(self.max_bytes), " ");
-        print_probability(self.max_probability, out);
-        self.flags.print(out);
-        if out.style().stats {
-            let counters = &self.counters;
-            out.newline();
-            out.item("prob_mark", "  prob_mark ", counters.early_marks, "");
-            out.item("prob_mark_head", " prob_mark_head ", counters.early_marks_head, "");
-            out.item("prob_drop", " prob_drop ", counters.early_drops, "");
-            out.newline();
-            out.item("forced_mark", "  forced_mark ", counters.forced_marks, "");
-            out.item("forced_mark_head", " forced_mark_head ", counters.forced_marks_head, "");
-            out.item("forced_drop", " forced_drop ", counters.forced_drops, "");
-        }
-    }
-}
-
-/// The words that belong to RED.
-fn parse_red(
-    word: &str,
-    words: &mut Words<'_>,
-    red: &mut FlowRed,
-    curve: &mut Curve,
-) -> Result<(), WordError> {
-    let illegal = |_: &str| format!("Illegal \"{word}\"");
-    match word {
-        "redflowlimit" => red.limit_bytes = words.parse(parse_u32, illegal)?,
-        "min" => curve.min = words.parse(parse_u32, illegal)?,
-        "max" => curve.max = words.parse(parse_u32, illegal)?,
-        "burst" => curve.burst = words.parse(parse_u32, illegal)?,
-        "avpkt" => curve.average_packet = words.parse(parse_size, illegal)?,
-        "probability" => curve.probability = parse_probability(words)?,
-        "ecn" => red.flags.ecn = true,
-        "harddrop" => red.flags.harddrop = true,
-        word => return Err(WordError::what_is(word)),
-    }
-    Ok(())
-}
-
-/// What the kernel needs for RED, with tc's defaults.
-fn compute(red: &mut FlowRed, mut curve: Curve, context: &WordsContext<'_>) -> Result<(), WordError> {
-    let error = |text: &str| Err(WordError::Kind(text.into()));
-    if red.limit_bytes == 0 {
-        return error("Required parameter (redflowlimit) is missing");
-    }
-    // tc takes 0 for not given.
-    if curve.max == 0 {
-        curve.max = red.limit_bytes / 4;
-    }
-    if curve.min == 0 {
-        curve.min = curve.max / 3;
-    }
-    if curve.burst == 0 {
-        curve.burst = Curve::usual_burst(curve.min, curve.max, curve.average_packet);
-    }
-    if curve.max > red.limit_bytes {
-        return error("\"max\" is larger than \"limit\"");
-    }
-    if curve.min >= curve.max {
-        return error("\"min\" is not smaller than \"max\"");
-    }
-    let logs = curve.logs("SFQ", context)?;
-    (red.min_bytes, red.max_bytes) = (curve.min, curve.max);
-    (red.average_log, red.probability_log) = (logs.average, logs.probability);
-    red.max_probability = curve.probability_32();
-    Ok(())
 }
 
 #[cfg(test)]

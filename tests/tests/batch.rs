@@ -1,38 +1,15 @@
 //! Many requests at once, against a real kernel.
-#![expect(clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on says so and stops")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so and stops")]
 
 use std::fs;
 
 use tc_core::{Batch, Cause, Connection, Handle, Request, Socket, Transport, Verb};
-use tc_qdiscs::htb::{Htb, HtbClass};
+use tc_qdiscs::htb::HtbClass;
 use tc_qdiscs::pfifo::Pfifo;
-use tests::lab::{Net, fewer_if_emulated};
+use tests::lab::{Net, fewer_if_emulated, shaped};
 use tests::need;
 
 const ONE: Handle = Handle::qdisc(1);
-
-/// A device with an htb and classes 1:1 to 1:`classes`.
-fn shaped(classes: u16) -> (Net, Connection, i32) {
-    let net = Net::new();
-    let mut tc = Connection::open().unwrap();
-    tc.add_link("b0", "ifb").unwrap();
-    let dev = tc.ifindex("b0").unwrap();
-    tc.add(&Request::qdisc(dev).parent(Handle::ROOT).handle(ONE).options(&Htb::default())).unwrap();
-    let class = HtbClass::builder(125_000).build().unwrap();
-    let mut batch = tc.batch(panic_on);
-    for minor in 1..=classes {
-        let request = Request::class(dev).parent(ONE).handle(Handle::class(1, minor)).options(&class);
-        batch.push(Verb::Add, &request).unwrap();
-    }
-    assert_eq!(batch.finish(), usize::from(classes));
-    (net, tc, dev)
-}
-
-fn panic_on(index: usize, outcome: Result<(), Cause>) {
-    if let Err(cause) = outcome {
-        panic!("request {index}: {cause}");
-    }
-}
 
 /// Memory of this process, in KiB.
 fn resident_kib() -> u64 {

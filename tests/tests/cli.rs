@@ -90,11 +90,38 @@ fn words_that_are_wrong_end_with_255_and_tcs_text() {
 fn what_a_kind_refuses_ends_with_1() {
     for (words, text) in [
         ("qdisc add root pfifo limit x", "pfifo: Illegal value for \"limit\": \"x\"\n"),
-        ("qdisc add root nosuch x", "Unknown qdisc \"nosuch\", hence option \"x\" is unparsable\n"),
         ("class add parent 1: pfifo", "Error: Qdisc \"pfifo\" is classless.\n"),
     ] {
         let ended = sh(&format!("$T {words}"));
         assert_eq!((ended.code, ended.stderr.as_str()), (1, text), "{words}");
+    }
+    // What tc says, and that tc-cli has fewer kinds than tc.
+    for (words, code, text, kind) in [
+        (
+            "qdisc add root nosuch x",
+            1,
+            "Unknown qdisc \"nosuch\", hence option \"x\" is unparsable",
+            "qdisc \"nosuch\"",
+        ),
+        (
+            "filter add dev lo parent 1: u32 match u32 0 0",
+            1,
+            "Unknown filter \"u32\", hence option \"match\" is unparsable",
+            "filter \"u32\"",
+        ),
+        (
+            "filter add dev lo parent 1: matchall action police rate 1mbit burst 9k",
+            255,
+            "Bad action type police",
+            "action \"police\"",
+        ),
+    ] {
+        let ended = sh(&format!("$T {words}"));
+        let (first, last) = (ended.stderr.lines().next().unwrap(), ended.stderr.lines().last().unwrap());
+        let advice =
+            format!("There is no {kind} in tc-cli (tc-cli kinds lists what there is); tc may have it.");
+        assert_eq!((ended.code, first, last), (code, text, advice.as_str()), "{words}");
+        assert_eq!(json(&sh(&format!("$T -j {words}")).stderr)["advice"], advice.as_str());
     }
     let help = sh("$T qdisc add pfifo help");
     assert_eq!(help.code, 1);

@@ -13,9 +13,9 @@ use tc_core::message::{Entry, Message, Messages};
 use tc_core::monitor::{Event, Follower, Monitor};
 use tc_core::uapi::{RTM_DELQDISC, RTM_DELTCLASS, RTNLGRP_TC};
 use tc_core::{Connection, Handle, Request, Select, Socket, Verb};
-use tc_qdiscs::htb::{Htb, HtbClass};
+use tc_qdiscs::htb::HtbClass;
 use tests::lab::need::has;
-use tests::lab::{Net, count, tc_cli};
+use tests::lab::{count, shaped, tc_cli};
 use tests::need;
 
 const ONE: Handle = Handle::qdisc(1);
@@ -26,16 +26,6 @@ fn sh(script: &str) -> (i32, String, String) {
         Command::new("bash").arg("-c").arg(script).env("T", tc_cli()).env("LC_ALL", "C").output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
-}
-
-/// An ifb with an htb at its root, in a namespace of its own.
-fn shaped() -> (Net, Connection, i32) {
-    let net = Net::new();
-    let mut tc = Connection::open().unwrap();
-    tc.add_link("b0", "ifb").unwrap();
-    let dev = tc.ifindex("b0").unwrap();
-    tc.add(&Request::qdisc(dev).parent(Handle::ROOT).handle(ONE).options(&Htb::default())).unwrap();
-    (net, tc, dev)
 }
 
 /// A reader's picture: what it was told of each qdisc and class, options included.
@@ -78,7 +68,7 @@ fn churn(tc: &mut Connection, dev: i32, changes: u32) {
 #[test]
 fn a_slow_reader_of_ten_thousand_changes_has_a_right_picture_in_the_end() {
     need!("netns", "ifb", "sch_htb");
-    let (_net, mut tc, dev) = shaped();
+    let (_net, mut tc, dev) = shaped(0);
     let mut socket = Socket::open().unwrap();
     socket.set_receive_buffer(1 << 20).unwrap();
     socket.set_nonblocking(true).unwrap();
@@ -122,7 +112,7 @@ fn a_slow_reader_of_ten_thousand_changes_has_a_right_picture_in_the_end() {
 #[test]
 fn the_monitor_command_goes_on_with_what_is_there() {
     need!("netns", "ifb", "sch_htb");
-    let (_net, mut tc, dev) = shaped();
+    let (_net, mut tc, dev) = shaped(0);
     let mut monitor = Command::new(tc_cli())
         .args(["-j", "monitor"])
         .stdout(Stdio::piped())
@@ -216,7 +206,7 @@ fn run_batch(name: &str, seed: u32) -> (Vec<(bool, u16)>, std::process::Child) {
 #[test]
 fn two_at_once_on_one_device_are_both_told_the_truth() {
     need!("netns", "ifb", "sch_htb");
-    let (_net, mut tc, dev) = shaped();
+    let (_net, mut tc, dev) = shaped(0);
     let both = [run_batch("one", 1), run_batch("two", 2)];
     // For each class: how often it was made, less how often it was taken away.
     let mut balance = BTreeMap::<u16, i32>::new();
@@ -260,7 +250,7 @@ fn two_at_once_on_one_device_are_both_told_the_truth() {
 #[test]
 fn a_batch_that_is_killed_has_done_what_it_said_and_one_line_more_at_most() {
     need!("netns", "ifb", "sch_htb");
-    let (_net, mut tc, dev) = shaped();
+    let (_net, mut tc, dev) = shaped(0);
     for round in 0..3 {
         let mut batch = Command::new(tc_cli())
             .args(["-batch", "-"])
@@ -303,7 +293,7 @@ fn a_batch_that_is_killed_has_done_what_it_said_and_one_line_more_at_most() {
 #[test]
 fn every_command_that_prints_says_when_it_cannot() {
     need!("netns", "ifb", "sch_htb");
-    let (_net, mut tc, dev) = shaped();
+    let (_net, mut tc, dev) = shaped(0);
     churn(&mut tc, dev, 20);
     let listing = [
         "qdisc show",
@@ -322,10 +312,15 @@ fn every_command_that_prints_says_when_it_cannot() {
         "plug status",
         "plug doctor --dev b0",
         "plug demo",
+        "export dev b0",
+        "-j export dev b0",
     ];
     for words in listing {
         let (code, shown, said) = sh(&format!("$T {words}"));
         assert!(!said.contains("panicked"), "{words}: {said}");
+        // Who closes both does not want to hear; it is done as well.
+        assert_eq!(sh(&format!("$T {words} >&- 2>&-")), (code, String::new(), String::new()), "{words}");
+        let _ = sh(&format!("$T {words} 2>/dev/full"));
         if shown.is_empty() {
             continue; // nothing to say, and nothing to fail
         }
@@ -338,10 +333,66 @@ fn every_command_that_prints_says_when_it_cannot() {
     }
 }
 
+/// A description of one class of b0 more, and one that cannot be.
+fn described(name: &str, more: &str) -> String {
+    let path = std::env::temp_dir().join(format!("tc-limits-{}-{name}", std::process::id()));
+    let (_, exported, _) = sh("$T export dev b0");
+    std::fs::write(&path, exported + more).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn what_was_done_and_what_was_not_is_told_where_it_can_be() {
+    need!("netns", "ifb", "sch_htb");
+    let (_net, _tc, _dev) = shaped();
+    const FULL: &str = "Cannot write to standard output: No space left on device";
+    let class = |minor: u32| format!("class add dev b0 parent 1: classid 1:{minor} htb rate 1mbit\n");
+    let is_there = |minor: u32| sh("$T class show dev b0").1.contains(&format!("class htb 1:{minor} "));
+    for (json, minor) in [("", 11), ("-j", 12)] {
+        let wanted = described("wanted", &class(minor));
+        assert_eq!(sh(&format!("$T {json} diff {wanted}")).0, 1);
+        // It is not known to differ by whom it cannot tell.
+        let (code, _, said) = sh(&format!("$T {json} diff {wanted} >/dev/full"));
+        assert!(code == 2 && said.contains(FULL), "{code} {said}");
+        let (code, _, said) =
+            sh(&format!("set -o pipefail; {{ sleep 0.1; $T {json} diff {wanted}; }} | true"));
+        assert_eq!((code, said.as_str()), (2, ""));
+        let (code, _, said) = sh(&format!("$T {json} apply {wanted} >/dev/full"));
+        let told = format!("apply {wanted}: 1 commands done, 0 not; {FULL}");
+        assert!(code == 1 && said.contains(&told) && is_there(minor), "{code} {said}");
+        // A parent that is not there: the second command fails.
+        let orphan = "qdisc add dev b0 parent 1:777 handle 5: pfifo\n";
+        let wrong = described("wrong", &(class(minor + 10) + orphan));
+        let (code, _, said) = sh(&format!("$T {json} apply {wrong} >/dev/full"));
+        assert!(code == 2 && said.contains(FULL) && is_there(minor + 10), "{code} {said}");
+        assert!(json == "-j" || said.contains("1 commands done, 1 not"), "{said}");
+        assert_eq!(sh(&format!("$T {json} apply {wrong} >&- 2>&-")).0, 2);
+        assert_eq!(sh(&format!("$T {json} apply {wrong} 2>/dev/full")).0, 2);
+        std::fs::remove_file(wanted).unwrap();
+        std::fs::remove_file(wrong).unwrap();
+    }
+}
+
+#[test]
+fn a_monitor_that_cannot_write_ends_with_the_next_notice() {
+    need!("netns", "ifb", "sch_htb");
+    let (_net, _tc, _dev) = shaped();
+    let change = "while kill -0 $! 2>/dev/null; do $T qdisc replace dev lo root handle 3: pfifo; \
+                  $T qdisc del dev lo root; done";
+    for (to, told) in [(">/dev/full", "No space left on device"), ("| true", "")] {
+        for json in ["", "-j"] {
+            let (_, _, said) = sh(&format!("{{ $T {json} monitor & {change}; wait $!; echo $? >&2; }} {to}"));
+            let (said, code) = said.trim_end().rsplit_once('\n').unwrap_or(("", said.trim_end()));
+            assert_eq!(code, "1", "{to} {json}: {said}");
+            assert!(said.contains(told) && said.is_empty() == told.is_empty(), "{to} {json}: {said}");
+        }
+    }
+}
+
 #[test]
 fn who_may_not_hears_which_capability_is_missing_and_may_read() {
     need!("netns", "ifb", "sch_htb");
-    let (_net, mut tc, dev) = shaped();
+    let (_net, mut tc, dev) = shaped(0);
     churn(&mut tc, dev, 20);
     // A user namespace of its own has no power over the network namespace of another.
     for words in [

@@ -7,12 +7,9 @@ use std::fs;
 use std::process::{Command, Stdio};
 
 use nix::sys::resource::{UsageWho, getrusage};
-use tc_core::{Connection, Handle, Request, Verb};
-use tc_qdiscs::htb::{Htb, HtbClass};
-use tests::lab::{Net, fewer_if_emulated, tc_cli};
+use tests::lab::{fewer_if_emulated, shaped, tc_cli};
 use tests::need;
 
-const ONE: Handle = Handle::qdisc(1);
 const WORDS: &str = "TC_MEMORY_OF";
 
 /// Run again by [`most_kib`], as a process of its own: the kernel tells what the largest of all
@@ -40,23 +37,6 @@ fn most_kib(words: &str) -> i64 {
     most.unwrap_or_else(|| panic!("{text}{}", String::from_utf8_lossy(&output.stderr))).parse().unwrap()
 }
 
-/// A device with an htb of this many classes.
-fn shaped(classes: u16) -> Net {
-    let net = Net::new();
-    let mut tc = Connection::open().unwrap();
-    tc.add_link("b0", "ifb").unwrap();
-    let dev = tc.ifindex("b0").unwrap();
-    tc.add(&Request::qdisc(dev).parent(Handle::ROOT).handle(ONE).options(&Htb::default())).unwrap();
-    let class = HtbClass::builder(125_000).build().unwrap();
-    let mut batch = tc.batch(|_, outcome| outcome.unwrap());
-    for minor in 1..=classes {
-        let request = Request::class(dev).parent(ONE).handle(Handle::class(1, minor)).options(&class);
-        batch.push(Verb::Add, &request).unwrap();
-    }
-    batch.finish();
-    net
-}
-
 fn assert_flat(short: i64, long: i64, what: &str) {
     assert!((500..20_000).contains(&short), "{what}: {short} KiB is another program");
     assert!(long * 10 <= short * 11, "{what}: {short} KiB grew to {long} KiB");
@@ -65,7 +45,7 @@ fn assert_flat(short: i64, long: i64, what: &str) {
 #[test]
 fn a_batch_takes_the_same_memory_for_any_number_of_lines() {
     need!("netns", "ifb", "sch_htb");
-    let _net = shaped(8);
+    let (_net, ..) = shaped(8);
     let file = |lines: usize| {
         let path = env::temp_dir().join(format!("tc-memory-{}-{lines}", std::process::id()));
         let mut text = String::new();
@@ -93,10 +73,10 @@ fn a_list_takes_the_same_memory_for_any_number_of_objects() {
     let lists =
         ["-s class show dev b0", "-s -d class show dev b0", "-s -j class show dev b0", "-j -p qdisc show"];
     let short = {
-        let _net = shaped(500);
+        let (_net, ..) = shaped(500);
         lists.map(most_kib)
     };
-    let _net = shaped(if fewer_if_emulated(10) == 10 { 3000 } else { 1500 });
+    let (_net, ..) = shaped(if fewer_if_emulated(10) == 10 { 3000 } else { 1500 });
     for (list, short) in lists.into_iter().zip(short) {
         assert_flat(short, most_kib(list), list);
     }

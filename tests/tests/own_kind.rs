@@ -49,7 +49,7 @@ impl Kind for Blackhole {
 fn as_tc() {
     if let Ok(words) = env::var("WORDS") {
         let words = words.split_whitespace().map(OsString::from);
-        if tc_cli::run(words, |_| 1).is_err() {
+        if tc_cli::run(words).is_err() {
             std::process::exit(1);
         }
     }
@@ -58,6 +58,11 @@ fn as_tc() {
 fn tc(words: &str) -> Output {
     let this = env::current_exe().unwrap();
     Command::new(this).args(["--exact", "as_tc", "--nocapture"]).env("WORDS", words).output().unwrap()
+}
+
+#[test]
+fn it_keeps_to_the_contract() {
+    tc_core::contract::check::<Blackhole>(&[""]).unwrap();
 }
 
 #[test]

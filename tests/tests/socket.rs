@@ -1,15 +1,17 @@
 //! What the kernel does with the socket that requests go through.
 
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
     AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, sendto, socket,
 };
-use tc_core::monitor::{Monitor, Notice};
-use tc_core::uapi::{RTM_NEWQDISC, RTNLGRP_TC};
-use tc_core::{Connection, Socket, Transport};
+use tc_core::monitor::{Event, Follower, Monitor, Notice};
+use tc_core::netns::Namespace;
+use tc_core::uapi::{RTM_DELQDISC, RTM_NEWQDISC, RTNLGRP_TC};
+use tc_core::{Connection, Handle, Request, Socket, Transport};
 use tests::lab::Net;
 use tests::need;
 
@@ -105,4 +107,39 @@ fn there_is_as_much_room_as_is_told() {
     socket.set_receive_buffer(4096).unwrap();
     assert_eq!(socket.make_room(0).unwrap(), 8192, "the kernel sets twice what is asked for");
     assert!(socket.make_room(16_384).unwrap() >= 16_384);
+}
+
+/// As an event loop does it, from a thread that stays where it is.
+#[test]
+fn a_follower_in_another_namespace_is_waited_for_by_its_descriptor() {
+    need!("netns");
+    let net = Net::aside();
+    let there = Namespace::open(&net.path()).unwrap();
+    let mut tc = Connection::open_in(&there).unwrap();
+    let mut follower = Follower::open_in(&there).unwrap();
+    follower.set_nonblocking(true).unwrap();
+    assert_eq!(follower.as_raw_fd(), follower.as_fd().as_raw_fd());
+    let readable = |follower: &Follower| {
+        let mut fds = [PollFd::new(follower.as_fd(), PollFlags::POLLIN)];
+        poll(&mut fds, PollTimeout::from(5000u16)).unwrap() == 1
+    };
+    let root = Request::qdisc(1).parent(Handle::ROOT).handle(Handle::qdisc(7));
+    tc.add(&root.kind("pfifo")).unwrap();
+    assert!(readable(&follower));
+    let mut kinds = Vec::new();
+    while let Some(Event::Notice(message)) = follower.next().unwrap() {
+        kinds.push(message.kind);
+    }
+    // Kernel: the default that it takes the place of is told first.
+    assert_eq!(kinds, [RTM_DELQDISC, RTM_NEWQDISC]);
+    assert_eq!(net.tc("qdisc show dev lo").ok(), "qdisc pfifo 7: root refcnt 2 limit 1000p\n");
+    let (here, inside) = (inode_of_namespace(), there.within(inode_of_namespace).unwrap());
+    assert!(here.is_some() && inside.is_some() && here != inside, "{here:?} {inside:?}");
+    assert_eq!(here, inode_of_namespace());
+    let absent = Namespace::open("/nonexistent/ns").unwrap_err();
+    assert!(absent.is_not_found(), "{absent}");
+}
+
+fn inode_of_namespace() -> Option<std::path::PathBuf> {
+    std::fs::read_link("/proc/thread-self/ns/net").ok()
 }

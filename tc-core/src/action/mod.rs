@@ -17,7 +17,8 @@ use bytes::Bytes;
 
 use crate::attr::{Attr, AttrWriter, Attrs};
 use crate::error::{DecodeError, EncodeError};
-use crate::ops::{Fill, FillContext, Kind, Options, TcType};
+use crate::kind::{Fill, FillContext, Kind, TcType};
+use crate::ops::Options;
 use crate::registry::Registry;
 use crate::stats::Stats;
 use crate::uapi::*;

@@ -4,12 +4,13 @@ use bytes::BytesMut;
 
 use super::Actions;
 use crate::attr::AttrWriter;
-use crate::dump::Select;
 use crate::error::{DecodeError, EncodeError};
+use crate::kind::{FillContext, TcType};
 use crate::message::Entry;
-use crate::object::{Request, Verb};
-use crate::ops::{FillContext, TcType};
+use crate::request::Request;
+use crate::select::Select;
 use crate::uapi::*;
+use crate::verb::Verb;
 
 /// What a request for actions is about.
 #[derive(Clone, Copy, Debug)]

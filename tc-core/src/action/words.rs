@@ -2,7 +2,7 @@
 
 use super::print::HW_STATS;
 use super::{Action, ActionOptions, Actions, Bitfield32, Control};
-use crate::ops::TcType;
+use crate::kind::TcType;
 use crate::uapi::*;
 use crate::wording::Wording;
 use crate::words::{Environment, WordError, Words, WordsContext, is_prefix};

@@ -1,4 +1,6 @@
 use super::*;
+use crate::error::EncodeError;
+use bytes::BytesMut;
 use proptest::prelude::*;
 
 #[test]

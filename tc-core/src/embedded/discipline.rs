@@ -6,7 +6,7 @@ use std::fmt;
 
 use crate::attr::AttrWriter;
 use crate::handle::Handle;
-use crate::ops::Fill;
+use crate::kind::Fill;
 use crate::stats::Queue;
 
 /// A packet on its way through a device.
@@ -161,10 +161,6 @@ pub enum Enqueued {
 ///         self.drops += 1;
 ///         Enqueued::Dropped
 ///     }
-///     fn dequeue(&mut self) -> Option<Packet> {
-///         None
-///     }
-///     fn reset(&mut self) {}
 ///     fn queue(&self) -> Queue {
 ///         Queue { drops: self.drops, ..Queue::default() }
 ///     }
@@ -201,18 +197,28 @@ pub trait Discipline: fmt::Debug + Send {
 
     /// Takes a packet that is to be sent. With classes: one for which
     /// [`Classes::classify`] named none.
-    fn enqueue(&mut self, packet: Packet) -> Enqueued;
+    ///
+    /// What is provided, here and in the next three, is for a qdisc that holds
+    /// no packets of its own.
+    fn enqueue(&mut self, packet: Packet) -> Enqueued {
+        let _ = packet;
+        Enqueued::Dropped
+    }
 
     /// Gives the next packet to send; `None` when it has none or wants none to
     /// be sent now. With classes: asked before them.
-    fn dequeue(&mut self) -> Option<Packet>;
+    fn dequeue(&mut self) -> Option<Packet> {
+        None
+    }
 
     /// Throws away what waits.
-    fn reset(&mut self);
+    fn reset(&mut self) {}
 
     /// What waits and what was dropped in this qdisc itself; the kernel adds
     /// what its children hold.
-    fn queue(&self) -> Queue;
+    fn queue(&self) -> Queue {
+        Queue::default()
+    }
 
     /// Its classes, if it is classful.
     fn classes(&self) -> Option<&dyn Classes> {

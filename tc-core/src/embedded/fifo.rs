@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use super::discipline::{Discipline, Enqueued, Nature, Packet, Place, Refusal};
 use crate::attr::AttrWriter;
-use crate::ops::Fill;
+use crate::kind::Fill;
 use crate::stats::Queue;
 
 /// Packets that wait, and their counters.
@@ -133,19 +133,5 @@ impl Discipline for Queueless {
 
     fn dump(&self, _: &mut AttrWriter<'_>) -> Fill {
         Fill::Absent
-    }
-
-    fn enqueue(&mut self, _: Packet) -> Enqueued {
-        Enqueued::Dropped
-    }
-
-    fn dequeue(&mut self) -> Option<Packet> {
-        None
-    }
-
-    fn reset(&mut self) {}
-
-    fn queue(&self) -> Queue {
-        Queue::default()
     }
 }

@@ -5,8 +5,8 @@ use bytes::BytesMut;
 use super::device::{Device, Id};
 use crate::attr::AttrWriter;
 use crate::handle::Handle;
+use crate::kind::Fill;
 use crate::message::{TcHeader, begin_message, end_message};
-use crate::ops::Fill;
 use crate::stats::Queue;
 use crate::uapi::*;
 

@@ -1,10 +1,9 @@
 //! `mq`, which stands for the queues of a device that has several.
 
-use super::discipline::{Classes, Discipline, Enqueued, Nature, Packet, Place, Refusal};
+use super::discipline::{Classes, Discipline, Nature, Packet, Place, Refusal};
 use crate::attr::AttrWriter;
 use crate::handle::Handle;
-use crate::ops::Fill;
-use crate::stats::Queue;
+use crate::kind::Fill;
 
 /// The discipline of a multi-queue root: a class for each transmit queue.
 #[derive(Clone, Debug, Default)]
@@ -29,20 +28,6 @@ impl Discipline for Multi {
 
     fn dump(&self, _: &mut AttrWriter<'_>) -> Fill {
         Fill::Absent
-    }
-
-    fn enqueue(&mut self, _: Packet) -> Enqueued {
-        Enqueued::Dropped // packets go to the queues
-    }
-
-    fn dequeue(&mut self) -> Option<Packet> {
-        None
-    }
-
-    fn reset(&mut self) {}
-
-    fn queue(&self) -> Queue {
-        Queue::default()
     }
 
     fn classes(&self) -> Option<&dyn Classes> {

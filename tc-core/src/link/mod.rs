@@ -65,7 +65,7 @@ impl fmt::Display for DeviceName {
     }
 }
 
-/// A device.
+/// A device, from an `RTM_NEWLINK` message (`struct ifinfomsg`, `IFLA_*`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
     /// Its index, by which requests name it.
@@ -122,11 +122,13 @@ impl Link {
 
 impl<T: Transport> Connection<T> {
     /// The index of a device, by its name or one of its alternative names.
+    /// [`Error::is_not_found`] if there is none.
     pub fn ifindex(&mut self, name: &str) -> Result<i32, Error> {
         self.link_by_name(name).map(|link| link.ifindex)
     }
 
     /// A device by its name or one of its alternative names.
+    /// [`Error::is_not_found`] if there is none.
     pub fn link_by_name(&mut self, name: &str) -> Result<Link, Error> {
         let fail = |cause: Cause| Error::new("find", format!("device {name:?}"), cause);
         let attribute = match name.len() {
@@ -140,7 +142,7 @@ impl<T: Transport> Connection<T> {
         link.map_err(fail)
     }
 
-    /// A device by its index.
+    /// A device by its index. [`Error::is_not_found`] if there is none.
     pub fn link_by_index(&mut self, ifindex: i32) -> Result<Link, Error> {
         let place = self.ask(|sequence, buffer| get_link(ifindex, None, sequence, buffer));
         let link = place.and_then(|place| Ok(Link::decode(&place.message(&self.answer))?));

@@ -26,6 +26,7 @@ pub struct LinkChange {
 
 impl<T: Transport> Connection<T> {
     /// Makes a device of a kind that needs no options: `ifb`, `dummy`.
+    /// [`Error::is_exists`] if one of that name is there. It begins down.
     pub fn add_link(&mut self, name: &str, kind: &str) -> Result<(), Error> {
         let made = self.transact(|sequence, buffer| {
             link_message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, 0, None, sequence, buffer, |out| {
@@ -62,7 +63,8 @@ impl<T: Transport> Connection<T> {
             .map_err(|cause| Error::new("add", format!("veth devices {name:?} and {peer:?}"), cause))
     }
 
-    /// Changes a device.
+    /// Changes a device. An error can come after a part was changed: the kernel
+    /// does one thing after the other.
     pub fn set_link(&mut self, ifindex: i32, change: &LinkChange) -> Result<(), Error> {
         let set = self.transact(|sequence, buffer| {
             link_message(RTM_NEWLINK, 0, ifindex, change.up, sequence, buffer, |out| {

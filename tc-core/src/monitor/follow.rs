@@ -2,13 +2,16 @@
 //! after a loss.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use super::{Monitor, Notice};
 use crate::connection::Connection;
-use crate::dump::{OwnedEntry, Select};
+use crate::dump::OwnedEntry;
 use crate::error::Error;
 use crate::handle::Handle;
 use crate::message::Message;
+use crate::netns::Namespace;
+use crate::select::Select;
 use crate::socket::Socket;
 use crate::transport::Transport;
 use crate::uapi::RTNLGRP_TC;
@@ -71,6 +74,33 @@ impl Follower {
     /// time limit.
     pub fn open() -> Result<Self, Error> {
         Ok(Self::over(Monitor::open(&[RTNLGRP_TC])?, Connection::open()?))
+    }
+
+    /// The same in a network namespace, whichever the calling thread is in.
+    pub fn open_in(netns: &Namespace) -> Result<Self, Error> {
+        netns.within(Self::open)?
+    }
+
+    /// Whether [`Follower::next`] returns `None` at once when there is nothing,
+    /// in place of waiting. Lists are waited for all the same.
+    pub fn set_nonblocking(&mut self, nonblocking: bool) -> Result<(), Error> {
+        self.monitor.set_nonblocking(nonblocking)
+    }
+}
+
+/// Readable when notices have come. What was listed waits elsewhere: before
+/// waiting, also for the first time, call [`Follower::next`] until it returns
+/// `None`.
+impl<M: Transport + AsFd, C: Transport> AsFd for Follower<M, C> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.monitor.as_fd()
+    }
+}
+
+/// For what still asks for numbers, such as `tokio::io::unix::AsyncFd`.
+impl<M: Transport + AsFd, C: Transport> AsRawFd for Follower<M, C> {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
     }
 }
 

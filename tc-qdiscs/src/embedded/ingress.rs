@@ -1,8 +1,7 @@
 //! `ingress` and `clsact` in the embedded kernel (`net/sched/sch_ingress.c`):
 //! places for filters, which it does not have.
 
-use tc_core::embedded::{Classes, Discipline, Enqueued, Nature, Packet, Place, Refusal};
-use tc_core::stats::Queue;
+use tc_core::embedded::{Classes, Discipline, Nature, Packet, Place, Refusal};
 use tc_core::{AttrWriter, Fill, Handle};
 
 /// The discipline of ingress or clsact.
@@ -34,20 +33,6 @@ impl Discipline for Ingress {
 
     fn dump(&self, _: &mut AttrWriter<'_>) -> Fill {
         Fill::Written // an empty nest
-    }
-
-    fn enqueue(&mut self, _: Packet) -> Enqueued {
-        Enqueued::Dropped
-    }
-
-    fn dequeue(&mut self) -> Option<Packet> {
-        None
-    }
-
-    fn reset(&mut self) {}
-
-    fn queue(&self) -> Queue {
-        Queue::default()
     }
 
     fn classes(&self) -> Option<&dyn Classes> {

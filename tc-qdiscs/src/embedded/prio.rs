@@ -1,7 +1,6 @@
 //! `prio` in the embedded kernel (`net/sched/sch_prio.c`), without filters.
 
-use tc_core::embedded::{Classes, Discipline, Enqueued, Packet, Place, Refusal};
-use tc_core::stats::Queue;
+use tc_core::embedded::{Classes, Discipline, Packet, Place, Refusal};
 use tc_core::{AttrWriter, Fill, Handle, Reader};
 
 /// The discipline of a prio.
@@ -46,20 +45,6 @@ impl Discipline for Prio {
         out.put_i32(self.bands.into());
         out.put(&self.priority_to_band);
         Fill::Written
-    }
-
-    fn enqueue(&mut self, _: Packet) -> Enqueued {
-        Enqueued::Dropped // every packet has a band
-    }
-
-    fn dequeue(&mut self) -> Option<Packet> {
-        None
-    }
-
-    fn reset(&mut self) {}
-
-    fn queue(&self) -> Queue {
-        Queue::default()
     }
 
     fn classes(&self) -> Option<&dyn Classes> {

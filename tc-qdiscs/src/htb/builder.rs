@@ -21,9 +21,8 @@ pub struct HtbClassBuilder {
     quantum: u32,
     prio: u32,
     mtu: u32,
-    mpu: u16,
-    overhead: u16,
-    linklayer: LinkLayer,
+    /// How packets count; its rate is nothing yet.
+    counting: RateSpec,
 }
 
 impl HtbClassBuilder {
@@ -37,9 +36,7 @@ impl HtbClassBuilder {
             quantum: 0,
             prio: 0,
             mtu: 1600,
-            mpu: 0,
-            overhead: 0,
-            linklayer: LinkLayer::Ethernet,
+            counting: RateSpec::new(0),
         }
     }
 
@@ -85,19 +82,19 @@ impl HtbClassBuilder {
     /// A packet counts as at least this many bytes.
     #[must_use]
     pub fn mpu_bytes(self, mpu: u16) -> Self {
-        Self { mpu, ..self }
+        Self { counting: RateSpec { mpu, ..self.counting }, ..self }
     }
 
     /// Bytes added to each packet.
     #[must_use]
     pub fn overhead_bytes(self, overhead: u16) -> Self {
-        Self { overhead, ..self }
+        Self { counting: RateSpec { overhead, ..self.counting }, ..self }
     }
 
     /// The framing below; Ethernet if it is not said.
     #[must_use]
     pub fn linklayer(self, linklayer: LinkLayer) -> Self {
-        Self { linklayer, ..self }
+        Self { counting: RateSpec { linklayer, ..self.counting }, ..self }
     }
 
     /// The options; an error if there is no rate, or if a burst takes longer
@@ -119,8 +116,7 @@ impl HtbClassBuilder {
         rate: u64,
         (burst, cell_log): (u32, Option<u8>),
     ) -> Result<(RateSpec, u32), EncodeError> {
-        let (mpu, overhead, linklayer) = (self.mpu, self.overhead, self.linklayer);
-        let mut spec = RateSpec { mpu, overhead, linklayer, ..RateSpec::new(rate) };
+        let mut spec = RateSpec { rate, ..self.counting };
         spec.set_cells(self.mtu, cell_log);
         let least = rate / u64::from(self.timer_hz.max(1)) + u64::from(self.mtu);
         let burst = if burst == 0 { u32::try_from(least).unwrap_or(u32::MAX) } else { burst };
@@ -142,11 +138,12 @@ impl HtbClassBuilder {
             } else if is_prefix(word, "mtu") {
                 self.mtu = number("mtu", words, parse_decimal)?;
             } else if is_prefix(word, "mpu") {
-                self.mpu = number("mpu", words, parse_decimal)?;
+                self.counting.mpu = number("mpu", words, parse_decimal)?;
             } else if is_prefix(word, "overhead") {
-                self.overhead = number("overhead", words, parse_decimal)?;
+                self.counting.overhead = number("overhead", words, parse_decimal)?;
             } else if is_prefix(word, "linklayer") {
-                self.linklayer = LinkLayer::parse(words.value()?).ok_or_else(|| illegal("linklayer"))?;
+                self.counting.linklayer =
+                    LinkLayer::parse(words.value()?).ok_or_else(|| illegal("linklayer"))?;
             } else if is_prefix(word, "quantum") {
                 self.quantum = number("quantum", words, parse_decimal)?;
             } else if is_prefix(word, "burst") || matches!(word, "buffer" | "maxburst") {

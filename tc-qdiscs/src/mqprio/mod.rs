@@ -9,19 +9,19 @@
 //! dumps it always.
 
 mod classes;
+mod mode;
 pub(crate) mod preemption;
 
 use tc_core::print::{Printer, Rate};
 use tc_core::uapi::NLA_F_NESTED;
 use tc_core::units::{parse_decimal, parse_rate, words_of_rate};
-use tc_core::words::{WordError, Words, WordsContext, is_prefix};
+use tc_core::words::{WordError, Words, WordsContext};
 use tc_core::{Attr, AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Upkeep, Wording};
 
 use preemption::ByClass;
 
-use crate::common::u32_at;
-
 pub use classes::{MAX_CLASSES, Queues, TrafficClasses};
+pub use mode::{Mode, Shaper};
 pub use preemption::Preemption;
 
 tc_core::register!(Mqprio);
@@ -55,28 +55,6 @@ pub struct Mqprio {
     pub preemption: [Option<Preemption>; MAX_CLASSES],
 }
 
-/// `TCA_MQPRIO_MODE`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// The device (`TC_MQPRIO_MODE_DCB`).
-    Dcb,
-    /// The kernel (`TC_MQPRIO_MODE_CHANNEL`).
-    Channel,
-    /// A number that this library does not know.
-    Other(u16),
-}
-
-/// `TCA_MQPRIO_SHAPER`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shaper {
-    /// As DCB has it (`TC_MQPRIO_SHAPER_DCB`).
-    Dcb,
-    /// By the rates given here (`TC_MQPRIO_SHAPER_BW_RATE`).
-    BandwidthRate,
-    /// A number that this library does not know.
-    Other(u16),
-}
-
 impl Kind for Mqprio {
     const KIND: &'static str = "mqprio";
     const USAGE: &'static str = "\
@@ -105,23 +83,12 @@ Where: SHAPER_PARAMS := { min_rate MIN_RATE1 MIN_RATE2 ...|\n\
                 "queues" => pairs += options.classes.parse_queues(words),
                 "hw" => options.classes.hw = words.parse(parse_decimal, illegal)?,
                 "fp" => preemption::parse(words, &mut options.preemption),
-                "mode" if hw => parse_mode(words, &mut options.mode)?,
-                "shaper" if hw => parse_shaper(words, &mut options.shaper)?,
-                "min_rate" if shaped => {
-                    parse_rates(
-                        word,
-                        words,
-                        options.classes.count,
-                        options.min_rates.get_or_insert_default(),
-                    )?;
-                }
-                "max_rate" if shaped => {
-                    parse_rates(
-                        word,
-                        words,
-                        options.classes.count,
-                        options.max_rates.get_or_insert_default(),
-                    )?;
+                "mode" if hw => Mode::parse_words(words, &mut options.mode)?,
+                "shaper" if hw => Shaper::parse_words(words, &mut options.shaper)?,
+                "min_rate" | "max_rate" if shaped => {
+                    let Self { classes, min_rates, max_rates, .. } = &mut options;
+                    let rates = if word == "min_rate" { min_rates } else { max_rates };
+                    parse_rates(word, words, classes.count, rates.get_or_insert_default())?;
                 }
                 "help" => return Err(WordError::Help),
                 word => return Err(WordError::invalid("unknown argument", word)),
@@ -145,13 +112,7 @@ Where: SHAPER_PARAMS := { min_rate MIN_RATE1 MIN_RATE2 ...|\n\
         if let Some(shaper) = self.shaper {
             out.attr_u16(SHAPER, shaper.raw());
         }
-        for (class, preemption) in (0..).zip(self.preemption) {
-            if let Some(preemption) = preemption {
-                let mut nest = out.nest(TC_ENTRY | NLA_F_NESTED);
-                nest.attr_u32(TC_ENTRY_INDEX, class);
-                nest.attr_u32(TC_ENTRY_FP, preemption.raw());
-            }
-        }
+        preemption::encode(&self.preemption, out);
         for (kind, rates) in [(MIN_RATE64, self.min_rates), (MAX_RATE64, self.max_rates)] {
             if let Some(rates) = rates {
                 let mut nest = out.nest(kind | NLA_F_NESTED);
@@ -175,7 +136,7 @@ Where: SHAPER_PARAMS := { min_rate MIN_RATE1 MIN_RATE2 ...|\n\
             shaper: attr(SHAPER).map(|attr| attr.u16().map(Shaper::from_raw)).transpose()?,
             min_rates: rates(MIN_RATE64)?,
             max_rates: rates(MAX_RATE64)?,
-            preemption: decode_preemption(attributes)?,
+            preemption: preemption::decode(attributes)?,
         })
     }
 
@@ -183,18 +144,8 @@ Where: SHAPER_PARAMS := { min_rate MIN_RATE1 MIN_RATE2 ...|\n\
         self.classes.write_words(out);
         out.say("hw", self.classes.hw);
         preemption::write_words(&self.preemption, out);
-        match self.mode {
-            None => out.text("mode", ""),
-            Some(Mode::Dcb) => out.say("mode", "dcb"),
-            Some(Mode::Channel) => out.say("mode", "channel"),
-            Some(Mode::Other(mode)) => out.cannot_say(&format!("mode {mode}")),
-        }
-        match self.shaper {
-            None => out.text("shaper", ""),
-            Some(Shaper::Dcb) => out.say("shaper", "dcb"),
-            Some(Shaper::BandwidthRate) => out.say("shaper", "bw_rlimit"),
-            Some(Shaper::Other(shaper)) => out.cannot_say(&format!("shaper {shaper}")),
-        }
+        Mode::write_words(self.mode, out);
+        Shaper::write_words(self.shaper, out);
         for (key, rates) in [("min_rate", self.min_rates), ("max_rate", self.max_rates)] {
             let rates = rates.map(|rates| {
                 let used = rates.iter().take(self.classes.count.into());
@@ -234,24 +185,11 @@ const MODE: u16 = 1;
 const SHAPER: u16 = 2;
 const MIN_RATE64: u16 = 3;
 const MAX_RATE64: u16 = 4;
-const TC_ENTRY: u16 = 5;
-const TC_ENTRY_INDEX: u16 = 1;
-const TC_ENTRY_FP: u16 = 2;
 
 impl Mqprio {
-    /// tc speaks of DCB when there is no attribute, and of no mode when it does
-    /// not know the number.
     fn print_attributes(&self, out: &mut Printer) {
-        match self.mode {
-            None => out.item("mode", "\n             mode:", "dcb", ""),
-            Some(Mode::Channel) => out.item("mode", "\n             mode:", "channel", ""),
-            Some(_) => {}
-        }
-        match self.shaper {
-            None => out.item("shaper", "\n             shaper:", "dcb", ""),
-            Some(Shaper::BandwidthRate) => out.item("shaper", "\n             shaper:", "bw_rlimit", ""),
-            Some(_) => {}
-        }
+        Mode::print(self.mode, out);
+        Shaper::print(self.shaper, out);
         for (key, before, rates) in
             [("min_rate", "\tmin_rate:", self.min_rates), ("max_rate", "\tmax_rate:", self.max_rates)]
         {
@@ -268,66 +206,6 @@ impl Mqprio {
             preemption::print(&self.preemption, out);
         }
     }
-}
-
-impl Mode {
-    const fn raw(self) -> u16 {
-        match self {
-            Self::Dcb => 0,
-            Self::Channel => 1,
-            Self::Other(other) => other,
-        }
-    }
-
-    const fn from_raw(raw: u16) -> Self {
-        match raw {
-            0 => Self::Dcb,
-            1 => Self::Channel,
-            other => Self::Other(other),
-        }
-    }
-}
-
-impl Shaper {
-    const fn raw(self) -> u16 {
-        match self {
-            Self::Dcb => 0,
-            Self::BandwidthRate => 1,
-            Self::Other(other) => other,
-        }
-    }
-
-    const fn from_raw(raw: u16) -> Self {
-        match raw {
-            0 => Self::Dcb,
-            1 => Self::BandwidthRate,
-            other => Self::Other(other),
-        }
-    }
-}
-
-/// As tc: DCB is not sent, unless something else was said before.
-fn parse_mode(words: &mut Words<'_>, mode: &mut Option<Mode>) -> Result<(), WordError> {
-    match words.value()? {
-        word if is_prefix(word, "dcb") => *mode = mode.map(|_| Mode::Dcb),
-        word if is_prefix(word, "channel") => *mode = Some(Mode::Channel),
-        word => return Err(WordError::Kind(format!("Illegal mode ({word})"))),
-    }
-    Ok(())
-}
-
-fn parse_shaper(words: &mut Words<'_>, shaper: &mut Option<Shaper>) -> Result<(), WordError> {
-    match words.value()? {
-        word if is_prefix(word, "dcb") => *shaper = shaper.map(|_| Shaper::Dcb),
-        word if is_prefix(word, "bw_rlimit") => {
-            if words.is_empty() {
-                return Err(WordError::Kind("Incomplete shaper arguments".into()));
-            }
-            *shaper = Some(Shaper::BandwidthRate);
-        }
-        word => return Err(WordError::Kind(format!("Illegal shaper ({word})"))),
-    }
-    Ok(())
 }
 
 /// Reads rates as long as they follow: one for each class, unless another word
@@ -357,23 +235,6 @@ fn decode_rates(list: &Attr<'_>) -> Result<[u64; MAX_CLASSES], DecodeError> {
         *rate = attr?.u64()?;
     }
     Ok(rates)
-}
-
-/// As tc: an entry without a class, or of one that there cannot be, is left out.
-fn decode_preemption(attributes: &[u8]) -> Result<ByClass<Preemption>, DecodeError> {
-    let mut list = ByClass::default();
-    for attr in Attrs::new(attributes) {
-        let attr = attr?;
-        if attr.kind != TC_ENTRY {
-            continue;
-        }
-        let table = attr.attrs().table::<{ TC_ENTRY_FP as usize + 1 }>()?;
-        let class = u32_at(&table, TC_ENTRY_INDEX)?.and_then(|class| usize::try_from(class).ok());
-        if let Some(slot) = class.and_then(|class| list.get_mut(class)) {
-            *slot = u32_at(&table, TC_ENTRY_FP)?.map(Preemption::from_raw).or(*slot);
-        }
-    }
-    Ok(list)
 }
 
 #[cfg(test)]

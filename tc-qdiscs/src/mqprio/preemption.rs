@@ -1,11 +1,13 @@
 //! Which classes may be interrupted in the middle of a packet (IEEE 802.1Qbu),
 //! for taprio too.
 
-use tc_core::Wording;
 use tc_core::print::Printer;
+use tc_core::uapi::NLA_F_NESTED;
 use tc_core::words::Words;
+use tc_core::{AttrWriter, Attrs, DecodeError, Wording};
 
 use super::MAX_CLASSES;
+use crate::common::u32_at;
 
 /// `TC_FP_*`: what a packet of a class does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +61,34 @@ pub(crate) fn parse(words: &mut Words<'_>, list: &mut ByClass<Preemption>) {
     }
 }
 
+/// Appends an entry for each class that is given.
+pub(super) fn encode(list: &ByClass<Preemption>, out: &mut AttrWriter<'_>) {
+    for (class, preemption) in (0..).zip(list) {
+        if let Some(preemption) = preemption {
+            let mut nest = out.nest(TC_ENTRY | NLA_F_NESTED);
+            nest.attr_u32(TC_ENTRY_INDEX, class);
+            nest.attr_u32(TC_ENTRY_FP, preemption.raw());
+        }
+    }
+}
+
+/// As tc: an entry without a class, or of one that there cannot be, is left out.
+pub(super) fn decode(attributes: &[u8]) -> Result<ByClass<Preemption>, DecodeError> {
+    let mut list = ByClass::default();
+    for attr in Attrs::new(attributes) {
+        let attr = attr?;
+        if attr.kind != TC_ENTRY {
+            continue;
+        }
+        let table = attr.attrs().table::<{ TC_ENTRY_FP as usize + 1 }>()?;
+        let class = u32_at(&table, TC_ENTRY_INDEX)?.and_then(|class| usize::try_from(class).ok());
+        if let Some(slot) = class.and_then(|class| list.get_mut(class)) {
+            *slot = u32_at(&table, TC_ENTRY_FP)?.map(Preemption::from_raw).or(*slot);
+        }
+    }
+    Ok(list)
+}
+
 /// Says the classes up to the last one that is not express, which all are if
 /// nothing is said.
 pub(crate) fn write_words(list: &ByClass<Preemption>, out: &mut Wording<'_>) {
@@ -84,3 +114,7 @@ pub(crate) fn given<T>(list: &ByClass<T>) -> &[Option<T>] {
     let count = list.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
     &list[..count]
 }
+
+const TC_ENTRY: u16 = 5;
+const TC_ENTRY_INDEX: u16 = 1;
+const TC_ENTRY_FP: u16 = 2;

@@ -12,6 +12,7 @@
 mod distribution;
 mod print;
 mod wire;
+mod wording;
 mod words;
 
 use tc_core::print::Printer;
@@ -228,7 +229,7 @@ impl Kind for Netem {
     }
 
     fn write_words(&self, out: &mut Wording<'_>) {
-        words::write(self, out);
+        wording::write_words(self, out);
     }
 
     fn kept(&self, _: &dyn Environment) -> Self {

@@ -1,16 +1,15 @@
 //! Words, as tc reads them: most may be shortened, and what belongs to one
 //! follows as long as the next word begins with a digit.
 
-use tc_core::Wording;
 use tc_core::rate::parse_rate_of_link;
 use tc_core::units::{
     TICK_NS, parse_decimal, parse_i32, parse_percent, parse_size, parse_time_ns, parse_time_us, parse_u32,
-    split_number, words_of_rate,
+    split_number,
 };
 use tc_core::words::{WordError, Words, WordsContext, is_prefix};
 
-use super::wire::{in_ticks, is_in_ticks};
-use super::{Chance, Distribution, LossModel, Netem, Rate, Share, Slot, table};
+use super::wire::in_ticks;
+use super::{Chance, Distribution, LossModel, Netem, Share, Slot, table};
 
 pub(super) const USAGE: &str = "\
 Usage: ... netem [ limit PACKETS ]
@@ -70,117 +69,6 @@ pub(super) fn parse(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result
         correlations.duplicate = duplicates;
     }
     check(netem)
-}
-
-pub(super) fn write(netem: &Netem, out: &mut Wording<'_>) {
-    out.say("limit", netem.limit_packets);
-    let correlations = netem.correlations.unwrap_or_default();
-    let is_some = |share: Share| share != Share::NONE;
-    // A correlation of repetitions is sent only beside another one.
-    let carrier = is_some(correlations.duplicate) && !is_some(correlations.loss);
-    let delay = match (netem.delay_ns, netem.jitter_ns, is_some(correlations.delay) || carrier) {
-        (0, 0, false) => String::new(),
-        (delay, 0, false) => format!("delay {}", words_of_time(delay)),
-        (delay, jitter, false) => format!("delay {} {}", words_of_time(delay), words_of_time(jitter)),
-        (delay, jitter, true) => {
-            let (delay, jitter) = (words_of_time(delay), words_of_time(jitter));
-            format!("delay {delay} {jitter} {}", percent(correlations.delay))
-        }
-    };
-    out.untold("delay", delay);
-    out.silent("latency", words_of_time(netem.delay_ns));
-    out.silent("jitter", words_of_time(netem.jitter_ns));
-    for (key, correlation) in [
-        ("delay correlation", correlations.delay),
-        ("loss correlation", correlations.loss),
-        ("duplicate correlation", correlations.duplicate),
-    ] {
-        out.silent_sticky(key, Some(correlation).filter(|share| is_some(*share)).map(percent));
-    }
-    let distribution = |samples: &[i16]| Distribution::of(samples).unwrap_or("(a file's)");
-    if !netem.distribution.is_empty() {
-        out.untold("distribution", format!("distribution {}", distribution(&netem.distribution)));
-    }
-    let loss = match netem.loss_model {
-        Some(LossModel::State { p13, p31, p32, p23, p14 }) => {
-            format!("loss state {}", [p13, p31, p32, p23, p14].map(percent).join(" "))
-        }
-        Some(LossModel::GilbertElliott { p, r, h, k1 }) => {
-            format!("loss gemodel {}", [p, r, h.rest(), k1].map(percent).join(" "))
-        }
-        None => with_correlation("loss", netem.loss, correlations.loss),
-    };
-    out.untold("loss words", loss.clone());
-    // A random loss beside a model does not count; its correlation is sent all the same.
-    let model = netem.loss_model.map_or_else(|| percent(netem.loss), |_| loss);
-    out.silent("loss", model);
-    out.untold("duplicate words", with_correlation("duplicate", netem.duplicate, correlations.duplicate));
-    out.silent("duplicate", percent(netem.duplicate));
-    let chance = |name: &str, chance: Option<Chance>| {
-        let Chance { probability, correlation } = chance.unwrap_or_default();
-        with_correlation(name, probability, correlation)
-    };
-    let reorder = chance("reorder", netem.reorder);
-    let gap = if netem.gap == 0 { String::new() } else { format!("gap {}", netem.gap) };
-    out.sticky_text("reorder", reorder);
-    out.sticky_text("gap", gap);
-    out.sticky_text("corrupt", chance("corrupt", netem.corrupt));
-    let Rate { bytes_per_second, packet_overhead, cell_size, cell_overhead } = netem.rate.unwrap_or_default();
-    let rate = match netem.rate.filter(|rate| *rate != Rate::default()) {
-        None => String::new(),
-        Some(_) => {
-            let rate = words_of_rate(bytes_per_second);
-            format!("rate {rate} {packet_overhead} {cell_size} {cell_overhead}")
-        }
-    };
-    out.sticky_text("rate", rate);
-    out.sticky_text("ecn", if netem.ecn { "ecn" } else { "" });
-    write_slot(netem, &distribution, out);
-    out.say_if("seed", netem.seed);
-}
-
-fn write_slot(netem: &Netem, distribution: &dyn Fn(&[i16]) -> &'static str, out: &mut Wording<'_>) {
-    let Some(slot) =
-        netem.slot.filter(|slot| slot.min_delay_ns | slot.max_delay_ns | slot.distribution_jitter_ns != 0)
-    else {
-        return out.sticky_text("slot", "");
-    };
-    let mut text = if slot.distribution_jitter_ns == 0 {
-        format!("slot {}ns {}ns", slot.min_delay_ns, slot.max_delay_ns)
-    } else {
-        if netem.slot_distribution.is_empty() {
-            out.cannot_say("a slot distribution, whose samples are not told");
-        }
-        let (delay, jitter) = (slot.distribution_delay_ns, slot.distribution_jitter_ns);
-        format!("slot distribution {} {delay}ns {jitter}ns", distribution(&netem.slot_distribution))
-    };
-    if slot.max_packets != 0 {
-        text += &format!(" packets {}", slot.max_packets);
-    }
-    if slot.max_bytes != 0 {
-        text += &format!(" bytes {}", slot.max_bytes);
-    }
-    out.sticky_text("slot", text);
-}
-
-/// In microseconds where tc rounds these to the same ticks, or else in
-/// nanoseconds, which newer tc reads.
-fn words_of_time(ns: i64) -> String {
-    let us = ns.saturating_add(999) / 1000;
-    let is_exact = u32::try_from(us).is_ok() && is_in_ticks(ns) && in_ticks(us * 1000) == ns;
-    if is_exact { format!("{us}us") } else { format!("{ns}ns") }
-}
-
-fn percent(share: Share) -> String {
-    format!("{}%", f64::from(share.0) / f64::from(u32::MAX) * 100.0)
-}
-
-fn with_correlation(name: &str, share: Share, correlation: Share) -> String {
-    match (share, correlation) {
-        (Share::NONE, Share::NONE) => String::new(),
-        (share, Share::NONE) => format!("{name} {}", percent(share)),
-        (share, correlation) => format!("{name} {} {}", percent(share), percent(correlation)),
-    }
 }
 
 /// What belongs together, once all words are read.
@@ -400,60 +288,4 @@ fn follows<'a>(key: &str, words: &mut Words<'a>) -> Result<Option<&'a str>, Word
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use tc_core::Verb;
-
-    fn read(words: &str) -> Result<Netem, WordError> {
-        let words: Vec<_> = words.split_whitespace().collect();
-        parse(&mut Words::new(&words), &WordsContext::new(Verb::Add))
-    }
-
-    #[test]
-    fn words_may_be_shortened() {
-        let netem = read("l 7 dela 1ms du 1% dist normal").unwrap_err();
-        assert_eq!(netem.to_string(), "distribution specified but no latency and jitter values");
-        let netem = read("l 7 d 1ms 200us dup 100% co 100 dis uniform").unwrap();
-        assert_eq!((netem.limit_packets, netem.delay_ns, netem.jitter_ns), (7, 1_000_000, 200_000));
-        assert_eq!((netem.duplicate, netem.corrupt.unwrap().probability), (Share::ALL, Share::ALL));
-        assert_eq!(netem.distribution.len(), 4096);
-    }
-
-    #[test]
-    fn loss_models_have_tcs_defaults() {
-        let half = Share::of_one(0.5);
-        let state =
-            LossModel::State { p13: half, p31: half, p32: Share::NONE, p23: Share::ALL, p14: Share::NONE };
-        assert_eq!(read("loss state 50%").unwrap().loss_model, Some(state));
-        let gemodel = LossModel::GilbertElliott { p: half, r: half, h: Share::NONE, k1: Share::NONE };
-        assert_eq!(read("loss gemodel 50%").unwrap().loss_model, Some(gemodel));
-    }
-
-    #[test]
-    fn newer_words_are_read() {
-        let netem = read("delay 1500ns 100ns seed 42").unwrap();
-        assert_eq!((netem.delay_ns, netem.jitter_ns, netem.seed), (1500, 100, Some(42)));
-    }
-
-    #[test]
-    fn bad_words_have_tcs_text() {
-        for (words, text) in [
-            ("delay 300s", "Illegal 300000000 time (too large)\nIllegal \"latency\""),
-            ("delay 5m", "Illegal \"latency\""),
-            ("loss 1% loss 1%", "Illegal \"duplicate loss argument\n\""),
-            ("loss burst", "Unknown loss parameter: burst"),
-            ("loss state 101%", "Illegal \"loss p13\""),
-            ("reorder 1%", "reordering not possible without specifying some delay"),
-            ("gap 3", "gap specified without reorder probability"),
-            ("ecn", "ecn requested without loss model"),
-            ("slot 2ms 1ms", "Illegal \"slot max_delay\""),
-            ("slot x", "Unknown slot parameter: x"),
-            ("slot 1ms packets", "Illegal \"slot packets\""),
-            ("slot distribution normal 1ms 0", "Non-positive jitter"),
-            ("rate x", "Illegal \"rate\""),
-            ("lossy", "What is \"lossy\"?"),
-        ] {
-            assert_eq!(read(words).unwrap_err().to_string(), text, "{words}");
-        }
-    }
-}
+mod tests;

@@ -7,10 +7,10 @@
 //! Kernel, `net/sched/sch_red.c`: the damping table is needed and cannot be read
 //! back.
 
+mod family;
 pub(crate) mod math;
 
-use tc_core::print::{Float, Printer, Size};
-use tc_core::rate::parse_rate_of_link;
+use tc_core::print::{Printer, Size};
 use tc_core::units::{parse_decimal, parse_size, parse_u32};
 use tc_core::words::{Environment, WordError, Words, WordsContext, is_prefix};
 use tc_core::{
@@ -19,6 +19,9 @@ use tc_core::{
 
 use crate::common::u32_at;
 use math::{Curve, Kept, damping, parse_probability};
+
+pub use family::Flags;
+pub(crate) use family::{or_10_mbit, parse_bandwidth, print_logs, print_probability};
 
 tc_core::register!(Red);
 
@@ -69,19 +72,6 @@ pub struct Traffic {
 /// the average is shifted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Damping(pub [u8; 256]);
-
-/// `TC_RED_*`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Flags {
-    /// Mark packets that support it, in place of dropping them.
-    pub ecn: bool,
-    /// Drop all packets above the most length, also those that could be marked.
-    pub harddrop: bool,
-    /// Let the kernel adapt the probability.
-    pub adaptive: bool,
-    /// Never drop early what cannot be marked. Needs `ecn`.
-    pub nodrop: bool,
-}
 
 impl Red {
     /// Options for a queue of at most `limit_bytes` that begins to drop at
@@ -300,68 +290,6 @@ const FLAGS: u16 = 4;
 const EARLY_DROP_BLOCK: u16 = 5;
 const MARK_BLOCK: u16 = 6;
 
-impl Flags {
-    const ALL: Self = Self { ecn: true, harddrop: true, adaptive: true, nodrop: true };
-
-    /// From the kernel's bits; those that are not known here are passed over.
-    pub const fn from_raw(raw: u32) -> Self {
-        Self { ecn: raw & 1 != 0, harddrop: raw & 2 != 0, adaptive: raw & 4 != 0, nodrop: raw & 8 != 0 }
-    }
-
-    /// The kernel's bits.
-    pub const fn raw(self) -> u32 {
-        self.ecn as u32
-            | (self.harddrop as u32) << 1
-            | (self.adaptive as u32) << 2
-            | (self.nodrop as u32) << 3
-    }
-
-    pub(crate) fn write_words(self, out: &mut Wording<'_>) {
-        out.flag("ecn", self.ecn);
-        out.flag("harddrop", self.harddrop);
-        out.flag("adaptive", self.adaptive);
-        out.flag("nodrop", self.nodrop);
-    }
-
-    pub(crate) fn print(self, out: &mut Printer) {
-        out.switch("ecn", self.ecn, "ecn ");
-        out.switch("harddrop", self.harddrop, "harddrop ");
-        out.switch("adaptive", self.adaptive, "adaptive ");
-        out.switch("nodrop", self.nodrop, "nodrop ");
-    }
-}
-
-/// The logarithms that `tc -d` shows; a probability of 0 is none.
-pub(crate) fn print_logs(average: u8, probability: Option<u32>, probability_log: u8, out: &mut Printer) {
-    out.item("ewma", "ewma ", average, " ");
-    match probability.filter(|probability| *probability != 0) {
-        Some(probability) => print_probability(probability, out),
-        None => out.item("Plog", "Plog ", probability_log, " "),
-    }
-}
-
-pub(crate) fn print_probability(probability: u32, out: &mut Printer) {
-    let share = f64::from(probability) / 4_294_967_296.0;
-    out.item("probability", "probability ", Float(share), " ");
-}
-
-/// Reads `bandwidth`, for choke and gred too: in 32 bits, or in percent of the
-/// link's.
-pub(crate) fn parse_bandwidth(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result<u32, WordError> {
-    let illegal = |lines: String| WordError::Kind(format!("{lines}Illegal \"bandwidth\""));
-    let rate = parse_rate_of_link(words.value()?, context).map_err(illegal)?;
-    u32::try_from(rate).map_err(|_| illegal(String::new()))
-}
-
-/// The bandwidth, or what red and gred take if none was given.
-pub(crate) fn or_10_mbit(name: &str, bandwidth: u32, context: &WordsContext<'_>) -> u32 {
-    if bandwidth != 0 {
-        return bandwidth;
-    }
-    context.environment.warn(&format!("{name}: set bandwidth to 10Mbit"));
-    1_250_000
-}
-
 /// `qevent NAME block INDEX`, behind the first word.
 fn parse_qevent(words: &mut Words<'_>, red: &mut Red) -> Result<(), WordError> {
     let error = |text: &str| Err(WordError::Kind(text.into()));
@@ -392,43 +320,4 @@ fn parse_qevent(words: &mut Words<'_>, red: &mut Red) -> Result<(), WordError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use tc_core::Verb;
-
-    fn parse(words: &str) -> Result<Red, WordError> {
-        let words: Vec<_> = words.split(' ').collect();
-        Red::parse_words(&mut Words::new(&words), &WordsContext::new(Verb::Add)).map(|red| red.unwrap())
-    }
-
-    #[test]
-    fn lengths_follow_from_each_other() {
-        let red = parse("limit 400k avpkt 1000").unwrap();
-        assert_eq!((red.min_bytes, red.max_bytes), (34_133, 102_400));
-        let red = parse("limit 400k avpkt 1000 min 10k").unwrap();
-        assert_eq!((red.min_bytes, red.max_bytes), (10_240, 30_720));
-    }
-
-    #[test]
-    fn bad_words_have_tcs_text() {
-        let needed = "limit 400k avpkt 1000 ";
-        for (words, text) in [
-            ("limit 400k", "RED: Required parameter (limit, avpkt) is missing"),
-            ("qevent x block 1", "Unknown qevent `x'"),
-            ("qevent mark x", "Unspecified qevent block index"),
-            ("qevent mark block 0", "Illegal qevent block index"),
-            ("qevent mark block 1 block 2", "Qevent block index already specified"),
-            ("qevent mark block 1 qevent mark block 2", "Duplicate qevent"),
-            ("probability x", "Illegal \"probability\""),
-        ] {
-            assert_eq!(parse(words).unwrap_err().to_string(), text, "{words}");
-        }
-        assert_eq!(parse(&format!("{needed}qevent mark")), Err(WordError::Incomplete));
-        assert!(parse(&format!("{needed}q early_drop block 7")).unwrap().early_drop_block == Some(7));
-    }
-
-    #[test]
-    fn parameters_are_needed() {
-        assert_eq!(Red::decode(&[]), Err(DecodeError::Missing { what: "parameters" }));
-    }
-}
+mod tests;

@@ -6,7 +6,8 @@
 use tc_core::units::{parse_decimal, parse_hex, parse_u32};
 use tc_core::words::{WordError, Words};
 
-use super::{COMMANDS, Clock, Entry, Schedule, Taprio};
+use super::schedule::COMMANDS;
+use super::{Clock, Entry, Schedule, Taprio};
 use crate::common::not_zero;
 use crate::mqprio::TrafficClasses;
 

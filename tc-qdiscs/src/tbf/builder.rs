@@ -19,9 +19,8 @@ pub struct TbfBuilder {
     peak_rate: u64,
     mtu: u32,
     mtu_cell_log: Option<u8>,
-    mpu: u16,
-    overhead: u16,
-    linklayer: LinkLayer,
+    /// How packets count; its rate is nothing yet.
+    counting: RateSpec,
 }
 
 impl Bucket {
@@ -42,9 +41,7 @@ impl TbfBuilder {
             peak_rate: 0,
             mtu: 0,
             mtu_cell_log: None,
-            mpu: 0,
-            overhead: 0,
-            linklayer: LinkLayer::Ethernet,
+            counting: RateSpec::new(0),
         }
     }
 
@@ -71,19 +68,19 @@ impl TbfBuilder {
     /// A packet counts as at least this many bytes.
     #[must_use]
     pub fn mpu_bytes(self, mpu: u16) -> Self {
-        Self { mpu, ..self }
+        Self { counting: RateSpec { mpu, ..self.counting }, ..self }
     }
 
     /// Bytes added to each packet.
     #[must_use]
     pub fn overhead_bytes(self, overhead: u16) -> Self {
-        Self { overhead, ..self }
+        Self { counting: RateSpec { overhead, ..self.counting }, ..self }
     }
 
     /// The framing below; Ethernet if it is not said.
     #[must_use]
     pub fn linklayer(self, linklayer: LinkLayer) -> Self {
-        Self { linklayer, ..self }
+        Self { counting: RateSpec { linklayer, ..self.counting }, ..self }
     }
 
     /// The options; an error says all that is missing, in `tc`'s words.
@@ -104,12 +101,7 @@ impl TbfBuilder {
             return Err(EncodeError::Invalid(missing.join("\n")));
         }
         let spec = |rate, cell_log| {
-            let mut spec = RateSpec {
-                mpu: self.mpu,
-                overhead: self.overhead,
-                linklayer: self.linklayer,
-                ..RateSpec::new(rate)
-            };
+            let mut spec = RateSpec { rate, ..self.counting };
             spec.set_cells(self.mtu, cell_log);
             spec
         };
@@ -174,12 +166,12 @@ impl TbfBuilder {
                 (self.mtu, self.mtu_cell_log) = size_and_cell(word, value, self.mtu_cell_log)?;
             } else if word == "mpu" {
                 let value = words.value()?;
-                if self.mpu != 0 {
+                if self.counting.mpu != 0 {
                     return duplicate("mpu");
                 }
                 // tc cuts what does not fit in the struct's 16 bits.
                 let mpu = parse_size(value).ok().and_then(|mpu| u16::try_from(mpu).ok());
-                self.mpu = mpu.ok_or_else(|| illegal("mpu", value))?;
+                self.counting.mpu = mpu.ok_or_else(|| illegal("mpu", value))?;
             } else if word == "rate" || is_prefix(word, "peakrate") {
                 let value = words.value()?;
                 let (name, rate) = match word {
@@ -193,13 +185,14 @@ impl TbfBuilder {
                     .map_err(|lines| WordError::Kind(lines + &illegal(name, value).to_string()))?;
             } else if is_prefix(word, "overhead") {
                 let value = words.value()?;
-                if self.overhead != 0 {
+                if self.counting.overhead != 0 {
                     return duplicate("overhead");
                 }
-                self.overhead = parse_decimal(value).map_err(|_| illegal("overhead", value))?;
+                self.counting.overhead = parse_decimal(value).map_err(|_| illegal("overhead", value))?;
             } else if is_prefix(word, "linklayer") {
                 let value = words.value()?;
-                self.linklayer = LinkLayer::parse(value).ok_or_else(|| illegal("linklayer", value))?;
+                self.counting.linklayer =
+                    LinkLayer::parse(value).ok_or_else(|| illegal("linklayer", value))?;
             } else if word == "help" {
                 return Err(WordError::Help);
             } else {

@@ -1,58 +1,23 @@
 //! Output commit with every fault at every call of a whole session: what is not committed never
 //! leaves, and an error says what the network does.
 
-use std::io;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tc_core::Connection;
 use tc_core::embedded::{Fault, Faults, Kernel, Sent, Socket};
-use tc_core::link::DeviceNames;
 use tc_core::monitor::Monitor;
 use tc_core::uapi::{RTNLGRP_LINK, RTNLGRP_TC};
-use tc_core::{Connection, Received, Transport};
 use tc_qdiscs::plug::commit::{
     Ack, Error, Held, Left, Limit, Network, OnDeath, OnTaint, OutputCommit, Plan, Plugs, State,
 };
-use tests::lab::count;
+use tests::lab::{Shared, count};
 
 use crate::Trouble;
 use crate::world::{ETH0, ETH1, kernel, truth};
 
 const DEVICES: [i32; 2] = [ETH0, ETH1];
-
-/// A transport that the test keeps a hand on.
-#[derive(Clone)]
-struct Shared(Arc<Mutex<Faults<Socket>>>);
-
-impl Shared {
-    fn new(socket: Socket) -> Self {
-        Self(Arc::new(Mutex::new(Faults::over(socket))))
-    }
-
-    fn get(&self) -> MutexGuard<'_, Faults<Socket>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Transport for Shared {
-    fn send(&mut self, datagram: &[u8]) -> io::Result<()> {
-        self.get().send(datagram)
-    }
-
-    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Received> {
-        self.get().receive(buffer)
-    }
-
-    fn port(&self) -> u32 {
-        self.get().port()
-    }
-
-    fn device_names(&self) -> io::Result<Box<dyn DeviceNames>> {
-        self.get().device_names()
-    }
-}
 
 /// A folder for journals that goes with this value.
 struct Folder(PathBuf);
@@ -74,8 +39,8 @@ impl Drop for Folder {
 /// One session from its start to its end, and what may leave meanwhile.
 struct Run<'a> {
     kernel: Kernel,
-    tc: Shared,
-    monitor: Shared,
+    tc: Shared<Socket>,
+    monitor: Shared<Socket>,
     folder: &'a Folder,
     on_taint: OnTaint,
     /// Packets of these epochs may leave; all, once the caller said so.
@@ -106,7 +71,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn attach(&self) -> Result<OutputCommit<Shared>, Error> {
+    fn attach(&self) -> Result<OutputCommit<Shared<Socket>>, Error> {
         let limit = Limit::bytes(NonZeroU32::new(100_000).unwrap());
         let plan = Plan::new(limit, self.on_taint, OnDeath::StayClosed);
         let plan = plan.journal_dir(&self.folder.0).drain_time(Duration::from_millis(50));
@@ -115,7 +80,7 @@ impl<'a> Run<'a> {
     }
 
     /// Two epochs, a moment in the open, one more, and the end.
-    fn session(&mut self, session: &mut OutputCommit<Shared>, when: &str) -> Result<(), Error> {
+    fn session(&mut self, session: &mut OutputCommit<Shared<Socket>>, when: &str) -> Result<(), Error> {
         self.send(0);
         session.start_buffer()?;
         (self.all, self.committed) = (false, Vec::new());
@@ -160,7 +125,7 @@ impl<'a> Run<'a> {
 }
 
 /// What an error says of the network, against what the network does.
-fn judge_network(run: &Run<'_>, session: &OutputCommit<Shared>, error: &Error, when: &str) {
+fn judge_network(run: &Run<'_>, session: &OutputCommit<Shared<Socket>>, error: &Error, when: &str) {
     run.judge_open();
     run.send(7);
     let mut left = DEVICES.map(|device| !run.kernel.take_sent(device).is_empty());

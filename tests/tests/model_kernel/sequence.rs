@@ -2,6 +2,7 @@
 
 use tc_core::Verb;
 use tc_core::link::LinkChange;
+use tests::chance::Chance;
 
 use crate::step::{RawPlug, Step};
 
@@ -10,7 +11,7 @@ pub(crate) fn sequence(seed: u64) -> Vec<Step> {
     let mut chance = Chance(seed);
     let add = plug(&mut chance, Verb::Add, 1);
     // Most are short, since short ones show most.
-    let longest = chance.pick(&[5, 8, 8, 24]);
+    let longest = *chance.of(&[5, 8, 8, 24]);
     let length = 3 + chance.below(longest);
     let mut up = true;
     let mut steps = vec![add];
@@ -31,21 +32,21 @@ fn next(chance: &mut Chance, up: &mut bool) -> Step {
         stab: false,
     };
     match chance.below(100) {
-        0..30 => Step::Send { count: 1 + chance.below(3), bytes: chance.pick(&SIZES) },
+        0..30 => Step::Send { count: 1 + chance.below(3), bytes: *chance.of(&SIZES) },
         30..34 => Step::Send { count: 1 + chance.below(24), bytes: 60 },
-        34..54 => change(0, chance.pick(&[0, 0, 0, 100])),
-        54..74 => change(1, chance.pick(&[0, 0, 0, 100])),
-        74..79 => change(2, chance.pick(&[0, 0, 0, 100])),
-        79..86 => change(3, chance.pick(&LIMITS)),
+        34..54 => change(0, *chance.of(&[0, 0, 0, 100])),
+        54..74 => change(1, *chance.of(&[0, 0, 0, 100])),
+        74..79 => change(2, *chance.of(&[0, 0, 0, 100])),
+        79..86 => change(3, *chance.of(&LIMITS)),
         86..89 => {
-            let (verb, major) = chance.pick(&[(Verb::Replace, 1), (Verb::Replace, 2), (Verb::Change, 2)]);
+            let (verb, major) = *chance.of(&[(Verb::Replace, 1), (Verb::Replace, 2), (Verb::Change, 2)]);
             plug(chance, verb, major)
         }
         89 => plug(chance, Verb::Add, 1),
         90 => Step::Qdisc { verb: Verb::Delete, major: 1, options: None, stab: false },
         91 => {
-            let length = chance.pick(&[0, 4, 7, 8]);
-            let options = Some(RawPlug { action: chance.pick(&[-1, 3, 4]), limit: 1, length });
+            let length = *chance.of(&[0, 4, 7, 8]);
+            let options = Some(RawPlug { action: *chance.of(&[-1, 3, 4]), limit: 1, length });
             Step::Qdisc { verb: Verb::Change, major: 1, options, stab: false }
         }
         92..98 => {
@@ -53,9 +54,9 @@ fn next(chance: &mut Chance, up: &mut bool) -> Step {
             Step::Link(LinkChange { up: Some(*up), ..LinkChange::default() })
         }
         98 => {
-            Step::Link(LinkChange { tx_queue_len: Some(chance.pick(&[1, 2, 1000])), ..LinkChange::default() })
+            Step::Link(LinkChange { tx_queue_len: Some(*chance.of(&[1, 2, 1000])), ..LinkChange::default() })
         }
-        _ => Step::Link(LinkChange { mtu: Some(chance.pick(&[300, 400])), ..LinkChange::default() }),
+        _ => Step::Link(LinkChange { mtu: Some(*chance.of(&[300, 400])), ..LinkChange::default() }),
     }
 }
 
@@ -63,25 +64,8 @@ fn next(chance: &mut Chance, up: &mut bool) -> Step {
 fn plug(chance: &mut Chance, verb: Verb, major: u16) -> Step {
     let options = match chance.below(4) {
         0 => None,
-        1 => Some(RawPlug { action: chance.pick(&[0, 1, 2]), limit: chance.pick(&LIMITS), length: 8 }),
-        _ => Some(RawPlug { action: 3, limit: chance.pick(&LIMITS[8..]), length: 8 }),
+        1 => Some(RawPlug { action: *chance.of(&[0, 1, 2]), limit: *chance.of(&LIMITS), length: 8 }),
+        _ => Some(RawPlug { action: 3, limit: *chance.of(&LIMITS[8..]), length: 8 }),
     };
     Step::Qdisc { verb, major, options, stab: chance.below(6) == 0 }
-}
-
-/// Numbers that a seed decides (splitmix64).
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) % end as u64) as usize
-    }
-
-    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
-        from[self.below(from.len())]
-    }
 }

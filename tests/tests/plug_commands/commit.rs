@@ -165,3 +165,86 @@ fn plug_commit_takes_attached_plugs_over_and_gives_them_back() {
     }
     assert_eq!(stage.json("status"), serde_json::Value::Array(Vec::new()));
 }
+
+#[test]
+fn plug_commit_is_not_tainted_by_commands_that_were_refused() {
+    need!("sch_plug", "veth");
+    let mut stage = Stage::new("refused");
+    let mut talk = Talk::start(&stage, "", "--dev near --limit 64k --on-death closed");
+    talk.says("begin 0", "ok 0 held=0 bytes=0 drops=0");
+    stage.pair.send(&[1]);
+    // With other journals nothing but the plug itself tells of the session.
+    for dir in [stage.dir.clone(), stage.dir.join("elsewhere")] {
+        stage.dir = dir;
+        for words in
+            ["attach --dev near --limit 64k", "hold --dev near --limit 64k --on-death closed -- true"]
+        {
+            let refused = stage.plug(words);
+            assert_eq!(refused.code, 1, "{words}: {refused:?}");
+            assert!(refused.stderr.trim_end().ends_with("; nothing was changed"), "{words}: {refused:?}");
+            talk.says("status", "ok 0 held=1 bytes=43 drops=0");
+        }
+    }
+    talk.says("quit", "ok 0 held=0 bytes=0 drops=0");
+    assert_eq!(stage.pair.receive(1, PATIENCE), [1]);
+    assert_eq!(talk.end().0, 0);
+}
+
+#[test]
+fn what_a_device_left_that_is_gone_is_told_by_its_name_and_forgotten() {
+    need!("sch_plug", "veth");
+    let stage = Stage::new("gone");
+    stage.pair.near.veth_to("near2", &stage.pair.far, "far2");
+    let mut talk = Talk::start(&stage, "", "--dev near2 --limit 64k --on-death closed");
+    talk.says("begin 0", "ok 0 held=0 bytes=0 drops=0");
+    stage.pair.near.ip("link del dev near2").ok();
+    talk.refuses("status", "the device is gone");
+    assert_eq!(talk.end().0, 1);
+    let status = stage.plug("status").ok();
+    assert!(status.starts_with("near2\n  observed: the device is gone\n"), "{status}");
+    assert!(stage.plug("rescue --dev near3 --drop").stderr.contains("Cannot find device \"near3\""));
+    stage.plug("rescue --dev near2 --drop").ok();
+    assert_eq!(stage.plug("status").ok(), "");
+}
+
+#[test]
+fn plug_commands_that_cannot_answer_say_what_became_of_the_network() {
+    need!("sch_plug", "veth");
+    let stage = Stage::new("unanswered");
+    let commit = |policy: &str, orders: &str, redirection: &str| {
+        let words = format!("commit --dev near --limit 64k {policy}");
+        // The other end of a pipe has time to go.
+        let before = format!("printf '{orders}' | ( sleep 0.5; exec");
+        let done = stage.shell(&before, "", &words, &format!(") {redirection}"));
+        assert_eq!(done.code, 1, "{done:?}");
+        done.stderr
+    };
+    let (closed, open) = ("--on-death closed", "--on-death open --max-hold 60s");
+    let full = "plug commit: Cannot write to standard output: No space left on device; ";
+    assert_eq!(
+        commit(closed, "quit\\n", ">/dev/full"),
+        format!("{full}the plugs were taken away, and the network is open\n")
+    );
+    assert!(!stage.root().contains("plug") && stage.opens(1));
+
+    let left = "the network is open, and the plug is left, see plug rescue\n";
+    assert_eq!(commit(open, "begin 0\\n", ">/dev/full"), format!("{full}{left}"));
+    assert!(stage.opens(2));
+    stage.plug("rescue --dev near --drop").ok();
+
+    let stays = "the plug stays as it is, see plug rescue\n";
+    let gone = "plug commit: Cannot write to standard output: Broken pipe; ";
+    assert_eq!(commit(closed, "begin 0\\n", "| true"), format!("{gone}{stays}"));
+    assert!(stage.root().contains("plug"));
+    stage.pair.send(&[3]);
+    assert_eq!(stage.pair.receive(1, QUIET), NOTHING, "held");
+    let done = stage.shell("", "", "rescue --dev near --release", ">/dev/full");
+    let what = "this was done: released on 1 device(s); the network is open\n";
+    assert!(done.code == 1 && done.stderr.ends_with(what), "{done:?}");
+    assert_eq!(stage.pair.receive(2, QUIET), [3]);
+    assert!(!stage.root().contains("plug"));
+
+    let done = stage.shell("", "-j", "attach --dev near --limit 64k", ">/dev/full");
+    assert!(done.code == 1 && done.stderr.contains("this was done: "), "{done:?}");
+    stage.plug("detach --dev near").ok();
+}

@@ -1,14 +1,15 @@
 //! `plug hold`: a hold around a command.
 
 use std::fs;
-use std::process::Child;
+use std::io::Write;
+use std::process::{Child, Command};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
-use tests::lab::{PATIENCE, QUIET};
+use tests::lab::{PATIENCE, QUIET, tc_cli};
 use tests::need;
 
 use super::stage::{FRAME, NOTHING, Stage, end, signal, wait_for};
@@ -239,4 +240,41 @@ fn command_of(hold: &Child) -> Pid {
     let commands: Vec<_> = children.split_whitespace().filter(is_command).collect();
     assert_eq!(commands.len(), 1, "{children}");
     Pid::from_raw(commands[0].parse().unwrap())
+}
+
+#[test]
+fn plug_hold_ends_the_same_whether_its_report_can_be_written_or_not() {
+    need!("sch_plug", "veth");
+    let stage = Stage::new("unheard");
+    for (number, redirection) in
+        [">/dev/full 2>/dev/full", ">&- 2>&-", "2>&1 >/dev/null | true"].iter().enumerate()
+    {
+        for (number, json) in [(2 * number, ""), (2 * number + 1, "-j")] {
+            let words = "hold --dev near --limit 64k --max-hold 100ms --on-death open -- sh -c sleep${IFS}0.3;exit${IFS}7";
+            let done = stage.shell("", json, words, redirection);
+            assert_eq!((done.code, done.stderr.as_str()), (7, ""), "{redirection} {json}");
+            assert!(!stage.root().contains("plug"), "{redirection}: {}", stage.root());
+            assert!(stage.opens(number as u8), "{redirection} {json}");
+        }
+    }
+    // A pipe that is full, and that nobody reads.
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    writer.write_all(&[b'x'; 65_536]).unwrap();
+    let words = "hold --dev near --limit 64k --max-hold 100ms --on-death open -- sleep 60";
+    let mut command = Command::new(tc_cli());
+    command.args(stage.words("", words)).stderr(writer);
+    let mut hold = stage.pair.near.inside(move || command.spawn()).unwrap();
+    while !stage.root().contains("plug") {
+        assert_eq!(hold.try_wait().unwrap(), None, "it ended before");
+    }
+    // The deadline opens, and it still hears a signal.
+    let since = Instant::now();
+    while !stage.opens(20) {
+        assert!(since.elapsed() < PATIENCE, "it does not open");
+    }
+    signal(&hold, Signal::SIGTERM);
+    let (code, _) = end(hold);
+    assert_eq!(code, 128 + 15);
+    assert!(!stage.root().contains("plug"), "{}", stage.root());
+    drop(reader);
 }

@@ -55,6 +55,13 @@ impl Stage {
         self.pair.near.inside(move || command.spawn()).unwrap()
     }
 
+    /// The same behind other words of a shell, and with what it does with its input and output.
+    pub(crate) fn shell(&self, before: &str, global: &str, words: &str, redirection: &str) -> Output {
+        let command = self.words(global, words).iter().map(|word| format!(" '{word}'")).collect::<String>();
+        let script = format!("set -o pipefail; {before} '{}' {command} {redirection}", tc_cli().display());
+        self.pair.near.run("bash", &["-c".to_owned(), script])
+    }
+
     pub(crate) fn root(&self) -> String {
         self.pair.near.tc("qdisc show dev near").ok()
     }

@@ -11,7 +11,7 @@ use tc_qdiscs::plug::commit::{Held, Left, OnDeath, OnTaint, OutputCommit, Plan};
 use super::place::{Journals, Root, attached_plug};
 use super::words;
 use crate::failure::Failure;
-use crate::output::say;
+use crate::output::say_done;
 use crate::session::Session;
 
 /// How long a detach waits for the device to send what is let go.
@@ -57,7 +57,7 @@ pub(super) fn detach(words: &ArgMatches, session: &mut Session<'_>) -> Result<()
     let removed = left.remove(tc, Held::Release, PATIENCE);
     removed.map_err(|error| Failure::own(format!("plug detach: {error}"), &error))?;
     if session.globals.json {
-        say(&format!("{}\n", json!({ "dev": dev, "observed": null })))?;
+        say_done(&format!("{}\n", json!({ "dev": dev, "observed": null })))?;
     }
     Ok(())
 }
@@ -69,5 +69,5 @@ pub(super) fn report(dev: &str, session: &mut Session<'_>) -> Result<(), Failure
     }
     let ifindex = session.ifindex(dev)?;
     let root = Root::on(ifindex, &mut session.kernel()?.0.connection)?;
-    say(&format!("{}\n", json!({ "dev": dev, "observed": root.map(|root| root.to_json()) })))
+    say_done(&format!("{}\n", json!({ "dev": dev, "observed": root.map(|root| root.to_json()) })))
 }

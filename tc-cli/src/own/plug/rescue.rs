@@ -9,7 +9,7 @@ use tc_qdiscs::plug::commit::{Error, Held, Left};
 use super::place::{Belief, Journals, forget_gone};
 use super::words;
 use crate::failure::Failure;
-use crate::output::say;
+use crate::output::say_done;
 use crate::session::Session;
 
 /// How long the devices have to send what is let go.
@@ -34,13 +34,18 @@ pub(super) fn run(words: &ArgMatches, session: &mut Session<'_>) -> Result<(), F
     let (dev, journals) = (words::the_dev(words), Journals::of(words));
     let failed = |error: &dyn std::fmt::Display| Failure::Own(format!("plug rescue: {error}"));
     let denied = |error: Error| Failure::own(format!("plug rescue: {error}"), &error);
-    let ifindex = session.ifindex(dev)?;
+    // Of a device that is gone the journal knows the name.
+    let ifindex = session.ifindex(dev);
     let (beliefs, _wrong) = journals.read()?;
-    let names = |belief: &&Belief| belief.journal.devices.iter().any(|device| device.ifindex == ifindex);
-    let belief = beliefs
-        .iter()
-        .find(|belief| !belief.attached && names(belief))
-        .ok_or_else(|| failed(&format!("no journal of a session names device {dev}; nothing was changed")))?;
+    let names = |belief: &&Belief| {
+        let mut devices = belief.journal.devices.iter();
+        devices
+            .any(|device| ifindex.as_ref().map_or(device.name == dev, |ifindex| device.ifindex == *ifindex))
+    };
+    let Some(belief) = beliefs.iter().find(|belief| !belief.attached && names(belief)) else {
+        ifindex?;
+        return Err(failed(&format!("no journal of a session names device {dev}; nothing was changed")));
+    };
     let left = Left::read(&belief.path).map_err(|error| failed(&format!("{error}; nothing was changed")))?;
     let tc = &mut session.kernel()?.0.connection;
     let (done, devices) = if words.get_flag("open") {
@@ -54,7 +59,7 @@ pub(super) fn run(words: &ArgMatches, session: &mut Session<'_>) -> Result<(), F
         (if held == Held::Drop { "dropped" } else { "released" }, removed)
     };
     if session.globals.json {
-        return say(&format!("{}\n", json!({ "done": done, "devices": devices })));
+        return say_done(&format!("{}\n", json!({ "done": done, "devices": devices })));
     }
-    say(&format!("{done} on {devices} device(s); the network is open\n"))
+    say_done(&format!("{done} on {devices} device(s); the network is open\n"))
 }

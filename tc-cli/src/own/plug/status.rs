@@ -39,42 +39,65 @@ pub(super) fn run(words: &ArgMatches, session: &mut Session<'_>) -> Result<(), F
     devices.dedup();
     let shown = devices.into_iter().map(|ifindex| {
         let root = roots.iter().find(|root| root.ifindex == ifindex);
-        let named = |belief: &&Belief| belief.journal.devices.iter().any(|device| device.ifindex == ifindex);
-        let beliefs: Vec<_> = beliefs.iter().filter(named).collect();
-        (kernel.devices.name(ifindex), root, beliefs)
+        let named = |belief: &Belief| {
+            let mut devices = belief.journal.devices.iter();
+            Some((belief.clone(), devices.find(|device| device.ifindex == ifindex)?.name.clone()))
+        };
+        let (beliefs, names): (Vec<_>, Vec<_>) = beliefs.iter().filter_map(named).unzip();
+        let missing = root.is_none()
+            && kernel.connection.link_by_index(ifindex).is_err_and(|error| error.is_not_found());
+        let dev = match names.into_iter().next().filter(|_| missing) {
+            Some(name) => name,
+            None => kernel.devices.name(ifindex).to_string(),
+        };
+        Shown { dev, missing, root, beliefs }
     });
     if json {
-        let list: Vec<_> = shown.map(|(dev, root, beliefs)| to_json(dev.as_str(), root, &beliefs)).collect();
+        let list: Vec<_> = shown.map(|shown| shown.to_json()).collect();
         return say(&format!("{}\n", Value::from(list)));
     }
-    say(&shown.map(|(dev, root, beliefs)| to_text(dev.as_str(), root, &beliefs)).collect::<String>())
+    say(&shown.map(|shown| shown.to_text()).collect::<String>())
 }
 
-fn to_json(dev: &str, root: Option<&Root>, beliefs: &[&Belief]) -> Value {
-    let believed: Vec<_> = beliefs.iter().map(|belief| with_match(belief, root)).collect();
-    json!({ "dev": dev, "observed": root.map(Root::to_json), "believed": believed })
+/// One device.
+struct Shown<'r> {
+    dev: String,
+    /// Whether no device has the index that a journal names.
+    missing: bool,
+    root: Option<&'r Root>,
+    beliefs: Vec<Belief>,
+}
+
+impl Shown<'_> {
+    fn to_json(&self) -> Value {
+        let believed: Vec<_> = self.beliefs.iter().map(|belief| with_match(belief, self.root)).collect();
+        let observed = self.root.map(Root::to_json);
+        json!({ "dev": self.dev, "dev_is_there": !self.missing, "observed": observed, "believed": believed })
+    }
+
+    fn to_text(&self) -> String {
+        let Self { dev, missing, root, beliefs } = self;
+        let mut text = format!("{dev}\n");
+        text += &match root {
+            Some(root) => format!("  observed: {}\n", root.to_text()),
+            None if *missing => "  observed: the device is gone\n".to_owned(),
+            None => "  observed: no root qdisc but the kernel's default\n".to_owned(),
+        };
+        for belief in beliefs {
+            let gone = if is_there(belief, *root) { "" } else { "; its plug is not there" };
+            text += &format!("  believed: {}{gone}\n", belief.to_text());
+        }
+        if beliefs.is_empty() {
+            text += "  believed: nothing; no journal names it\n";
+        }
+        text
+    }
 }
 
 fn with_match(belief: &Belief, root: Option<&Root>) -> Value {
     let mut value = belief.to_json();
     value["plug_is_there"] = is_there(belief, root).into();
     value
-}
-
-fn to_text(dev: &str, root: Option<&Root>, beliefs: &[&Belief]) -> String {
-    let mut text = format!("{dev}\n");
-    text += &match root {
-        Some(root) => format!("  observed: {}\n", root.to_text()),
-        None => "  observed: no root qdisc but the kernel's default\n".to_owned(),
-    };
-    for belief in beliefs {
-        let gone = if is_there(belief, root) { "" } else { "; its plug is not there" };
-        text += &format!("  believed: {}{gone}\n", belief.to_text());
-    }
-    if beliefs.is_empty() {
-        text += "  believed: nothing; no journal names it\n";
-    }
-    text
 }
 
 fn is_there(belief: &Belief, root: Option<&Root>) -> bool {

@@ -19,12 +19,16 @@ pub(super) fn run(wanted: &Description, session: &mut Session<'_>) -> Result<(),
         let steps = wanted.plan(session)?.steps;
         // A kernel that makes something else of it is not asked again and again.
         if !steps.iter().any(|step| !done.tried.contains(&step.command())) {
-            done.report(&[], session)?;
-            return differing(&steps);
+            let written = done.report(&[], session);
+            // It was done all the same.
+            return differing(&steps).and(written.map_err(|unwritten| {
+                let done = done.steps.len();
+                Failure::Own(format!("apply {}: {done} commands done, 0 not; {unwritten}", wanted.file))
+            }));
         }
         for (at, step) in steps.iter().enumerate() {
             if let Err(failure) = done.run(step, session) {
-                done.stopped(&wanted.file, &steps[at..], session)?;
+                done.stopped(&wanted.file, &steps[at..], session);
                 return Err(failure);
             }
         }
@@ -101,20 +105,21 @@ impl Done {
     }
 
     /// The first command that fails ends it; what was not done is said.
-    fn stopped(&self, file: &str, left: &[Step], session: &mut Session<'_>) -> Result<(), Failure> {
-        self.report(left, session)?;
-        session.output.flush()?;
+    fn stopped(&self, file: &str, left: &[Step], session: &mut Session<'_>) {
+        if let Err(unwritten) = self.report(left, session) {
+            session.report.failure(&unwritten);
+        }
         if !session.globals.json {
             let lines: String = left.iter().map(|step| format!("not done: {}\n", step.command())).collect();
             let (done, left) = (self.steps.len(), left.len());
             session.report.text(&format!("{lines}apply {file}: {done} commands done, {left} not\n"));
         }
-        Ok(())
     }
 
-    fn report(&self, left: &[Step], session: &Session<'_>) -> Result<(), Failure> {
+    /// Text was printed as it was done.
+    fn report(&self, left: &[Step], session: &mut Session<'_>) -> Result<(), Failure> {
         if !session.globals.json {
-            return Ok(());
+            return session.output.flush();
         }
         let left: Vec<_> = left.iter().map(to_json).collect();
         print_json(&json!({ "done": self.steps, "not_done": left }), session)

@@ -39,7 +39,8 @@ pub(super) const DIFF: Own = Own {
     words: |command| command.args([file(), devices("Of these devices alone")]),
     run: |matches, session| {
         // As diff(1) has it, also where tc has 1 and 255.
-        match Description::of(matches, session).and_then(|wanted| differs(&wanted, session)) {
+        let found = Description::of(matches, session).and_then(|wanted| differs(&wanted, session));
+        match found.and_then(|found| session.output.flush().map(|()| found)) {
             Ok(false) => Ok(()),
             Ok(true) => Err(Failure::Status(1)),
             Err(failure) => {

@@ -15,7 +15,7 @@ use super::guardian::Guardian;
 use super::journal::{Journal, JournalDevice, JournalError};
 use super::plan::{Held, OnDeath, Plan};
 use super::process::{Process, current_netns};
-use super::root::{Root, open, root_of, shut};
+use super::root::{Root, listed_root_of, open, root_of, shut};
 use super::session::{OutputCommit, State};
 use super::taint::LinkState;
 
@@ -282,13 +282,13 @@ fn candidate<T: Transport>(
             }
         })
     };
-    let root = root_of(tc, link.ifindex).map_err(|error| Error::kernel(error, Network::Untouched))?;
+    let root = listed_root_of(tc, link.ifindex).map_err(|error| Error::kernel(error, Network::Untouched))?;
     match root {
-        None | Some(Root::Default) => Ok(Candidate { link, handles: plan.handles, adopted: None }),
-        Some(Root::Plug(handle)) => match adopt(handle) {
+        Root::Default => Ok(Candidate { link, handles: plan.handles, adopted: None }),
+        Root::Plug(handle) => match adopt(handle) {
             Some((handles, held)) => Ok(Candidate { link, handles, adopted: Some(held) }),
             None => Err(Error::ForeignRoot { device, kind: "plug".to_owned(), handle }),
         },
-        Some(Root::Other(kind, handle)) => Err(Error::ForeignRoot { device, kind, handle }),
+        Root::Other(kind, handle) => Err(Error::ForeignRoot { device, kind, handle }),
     }
 }

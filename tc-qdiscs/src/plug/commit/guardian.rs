@@ -159,14 +159,25 @@ impl Guardian {
     }
 }
 
-impl Drop for Guardian {
+impl Guardian {
     /// Without a word before, this is the end of the session for the guardian:
-    /// it opens what is closed, and this returns when it has done so.
-    fn drop(&mut self) {
+    /// it opens what is closed, and this returns when it has done so. False if
+    /// it was killed before, or does not answer.
+    pub(super) fn opens(&mut self) -> bool {
         let _gone = self.lifeline.shutdown(std::net::Shutdown::Write);
         let since = Instant::now();
-        while matches!(self.child.try_wait(), Ok(None)) && since.elapsed() < PATIENCE {
-            thread::sleep(Duration::from_millis(1));
+        loop {
+            match self.child.try_wait() {
+                Ok(Some(status)) => return status.success(),
+                Ok(None) if since.elapsed() < PATIENCE => thread::sleep(Duration::from_millis(1)),
+                _ => return false,
+            }
         }
+    }
+}
+
+impl Drop for Guardian {
+    fn drop(&mut self) {
+        let _opened = self.opens();
     }
 }

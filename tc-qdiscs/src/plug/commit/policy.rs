@@ -5,6 +5,7 @@ use tc_core::{Transport, Verb};
 use super::super::Plug;
 use super::epoch::SessionId;
 use super::error::{Error, Network};
+use super::guardian::Guardian;
 use super::plan::OnTaint;
 use super::root::{Root, open, root_of, shut};
 use super::session::{OutputCommit, State};
@@ -22,7 +23,7 @@ impl<T: Transport> OutputCommit<T> {
         self.tainted = if held { self.carry_out() } else { Network::Open };
         if self.tainted == Network::Opened {
             // A guardian that is gone has no deadline either.
-            let _gone = self.guardian.as_ref().map(super::guardian::Guardian::free);
+            let _gone = self.guardian.as_ref().map(Guardian::free);
         }
         Error::Tainted { taint, network: self.tainted }
     }

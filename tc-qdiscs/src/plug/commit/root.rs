@@ -1,7 +1,8 @@
 //! What stands at a device's root, and how it is opened or closed again: for a
 //! session, its guardian, and whoever finds its journal.
 
-use tc_core::{Cause, Connection, Error, Handle, Request, Transport, Verb};
+use tc_core::message::Entry;
+use tc_core::{Cause, Connection, Error, Handle, Request, Select, Transport, Verb};
 
 use super::super::Plug;
 use super::error::Network;
@@ -18,20 +19,39 @@ pub(super) enum Root {
     Other(String, Handle),
 }
 
+impl Root {
+    fn of(entry: &Entry<'_>) -> Self {
+        let handle = entry.header.handle;
+        match entry.kind() {
+            // Kernel: the defaults, and they alone, have the handle 0.
+            _ if handle.is_unspec() => Self::Default,
+            Ok("plug") => Self::Plug(handle),
+            kind => Self::Other(kind.unwrap_or("?").to_owned(), handle),
+        }
+    }
+}
+
 const ENODEV: i32 = 19;
+
+/// The root qdisc of a device that may be somebody else's, from a list of all.
+///
+/// Kernel: before Linux 6.8 the question of [`root_of`] looks like a change to
+/// the session that has the device: it would be tainted, and what it holds lost.
+pub(super) fn listed_root_of<T: Transport>(tc: &mut Connection<T>, ifindex: i32) -> Result<Root, Error> {
+    for listed in tc.list(&Select::qdiscs().device(ifindex))? {
+        match listed.entry() {
+            Ok(entry) if entry.header.parent == Handle::ROOT => return Ok(Root::of(&entry)),
+            // Not its root: what cannot be read is not a plug of ours either.
+            _ => {}
+        }
+    }
+    Ok(Root::Default) // not shown
+}
 
 /// Asks for the root qdisc; `None` if there is no such device.
 pub(super) fn root_of<T: Transport>(tc: &mut Connection<T>, ifindex: i32) -> Result<Option<Root>, Error> {
     match tc.get(&Request::qdisc(ifindex).parent(Handle::ROOT)) {
-        Ok(entry) => {
-            let handle = entry.header.handle;
-            // Kernel: the defaults, and they alone, have the handle 0.
-            Ok(Some(match entry.kind() {
-                _ if handle.is_unspec() => Root::Default,
-                Ok("plug") => Root::Plug(handle),
-                kind => Root::Other(kind.unwrap_or("?").to_owned(), handle),
-            }))
-        }
+        Ok(entry) => Ok(Some(Root::of(&entry))),
         Err(error) if error.errno() == Some(ENODEV) => Ok(None),
         Err(error) if matches!(error.cause(), Cause::NotShown) => Ok(Some(Root::Default)),
         Err(error) => Err(error),

@@ -1,7 +1,7 @@
 //! A session: its states, and the epochs in them.
 
 use std::fmt;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::path::PathBuf;
 
 use tc_core::monitor::Monitor;
@@ -14,6 +14,7 @@ use super::error::{Error, Network};
 use super::guardian::Guardian;
 use super::journal::Journal;
 use super::plan::Plan;
+use super::root::open;
 use super::taint::{Taint, TaintCause};
 
 /// What a session is doing.
@@ -49,7 +50,8 @@ impl fmt::Display for State {
 ///
 /// Dropped without a detach it is, for the network, as if the controller had
 /// died: the plan's [`OnDeath`](super::OnDeath) says what happens. A drop waits
-/// for the guardian to have done it, 10 s at most.
+/// for the guardian to have done it, 10 s at most, and does it itself if the
+/// guardian is gone.
 #[derive(Debug)]
 pub struct OutputCommit<T: Transport = Socket> {
     pub(super) tc: Connection<T>,
@@ -104,6 +106,25 @@ pub struct Counts {
 impl AsFd for OutputCommit {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.monitor.transport().as_fd()
+    }
+}
+
+/// For what still asks for numbers, such as `tokio::io::unix::AsyncFd`.
+impl AsRawFd for OutputCommit {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
+impl<T: Transport> Drop for OutputCommit<T> {
+    fn drop(&mut self) {
+        let Some(mut guardian) = self.guardian.take() else { return };
+        if !guardian.opens() {
+            for device in &self.devices {
+                // What is not our plug any more refuses this.
+                let _refused = open(&mut self.tc, device.ifindex, device.handle);
+            }
+        }
     }
 }
 

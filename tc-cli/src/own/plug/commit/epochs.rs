@@ -166,6 +166,7 @@ impl Epochs {
         // Waits for the guardian.
         drop(self.session);
         match (state, opens) {
+            (State::Detached, _) => "the plugs were taken away, and the network is open",
             (State::Protected | State::Tainted, false) => "the plug stays as it is, see plug rescue",
             _ => "the network is open, and the plug is left, see plug rescue",
         }

@@ -8,7 +8,6 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
 use super::epochs::Epochs;
-use crate::failure::Failure;
 use crate::report::Report;
 
 /// More than any order has.
@@ -21,27 +20,27 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    pub(super) fn of_standard_input() -> Result<Self, Failure> {
-        let input = io::stdin().as_fd().try_clone_to_owned().map_err(unreadable)?;
+    pub(super) fn of_standard_input() -> io::Result<Self> {
+        let input = io::stdin().as_fd().try_clone_to_owned()?;
         Ok(Self { input: input.into(), buffer: Vec::new() })
     }
 
     /// The next line; `None` at the end (half a line is no order). Meanwhile the
     /// queues are looked after, so that the policy for a taint does not wait for
     /// the next order.
-    pub(super) fn next(&mut self, epochs: &mut Epochs, report: &Report) -> Result<Option<String>, Failure> {
+    pub(super) fn next(&mut self, epochs: &mut Epochs, report: &Report) -> io::Result<Option<String>> {
         loop {
             if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = self.buffer.drain(..=end).collect();
                 return Ok(Some(String::from_utf8_lossy(&line).into_owned()));
             }
-            let (line, notice) = self.wait(epochs).map_err(unreadable)?;
+            let (line, notice) = self.wait(epochs)?;
             if notice && let Err(error) = epochs.watch() {
                 report.warning(&format!("plug commit: {error}"));
             }
             if line {
                 let mut piece = [0; 512];
-                match self.input.read(&mut piece).map_err(unreadable)? {
+                match self.input.read(&mut piece)? {
                     0 => return Ok(None),
                     read => self.buffer.extend_from_slice(piece.get(..read).unwrap_or_default()),
                 }
@@ -68,8 +67,4 @@ impl Lines {
             }
         }
     }
-}
-
-fn unreadable(error: io::Error) -> Failure {
-    Failure::System(format!("plug commit: cannot read orders: {error}"))
 }

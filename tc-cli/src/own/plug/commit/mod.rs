@@ -58,20 +58,28 @@ pub(super) fn run(words: &ArgMatches, session: &mut Session<'_>) -> Result<(), F
     }
     let started = start("commit", &words::the_devs(words), words, OnDrop::Taint)?;
     let mut epochs = Epochs::new(started);
-    let mut lines = Lines::of_standard_input()?;
-    while let Some(line) = lines.next(&mut epochs, session.report)? {
-        let Some(order) = Order::read(&line) else {
-            answer(Err(format!("{:?} is no order; nothing was changed", line.trim())), session)?;
-            continue;
+    // Also to who closed the pipe: it has to know what becomes of the network.
+    converse(&mut epochs, session)
+        .map_err(|why| Failure::Own(format!("plug commit: {why}; {}", epochs.die())))
+}
+
+/// Answers orders until one ends it; the error says why it ended otherwise.
+fn converse(epochs: &mut Epochs, session: &Session<'_>) -> Result<(), String> {
+    let unreadable = |error| format!("cannot read orders: {error}");
+    let mut lines = Lines::of_standard_input().map_err(unreadable)?;
+    while let Some(line) = lines.next(epochs, session.report).map_err(unreadable)? {
+        let order = Order::read(&line);
+        let done = match order {
+            Some(order) => epochs.obey(order),
+            None => Err(format!("{:?} is no order; nothing was changed", line.trim())),
         };
-        let done = epochs.obey(order);
-        let ended = order == Order::Quit && done.is_ok();
-        answer(done, session)?;
+        let ended = order == Some(Order::Quit) && done.is_ok();
+        answer(done, session).map_err(|failure| failure.to_string())?;
         if ended {
             return Ok(());
         }
     }
-    Err(Failure::Own(format!("plug commit: standard input ended without quit; {}", epochs.die())))
+    Err("standard input ended without quit".to_owned())
 }
 
 fn answer(done: Result<(u64, Counts), String>, session: &Session<'_>) -> Result<(), Failure> {

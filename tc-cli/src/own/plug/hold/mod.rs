@@ -10,10 +10,12 @@
 mod report;
 mod wait;
 
+use std::io;
 use std::process::{Child, Command as Program, ExitStatus};
 use std::time::{Duration, Instant};
 
 use clap::{Arg, ArgMatches, Command};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process};
 use tc_core::netns::Namespace;
 use tc_qdiscs::plug::commit::{Counts, Error, OnDrop, State};
@@ -53,7 +55,9 @@ pub(super) fn run(words: &ArgMatches, session: &mut Session<'_>) -> Result<(), F
         Ok(status) => (code(status), Ok(())),
         Err(failure) => (1, Err(failure)),
     };
-    session.report.text(&report.show(session.globals.json, status));
+    if has_room(PATIENCE) {
+        session.report.text(&report.show(session.globals.json, status));
+    }
     // How the network is now says the second, if it went wrong.
     left.map_err(|error| Failure::Own(format!("plug hold: {error}"))).and(ended)?;
     match status {
@@ -61,6 +65,9 @@ pub(super) fn run(words: &ArgMatches, session: &mut Session<'_>) -> Result<(), F
         status => Err(Failure::Status(status)),
     }
 }
+
+/// How long the report waits for a reader.
+const PATIENCE: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
 
 /// A session in which one epoch is held, and then let go.
 struct Hold {
@@ -130,7 +137,7 @@ impl Hold {
                 Event::Ended => break,
                 Event::Deadline => {
                     self.let_go(Why::Deadline);
-                    session.report.warning("plug hold: --max-hold is over, and the network is open");
+                    warn("--max-hold is over, and the network is open", session.report);
                 }
                 Event::Signal(signal) => {
                     self.let_go(Why::Signal(signal));
@@ -138,8 +145,8 @@ impl Hold {
                 }
                 Event::Notice => {
                     if let Err(error) = self.session.output.check() {
-                        session.report.warning(&format!("plug hold: {error}"));
                         self.tainted(&error);
+                        warn(&error.to_string(), session.report);
                     }
                 }
             }
@@ -192,6 +199,21 @@ impl Hold {
             _ => self.session.finish(),
         }
     }
+}
+
+/// Says what happens meanwhile, if that does not take time: who waits for a
+/// reader sees no command end and hears no signal. The report says it again.
+fn warn(text: &str, report: &crate::report::Report) {
+    if has_room(Timespec::default()) {
+        report.warning(&format!("plug hold: {text}"));
+    }
+}
+
+/// Whether standard error takes text, or will in time: not if it is a pipe that
+/// is full and that nobody reads.
+fn has_room(patience: Timespec) -> bool {
+    let stderr = io::stderr();
+    poll(&mut [PollFd::new(&stderr, PollFlags::OUT)], Some(&patience)).is_ok_and(|ready| ready > 0)
 }
 
 /// The command shall know too; that it is gone already is as good.

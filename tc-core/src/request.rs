@@ -7,55 +7,12 @@ use crate::attr::AttrWriter;
 use crate::error::EncodeError;
 use crate::estimator::Estimator;
 use crate::handle::Handle;
+use crate::kind::{Fill, FillContext, Kind, TcType};
 use crate::message::{TcHeader, begin_message, end_message};
-use crate::ops::{Fill, FillContext, Kind, Options, TcOps, TcType, ops_of};
+use crate::ops::{Options, TcOps, ops_of};
 use crate::stab::Stab;
 use crate::uapi::*;
-
-/// What a request does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Verb {
-    /// Make a new object; an error if it is there.
-    Add,
-    /// Change an object that is there.
-    Change,
-    /// Change the object, or put a new one in its place.
-    Replace,
-    /// Attach a qdisc that is there to another parent.
-    Link,
-    /// Take the object away.
-    Delete,
-    /// Ask for the object.
-    Get,
-}
-
-impl Verb {
-    /// The word for it, as in `tc qdisc add`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Add => "add",
-            Self::Change => "change",
-            Self::Replace => "replace",
-            Self::Link => "link",
-            Self::Delete => "delete",
-            Self::Get => "get",
-        }
-    }
-
-    /// The netlink flags that `tc` sends for it.
-    const fn flags(self, tc_type: TcType) -> u16 {
-        match (self, tc_type) {
-            (Self::Add, _) => NLM_F_EXCL | NLM_F_CREATE,
-            (Self::Change | Self::Replace, TcType::Action) => NLM_F_CREATE | NLM_F_REPLACE,
-            (Self::Replace, TcType::Qdisc) => NLM_F_CREATE | NLM_F_REPLACE,
-            (Self::Replace, _) => NLM_F_CREATE,
-            (Self::Link, _) => NLM_F_REPLACE,
-            // Kernel: without ECHO the object goes to listeners, not to the asker.
-            (Self::Get, _) => NLM_F_ECHO,
-            (Self::Change | Self::Delete, _) => 0,
-        }
-    }
-}
+use crate::verb::Verb;
 
 /// A request for one object: which one, and what it shall be.
 ///
@@ -332,23 +289,5 @@ impl<'a> Request<'a> {
             }
         }
         Ok(())
-    }
-}
-
-impl TcType {
-    /// The netlink message of a verb.
-    const fn message(self, verb: Verb) -> u16 {
-        let new = match self {
-            Self::Qdisc => RTM_NEWQDISC,
-            Self::Class => RTM_NEWTCLASS,
-            Self::Filter => RTM_NEWTFILTER,
-            Self::Action => RTM_NEWACTION,
-        };
-        // Kernel: NEW, DEL and GET follow each other in every family.
-        match verb {
-            Verb::Delete => new + 1,
-            Verb::Get => new + 2,
-            _ => new,
-        }
     }
 }

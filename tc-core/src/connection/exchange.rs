@@ -1,0 +1,215 @@
+//! Below requests: datagrams out and in, and which of them answer what.
+
+use std::io;
+use std::ops::Range;
+
+use bytes::BytesMut;
+
+use super::{Connection, ROOM};
+use crate::ack::{Verdict, decode_done, decode_error};
+use crate::answer::{Answer, Place, Stray, cut_short};
+use crate::error::{Cause, DecodeError, EncodeError};
+use crate::message::Message;
+use crate::transport::{Received, Transport};
+use crate::uapi::*;
+
+/// How many datagrams are received at once where many are expected. Each has
+/// room for the longest description of one object (`NLMSG_GOODSIZE`).
+const SLOTS: usize = 8;
+const SLOT: usize = ROOM / SLOTS;
+
+/// What an answer takes of the receive buffer at most, with what the kernel
+/// counts beside its bytes. Seen on Linux 6.18: 832 bytes for an
+/// acknowledgement, and for a refusal with a text; a very long one takes 1280.
+const ANSWER: usize = 2048;
+
+/// The end of throwing answers away, should somebody keep sending.
+const MOST_FORGOTTEN: usize = 1000;
+
+/// How often a send that signals stop is tried again.
+const MOST_SIGNALS: u32 = 1000;
+
+impl<T: Transport> Connection<T> {
+    pub(crate) fn send(
+        &mut self,
+        encode: impl FnOnce(u32, &mut BytesMut) -> Result<(), EncodeError>,
+    ) -> Result<(), Cause> {
+        // 0 is what notices carry.
+        self.sequence = self.sequence.checked_add(1).unwrap_or(1);
+        self.request.clear();
+        encode(self.sequence, &mut self.request)?;
+        self.send_pack()
+    }
+
+    /// Waits for an object and the acknowledgement behind it. Kernel: the
+    /// built-in defaults (noqueue) are not shown, only acknowledged.
+    pub(super) fn wait_for_object(&mut self) -> Result<Place, Cause> {
+        match self.wait()? {
+            Answer::Verdict(verdict) => verdict.map_err(Cause::from).and(Err(Cause::NotShown)),
+            Answer::Object(place) => {
+                // Behind the object, so that it stays whole. One that comes
+                // again is passed over.
+                loop {
+                    if let Answer::Verdict(verdict) = self.wait_behind(place.end())? {
+                        return verdict.map_err(Cause::from).map(|_| place);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits for the answer to the last request: late answers to others,
+    /// notices and datagrams of other processes are passed over.
+    pub(super) fn wait(&mut self) -> Result<Answer, Cause> {
+        self.wait_behind(0)
+    }
+
+    /// The same, with what comes behind the first `kept` bytes of the buffer.
+    fn wait_behind(&mut self, kept: usize) -> Result<Answer, Cause> {
+        let mut stray = Stray::default();
+        loop {
+            let end = kept + self.receive_behind(kept, &mut stray)?;
+            let mut at = kept;
+            while let Some(place) = Place::next(&self.answer[..end], &mut at)? {
+                let message = place.message(&self.answer);
+                if !self.is_mine(&message) {
+                    continue;
+                }
+                return Ok(match (self.verdict(&message)?, message.kind) {
+                    (Some(verdict), _) => Answer::Verdict(verdict),
+                    (None, NLMSG_NOOP | NLMSG_OVERRUN) => continue,
+                    (None, _) => Answer::Object(place),
+                });
+            }
+        }
+    }
+
+    /// Receives one datagram of the kernel's.
+    pub(crate) fn receive(&mut self, stray: &mut Stray) -> Result<usize, Cause> {
+        self.receive_behind(0, stray)
+    }
+
+    fn receive_behind(&mut self, kept: usize, stray: &mut Stray) -> Result<usize, Cause> {
+        loop {
+            stray.check(self.timeout)?;
+            let received = match self.transport.receive(&mut self.answer[kept..]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                received => received.map_err(|error| self.lost(error))?,
+            };
+            if received.sender != 0 {
+                continue; // Another process: any may send to our port.
+            }
+            if received.length > self.answer.len() - kept {
+                return Err(cut_short());
+            }
+            return Ok(received.length);
+        }
+    }
+
+    /// Receives the datagrams that are there, at least one of them, and returns
+    /// where in the buffer they stand.
+    pub(crate) fn receive_many(
+        &mut self,
+        stray: &mut Stray,
+    ) -> Result<impl Iterator<Item = Range<usize>> + use<T>, Cause> {
+        let mut received = [Received::default(); SLOTS];
+        let count = loop {
+            stray.check(self.timeout)?;
+            match self.transport.receive_many(&mut self.answer, &mut received, true) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                count => break count.map_err(|error| self.lost(error))?,
+            }
+        };
+        if received[..count].iter().any(|one| one.sender == 0 && one.length > SLOT) {
+            return Err(cut_short());
+        }
+        let ours = received.into_iter().take(count).enumerate().filter(|(_, one)| one.sender == 0);
+        Ok(ours.map(|(slot, one)| slot * SLOT..slot * SLOT + one.length))
+    }
+
+    /// Throws away what has come: after a loss, the kernel delivers nothing more
+    /// until the receive buffer was empty (`NETLINK_S_CONGESTED`).
+    pub(crate) fn forget_answers(&mut self) {
+        let mut received = [Received::default(); SLOTS];
+        for _ in 0..MOST_FORGOTTEN {
+            match self.transport.receive_many(&mut self.answer, &mut received, false) {
+                Ok(0) => return,
+                // An error such as ENOBUFS is told once, and hides what waits.
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// How many of `most` answers have room to wait.
+    pub(crate) fn room_for_answers(&mut self, most: usize) -> usize {
+        let room = self.transport.make_room(most * ANSWER).unwrap_or(0);
+        (room / ANSWER).clamp(1, most)
+    }
+
+    fn lost(&self, error: io::Error) -> Cause {
+        match error.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Cause::Timeout(self.timeout),
+            _ => Cause::AnswerLost(error),
+        }
+    }
+
+    /// Empties the request buffer for a pack, and takes `most` sequence numbers
+    /// that follow each other; returns the first.
+    pub(crate) fn start_pack(&mut self, most: u32) -> u32 {
+        self.request.clear();
+        // 0 is what notices carry.
+        let first = match self.sequence.checked_add(most) {
+            Some(_) => self.sequence + 1,
+            None => 1,
+        };
+        self.sequence = first + (most - 1);
+        first
+    }
+
+    /// Where the requests of a pack are written.
+    pub(crate) const fn packed(&mut self) -> &mut BytesMut {
+        &mut self.request
+    }
+
+    /// Sends what is in the request buffer. What a signal stopped was not sent.
+    pub(crate) fn send_pack(&mut self) -> Result<(), Cause> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match self.transport.send(&self.request) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted && tries < MOST_SIGNALS => {}
+                sent => return sent.map_err(Cause::Send),
+            }
+        }
+    }
+
+    /// The verdict that a message is, with the attribute at fault found in the
+    /// request; `None` if it is none.
+    pub(crate) fn verdict(&self, message: &Message<'_>) -> Result<Option<Verdict>, DecodeError> {
+        let mut verdict = match message.kind {
+            NLMSG_ERROR => decode_error(message)?,
+            NLMSG_DONE => decode_done(message)?,
+            _ => return Ok(None),
+        };
+        let ext_ack = match &mut verdict {
+            Ok(warning) => warning.as_mut(),
+            Err(error) => Some(&mut error.ext_ack),
+        };
+        if let Some(ext_ack) = ext_ack.filter(|ack| ack.offset.is_some() || ack.missing_attribute.is_some()) {
+            let mut at = 0;
+            while let Ok(Some(place)) = Place::next(&self.request, &mut at) {
+                if place.message(&self.request).sequence == message.sequence {
+                    ext_ack.explain(place.bytes(&self.request));
+                    break;
+                }
+            }
+        }
+        Ok(Some(verdict))
+    }
+
+    pub(crate) fn is_mine(&self, message: &Message<'_>) -> bool {
+        message.sequence == self.sequence && message.port == self.transport.port()
+    }
+}
