@@ -24,7 +24,7 @@ impl<T: Transport> Connection<T> {
     /// kernel then says so, and the dump ends with an error that is
     /// [`Cause::Interrupted`]. [`Connection::list`] tries again by itself.
     pub fn dump(&mut self, select: &Select) -> Result<Dump<'_, T>, Error> {
-        let fail = |cause: Cause| Error::new("list", plural(select.tc_type), cause);
+        let fail = |cause: Cause| Error::new("list", plural(select), cause);
         self.send(|sequence, buffer| select.encode(sequence, buffer)).map_err(fail)?;
         Ok(Dump {
             connection: self,
@@ -69,8 +69,9 @@ impl<T: Transport> Connection<T> {
     }
 }
 
-const fn plural(tc_type: TcType) -> &'static str {
-    match tc_type {
+const fn plural(select: &Select) -> &'static str {
+    match select.tc_type {
+        TcType::Filter if select.chains => "chains",
         TcType::Qdisc => "qdiscs",
         TcType::Class => "classes",
         TcType::Filter => "filters",
@@ -129,7 +130,7 @@ impl<T: Transport> Dump<'_, T> {
             Ok(place) => place,
             Err(cause) => {
                 self.done = true;
-                return Err(Error::new("list", plural(self.select.tc_type), cause));
+                return Err(Error::new("list", plural(&self.select), cause));
             }
         };
         let Some(place) = place else { return Ok(None) };

@@ -100,6 +100,14 @@ impl Select {
         self
     }
 
+    /// In place of filters the chains in which they are (`RTM_GETCHAIN`): each with its number
+    /// (`TCA_CHAIN`), and with a kind if it has a template.
+    #[must_use]
+    pub const fn chains(mut self) -> Self {
+        self.chains = true;
+        self
+    }
+
     /// Filters or actions without their options, just enough to tell them
     /// apart.
     #[must_use]

@@ -27,6 +27,7 @@ pub struct Select {
     invisible: bool,
     pub(crate) chain: Option<u32>,
     pub(crate) terse: bool,
+    pub(crate) chains: bool,
     /// Of actions: a name of the same 15 bytes as a device's.
     pub(crate) kind: DeviceName,
     pub(crate) since_ms: Option<u32>,
@@ -52,6 +53,7 @@ impl Select {
             invisible: false,
             chain: None,
             terse: false,
+            chains: false,
             kind: DeviceName::new([0; IFNAMSIZ]),
             since_ms: None,
         }
@@ -81,8 +83,8 @@ impl Select {
 
     /// Appends the request to `buffer`.
     pub fn encode(&self, sequence: u32, buffer: &mut BytesMut) -> Result<(), EncodeError> {
-        let start =
-            begin_message(buffer, self.tc_type.message(Verb::Get), NLM_F_REQUEST | NLM_F_DUMP, sequence);
+        let kind = if self.chains { RTM_GETCHAIN } else { self.tc_type.message(Verb::Get) };
+        let start = begin_message(buffer, kind, NLM_F_REQUEST | NLM_F_DUMP, sequence);
         if self.tc_type == TcType::Action {
             buffer.extend_from_slice(&[0; TCAMSG_LEN]);
         } else {

@@ -233,11 +233,11 @@ Usage: ... fq\t[ limit PACKETS ] [ flow_limit PACKETS ]\n\
         out.item_if("flow_limit", "flow_limit ", self.flow_limit_packets, "p ");
         out.item_if("buckets", "buckets ", self.buckets_log.map(|log| 1u32.wrapping_shl(log)), " ");
         out.item_if("orphan_mask", "orphan_mask ", self.orphan_mask, " ");
-        bands::print(self.bands.as_ref(), self.weights.as_ref(), out);
         if self.pacing == Some(false) {
             out.json("pacing", false);
             out.text("nopacing ");
         }
+        bands::print(self.bands.as_ref(), self.weights.as_ref(), out);
         out.item_if("quantum", "quantum ", self.quantum_bytes.map(Size), " ");
         out.item_if("initial_quantum", "initial_quantum ", self.initial_quantum_bytes.map(Size), " ");
         out.item_if("maxrate", "maxrate ", rate(self.max_rate, u32::MAX), " ");

@@ -41,15 +41,8 @@ impl Grammar {
     /// the line needs: the words, the option's name, the value.
     #[must_use]
     pub fn each_value(&self, line: &str, of: Values) -> Vec<(Vec<String>, String, &'static str)> {
-        let groups = self.0.get(line).into_iter().flatten();
-        let options =
-            groups.enumerate().flat_map(|(at, group)| group.items.iter().map(move |item| (at, item)));
         let mut cases = Vec::new();
-        for (at, item) in options {
-            let needed =
-                self.0[line].iter().enumerate().filter(|(other, group)| *other != at && group.required);
-            let before: Vec<_> =
-                needed.flat_map(|(_, group)| &group.items[0]).map(|word| first(word)).collect();
+        for (before, item) in self.each_option(line) {
             for (place, word) in item.iter().enumerate() {
                 let Some(pool) = pool(&name_of(word)) else { continue };
                 let values = match of {
@@ -65,6 +58,42 @@ impl Grammar {
             }
         }
         cases
+    }
+
+    /// Every option with each of its words in turn replaced by `value`, among as few others as the line needs:
+    /// the words and the option's name.
+    #[must_use]
+    pub fn each_word(&self, line: &str, value: &str) -> Vec<(Vec<String>, String)> {
+        self.each_option(line)
+            .flat_map(|(before, item)| {
+                (0..item.len()).map(move |place| {
+                    let mut words: Vec<_> = item.iter().map(|word| first(word)).collect();
+                    value.clone_into(&mut words[place]);
+                    ([before.clone(), words].concat(), item[0].clone())
+                })
+            })
+            .collect()
+    }
+
+    /// Every option said `times` times.
+    #[must_use]
+    pub fn each_again(&self, line: &str, times: usize) -> Vec<Vec<String>> {
+        let again = |(before, item): (Vec<String>, &Vec<String>)| {
+            let words: Vec<_> = item.iter().map(|word| first(word)).collect();
+            before.into_iter().chain(std::iter::repeat_n(words, times).flatten()).collect()
+        };
+        self.each_option(line).map(again).collect()
+    }
+
+    /// The options of a line, and first what the line needs beside each.
+    fn each_option(&self, line: &str) -> impl Iterator<Item = (Vec<String>, &Vec<String>)> {
+        let groups = self.0.get(line).map(Vec::as_slice).unwrap_or_default();
+        let items =
+            groups.iter().enumerate().flat_map(|(at, group)| group.items.iter().map(move |item| (at, item)));
+        items.map(move |(at, item)| {
+            let needed = groups.iter().enumerate().filter(|(other, group)| *other != at && group.required);
+            (needed.flat_map(|(_, group)| &group.items[0]).map(|word| first(word)).collect(), item)
+        })
     }
 
     /// Words for a kind, an option with its values a part; now and then a wrong one among them.

@@ -5,6 +5,7 @@ pub mod captures;
 pub mod chance;
 pub mod grammar;
 pub mod lab;
+pub mod later;
 pub mod replay;
 pub mod twins;
 

@@ -344,7 +344,7 @@ fn described(name: &str, more: &str) -> String {
 #[test]
 fn what_was_done_and_what_was_not_is_told_where_it_can_be() {
     need!("netns", "ifb", "sch_htb");
-    let (_net, _tc, _dev) = shaped();
+    let (_net, _tc, _dev) = shaped(0);
     const FULL: &str = "Cannot write to standard output: No space left on device";
     let class = |minor: u32| format!("class add dev b0 parent 1: classid 1:{minor} htb rate 1mbit\n");
     let is_there = |minor: u32| sh("$T class show dev b0").1.contains(&format!("class htb 1:{minor} "));
@@ -376,7 +376,7 @@ fn what_was_done_and_what_was_not_is_told_where_it_can_be() {
 #[test]
 fn a_monitor_that_cannot_write_ends_with_the_next_notice() {
     need!("netns", "ifb", "sch_htb");
-    let (_net, _tc, _dev) = shaped();
+    let (_net, _tc, _dev) = shaped(0);
     let change = "while kill -0 $! 2>/dev/null; do $T qdisc replace dev lo root handle 3: pfifo; \
                   $T qdisc del dev lo root; done";
     for (to, told) in [(">/dev/full", "No space left on device"), ("| true", "")] {

@@ -8,8 +8,8 @@ use tc_qdiscs as _;
 use tests::captures;
 use tests::lab::need::has;
 use tests::lab::{Net, Output};
-use tests::need;
 use tests::twins::{Shown, Twins};
+use tests::{later, need};
 
 fn twins() -> Twins {
     Twins::new(|net| net.veth("d0", "d1"))
@@ -28,12 +28,15 @@ fn run(twins: &Twins, words: &str) -> i32 {
 fn show(twins: &Twins, shows: &[&str], after: &str) {
     for words in shows {
         let Shown { theirs, ours_by_tc, ours } = twins.look(words);
-        let [left, right] = [&theirs, &ours_by_tc].map(|said| unnumbered(&said.stdout));
+        let [left, right] = [&theirs, &ours_by_tc].map(|said| unnumbered(&later::text(&said.stdout)));
         assert_eq!(right, left, "tc {words}: the hosts differ after {after}");
         assert_eq!([&theirs.stderr, &ours_by_tc.stderr, &ours.stderr], [""; 3], "{words} after {after}");
         match words.contains("-j") {
             true => same_json(&ours.stdout, &ours_by_tc.stdout, words, after),
-            false => assert_eq!(ours.stdout, ours_by_tc.stdout, "tc-cli {words} after {after}"),
+            false => {
+                let [ours, theirs] = [&ours, &ours_by_tc].map(|said| later::text(&said.stdout));
+                assert_eq!(ours, theirs, "tc-cli {words} after {after}");
+            }
         }
     }
 }
@@ -78,7 +81,7 @@ fn same_json(ours: &str, theirs: &str, words: &str, after: &str) {
     let parse = serde_json::from_str::<Value>;
     let ours = parse(ours).unwrap_or_else(|error| panic!("tc-cli {words} after {after}: {error}\n{ours}"));
     if let Ok(theirs) = parse(theirs) {
-        assert_eq!(ours, theirs, "{words} after {after}");
+        assert_eq!(later::json(&ours), later::json(&theirs), "{words} after {after}");
     }
 }
 
@@ -237,7 +240,8 @@ fn a_tree_of_classes_is_drawn_alike() {
     }
     // tc draws the bars in the lines that end a branch from memory that it has freed.
     let drawn = |text: String| -> Vec<String> {
-        text.lines().filter(|line| !line.trim_matches([' ', '|']).is_empty()).map(str::to_owned).collect()
+        let lines = text.lines().filter(|line| !line.trim_matches([' ', '|']).is_empty());
+        lines.map(later::text).collect()
     };
     for words in ["-g class show dev d0", "-g -s class show dev d0"] {
         assert_eq!(drawn(net.tc_cli(words).ok()), drawn(net.tc(words).ok()), "{words}");

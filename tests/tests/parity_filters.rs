@@ -4,8 +4,8 @@
 use serde_json::Value;
 use tests::ages::{ageless_json, ageless_text};
 use tests::lab::{Output, Said};
-use tests::need;
 use tests::twins::Twins;
+use tests::{later, need};
 
 fn twins() -> Twins {
     Twins::new(|net| net.veth("d0", "d1"))
@@ -73,7 +73,7 @@ fn outcome(output: &Output) -> (i32, &str) {
 fn first_line<'a>(stderr: &'a str, command: &str) -> &'a str {
     match command.contains("-j ") {
         true => "",
-        false => stderr.lines().next().unwrap_or_default(),
+        false => later::refusal(stderr.lines().next().unwrap_or_default()),
     }
 }
 
@@ -129,7 +129,7 @@ fn actions_for_themselves_are_made_shown_and_deleted_alike() {
         "actions get action mirred index 4",
         "-j actions get action mirred index 4",
         "actions add action pass index 8 add action pipe index 9",
-        "actions add action drop hw_stats immediate index 10",
+        "actions add action drop index 10 hw_stats immediate",
         "actions del action gact index 10",
         "actions del action gact index 8 action gact index 9",
         "actions delete action mirred index 4",

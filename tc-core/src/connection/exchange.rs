@@ -16,7 +16,7 @@ use crate::uapi::*;
 /// How many datagrams are received at once where many are expected. Each has
 /// room for the longest description of one object (`NLMSG_GOODSIZE`).
 const SLOTS: usize = 8;
-const SLOT: usize = ROOM / SLOTS;
+pub(super) const SLOT: usize = ROOM / SLOTS;
 
 /// What an answer takes of the receive buffer at most, with what the kernel
 /// counts beside its bytes. Seen on Linux 6.18: 832 bytes for an

@@ -1,10 +1,11 @@
 //! Answers at their limits.
 
+use super::exchange::SLOT;
 use super::*;
 use crate::handle::Handle;
-use crate::object::Request;
+use crate::request::Request;
 use crate::scripted::{Script, Scripted, message, verdict};
-use crate::uapi::RTM_NEWQDISC;
+use crate::uapi::{NLMSG_NOOP, NLMSG_OVERRUN, RTM_NEWQDISC};
 
 /// Device 5's qdisc 1:, in the header alone.
 const QDISC: [u8; 20] = {

@@ -1,4 +1,4 @@
-//! `mirred`: sends a packet, or a copy of it, to another device.
+//! `mirred`: sends a packet, or a copy of it, to another device, or to all of a shared block.
 //!
 //! UAPI: `struct tc_mirred` in `TCA_MIRRED_PARMS`, `struct tcf_t` in
 //! `TCA_MIRRED_TM` (`linux/tc_act/tc_mirred.h`).
@@ -6,8 +6,11 @@
 //! Kernel, `net/sched/act_mirred.c`: where the device is down or gone a
 //! redirected packet is dropped, and a mirrored one goes its way without a copy.
 
+use std::num::NonZero;
+
 use tc_core::action::{Control, Times};
 use tc_core::print::Printer;
+use tc_core::units::parse_u32;
 use tc_core::words::{WordError, Words, WordsContext, is_prefix};
 use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, TcType, Wording};
 
@@ -43,6 +46,9 @@ pub struct Mirred {
     pub eaction: Eaction,
     /// The device's index; 0 for none.
     pub ifindex: i32,
+    /// The shared block to whose devices it goes, in place of one device. Since
+    /// Linux 6.8; older kernels pass over it.
+    pub block: Option<NonZero<u32>>,
     /// How many use it, which the kernel tells.
     pub refcnt: i32,
     /// How many filters use it, which the kernel tells.
@@ -59,7 +65,7 @@ impl Mirred {
             Eaction::EgressMirror | Eaction::IngressMirror => Control::Pipe,
             Eaction::Unsaid | Eaction::Other(_) => Control::Pass,
         };
-        Self { index: 0, control, eaction, ifindex, refcnt: 0, bindcnt: 0, times: None }
+        Self { index: 0, control, eaction, ifindex, block: None, refcnt: 0, bindcnt: 0, times: None }
     }
 
     /// The one that is there with this index.
@@ -80,6 +86,7 @@ where:
 \tACTION := <mirror | redirect>
 \tINDEX  is the specific policy instance id
 \tDEVICENAME is the devicename
+\tblockid BLOCKID stands for dev DEVICENAME: the devices of a shared block
 ";
 
     fn parse_words(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
@@ -119,13 +126,18 @@ where:
         parms.put_i32(self.bindcnt);
         parms.put_i32(self.eaction.raw());
         parms.put_i32(self.ifindex);
+        drop(parms);
+        if let Some(block) = self.block {
+            out.attr_u32(BLOCKID, block.get());
+        }
         Ok(Fill::Nested)
     }
 
     fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
-        let table = Attrs::new(payload).table::<{ PARMS as usize + 1 }>()?;
+        let table = Attrs::new(payload).table::<{ BLOCKID as usize + 1 }>()?;
         let parms = table[usize::from(PARMS)].ok_or(DecodeError::Missing { what: "mirred parameters" })?;
         let times = table[usize::from(TM)].map(|attr| Times::decode(&attr)).transpose()?;
+        let block = table[usize::from(BLOCKID)].map(|attr| attr.u32()).transpose()?;
         let mut reader = parms.reader();
         let index = reader.u32()?;
         reader.skip(4)?;
@@ -136,6 +148,7 @@ where:
             bindcnt: reader.i32()?,
             eaction: Eaction::from_raw(reader.i32()?),
             ifindex: reader.i32()?,
+            block: block.and_then(NonZero::new),
             times,
         })
     }
@@ -145,8 +158,13 @@ where:
             out.cannot_say(&format!("mirred action {}", self.eaction.raw()));
             return out.say_if("index", Some(self.index).filter(|index| *index != 0));
         };
-        let dev = out.device_name(self.ifindex);
-        out.text("target", format!("{direction} {action} dev {dev}"));
+        match self.block {
+            Some(block) => out.text("target", format!("{direction} {action} blockid {block}")),
+            None => {
+                let dev = out.device_name(self.ifindex);
+                out.text("target", format!("{direction} {action} dev {dev}"));
+            }
+        }
         match Self::to(self.eaction, 0).control == self.control {
             true => out.text("control", ""),
             false => match self.control.words() {
@@ -163,8 +181,12 @@ where:
         out.text(&format!("({long}"));
         out.json("mirred_action", action);
         out.json("direction", direction);
-        let name = out.device_name(self.ifindex);
-        out.item("to_dev", " to device ", name.as_str(), ")");
+        if let Some(block) = self.block {
+            out.item("to_blockid", " to blockid ", block.get(), ")");
+        } else {
+            let name = out.device_name(self.ifindex);
+            out.item("to_dev", " to device ", name.as_str(), ")");
+        }
         self.control.print(" ", out);
         out.newline();
         out.item("index", "\tindex ", self.index, "");
@@ -192,7 +214,7 @@ impl Default for Mirred {
 }
 
 impl<'a> Read<'a> {
-    /// Reads up to the device, which ends it. `tc` passes over words that it
+    /// Reads up to the device or block, which ends it. `tc` passes over words that it
     /// does not know here, and so do we.
     fn read_target(&mut self, words: &mut Words<'a>) -> Result<(), WordError> {
         let (mut egress, mut ingress) = (false, false);
@@ -232,6 +254,16 @@ impl<'a> Read<'a> {
                     (false, false) => Eaction::IngressRedirect,
                 };
                 self.mirred = Mirred { index: self.mirred.index, ..Mirred::to(eaction, 0) };
+            } else if (mirror || redirect) && word == "blockid" {
+                let block = words.value()?;
+                let block = parse_u32(block).map_err(|_| error("invalid block ID"))?;
+                self.mirred.block = Some(NonZero::new(block).ok_or_else(|| error("invalid block ID"))?);
+                return match words.peek() {
+                    Some(word) if is_prefix(word, "dev") => {
+                        Err(error("blockid and device are mutually exclusive."))
+                    }
+                    _ => Ok(()),
+                };
             } else if (mirror || redirect) && is("dev") {
                 self.dev = Some(words.value()?);
                 return Ok(());
@@ -291,6 +323,7 @@ impl Eaction {
 
 const TM: u16 = 1;
 const PARMS: u16 = 2;
+const BLOCKID: u16 = 4;
 
 fn error(text: impl Into<String>) -> WordError {
     WordError::Kind(text.into())

@@ -148,3 +148,33 @@ fn what_cannot_be_exported_is_named() {
     assert_eq!((applied.code, applied.stdout.as_str()), (0, ""), "{}", applied.stderr);
     assert!(applied.stderr.contains("left alone: filter"), "{}", applied.stderr);
 }
+
+#[test]
+fn what_is_beside_the_tree_is_named() {
+    need!("sch_clsact", "cls_matchall", "cls_flower", "act_gact", "act_skbedit", "veth");
+    let pair = Pair::new();
+    let near = &pair.near;
+    near.tc("qdisc add dev near clsact").ok();
+    near.tc("filter add dev near ingress pref 1 protocol all matchall action drop index 4").ok();
+    assert_eq!(near.tc_cli("export").code, 0);
+    near.tc("chain add dev near ingress chain 5").ok();
+    near.tc("chain add dev near egress chain 6 protocol ip flower dst_ip 0.0.0.0/24").ok();
+    near.tc("actions add action drop index 8").ok();
+    near.tc("actions add action skbedit mark 3 index 9").ok();
+    let beside = [
+        "chain dev near ingress chain 5: it has no filter, and chains are not exported",
+        "chain dev near egress chain 6: it has a template of flower, and chains are not exported",
+        "action gact index 8: no exported filter has it, and actions by themselves are not exported",
+        "action skbedit index 9: no exported filter has it, and actions by themselves are not exported",
+    ];
+    let exported = near.tc_cli("export");
+    assert_eq!(exported.code, 1);
+    let comments: Vec<_> = exported.stdout.lines().filter_map(|line| line.strip_prefix("# ")).collect();
+    assert_eq!(comments, beside);
+    let said: Vec<_> = exported.stderr.lines().collect();
+    assert_eq!(said[..4], beside);
+    assert_eq!(said[4..], ["export: 4 not exported, or not all of it"]);
+    // It is a batch and a description all the same.
+    let file = File::new("beside", &exported.stdout);
+    assert_eq!(near.tc_cli(&format!("diff {}", file.0)).code, 0);
+}

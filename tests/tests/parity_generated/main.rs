@@ -6,7 +6,6 @@
 
 mod round;
 mod story;
-mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};

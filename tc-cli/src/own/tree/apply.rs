@@ -46,7 +46,7 @@ fn differing(steps: &[Step]) -> Result<(), Failure> {
 }
 
 /// The actions of a filter that have an index.
-fn actions(words: &[String]) -> Vec<(&str, u32)> {
+pub(super) fn actions(words: &[String]) -> Vec<(&str, u32)> {
     let mut kind = "";
     let mut actions = Vec::new();
     for pair in words.windows(2) {
@@ -61,8 +61,8 @@ fn actions(words: &[String]) -> Vec<(&str, u32)> {
 
 /// How long an apply waits for actions to go, all in all: another filter may have
 /// the same.
-const PATIENCE: Duration = Duration::from_millis(500);
-const PAUSE: Duration = Duration::from_millis(5);
+pub(super) const PATIENCE: Duration = Duration::from_millis(500);
+pub(super) const PAUSE: Duration = Duration::from_millis(5);
 
 /// What was done so far.
 #[derive(Default)]

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::aside;
 use super::object::{Object, Place};
 use super::plan::Step;
 use super::print_json;
@@ -16,11 +17,19 @@ pub(super) fn run(devices: &[String], session: &mut Session<'_>) -> Result<(), F
         [dev] => Some(session.ifindex(dev)?),
         _ => return Err(Failure::Words("Error: export takes one device, or all".into())),
     };
+    let details = session.globals.details;
     let kernel = session.kernel()?.0;
     let names = kernel.names()?;
     let reader = Reader { registry, names: &*names, environment: &machine };
     let snapshot = reader.read(only, &mut kernel.connection)?;
-    let lines = lines(&snapshot, session.globals.details);
+    let mut lines = lines(&snapshot, details);
+    lines.extend(aside::chains(&snapshot, &reader, &mut kernel.connection)?.into_iter().map(Exported::lost));
+    // Actions are of no device.
+    if only.is_none() {
+        lines.extend(
+            aside::actions(&snapshot, &reader, &mut kernel.connection)?.into_iter().map(Exported::lost),
+        );
+    }
     let lost: Vec<_> = lines.iter().filter_map(|line| line.lost.as_deref()).collect();
     lost.iter().for_each(|lost| report.warning(lost));
     if session.globals.json {
@@ -42,7 +51,12 @@ struct Exported<'s> {
     lost: Option<String>,
 }
 
-impl Exported<'_> {
+impl<'s> Exported<'s> {
+    /// What no command says.
+    fn lost((object, lost): (&'s str, String)) -> Self {
+        Self { object, commands: Vec::new(), note: None, lost: Some(lost) }
+    }
+
     fn to_text(&self) -> String {
         let comments = self.lost.iter().chain(&self.note).map(|text| format!("# {text}\n"));
         comments.chain(self.commands.iter().map(|command| format!("{command}\n"))).collect()

@@ -6,10 +6,13 @@
 //! there; `apply` runs these, and no others.
 
 mod apply;
+mod aside;
 mod export;
 mod object;
 mod plan;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 mod wanted;
 
 use clap::{Arg, ArgMatches};

@@ -7,7 +7,9 @@ use tc_core::link::DeviceNames;
 use tc_core::message::Entry;
 use tc_core::uapi::{TCA_CHAIN, TCA_EGRESS_BLOCK, TCA_INGRESS_BLOCK, TCA_STAB, TCA_STATS2};
 use tc_core::words::{Environment, Words, WordsContext};
-use tc_core::{Connection, Handle, Options, Registry, Select, Stab, TcOps, TcType, Upkeep, Verb, Wording};
+use tc_core::{
+    Connection, Handle, Options, Registry, Select, Stab, TcOps, TcType, Transport, Upkeep, Verb, Wording,
+};
 
 use super::object::{FilterPlace, Object, On, Place, hook, in_order};
 use crate::failure::Failure;
@@ -21,6 +23,8 @@ pub(super) struct Snapshot<'n> {
     pub(super) lost: HashMap<Place, Lost>,
     /// Those of which the kernel tells nothing, though there is something.
     pub(super) noted: HashSet<Place>,
+    /// Where filters can be.
+    pub(super) hooks: Vec<Select>,
 }
 
 impl<'n> Snapshot<'n> {
@@ -80,7 +84,11 @@ pub(super) struct Reader<'r, 'n> {
 impl<'n> Reader<'_, 'n> {
     /// Reads what there is on one device, or on all of them. What the kernel made
     /// itself is left out: qdiscs without a handle, and what comes with others.
-    pub(super) fn read(&self, only: Option<i32>, tc: &mut Connection) -> Result<Snapshot<'n>, Failure> {
+    pub(super) fn read<T: Transport>(
+        &self,
+        only: Option<i32>,
+        tc: &mut Connection<T>,
+    ) -> Result<Snapshot<'n>, Failure> {
         let mut snapshot = Snapshot::default();
         let select = only.map_or(Select::qdiscs(), |ifindex| Select::qdiscs().device(ifindex));
         let mut devices = BTreeSet::new();
@@ -129,10 +137,10 @@ impl<'n> Reader<'_, 'n> {
         }
     }
 
-    fn read_filters(
+    fn read_filters<T: Transport>(
         &self,
         ifindex: i32,
-        tc: &mut Connection,
+        tc: &mut Connection<T>,
         snapshot: &mut Snapshot<'n>,
     ) -> Result<(), Failure> {
         let dev = self.name(ifindex);
@@ -156,12 +164,13 @@ impl<'n> Reader<'_, 'n> {
         selects.into_iter().try_for_each(|select| self.add_filters(&select, tc, snapshot))
     }
 
-    fn add_filters(
+    fn add_filters<T: Transport>(
         &self,
         select: &Select,
-        tc: &mut Connection,
+        tc: &mut Connection<T>,
         snapshot: &mut Snapshot<'n>,
     ) -> Result<(), Failure> {
+        snapshot.hooks.push(*select);
         let listed = match tc.list(select) {
             Ok(listed) => listed,
             // Kernel: what has no filters at all says so in this way too.
@@ -178,7 +187,7 @@ impl<'n> Reader<'_, 'n> {
         Ok(())
     }
 
-    fn name(&self, ifindex: i32) -> String {
+    pub(super) fn name(&self, ifindex: i32) -> String {
         self.names.device_name(ifindex).map_or_else(|_| format!("if{ifindex}"), |name| name.as_str().into())
     }
 

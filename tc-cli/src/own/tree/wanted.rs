@@ -78,7 +78,7 @@ impl<'n> Read<'_, 'n> {
         let Reader { registry, environment, .. } = *self.reader;
         let reading = Reading { registry, environment };
         let change = match command::parse(words, reading)? {
-            Command::Change(change) => change,
+            Command::Change(change) if MAKES.contains(&change.verb) => change,
             _ => return Err(no_description()),
         };
         let object = object(&change, words, self.reader)?;
@@ -114,6 +114,8 @@ impl<'n> Read<'_, 'n> {
         Ok(())
     }
 }
+
+const MAKES: [Verb; 3] = [Verb::Add, Verb::Replace, Verb::Change];
 
 fn no_description() -> Failure {
     Failure::Words("Error: only add, replace and change say what there shall be".into())

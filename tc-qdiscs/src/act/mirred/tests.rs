@@ -28,6 +28,16 @@ fn words_are_read_and_what_follows_stays() {
         (&["index", "5", "action"], Mirred::at_index(5), 1),
         (&["egress", "redirect", "dev", "lo", "drop"], to(Eaction::EgressRedirect, 1), 1),
         (&["egress", "redirect", "odd", "dev", "lo"], to(Eaction::EgressRedirect, 1), 0),
+        (
+            &["egress", "mirror", "blockid", "0x16", "drop", "index", "7"],
+            Mirred {
+                index: 7,
+                control: Control::Drop,
+                block: NonZero::new(22),
+                ..to(Eaction::EgressMirror, 0)
+            },
+            0,
+        ),
     ] {
         assert_eq!(parse(words), Ok((mirred, left)), "{words:?}");
     }
@@ -49,6 +59,9 @@ fn bad_words_have_tcs_text() {
         (&["index", "0x5"], "Illegal \"index\""),
         (&["egress", "redirect", "dev", "lo", "index", "x"], "mirred: Illegal \"index\""),
         (&["egress", "redirect", "index", "1", "dev", "lo", "index", "2"], "mirred: Illegal double index"),
+        (&["egress", "redirect", "blockid", "0"], "invalid block ID"),
+        (&["egress", "redirect", "blockid", "4294967296"], "invalid block ID"),
+        (&["egress", "redirect", "blockid", "3", "dev", "lo"], "blockid and device are mutually exclusive."),
         (&["redirect", "dev", "lo"], "mirred option not supported redirect"),
         (&["egress", "redirect", "dev", "nix"], "Cannot find device \"nix\""),
         (&["egress", "mirror", "dev", "lo", "goto", "5"], "\"chain index\" expected"),

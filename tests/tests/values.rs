@@ -3,7 +3,10 @@
 
 use bytes::BytesMut;
 use tc_core::words::{Words, WordsContext};
-use tc_core::{AttrWriter, EncodeError, FillContext, Registry, Request, TcOps, TcType, Verb};
+use tc_core::{
+    AttrWriter, EncodeError, Fill, FillContext, Options, Registry, Request, TcOps, TcType, Verb, Wording,
+};
+use tc_qdiscs as _;
 use tests::captures::Machine;
 
 use tests::grammar::{Grammar, Values};
@@ -130,6 +133,121 @@ fn no_value_ends_the_program() {
                 let mut out = AttrWriter::new(&mut buffer);
                 let fill = FillContext { verb, as_tc: true };
                 let _written_or_refused = ops.msg_fill(options.as_deref(), &fill, &mut out);
+            }
+        }
+    });
+}
+
+/// Values that are wrong at almost every place, and one that is longer than an attribute.
+fn hostile() -> Vec<String> {
+    let mut values: Vec<_> =
+        ["-1", "0", "4294967296", "18446744073709551616", "1e30", "nan", "inf", ""].map(str::to_owned).into();
+    values.push("9".repeat(65 << 10));
+    values
+}
+
+/// What tc says of a wrong value without its option's name, or with another's.
+const OTHERWISE: &[(&str, &str)] = &[
+    ("choke", "Required parameter (bandwidth, limit) is missing"),
+    ("class ets", "Illegal \"quanta\" element"),
+    ("class hfsc", "Upper-limit Service Curve without Link-Share Service Curve"),
+    ("ets", "One of \"bands\", \"quanta\" or \"strict\" needs to be specified"),
+    ("filter matchall", "Illegal \"classid\""),
+    ("filter matchall", "Command line is not complete."),
+    ("fq", "Illegal \"initial_quantum\""),
+    ("gred", "\"default\" must be defined after \"vqs\""),
+    ("gred", "Illegal \"vqs\""),
+    ("netem", "Illegal \"latency\""),
+    ("netem", "Illegal \"gap\""),
+    ("netem", "What is \"0\"?"),
+    ("red", "is too small ? Try burst"),
+    ("sfq", "Illegal \"limit\""),
+    ("sfq", "Illegal \"flows\""),
+    ("sfq", "Required parameter (redflowlimit) is missing"),
+    ("taprio", "Unknown argument"),
+    ("tbf", "the \"burst\" parameter is mandatory."),
+    ("then gred", "Illegal \"vq\""),
+];
+
+/// Values that are taken and said again in another way, and why.
+const OTHER_VALUES: &[(&str, &str, &str)] = &[
+    ("filter matchall action mirred", "", "tc passes over words that it does not know here"),
+    ("prio bands", "-1", "32 bits, which the kernel refuses"),
+    ("then gred", "4294967296", "it only counts in the table that is computed from it"),
+];
+
+/// The bytes that are sent for options, unless they are refused.
+fn sent(ops: &dyn TcOps, options: &dyn Options, fill: FillContext) -> Option<Vec<u8>> {
+    let mut buffer = BytesMut::new();
+    let mut out = AttrWriter::new(&mut buffer);
+    let filled = ops.msg_fill(Some(options), &fill, &mut out).ok()?;
+    out.finish().ok()?;
+    (filled != Fill::Absent).then(|| buffer.to_vec())
+}
+
+fn words_of(options: &dyn Options) -> Vec<String> {
+    let mut words = Wording::with_names(&Machine);
+    options.write_words(&mut words);
+    words.lines()
+}
+
+#[test]
+fn hostile_values_are_refused_or_sent_as_they_were_said() {
+    let wrong = std::cell::RefCell::new(Vec::new());
+    each_line(|line, ops| {
+        for value in hostile() {
+            for (words, option) in grammar().each_word(line, &value) {
+                let list: Vec<_> = words.iter().map(String::as_str).collect();
+                let short: String = words.join(" ").chars().take(150).collect();
+                let said = format!("{line} {short}");
+                let options = match ops.parse_words(&mut Words::new(&list), &context(Verb::Add)) {
+                    Ok(Some(options)) => options,
+                    Ok(None) => continue,
+                    Err(error) => {
+                        let text = error.to_string();
+                        let value = if value.is_empty() { "\"\"" } else { &value };
+                        let called = OTHERWISE.iter().any(|(at, tells)| *at == line && text.contains(tells));
+                        if !called && !text.contains(&option) && !text.contains(value) {
+                            wrong.borrow_mut().push(format!("{said}: names nothing: {text:.200}"));
+                        }
+                        continue;
+                    }
+                };
+                let fill = FillContext { verb: Verb::Add, as_tc: false };
+                let Some(bytes) = sent(ops, &*options, fill) else { continue };
+                let Ok(read) = ops.msg_parse(&bytes) else {
+                    wrong.borrow_mut().push(format!("{said}: its own bytes are refused"));
+                    continue;
+                };
+                let (told, again) = (words_of(&*options), words_of(&*read));
+                if told != again {
+                    wrong.borrow_mut().push(format!("{said}: {told:?} is read as {again:?}"));
+                }
+                let told = told.join(" ");
+                // 2^64 bit/s fits as bytes.
+                let is_said = told.contains(&value) || told.contains("2305843009213693952bps");
+                let is_known =
+                    OTHER_VALUES.iter().any(|(at, taken, _)| said.starts_with(at) && value.contains(taken));
+                if value != "0" && !is_said && !is_known {
+                    wrong.borrow_mut().push(format!("{said}: taken as {told}"));
+                }
+            }
+        }
+    });
+    let wrong = wrong.into_inner();
+    assert!(wrong.is_empty(), "{}\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn words_without_end_are_refused_or_fit() {
+    each_line(|line, ops| {
+        for words in grammar().each_again(line, 10_000) {
+            let list: Vec<_> = words.iter().map(String::as_str).collect();
+            let Ok(Some(options)) = ops.parse_words(&mut Words::new(&list), &context(Verb::Add)) else {
+                continue;
+            };
+            if let Some(bytes) = sent(ops, &*options, FillContext { verb: Verb::Add, as_tc: true }) {
+                assert!(bytes.len() <= usize::from(u16::MAX), "{line} {}: {} bytes", words[0], bytes.len());
             }
         }
     });

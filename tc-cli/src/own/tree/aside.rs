@@ -1,0 +1,121 @@
+//! What there is beside qdiscs, classes and filters, and what these bring along: no command of a
+//! description says it, so that an export has to name it.
+
+use std::collections::{BTreeSet, HashSet};
+use std::thread;
+use std::time::Duration;
+
+use tc_core::uapi::TCA_CHAIN;
+use tc_core::{Action, Connection, Error, Handle, Select, TcType, Transport};
+
+use super::apply;
+use super::object::{FilterPlace, On, Place, hook, parent_words};
+use super::snapshot::{Reader, Snapshot};
+use crate::failure::Failure;
+
+/// The kinds of actions of Linux: the kernel lists one kind at a time. Those that are registered are asked for
+/// as well.
+const KINDS: [&str; 19] = [
+    "bpf",
+    "connmark",
+    "csum",
+    "ct",
+    "ctinfo",
+    "gact",
+    "gate",
+    "ife",
+    "mirred",
+    "mpls",
+    "nat",
+    "pedit",
+    "police",
+    "sample",
+    "simple",
+    "skbedit",
+    "skbmod",
+    "tunnel_key",
+    "vlan",
+];
+
+/// What is lost, and of which object.
+pub(super) type Lost = (&'static str, String);
+
+/// Chains that have a template, and chains without a filter: filters make neither.
+pub(super) fn chains<T: Transport>(
+    snapshot: &Snapshot<'_>,
+    reader: &Reader<'_, '_>,
+    tc: &mut Connection<T>,
+) -> Result<Vec<Lost>, Failure> {
+    let filters: HashSet<(&On, Handle, u32)> = snapshot
+        .objects
+        .iter()
+        .filter_map(|object| match &object.place {
+            Place::Filter(FilterPlace { on, parent, chain, .. }) => Some((on, *parent, *chain)),
+            _ => None,
+        })
+        .collect();
+    let mut lost = Vec::new();
+    for select in &snapshot.hooks {
+        for listed in or_none(tc.list(&select.chains()))? {
+            let Ok(entry) = listed.entry() else { continue };
+            let chain = entry.attr(TCA_CHAIN).and_then(|attr| attr.u32().ok()).unwrap_or_default();
+            let (on, parent) = match entry.block() {
+                Some(block) => (On::Block(block), Handle::UNSPEC),
+                None => (On::Dev(reader.name(entry.header.ifindex)), hook(entry.header.parent)),
+            };
+            let why = match entry.kind() {
+                Ok(template) => format!("it has a template of {template}"),
+                // Chain 0 comes with its block.
+                Err(_) if chain == 0 || filters.contains(&(&on, parent, chain)) => continue,
+                Err(_) => "it has no filter".to_owned(),
+            };
+            let place = match &on {
+                On::Block(block) => format!("block {block}"),
+                On::Dev(dev) => format!("dev {dev} {}", parent_words(parent)),
+            };
+            lost.push(("chain", format!("chain {place} chain {chain}: {why}, and chains are not exported")));
+        }
+    }
+    Ok(lost)
+}
+
+/// Actions that no filter of the export brings along.
+pub(super) fn actions<T: Transport>(
+    snapshot: &Snapshot<'_>,
+    reader: &Reader<'_, '_>,
+    tc: &mut Connection<T>,
+) -> Result<Vec<Lost>, Failure> {
+    let lines = snapshot.objects.iter().flat_map(|object| &object.lines);
+    let held: HashSet<(&str, u32)> = lines.flat_map(|line| apply::actions(line)).collect();
+    let registered = reader.registry.iter().map(|entry| entry.ops());
+    let registered = registered.filter(|ops| ops.tc_type() == TcType::Action).map(|ops| ops.kind());
+    let kinds: BTreeSet<&str> = registered.chain(KINDS).collect();
+    let mut waited = Duration::ZERO;
+    loop {
+        let mut loose = Vec::new();
+        for kind in &kinds {
+            // Terse, an action says its kind and index, whatever its kind.
+            for listed in or_none(tc.list(&Select::actions(kind).terse()))? {
+                let Ok(actions) = listed.entry().and_then(|entry| entry.actions()) else { continue };
+                let of = |action: &Action| (action.kind().to_owned(), action.index.unwrap_or_default());
+                loose.extend(actions.iter().map(of).filter(|(kind, index)| !held.contains(&(kind, *index))));
+            }
+        }
+        // Kernel: those of a deleted filter go a little later.
+        if loose.is_empty() || waited >= apply::PATIENCE {
+            let text = "no exported filter has it, and actions by themselves are not exported";
+            let lost = |(kind, index)| ("action", format!("action {kind} index {index}: {text}"));
+            return Ok(loose.into_iter().map(lost).collect());
+        }
+        thread::sleep(apply::PAUSE);
+        waited += apply::PAUSE;
+    }
+}
+
+/// A list, or nothing where the kernel has no such things.
+fn or_none<L: Default>(listed: Result<L, Error>) -> Result<L, Failure> {
+    match listed {
+        Err(error) if error.is_not_found() || error.is_unsupported() => Ok(L::default()),
+        listed => listed.map_err(Failure::List),
+    }
+}

@@ -1,0 +1,276 @@
+//! What a plan decides, on the embedded kernel; the kernel then has what the file says, and a second
+//! plan finds nothing to do.
+
+use tc_core::embedded::{Device, Kernel, Socket, Stored};
+use tc_core::link::DeviceNames;
+use tc_core::words::Environment;
+use tc_core::{Connection, Registry};
+
+use super::plan::{Planned, plan};
+use super::snapshot::Reader;
+use super::{to_text, wanted};
+use crate::command::{self, Command, Reading};
+use crate::failure::Failure;
+
+/// A machine with `eth0` and `eth1`.
+struct World {
+    tc: Connection<Socket>,
+    names: Box<dyn DeviceNames>,
+    machine: Machine,
+}
+
+#[derive(Debug)]
+struct Machine;
+
+impl Environment for Machine {
+    fn ifindex(&self, dev: &str) -> Result<i32, String> {
+        match dev {
+            "eth0" => Ok(1),
+            "eth1" => Ok(2),
+            _ => Err(format!("Cannot find device \"{dev}\"")),
+        }
+    }
+}
+
+impl World {
+    /// One where these commands were run.
+    fn with(commands: &[&str]) -> Self {
+        let builder = tc_qdiscs::embedded::kinds(Kernel::builder()).kind("odd", Stored::new);
+        let kernel = builder.device(Device::new("eth0")).device(Device::new("eth1")).build();
+        let mut tc = Connection::over(kernel.connect());
+        let names = tc.device_names().unwrap();
+        for dev in ["eth0", "eth1"] {
+            assert_eq!(tc.ifindex(dev).unwrap(), Machine.ifindex(dev).unwrap());
+        }
+        let mut world = Self { tc, names, machine: Machine };
+        commands.iter().for_each(|command| world.run(command));
+        world
+    }
+
+    fn run(&mut self, command: &str) {
+        let words: Vec<_> = command.split_whitespace().collect();
+        let reading = Reading { registry: Registry::global().unwrap(), environment: &self.machine };
+        let Ok(Command::Change(change)) = command::parse(&words, reading) else { panic!("{command}") };
+        let ifindex = change.dev.map_or(0, |dev| self.machine.ifindex(dev).unwrap());
+        self.tc
+            .apply(change.verb, &change.request(ifindex, false))
+            .unwrap_or_else(|error| panic!("{command}: {error}"));
+    }
+
+    fn plan(&mut self, file: &[&str], devices: &[&str]) -> Result<Planned, Failure> {
+        let reader =
+            Reader { registry: Registry::global()?, names: &*self.names, environment: &self.machine };
+        let words = |line: &&str| line.split_whitespace().map(str::to_owned).collect();
+        let lines = (1..).zip(file.iter().map(words)).collect();
+        let devices: Vec<_> = devices.iter().map(|dev| (*dev).to_owned()).collect();
+        let wanted = wanted::read(&lines, &devices, &reader).map_err(|(failure, _)| failure)?;
+        let there = reader.read(None, &mut self.tc)?;
+        Ok(plan(&wanted, &there))
+    }
+}
+
+/// The plan that leads from `there` to `file`, which is then carried out.
+#[track_caller]
+fn leads(there: &[&str], file: &[&str], steps: &[&str]) {
+    leads_of(&[], there, file, steps);
+}
+
+#[track_caller]
+fn leads_of(devices: &[&str], there: &[&str], file: &[&str], steps: &[&str]) {
+    let mut world = World::with(there);
+    let planned = world.plan(file, devices).unwrap();
+    let told: Vec<_> = planned.steps.iter().map(|step| to_text(step).trim_end().to_owned()).collect();
+    assert_eq!(told, steps);
+    planned.steps.iter().for_each(|step| world.run(&step.command()));
+    let again = world.plan(file, devices).unwrap().steps;
+    assert!(again.is_empty(), "{again:?}");
+}
+
+const TBF: &str = "qdisc add dev eth0 root handle 1: tbf rate 1mbit burst 10k limit 20k";
+const HTB: &str = "qdisc add dev eth0 root handle 1: htb default 10";
+const TOP: &str = "class add dev eth0 parent 1: classid 1:1 htb rate 10mbit burst 10k cburst 10k";
+const TEN: &str = "class add dev eth0 parent 1:1 classid 1:10 htb rate 1mbit burst 10k cburst 10k";
+const LEAF: &str = "qdisc add dev eth0 parent 1:10 handle 10: pfifo limit 5";
+const SINK: &str = "filter add dev eth0 ingress pref 7 protocol all handle 0x1 matchall action drop index 1";
+
+#[test]
+fn the_same_tree_needs_nothing() {
+    let clsact = "qdisc add dev eth0 clsact";
+    for tree in [
+        &[TBF][..],
+        &[HTB, TOP, TEN, LEAF],
+        &[clsact, SINK],
+        &["qdisc add dev eth0 root handle 1: plug limit 9"],
+    ] {
+        leads(tree, tree, &[]);
+    }
+}
+
+#[test]
+fn what_can_be_changed_in_place_is_changed() {
+    let wanted = "qdisc add dev eth0 root handle 1: tbf rate 2mbit burst 10k limit 20k";
+    leads(
+        &[TBF],
+        &[wanted],
+        &["qdisc change dev eth0 root handle 1: tbf rate 2mbit burst 10k limit 20k # was rate 1000000bit"],
+    );
+}
+
+#[test]
+fn a_new_handle_is_a_new_qdisc_in_one_step() {
+    let (one, two) = (
+        "qdisc add dev eth0 root handle 1: pfifo limit 5",
+        "qdisc add dev eth0 root handle 2: pfifo limit 5",
+    );
+    leads(&[one], &[two], &["qdisc replace dev eth0 root handle 2: pfifo limit 5 # was handle 1:"]);
+}
+
+#[test]
+fn a_handle_that_moves_to_another_place_is_deleted_before_it_is_taken() {
+    let prio = "qdisc add dev eth0 root handle 1: prio";
+    let at = |band| format!("qdisc add dev eth0 parent 1:{band} handle 9: pfifo limit 5");
+    leads(&[prio, &at(1)], &[prio, &at(2)], &["qdisc del dev eth0 parent 1:1 handle 9:", &at(2)]);
+}
+
+#[test]
+fn another_kind_at_the_root_takes_its_children_along() {
+    let prio =
+        ["qdisc add dev eth0 root handle 1: prio", "qdisc add dev eth0 parent 1:1 handle 10: pfifo limit 5"];
+    // The handle is the old one's: one step would be taken for a change of that one.
+    leads(&prio, &[HTB, TOP, TEN, LEAF], &["qdisc del dev eth0 root handle 1:", HTB, TOP, TEN, LEAF]);
+    // With a handle of its own the new root comes in one step.
+    leads(
+        &prio,
+        &["qdisc add dev eth0 root handle 2: htb"],
+        &["qdisc replace dev eth0 root handle 2: htb # was prio"],
+    );
+}
+
+#[test]
+fn classes_are_deleted_children_first_and_their_qdiscs_go_along() {
+    leads(&[HTB, TOP, TEN, LEAF], &[HTB, TOP], &["class del dev eth0 classid 1:10"]);
+    leads(
+        &[HTB, TOP, TEN, LEAF],
+        &[HTB],
+        &["class del dev eth0 classid 1:10", "class del dev eth0 classid 1:1"],
+    );
+}
+
+#[test]
+fn a_class_below_another_parent_is_made_anew_with_what_is_below_it() {
+    let moved = "class add dev eth0 parent 1: classid 1:10 htb rate 1mbit burst 10k cburst 10k";
+    leads(
+        &[HTB, TOP, TEN, LEAF],
+        &[HTB, TOP, moved, LEAF],
+        &["class del dev eth0 classid 1:10", moved, LEAF],
+    );
+}
+
+#[test]
+fn a_default_class_is_a_new_htb_since_its_kernel_cannot_change_it() {
+    let wanted = "qdisc add dev eth0 root handle 1: htb default 20";
+    leads(&[HTB, TOP, TEN], &[wanted, TOP, TEN], &["qdisc del dev eth0 root handle 1:", wanted, TOP, TEN]);
+}
+
+#[test]
+fn ingress_and_clsact_share_a_place_and_never_change_into_each_other() {
+    let (ingress, clsact) = ("qdisc add dev eth0 ingress", "qdisc add dev eth0 clsact");
+    leads(&[ingress], &[clsact], &["qdisc del dev eth0 ingress", clsact]);
+    leads(&[clsact, SINK], &[ingress, SINK], &["qdisc del dev eth0 clsact", ingress, SINK]);
+}
+
+#[test]
+fn a_filter_in_another_order_is_deleted_and_added() {
+    let clsact = "qdisc add dev eth0 clsact";
+    let later = SINK.replace("pref 7", "pref 8");
+    leads(
+        &[clsact, SINK],
+        &[clsact, &later],
+        &["filter del dev eth0 ingress pref 7 protocol all handle 0x1 matchall", &later],
+    );
+}
+
+#[test]
+fn filters_go_before_the_class_to_which_they_lead() {
+    let filter = "filter add dev eth0 parent 1: pref 7 protocol all handle 0x1 matchall classid 1:10";
+    leads(
+        &[HTB, TOP, TEN, filter],
+        &[HTB, TOP],
+        &[
+            "filter del dev eth0 parent 1: pref 7 protocol all handle 0x1 matchall",
+            "class del dev eth0 classid 1:10",
+        ],
+    );
+}
+
+#[test]
+fn devices_of_which_the_file_does_not_speak_are_left_alone() {
+    let other = TBF.replace("eth0", "eth1");
+    leads(&[TBF, &other], &[TBF], &[]);
+    leads_of(&["eth1"], &[TBF, &other], &[], &["qdisc del dev eth1 root handle 1:"]);
+    leads_of(&["eth1"], &[], &[TBF, &other], &[&other]);
+    leads(&[TBF], &[&other], &[&other]);
+}
+
+#[test]
+fn a_size_table_is_changed_with_the_qdisc_and_taken_away_by_leaving_it_out() {
+    let plain = "qdisc add dev eth0 root handle 1: pfifo limit 5";
+    let with = "qdisc add dev eth0 root handle 1: stab overhead 20 linklayer atm pfifo limit 5";
+    leads(
+        &[plain],
+        &[with],
+        &["qdisc change dev eth0 root handle 1: stab overhead 20 linklayer atm pfifo limit 5 # was no stab"],
+    );
+    let world = &mut World::with(&[with]);
+    let steps = world.plan(&[plain], &[]).unwrap().steps;
+    assert!(
+        to_text(&steps[0]).starts_with("qdisc change dev eth0 root handle 1: pfifo limit 5 # was stab "),
+        "{steps:?}"
+    );
+    leads(&[with], &[with], &[]);
+}
+
+/// The kernel does not tell its times, so that they cannot be compared.
+#[test]
+fn an_estimator_alone_is_no_difference() {
+    leads(&[TBF], &[&TBF.replace("tbf", "estimator 1s 8s tbf")], &[]);
+}
+
+#[test]
+fn another_block_is_another_qdisc() {
+    let on = |block| format!("qdisc add dev eth0 ingress_block {block} clsact");
+    leads(&[&on(3)], &[&on(4)], &["qdisc del dev eth0 clsact", &on(4)]);
+    leads(
+        &[&on(3)],
+        &["qdisc add dev eth0 clsact"],
+        &["qdisc del dev eth0 clsact", "qdisc add dev eth0 clsact"],
+    );
+}
+
+/// An export could say it, so that a file that does not say it wants it to go.
+#[test]
+fn an_unknown_kind_without_options_goes_like_others() {
+    let (odd, clsact) = ("qdisc add dev eth0 root handle 1: odd", "qdisc add dev eth0 clsact");
+    leads(&[odd, clsact], &[odd, clsact], &[]);
+    leads(&[odd, clsact], &[clsact], &["qdisc del dev eth0 root handle 1:"]);
+}
+
+#[test]
+fn a_file_that_is_no_description_is_refused() {
+    for (file, text) in [
+        (&["qdisc del dev eth0 root"][..], "only add, replace and change say what there shall be"),
+        (&["qdisc show"], "only add, replace and change say what there shall be"),
+        (&["actions add action drop index 8"], "only add, replace and change say what there shall be"),
+        (&[TBF, TBF], "is there twice"),
+        (&["qdisc change dev eth0 root handle 1: pfifo limit 5"], "was not added before"),
+        (&["qdisc add root pfifo"], "a device is needed"),
+        (&["qdisc add dev eth0 handle 1: pfifo"], "a qdisc needs its parent"),
+        (&["qdisc add dev eth0 root handle 1:"], "a qdisc needs its kind"),
+        (&[HTB, "class add dev eth0 parent 1: htb rate 1mbit"], "a class needs its classid"),
+        (&["filter add dev eth0 ingress matchall"], "a filter needs its pref"),
+        (&["filter add dev eth0 pref 7 matchall"], "a filter needs its parent"),
+    ] {
+        let said = World::with(&[]).plan(file, &[]).unwrap_err().to_string();
+        assert!(said.contains(text), "{file:?}: {said}");
+    }
+}

@@ -1,0 +1,148 @@
+//! What a tc later than 6.1 prints in another way than that one, and so than tc-cli, by name. With
+//! tc 6.1 everything is compared as it stands.
+
+use std::process::Command;
+use std::sync::LazyLock;
+
+use serde_json::Value;
+
+use crate::captures;
+
+/// Numbers that follow from a time on the wire. Since 6.15 tc rounds such a time up to the next tick, and no
+/// longer down to a microsecond; what it sends differs by as much.
+const ROUNDED: [&str; 9] =
+    ["burst", "cburst", "buffer", "cbuffer", "lat", "tokens:", "ctokens:", "tokens", "ctokens"];
+/// A schedule of taprio that does not run yet has no times. Since 6.6 tc prints none; before, it printed these.
+const NO_TIMES: &str = "base-time 0 cycle-time 0 cycle-time-extension 0";
+
+/// Whether the tc here is later than 6.1.
+fn is_later() -> bool {
+    static VERSION: LazyLock<bool> = LazyLock::new(|| {
+        let said = Command::new("tc").arg("-V").output().map(|output| output.stdout).unwrap_or_default();
+        captures::iproute2_version(&String::from_utf8_lossy(&said)) > Some((6, 1))
+    });
+    *VERSION
+}
+
+/// A text, without that in which versions differ: blanks (htb, hfsc), rounded numbers, no times, hfsc's default
+/// without `0x`, delays of netem, which were whole ticks before, and its seed, which the kernel chooses.
+#[must_use]
+pub fn text(printed: &str) -> String {
+    if !is_later() {
+        return printed.to_owned();
+    }
+    match serde_json::from_str(printed) {
+        Ok(value) => alike(&value).to_string(),
+        Err(_) => printed.lines().map(|text| line(text) + "\n").collect(),
+    }
+}
+
+fn line(text: &str) -> String {
+    // htb of 6.15 forgets a blank: "burst 1600b/1mpu 0b".
+    let spaced = text.replace("/1mpu", "/1 mpu");
+    let mut words: Vec<&str> = spaced.split_whitespace().collect();
+    let is_tbf = words.windows(2).any(|pair| pair == ["qdisc", "tbf"]);
+    let is_netem = words.windows(2).any(|pair| pair == ["qdisc", "netem"]);
+    let is_hfsc = words.windows(2).any(|pair| pair == ["qdisc", "hfsc"]);
+    for at in 1..words.len() {
+        match words[at - 1] {
+            word if ROUNDED.contains(&word) => words[at] = "N",
+            // As ticks, with -r.
+            "N" if words[at].starts_with('[') => words[at] = "[N]",
+            // A latency that rounds to none is printed as the limit.
+            "limit" if is_tbf => (words[at - 1], words[at]) = ("lat", "N"),
+            "seed" | "Scell_log" => words[at] = "N",
+            // A delay, and behind it its jitter.
+            "delay" if is_netem => words[at] = "D",
+            "D" if is_time(words[at]) => words[at] = "J",
+            "default" if is_hfsc => words[at] = words[at].trim_start_matches("0x"),
+            _ => {}
+        }
+    }
+    words.join(" ").replace(NO_TIMES, "").split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Such as `3us`.
+fn is_time(word: &str) -> bool {
+    word.ends_with('s') && word.starts_with(|first: char| first.is_ascii_digit())
+}
+
+/// The same for JSON.
+#[must_use]
+pub fn json(value: &Value) -> Value {
+    if is_later() { alike(value) } else { value.clone() }
+}
+
+fn alike(value: &Value) -> Value {
+    match value {
+        Value::Array(values) => values.iter().map(alike).collect(),
+        Value::Object(fields) => {
+            let is_tbf = fields.contains_key("burst");
+            let differs = |key: &str, value: &Value| match key {
+                "limit" => is_tbf,
+                "delay" | "jitter" => value.is_number(),
+                "seed" | "Scell_log" => true,
+                "base_time" | "cycle_time" | "cycle_time_extension" => *value == 0,
+                _ => ROUNDED.contains(&key),
+            };
+            let kept = fields.iter().filter(|(key, value)| !differs(key, value));
+            kept.map(|(key, value)| (key.clone(), alike(value))).collect()
+        }
+        other => other.clone(),
+    }
+}
+
+/// The first line of a refusal: a later version's usage has other words, and a list of actions of an unknown
+/// kind says so.
+#[must_use]
+pub fn refusal(line: &str) -> &str {
+    match line.split_once(' ') {
+        Some(("Usage:", _)) if is_later() => "Usage:",
+        Some(("bad", rest)) if is_later() && rest.starts_with("action ") => "",
+        _ => line,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{alike, line};
+
+    #[test]
+    fn what_versions_print_differently_is_alike() {
+        for (older, later) in [
+            (
+                "class htb 1:1 root burst 1600b/1 mpu 0b cburst 1375b ",
+                "class htb 1:1 root burst 1601b/1mpu 0b cburst 1496b",
+            ),
+            (
+                "qdisc tbf 1: root rate 1Gbit burst 1476b/1 mpu 0b lat 0us ",
+                "qdisc tbf 1: root rate 1Gbit burst 1597b/1 mpu 0b limit 1536b ",
+            ),
+            ("qdisc netem 1: delay 4.99us 2.94us loss 1%", "qdisc netem 1: delay 5us 3us loss 1%"),
+            ("qdisc hfsc 1: root default 10 ", "qdisc hfsc 1: root  default 0x10"),
+            (
+                "clockid TAI\tbase-time 0 cycle-time 0 cycle-time-extension 0\tbase-time 7",
+                "clockid TAI\tbase-time 7",
+            ),
+        ] {
+            assert_eq!(line(older), line(later));
+        }
+    }
+
+    #[test]
+    fn what_else_differs_shows() {
+        for (one, other) in [
+            ("class htb 1:1 rate 1Mbit", "class htb 1:1 rate 2Mbit"),
+            ("qdisc netem 1: delay 5us loss 1%", "qdisc netem 1: delay 5us loss 2%"),
+            ("qdisc netem 1: delay 5us 3us", "qdisc netem 1: delay 5us"),
+            ("qdisc pfifo 1: limit 5p", "qdisc pfifo 1: limit 6p"),
+            ("qdisc htb 1: default 0x10", "qdisc htb 1: default 10"),
+        ] {
+            assert_ne!(line(one), line(other));
+        }
+        assert_ne!(alike(&json!({ "limit": 5 })), alike(&json!({ "limit": 6 })));
+        assert_ne!(alike(&json!({ "base_time": 5 })), alike(&json!({})));
+    }
+}
