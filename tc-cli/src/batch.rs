@@ -37,7 +37,7 @@ pub(crate) fn run(file: &str, session: &mut Session<'_>) -> Result<(), Failure> 
     loop {
         let read = match session.globals.packed {
             true => packed::read(&mut lines, file, &mut failed, &mut progress, session)?,
-            false => read(&mut lines, &mut progress, session)?,
+            false => read(&mut lines, &mut progress, session, || ())?,
         };
         let done = match read {
             Ok(false) => break,
@@ -62,14 +62,16 @@ pub(crate) fn run(file: &str, session: &mut Session<'_>) -> Result<(), Failure> 
     if failed { Err(Failure::Batch) } else { Ok(()) }
 }
 
-/// Reads the next command. The failure inside is one of the line, the other one
-/// the end.
+/// Reads the next command; `before_waiting` comes before a wait for more. The
+/// failure inside is one of the line, the other one the end.
 pub(crate) fn read<R: Read>(
     lines: &mut Lines<R>,
     progress: &mut Progress,
     session: &mut Session<'_>,
+    before_waiting: impl FnOnce(),
 ) -> Result<Result<bool, Failure>, Failure> {
     if !lines.is_at_hand() {
+        before_waiting();
         session.before_waiting()?;
     }
     progress.tick(lines.number, lines.bytes);
@@ -174,16 +176,30 @@ impl<R: Read> Lines<R> {
     /// between quotes too, and takes the end of the line with it.
     fn append(&mut self, command: &mut Vec<u8>) -> Result<bool, Failure> {
         let start = command.len();
-        let read = self.source.read_until(b'\n', command).map_err(|error| {
-            self.ended = true;
-            Failure::System(format!("Cannot read: {}", reason(&error)))
-        })?;
-        if read == 0 {
+        // Not read_until(), whose search takes longer than the crate's.
+        loop {
+            let buffer = match self.source.fill_buf() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                buffer => buffer.map_err(|error| {
+                    self.ended = true;
+                    Failure::System(format!("Cannot read: {}", reason(&error)))
+                })?,
+            };
+            let end = memchr(b'\n', buffer).map(|end| end + 1);
+            let piece = &buffer[..end.unwrap_or(buffer.len())];
+            command.extend_from_slice(piece);
+            let length = piece.len();
+            self.source.consume(length);
+            self.bytes += length as u64;
+            if end.is_some() || length == 0 {
+                break;
+            }
+        }
+        if command.len() == start {
             self.ended = true;
             return Ok(false);
         }
         self.number += 1;
-        self.bytes += read as u64;
         if let Some(comment) = memchr(b'#', &command[start..]) {
             command.truncate(start + comment);
         }
@@ -196,20 +212,21 @@ impl<R: Read> Lines<R> {
 pub(crate) fn split(line: &str) -> Result<Vec<&str>, Failure> {
     let (bytes, mut words, mut at) = (line.as_bytes(), Vec::with_capacity(USUAL), 0);
     while let Some(first) = bytes.get(at) {
-        match *first {
-            space if is_space(space) => at += 1,
-            quote @ (b'\'' | b'"') => {
-                let end = line[at + 1..].find(char::from(quote));
-                let end = at + 1 + end.ok_or_else(|| Failure::Words("Unterminated quoted string".into()))?;
-                words.push(&line[at + 1..end]);
-                at = end + 1;
-            }
-            _ => {
-                let end = at + bytes[at..].iter().take_while(|byte| !is_space(**byte)).count();
-                words.push(&line[at..end]);
-                at = end;
-            }
+        let start = at;
+        if let quote @ (b'\'' | b'"') = *first {
+            let length = line[at + 1..].find(char::from(quote));
+            let length = length.ok_or_else(|| Failure::Words("Unterminated quoted string".into()))?;
+            words.push(&line[start + 1..][..length]);
+            at += length + 2;
+            continue;
         }
+        while bytes.get(at).is_some_and(|byte| !is_space(*byte)) {
+            at += 1;
+        }
+        if start < at {
+            words.push(&line[start..at]);
+        }
+        at += 1;
     }
     Ok(words)
 }

@@ -1,32 +1,34 @@
 //! Names of devices, asked for when they are printed.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use tc_core::link::{DeviceName, DeviceNames};
 
-/// Names of devices by index. Each is asked for once a list.
+/// Names of devices by index.
 #[derive(Debug)]
 pub(crate) struct Devices {
     source: Box<dyn DeviceNames>,
-    known: HashMap<i32, DeviceName>,
-    ask_again: bool,
+    /// The one that was asked for last: the kernel lists device after device.
+    last: Option<(i32, DeviceName)>,
+    /// All that were asked for, where they serve devices that are gone.
+    known: Option<BTreeMap<i32, DeviceName>>,
 }
 
 impl Devices {
     pub(crate) fn new(source: Box<dyn DeviceNames>) -> Self {
-        Self { source, known: HashMap::new(), ask_again: false }
+        Self { source, last: None, known: None }
     }
 
-    /// Forgets all names: a new list begins.
-    pub(crate) fn forget(&mut self) {
-        self.known.clear();
+    /// Forgets the name that is known: a new list begins.
+    pub(crate) const fn forget(&mut self) {
+        self.last = None;
     }
 
     /// Names may change from now on: each is asked for again, and what is known
     /// serves devices that are gone.
-    pub(crate) const fn ask_again(&mut self) {
-        self.ask_again = true;
+    pub(crate) fn ask_again(&mut self) {
+        self.known.get_or_insert_default();
     }
 
     /// The index of a device, if a cheap call finds it.
@@ -39,18 +41,18 @@ impl Devices {
         if ifindex == 0 {
             return DeviceName::of("*");
         }
-        let known = self.known.get(&ifindex).copied();
-        if let Some(name) = known.filter(|_| !self.ask_again) {
+        let last = self.last.filter(|(last, _)| *last == ifindex && self.known.is_none());
+        if let Some((_, name)) = last {
             return name;
         }
-        match (self.source.device_name(ifindex), known) {
-            (Ok(name), _) => {
-                self.known.insert(ifindex, name);
-                name
-            }
-            (Err(_), Some(name)) => name,
-            (Err(_), None) => DeviceName::of(&format!("if{ifindex}")),
+        let asked = self.source.device_name(ifindex).ok();
+        let known = || self.known.as_ref()?.get(&ifindex).copied();
+        let name = asked.or_else(known).unwrap_or_else(|| DeviceName::of(&format!("if{ifindex}")));
+        self.last = Some((ifindex, name));
+        if let Some(known) = &mut self.known {
+            known.insert(ifindex, name);
         }
+        name
     }
 }
 
@@ -63,7 +65,7 @@ impl Devices {
 /// failure. What remains is no more than what lies between any look-up and the
 /// request that uses it, while that waits for its turn in the kernel.
 #[derive(Debug, Default)]
-pub(crate) struct Recent(Option<(DeviceName, i32, Instant)>);
+pub(crate) struct Recent(Option<(String, i32, Instant)>);
 
 /// How long an index counts.
 const MOMENT: Duration = Duration::from_millis(1);
@@ -71,17 +73,15 @@ const MOMENT: Duration = Duration::from_millis(1);
 impl Recent {
     pub(crate) fn ifindex(&self, name: &str) -> Option<i32> {
         let (known, ifindex, since) = self.0.as_ref()?;
-        (known.as_str() == name && since.elapsed() < MOMENT).then_some(*ifindex)
+        (known == name && since.elapsed() < MOMENT).then_some(*ifindex)
     }
 
-    /// A device was just looked up. (Names that are longer than a device's are
-    /// alternative ones and are not kept.)
+    /// A device was just looked up.
     pub(crate) fn found(&mut self, name: &str, ifindex: i32) {
-        let kept = DeviceName::of(name);
-        self.0 = (kept.as_str() == name).then(|| (kept, ifindex, Instant::now()));
+        self.0 = Some((name.to_owned(), ifindex, Instant::now()));
     }
 
-    pub(crate) const fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         self.0 = None;
     }
 }
@@ -100,8 +100,6 @@ mod tests {
         recent.found("a", 8);
         recent.forget();
         assert_eq!(recent.ifindex("a"), None);
-        recent.found("a_name_that_is_too_long_for_a_device", 9);
-        assert!(recent.0.is_none());
         recent.found("c", 10);
         let since = Instant::now() + Duration::from_secs(60);
         recent.0.as_mut().unwrap().2 = since;

@@ -1,6 +1,6 @@
 //! Names of classes, from a file such as `/etc/iproute2/tc_cls`.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::rc::Rc;
@@ -15,7 +15,7 @@ const FILE: &str = "/etc/iproute2/tc_cls";
 
 /// Names of classes by handle; without names a handle is shown as it is.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct ClassNames(Rc<HashMap<Handle, String>>);
+pub(crate) struct ClassNames(Rc<BTreeMap<Handle, String>>);
 
 impl ClassNames {
     /// Reads the file. Where the usual one is missing, libnl's names are taken; a
@@ -42,7 +42,7 @@ impl ClassNames {
 
     /// Lines of a handle and a name; the error is the line that is none.
     fn parse(text: &str) -> Result<Self, &str> {
-        let mut names = HashMap::new();
+        let mut names = BTreeMap::new();
         for line in text.lines().map(|line| line.trim_start_matches([' ', '\t'])) {
             if line.is_empty() || line.starts_with('#') {
                 continue;

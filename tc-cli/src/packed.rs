@@ -33,16 +33,15 @@ pub(crate) fn read<R: Read>(
     session: &mut Session<'_>,
 ) -> Result<Result<bool, Failure>, Failure> {
     session.output.flush()?;
-    let Some(mut kernel) = session.take_kernel() else { return batch::read(lines, progress, session) };
+    let Some(mut kernel) = session.take_kernel() else {
+        return batch::read(lines, progress, session, || ());
+    };
     let Kernel { connection, devices } = &mut kernel;
     let outcomes = Outcomes { file, report: *session.report, waiting: RefCell::default() };
     let mut batch = connection.batch(|_, outcome| *failed |= !outcomes.tell(outcome));
     let machine = session.silent_machine();
     let read = loop {
-        if !lines.is_at_hand() {
-            batch.flush();
-        }
-        let read = batch::read(lines, progress, session);
+        let read = batch::read(lines, progress, session, || batch.flush());
         if !matches!(read, Ok(Ok(true))) || !push(lines, &mut batch, &outcomes, &machine, devices, session) {
             break read;
         }

@@ -45,11 +45,15 @@ impl Stray {
     }
 }
 
-/// Where in the answer buffer a message stands.
+/// Where in the answer buffer a message stands, and what its header says.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
     start: usize,
     end: usize,
+    kind: u16,
+    flags: u16,
+    sequence: u32,
+    port: u32,
 }
 
 impl Place {
@@ -62,11 +66,11 @@ impl Place {
                 *at = datagram.len();
                 Err(error)
             }
-            Some(Ok(message)) => {
+            Some(Ok(Message { kind, flags, sequence, port, payload })) => {
                 let start = *at;
-                let end = start + NLMSG_HDRLEN + message.payload.len();
+                let end = start + NLMSG_HDRLEN + payload.len();
                 *at = start + crate::attr::align(end - start);
-                Ok(Some(Self { start, end }))
+                Ok(Some(Self { start, end, kind, flags, sequence, port }))
             }
         }
     }
@@ -80,10 +84,8 @@ impl Place {
         &buffer[self.start..self.end]
     }
 
-    pub(crate) fn message(self, buffer: &[u8]) -> Result<Message<'_>, DecodeError> {
-        match Messages::new(self.bytes(buffer)).next() {
-            Some(message) => message,
-            None => Err(DecodeError::Missing { what: "message" }),
-        }
+    pub(crate) fn message(self, buffer: &[u8]) -> Message<'_> {
+        let Self { kind, flags, sequence, port, .. } = self;
+        Message { kind, flags, sequence, port, payload: &buffer[self.start + NLMSG_HDRLEN..self.end] }
     }
 }

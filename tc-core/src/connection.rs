@@ -167,7 +167,7 @@ impl<T: Transport> Connection<T> {
         self.send(|sequence, buffer| request.encode(Verb::Get, sequence, buffer)).map_err(fail)?;
         let waited = self.wait_for_object();
         let place = self.clean(waited).map_err(fail)?;
-        let message = place.message(&self.answer).map_err(|error| fail(error.into()))?;
+        let message = place.message(&self.answer);
         Entry::decode(&message).map_err(|error| fail(error.into()))
     }
 

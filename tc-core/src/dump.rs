@@ -136,7 +136,6 @@ impl<T: Transport> Dump<'_, T> {
         let Some(place) = place else { return Ok(None) };
         let bytes = place.bytes(&self.connection.answer);
         let message = place.message(&self.connection.answer);
-        let message = message.map_err(|error| Error::new("list", plural(&self.select), error))?;
         Ok(Some(Listed { message, bytes }))
     }
 
@@ -150,7 +149,7 @@ impl<T: Transport> Dump<'_, T> {
             let Some(place) = Place::next(&self.connection.answer[..self.length], &mut self.at)? else {
                 continue;
             };
-            let message = place.message(&self.connection.answer)?;
+            let message = place.message(&self.connection.answer);
             if !self.connection.is_mine(&message) {
                 continue;
             }
@@ -194,7 +193,7 @@ impl<T: Transport> Dump<'_, T> {
 
     fn at_end_of_other_dump(&mut self) -> Result<bool, Cause> {
         while let Some(place) = Place::next(&self.connection.answer[..self.length], &mut self.at)? {
-            let message = place.message(&self.connection.answer)?;
+            let message = place.message(&self.connection.answer);
             if message.kind == NLMSG_DONE && !self.connection.is_mine(&message) {
                 return Ok(true);
             }

@@ -59,7 +59,7 @@ impl<T: Transport> Connection<T> {
             let length = self.receive(&mut stray)?;
             let mut at = 0;
             while let Some(place) = Place::next(&self.answer[..length], &mut at)? {
-                let message = place.message(&self.answer)?;
+                let message = place.message(&self.answer);
                 if !self.is_mine(&message) {
                     continue;
                 }

@@ -86,7 +86,7 @@ impl Handle {
         if text == "none" {
             return Ok(Self::UNSPEC);
         }
-        let (major, minor) = text.split_once(':').unwrap_or((text, ""));
+        let (major, minor) = split(text).unwrap_or((text, ""));
         if !minor.is_empty() {
             hex(minor).filter(|n| *n <= 0xffff).ok_or_else(error)?;
         }
@@ -112,7 +112,7 @@ impl FromStr for Handle {
             "ingress" | "clsact" => return Ok(Self::INGRESS),
             _ => {}
         }
-        let Some((major, minor)) = text.split_once(':') else {
+        let Some((major, minor)) = split(text) else {
             let raw = hex(text).ok_or_else(error)?;
             return u32::try_from(raw).map(Self).map_err(|_| error());
         };
@@ -137,6 +137,13 @@ impl Handle {
             (_, major, minor) => Short::new().hex(major).str(":").hex(minor),
         }
     }
+}
+
+/// The parts before and behind the colon.
+fn split(text: &str) -> Option<(&str, &str)> {
+    // Not split_once(), which is made for long texts: each line of a batch has handles.
+    let colon = text.bytes().position(|byte| byte == b':')?;
+    Some((&text[..colon], &text[colon + 1..]))
 }
 
 /// A hexadecimal number, with or without `0x`, as `strtoul` reads it in base 16

@@ -167,7 +167,7 @@ impl<T: Transport> Monitor<T> {
                 },
             }
         };
-        let message = place.message(&self.buffer).map_err(|error| fail(error.into()))?;
+        let message = place.message(&self.buffer);
         Ok(Some(match message.kind {
             NLMSG_OVERRUN => Notice::Overflow,
             _ => Notice::Message(message),

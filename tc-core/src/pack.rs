@@ -156,7 +156,7 @@ impl<T: Transport> Pack<'_, T> {
         let answer = &self.connection.answer;
         let mut at = datagram.start;
         while let Some(place) = Place::next(&answer[..datagram.end], &mut at)? {
-            let message = place.message(answer)?;
+            let message = place.message(answer);
             let Some(index) = self.index(&message).filter(|index| *open & 1 << index != 0) else { continue };
             let outcome = match (self.connection.verdict(&message)?, message.kind) {
                 (Some(verdict), _) => verdict.map(Done::Acknowledged).map_err(Cause::from),

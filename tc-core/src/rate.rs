@@ -181,12 +181,9 @@ impl RateSpec {
     /// Appends the 12 bytes of the struct. A rate over 32 bits is written as
     /// the largest number, as `tc` does.
     pub fn encode(&self, out: &mut AttrWriter<'_>) {
-        out.put_u8(self.cell_log);
-        out.put_u8(self.linklayer.raw());
-        out.put_u16(self.overhead);
-        out.put_i16(self.cell_align);
-        out.put_u16(self.mpu);
-        out.put_u32(self.narrow_rate());
+        let ([a, b], [c, d]) = (self.overhead.to_ne_bytes(), self.cell_align.to_ne_bytes());
+        let ([e, f], [g, h, i, j]) = (self.mpu.to_ne_bytes(), self.narrow_rate().to_ne_bytes());
+        out.put(&[self.cell_log, self.linklayer.raw(), a, b, c, d, e, f, g, h, i, j]);
     }
 
     /// Reads the struct; `wide` is the rate from the 64-bit attribute.

@@ -27,13 +27,17 @@ impl fmt::Display for Origin {
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Registration {
+    // As the operations say; but to ask all of them at start would load the pages of all kinds.
+    pub tc_type: TcType,
+    pub kind: &'static str,
     pub ops: &'static dyn TcOps,
     pub origin: Origin,
 }
 
 impl Registration {
     pub const fn new<K: Kind>(package: &'static str, version: &'static str, location: &'static str) -> Self {
-        Self { ops: ops_of::<K>(), origin: Origin { package, version, location } }
+        let origin = Origin { package, version, location };
+        Self { tc_type: K::TYPE, kind: K::KIND, ops: ops_of::<K>(), origin }
     }
 }
 
@@ -138,14 +142,6 @@ enum Ops {
 }
 
 impl Registered {
-    fn new(ops: Ops, origin: Origin) -> Self {
-        let (tc_type, kind) = match &ops {
-            Ops::Linked(ops) => (ops.tc_type(), ops.kind()),
-            Ops::AtRunTime(ops) => (ops.tc_type(), ops.kind()),
-        };
-        Self { tc_type, kind, ops, origin }
-    }
-
     /// The kind's operations.
     pub fn ops(&self) -> &dyn TcOps {
         match &self.ops {
@@ -174,7 +170,8 @@ impl Registry {
     pub fn of_program() -> Result<Self, RegistryError> {
         let mut registry = Self::empty();
         for registration in inventory::iter::<Registration> {
-            registry.insert(Registered::new(Ops::Linked(registration.ops), registration.origin.clone()))?;
+            let Registration { tc_type, kind, ops, ref origin } = *registration;
+            registry.insert(Registered { tc_type, kind, ops: Ops::Linked(ops), origin: origin.clone() })?;
         }
         Ok(registry)
     }
@@ -192,7 +189,8 @@ impl Registry {
 
     /// Adds a kind at run time by its operations.
     pub fn register_ops(&mut self, ops: Arc<dyn TcOps>, origin: Origin) -> Result<(), RegistryError> {
-        self.insert(Registered::new(Ops::AtRunTime(ops), origin))
+        let (tc_type, kind) = (ops.tc_type(), ops.kind());
+        self.insert(Registered { tc_type, kind, ops: Ops::AtRunTime(ops), origin })
     }
 
     /// Takes out a kind that was added at run time, and returns it.

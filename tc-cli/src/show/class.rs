@@ -23,8 +23,7 @@ impl Show<'_> {
         shown.out.text("\n");
         if shown.out.style().stats {
             shown.out.begin_object("stats");
-            self.stats(TcType::Class, entry, " ", shown);
-            self.xstats(TcType::Class, self.class_ops(kind), entry, shown);
+            self.stats(TcType::Class, self.class_ops(kind), entry, shown);
             shown.out.end_object();
         }
         shown.out.end_object();

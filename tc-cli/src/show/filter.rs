@@ -25,7 +25,7 @@ impl Show<'_> {
         self.filter_options(kind, entry, shown);
         shown.out.newline();
         if shown.out.style().stats {
-            self.stats(TcType::Filter, entry, " ", shown);
+            self.stats(TcType::Filter, None, entry, shown);
         }
         shown.out.end_object();
     }

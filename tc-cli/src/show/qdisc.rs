@@ -25,8 +25,7 @@ impl Show<'_> {
             shown.out.newline();
         }
         if style.stats {
-            self.stats(TcType::Qdisc, entry, " ", shown);
-            self.xstats(TcType::Qdisc, self.qdisc_ops(kind), entry, shown);
+            self.stats(TcType::Qdisc, self.qdisc_ops(kind), entry, shown);
         }
         shown.out.end_object();
     }
@@ -35,7 +34,10 @@ impl Show<'_> {
         let header = entry.header;
         let out = &mut *shown.out;
         out.item("kind", "qdisc ", kind, "");
-        out.item("handle", " ", Formatted(format_args!("{:x}:", header.handle.major())), "");
+        match header.handle.qdisc_of() {
+            Handle::UNSPEC => out.item("handle", " ", "0:", ""),
+            handle => out.item("handle", " ", handle, ""),
+        }
         if out.style().raw {
             out.text_item("[", Formatted(format_args!("{:08x}", header.handle.raw())), "]");
         }

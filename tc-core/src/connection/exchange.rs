@@ -71,7 +71,7 @@ impl<T: Transport> Connection<T> {
             let end = kept + self.receive_behind(kept, &mut stray)?;
             let mut at = kept;
             while let Some(place) = Place::next(&self.answer[..end], &mut at)? {
-                let message = place.message(&self.answer)?;
+                let message = place.message(&self.answer);
                 if !self.is_mine(&message) {
                     continue;
                 }
@@ -200,7 +200,7 @@ impl<T: Transport> Connection<T> {
         if let Some(ext_ack) = ext_ack.filter(|ack| ack.offset.is_some() || ack.missing_attribute.is_some()) {
             let mut at = 0;
             while let Ok(Some(place)) = Place::next(&self.request, &mut at) {
-                if place.message(&self.request)?.sequence == message.sequence {
+                if place.message(&self.request).sequence == message.sequence {
                     ext_ack.explain(place.bytes(&self.request));
                     break;
                 }

@@ -138,14 +138,14 @@ impl<T: Transport> Connection<T> {
         };
         // Kernel: IFLA_IFNAME finds alternative names too, but takes no long one.
         let place = self.ask(|sequence, buffer| get_link(0, Some((attribute, name)), sequence, buffer));
-        let link = place.and_then(|place| Ok(Link::decode(&place.message(&self.answer)?)?));
+        let link = place.and_then(|place| Ok(Link::decode(&place.message(&self.answer))?));
         link.map_err(fail)
     }
 
     /// A device by its index. [`Error::is_not_found`] if there is none.
     pub fn link_by_index(&mut self, ifindex: i32) -> Result<Link, Error> {
         let place = self.ask(|sequence, buffer| get_link(ifindex, None, sequence, buffer));
-        let link = place.and_then(|place| Ok(Link::decode(&place.message(&self.answer)?)?));
+        let link = place.and_then(|place| Ok(Link::decode(&place.message(&self.answer))?));
         link.map_err(|cause| Error::new("find", format!("device {ifindex}"), cause))
     }
 

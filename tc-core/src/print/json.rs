@@ -11,14 +11,14 @@ pub(super) struct Json {
     /// Objects and arrays that are not ended, innermost last.
     open: Vec<Open>,
     /// Whether the last thing that was begun or ended is a value, and not the
-    /// start of something.
+    /// start of something: a comma comes before the next.
     has_value: bool,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Open {
-    array: bool,
-    empty: bool,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Open {
+    Object,
+    Array,
 }
 
 impl Json {
@@ -27,6 +27,9 @@ impl Json {
     }
 
     /// A value under its key.
+    ///
+    /// Inlined, as [`Printer::item`](super::Printer::item) is: the key is a constant.
+    #[inline(always)]
     pub(super) fn item(&mut self, key: &str, value: impl Item, out: &mut Vec<u8>) {
         self.begin_value(key, out);
         value.json(out);
@@ -36,25 +39,24 @@ impl Json {
     /// Starts an object or an array.
     pub(super) fn begin(&mut self, key: &str, array: bool, out: &mut Vec<u8>) {
         self.begin_value(key, out);
-        out.extend_from_slice(match (array, self.pretty) {
-            (false, _) => b"{",
-            (true, false) => b"[",
-            (true, true) => b"[ ",
-        });
-        self.open.push(Open { array, empty: true });
+        out.push(if array { b'[' } else { b'{' });
+        if array && self.pretty {
+            out.push(b' ');
+        }
+        self.open.push(if array { Open::Array } else { Open::Object });
         self.has_value = false;
     }
 
     /// Ends the innermost object or array.
     pub(super) fn end(&mut self, out: &mut Vec<u8>) {
-        let Some(Open { array, .. }) = self.open.pop() else { return };
+        let Some(ended) = self.open.pop() else { return };
         if self.pretty && self.has_value {
-            match array {
-                true => out.push(b' '),
-                false => self.line(out),
+            match ended {
+                Open::Array => out.push(b' '),
+                Open::Object => self.line(out),
             }
         }
-        out.push(if array { b']' } else { b'}' });
+        out.push(if ended == Open::Array { b']' } else { b'}' });
         self.has_value = true;
     }
 
@@ -63,13 +65,13 @@ impl Json {
     }
 
     /// The comma and the key before a value.
+    #[inline(always)]
     fn begin_value(&mut self, key: &str, out: &mut Vec<u8>) {
-        let Some(open) = self.open.last_mut() else { return };
-        let Open { array, empty } = std::mem::replace(open, Open { empty: false, ..*open });
-        if !empty {
+        let Some(open) = self.open.last() else { return };
+        if self.has_value {
             out.push(b',');
         }
-        if array {
+        if *open == Open::Array {
             return;
         }
         if self.pretty {
@@ -78,7 +80,10 @@ impl Json {
         debug_assert!(is_plain(key), "{key:?} needs escapes");
         out.push(b'"');
         out.extend_from_slice(key.as_bytes());
-        out.extend_from_slice(if self.pretty { b"\": " } else { b"\":" });
+        out.extend_from_slice(b"\":");
+        if self.pretty {
+            out.push(b' ');
+        }
     }
 
     fn line(&self, out: &mut Vec<u8>) {

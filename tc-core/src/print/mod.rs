@@ -127,7 +127,7 @@ impl Printer {
     ///
     /// Inlined, here and below: keys and texts are constants where they are
     /// written, and are then copied without a call.
-    #[inline]
+    #[inline(always)]
     pub fn item(&mut self, key: &str, before: &str, value: impl Item, after: &str) {
         match &mut self.json {
             Some(json) => json.item(key, value, &mut self.out),
@@ -148,7 +148,7 @@ impl Printer {
 
     /// One value in JSON alone. A key is a word of the program's that needs no
     /// escapes; inside an array and at the top it is empty.
-    #[inline]
+    #[inline(always)]
     pub fn json(&mut self, key: &str, value: impl Item) {
         if let Some(json) = &mut self.json {
             json.item(key, value, &mut self.out);
@@ -156,7 +156,7 @@ impl Printer {
     }
 
     /// One value in text alone.
-    #[inline]
+    #[inline(always)]
     pub fn text_item(&mut self, before: &str, value: impl Item, after: &str) {
         if !self.is_json() {
             self.out.extend_from_slice(before.as_bytes());
@@ -182,7 +182,7 @@ impl Printer {
     }
 
     /// Words in text alone.
-    #[inline]
+    #[inline(always)]
     pub fn text(&mut self, text: &str) {
         if !self.is_json() {
             self.out.extend_from_slice(text.as_bytes());

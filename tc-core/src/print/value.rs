@@ -20,16 +20,24 @@ macro_rules! integers {
     ($($type:ty),*) => {$(
         impl Item for $type {
             fn text(&self, out: &mut Vec<u8>, _: &Style) {
-                out.extend_from_slice(itoa::Buffer::new().format(*self).as_bytes());
+                digits(*self, out);
             }
             fn json(&self, out: &mut Vec<u8>) {
-                out.extend_from_slice(itoa::Buffer::new().format(*self).as_bytes());
+                digits(*self, out);
             }
         }
     )*};
 }
 
 integers!(u8, u16, u32, u64, usize, i8, i16, i32, i64);
+
+/// Most counters have one digit.
+fn digits<N: itoa::Integer + TryInto<u8>>(number: N, out: &mut Vec<u8>) {
+    match number.try_into() {
+        Ok(digit @ 0..=9) => out.push(b'0' + digit),
+        _ => out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes()),
+    }
+}
 
 fn shown(out: &mut Vec<u8>, value: impl fmt::Display) {
     // Writing to memory cannot fail.

@@ -16,6 +16,7 @@ pub(crate) struct Rivals {
     libnl: Result<PathBuf, String>,
     nothing: Result<PathBuf, String>,
     tc: OnceCell<Option<PathBuf>>,
+    static_tc_cli: OnceCell<Option<PathBuf>>,
 }
 
 impl Rivals {
@@ -25,7 +26,7 @@ impl Rivals {
         fs::create_dir_all(&folder).expect("the temporary folder can be written");
         let libnl = build_libnl(&folder);
         let nothing = build_nothing(&folder);
-        Self { folder, libnl, nothing, tc: OnceCell::new() }
+        Self { folder, libnl, nothing, tc: OnceCell::new(), static_tc_cli: OnceCell::new() }
     }
 
     /// Why who is missing.
@@ -55,6 +56,22 @@ impl Rivals {
     /// A program that ends at once, linked statically.
     pub(crate) fn nothing(&self) -> Option<&Path> {
         self.nothing.as_deref().ok()
+    }
+
+    /// tc-cli without shared libraries, where a C program can be built so.
+    pub(crate) fn static_tc_cli(&self) -> Option<&Path> {
+        let build = || {
+            // TARGET/PROFILE/deps/peers-0123456789abcdef
+            let target = env::current_exe().ok()?.ancestors().nth(3)?.to_owned();
+            let mut cargo = Command::new(env!("CARGO"));
+            cargo.args(["build-static", "--quiet", "--target-dir"]).arg(&target).env_remove("RUSTFLAGS");
+            let built = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).status();
+            built.ok().filter(|status| status.success())?;
+            let host = Command::new("rustc").args(["--print", "host-tuple"]).output().ok()?.stdout;
+            Some(target.join(String::from_utf8(host).ok()?.trim()).join("release/tc-cli"))
+        };
+        self.nothing()?;
+        self.static_tc_cli.get_or_init(build).as_deref()
     }
 
     /// The program that works with libnl.

@@ -312,7 +312,8 @@ pub(crate) fn start(rivals: &Rivals, devices: usize, sizes: Sizes) -> Vec<Row> {
     let words = "qdisc show dev lo";
     let named = rivals.nothing().map(|path| ("floor: a static program", path, ""));
     let tcs = rivals.tcs().into_iter().map(|(name, path)| (name, path, words));
-    let contenders = named.into_iter().chain(tcs).map(|(name, path, words)| {
+    let built = rivals.static_tc_cli().map(|path| ("tc-cli, static", path, words));
+    let contenders = named.into_iter().chain(tcs).chain(built).map(|(name, path, words)| {
         Contender::new(name, move |meter: &mut Meter| {
             for _ in 0..sizes.starts {
                 meter.processes(1, || run(path, words));
