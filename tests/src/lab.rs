@@ -41,7 +41,7 @@ use tc_core::link::LinkChange;
 
 pub use cli::tc_cli;
 pub use command::Output;
-pub use count::{count, fewer_if_emulated, number, tries};
+pub use count::{count, fewer_if_emulated, number, one_in, tries};
 pub use counting::{Calls, Counting};
 pub use pair::Pair;
 pub use shaped::shaped;

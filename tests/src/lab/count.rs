@@ -35,12 +35,17 @@ pub fn number(name: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
 }
 
-/// How many of something by chance a test tries: as many as the variable `name` says, else `many`, or
-/// in a short run the `TC_FEWER`th part of that.
+/// In a short run one in so many is tried (`TC_FEWER`), else all.
+#[must_use]
+pub fn one_in() -> usize {
+    number("TC_FEWER").map_or(1, |fewer| fewer.max(1) as usize)
+}
+
+/// How many of something by chance a test tries: as many as the variable `name` says, else `many`, and
+/// fewer in a short run.
 #[must_use]
 pub fn tries(name: &str, many: usize) -> usize {
-    number(name)
-        .map_or_else(|| many / number("TC_FEWER").map_or(1, |fewer| fewer.max(1) as usize), |n| n as usize)
+    number(name).map_or_else(|| many / one_in(), |tries| tries as usize)
 }
 
 /// How many of something a test does: `many`, and a tenth in the VM (`TC_EMULATED`), where each costs
