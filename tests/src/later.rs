@@ -25,7 +25,8 @@ fn version() -> Option<captures::Version> {
 }
 
 /// Whether the tc here is later than 6.1.
-fn is_later() -> bool {
+#[must_use]
+pub fn is_later() -> bool {
     version() > Some((6, 1))
 }
 
@@ -58,6 +59,7 @@ fn line(text: &str) -> String {
     for at in 1..words.len() {
         match words[at - 1] {
             word if ROUNDED.contains(&word) => words[at] = "N",
+            "mtu" if is_tbf => words[at] = "N",
             // As ticks, with -r.
             "N" if words[at].starts_with('[') => words[at] = "[N]",
             // A latency that rounds to none is printed as the limit.
@@ -90,7 +92,7 @@ fn alike(value: &Value) -> Value {
         Value::Object(fields) => {
             let is_tbf = fields.contains_key("burst");
             let differs = |key: &str, value: &Value| match key {
-                "limit" => is_tbf,
+                "limit" | "mtu" => is_tbf,
                 "delay" | "jitter" => value.is_number(),
                 "seed" | "Scell_log" => true,
                 "base_time" | "cycle_time" | "cycle_time_extension" => *value == 0,

@@ -222,6 +222,16 @@ fn a_list_that_was_interrupted_is_read_again() {
 }
 
 #[test]
+fn a_list_of_which_a_part_was_lost_is_read_again() {
+    for fault in [Fault::NoBuffers, Fault::Truncated] {
+        let kernel = (0..100).fold(builder(), |all, n| all.device(Device::new(&format!("d{n}")))).build();
+        let mut tc = faulty(&kernel, &[(1, fault)]);
+        assert_eq!(tc.list(&Select::qdiscs()).unwrap().len(), 101, "{fault:?}");
+        assert_eq!(tc.transport().happened(), [fault]);
+    }
+}
+
+#[test]
 fn a_piece_of_a_dump_that_is_lost_is_not_an_end() {
     let kernel = (0..100).fold(builder(), |all, n| all.device(Device::new(&format!("d{n}")))).build();
     for (n, fault) in [(0, Fault::NoBuffers), (1, Fault::NoBuffers), (1, Fault::Truncated), (1, Fault::Late)]
