@@ -16,7 +16,7 @@ use tc_qdiscs as _;
 use tests::chance::Chance;
 use tests::grammar::Grammar;
 use tests::lab::need::has;
-use tests::lab::{number, tries};
+use tests::lab::{count, number, tries};
 use tests::need;
 
 use round::Round;
@@ -46,7 +46,11 @@ fn generated_commands_do_the_same() {
             .collect();
         workers.into_iter().flat_map(|worker| worker.join().unwrap_or_default()).collect()
     });
-    println!("seed {seed}: {} commands of {} kinds", done.load(Ordering::Relaxed), kinds.len());
+    count(&format!(
+        "parity: {} generated commands of {} kinds by tc and tc-cli, seed {seed}",
+        done.load(Ordering::Relaxed),
+        kinds.len()
+    ));
     // One for each set of options, the shortest.
     let mut shortest: BTreeMap<String, (String, String)> = BTreeMap::new();
     for (sort, story, difference) in found {
