@@ -25,9 +25,9 @@ pub trait Transport {
 
     /// Waits for one datagram and copies it into `buffer`.
     ///
-    /// `WouldBlock` and `TimedOut` mean that nothing came in time; the raw
-    /// error `ENOBUFS` means that the kernel dropped something; after
-    /// `Interrupted` it is called again.
+    /// `WouldBlock` means that nothing came in time; the raw error `ENOBUFS`
+    /// means that the kernel dropped something; after `Interrupted` it is called
+    /// again.
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Received>;
 
     /// Receives as many datagrams as there are slots in `received`, each into

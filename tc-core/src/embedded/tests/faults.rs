@@ -128,10 +128,10 @@ fn an_answer_that_cannot_be_read_is_an_unknown_outcome() {
 fn what_is_shown_before_a_refusal_is_no_success() {
     let mut tc = Connection::over(Scripted::new(|all| {
         let shown = message(crate::uapi::RTM_NEWQDISC, all[0].sequence, 7, all[0].payload);
-        vec![shown, verdict(&all[0], 16)]
+        vec![shown.clone(), shown, verdict(&all[0], 16)]
     }));
-    let error = tc.add(&root().kind("tbf")).unwrap_err();
-    assert_eq!(error.errno(), Some(16));
+    assert_eq!(tc.add(&root().kind("tbf")).unwrap_err().errno(), Some(16));
+    assert_eq!(tc.get(&root()).unwrap_err().errno(), Some(16));
 }
 
 #[test]
