@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so and stops")]
 
 mod attach;
+mod guardian;
 mod guards;
 mod odd;
 mod sequences;
@@ -33,6 +34,10 @@ struct World {
 
 impl World {
     fn new(on_taint: OnTaint, on_drop: OnDrop, limit_bytes: u32) -> Result<Self, Error> {
+        Self::with(on_taint, on_drop, limit_bytes, OnDeath::StayClosed)
+    }
+
+    fn with(on_taint: OnTaint, on_drop: OnDrop, limit_bytes: u32, on_death: OnDeath) -> Result<Self, Error> {
         let kernel = tc_qdiscs::embedded::kinds(Kernel::builder())
             .device(Device::new("eth0").ifindex(DEVICES[0]))
             .device(Device::new("eth1").ifindex(DEVICES[1]))
@@ -45,7 +50,7 @@ impl World {
         let id = (std::process::id(), std::thread::current().id());
         let dir = std::env::temp_dir().join(format!("tc-plug-embedded-{id:?}"));
         let limit = Limit::bytes(limit_bytes.try_into().unwrap_or(std::num::NonZeroU32::MAX));
-        let plan = Plan::new(limit, on_taint, OnDeath::StayClosed).on_drop(on_drop).journal_dir(&dir);
+        let plan = Plan::new(limit, on_taint, on_death).on_drop(on_drop).journal_dir(&dir);
         let connection = Connection::over(tc.clone());
         let monitor_over = Monitor::over(monitor.clone());
         let session = OutputCommit::attach_over(connection, monitor_over, &["eth0", "eth1"], plan)?;
