@@ -184,6 +184,42 @@ fn an_acknowledgement_of_another_epoch_releases_nothing() {
 }
 
 #[test]
+fn what_a_state_does_not_allow_changes_nothing() {
+    let mut world = world();
+    let refused = |outcome: Result<(), Error>| matches!(outcome, Err(Error::WrongState { .. }));
+    assert!(refused(world.session.close().map(|_| ())) && refused(world.session.check()));
+    assert!(refused(world.session.abort().map(|_| ())) && refused(world.session.open()));
+    assert!(refused(world.session.restart()));
+    world.send(b"0");
+    assert_eq!(world.sent(), both(&[b"0"]));
+    world.session.start_buffer().unwrap();
+    assert!(refused(world.session.start_buffer()) && refused(world.session.restart()));
+    goes_on(&mut world);
+    assert_eq!(world.session.counts().held_packets, 2);
+    world.session.abort().unwrap();
+    assert_eq!(world.session.counts().held_packets, 0, "of the new plugs");
+    assert!(refused(world.session.detach(Plugs::Leave)));
+}
+
+#[test]
+fn a_notice_that_cannot_be_read_taints() {
+    // Its length leads outside; and a link without a name.
+    let changes: [fn(&mut [u8]); 2] =
+        [|notice| notice[..4].fill(0xff), |notice| notice[..2].copy_from_slice(&[32, 0])];
+    for change in changes {
+        let mut world = world();
+        world.session.start_buffer().unwrap();
+        drain(&world.monitor);
+        let mtu = LinkChange { mtu: Some(1400), ..LinkChange::default() };
+        world.other().set_link(DEVICES[0], &mtu).unwrap();
+        world.monitor.get().inner_mut().changes.push_back(change);
+        let (cause, network) = cause(world.session.check().unwrap_err());
+        assert!(matches!(cause, TaintCause::Command { .. } | TaintCause::Unreadable(_)), "{cause}");
+        assert_eq!(network, Network::HeldAnew);
+    }
+}
+
+#[test]
 fn the_worst_that_came_of_a_policy_is_told_and_no_plug_of_others_is_opened() {
     let plug = Plug::set_limit(9999);
     for (on_taint, fate) in [(OnTaint::FailClosed, Network::HeldAnew), (OnTaint::FailOpen, Network::Opened)] {
