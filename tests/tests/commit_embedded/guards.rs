@@ -104,6 +104,9 @@ fn what_happened_while_it_was_open_is_no_news() {
     world.other().set_link(DEVICES[1], &change).unwrap();
     world.sent();
     world.session.start_buffer().unwrap();
+    // Nor is what does not concern the root.
+    let ingress = Request::qdisc(DEVICES[0]).parent(Handle::INGRESS).handle(Handle::qdisc(0xffff));
+    world.other().add(&ingress.kind("ingress")).unwrap();
     goes_on(&mut world);
     // But it does not start where the queue will be reset, or is gone.
     world.session.open().unwrap();
@@ -162,7 +165,7 @@ fn after_a_restart_it_counts_anew_and_knows_no_token_of_before() {
     goes_on(&mut world);
     // As many failures as there may be, on either plug.
     for _ in 0..3 {
-        flap(&world.kernel, 0);
+        (0..3).for_each(|_| flap(&world.kernel, 0));
         world.session.check().unwrap_err();
         world.session.restart().unwrap();
         goes_on(&mut world);
@@ -203,9 +206,9 @@ fn what_a_state_does_not_allow_changes_nothing() {
 
 #[test]
 fn a_notice_that_cannot_be_read_taints() {
-    // Its length leads outside; and a link without a name.
+    // Its length leads outside; and an attribute that is none.
     let changes: [fn(&mut [u8]); 2] =
-        [|notice| notice[..4].fill(0xff), |notice| notice[..2].copy_from_slice(&[32, 0])];
+        [|notice| notice[..4].fill(0xff), |notice| notice[32..34].copy_from_slice(&[2, 0])];
     for change in changes {
         let mut world = world();
         world.session.start_buffer().unwrap();
@@ -289,4 +292,37 @@ fn no_release_succeeds_during_which_something_happened_to_a_queue() {
             }
         }
     }
+}
+
+#[test]
+fn nothing_leaves_while_a_policy_closes_and_what_failed_of_it_is_unknown() {
+    for call in 0..8 {
+        let mut world = world();
+        world.session.start_buffer().unwrap();
+        flap(&world.kernel, 0);
+        let kernel = world.kernel.clone();
+        world.tc.get().before_send(call, move || {
+            kernel.send(DEVICES[0], *b"between");
+        });
+        // The send of the first replacement: behind a look, and a question for the root.
+        world.tc.get().at_call(6, Fault::NoBuffers);
+        assert_eq!(cause(world.session.check().unwrap_err()), (TaintCause::Carrier, Network::Unknown));
+        assert_eq!(world.sent(), NONE);
+        world.session.restart().unwrap();
+        goes_on(&mut world);
+    }
+}
+
+#[test]
+fn what_was_let_go_stays_let_go_whatever_follows() {
+    let mut world = world();
+    world.session.start_buffer().unwrap();
+    world.kernel.set_transmitting(DEVICES[0], false);
+    world.send(b"0");
+    assert!(matches!(world.session.detach(Plugs::Remove), Err(Error::StillDraining { .. })));
+    world.tc.get().next(Fault::Lost);
+    let (_, network) = cause(world.session.detach(Plugs::Remove).unwrap_err());
+    assert_eq!(network, Network::Open);
+    world.kernel.set_transmitting(DEVICES[0], true);
+    assert_eq!(world.sent(), both(&[b"0"]));
 }
