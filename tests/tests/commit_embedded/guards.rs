@@ -156,6 +156,7 @@ fn after_a_restart_it_counts_anew_and_knows_no_token_of_before() {
     world.session.start_buffer().unwrap();
     goes_on(&mut world);
     let epoch = world.session.close().unwrap();
+    world.send(&[0; 500]);
     flap(&world.kernel, 1);
     world.session.check().unwrap_err();
     world.send(b"lost");
@@ -302,7 +303,9 @@ fn nothing_leaves_while_a_policy_closes_and_what_failed_of_it_is_unknown() {
         flap(&world.kernel, 0);
         let kernel = world.kernel.clone();
         world.tc.get().before_send(call, move || {
-            kernel.send(DEVICES[0], *b"between");
+            for device in DEVICES {
+                kernel.send(device, *b"between");
+            }
         });
         // The send of the first replacement: behind a look, and a question for the root.
         world.tc.get().at_call(6, Fault::NoBuffers);

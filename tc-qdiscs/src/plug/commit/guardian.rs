@@ -191,7 +191,8 @@ mod tests {
     fn what_a_guardian_says_instead_of_watching_is_the_reason() {
         let controller = Process::current().unwrap();
         let orders = Journal { controller, netns: 0, limit_bytes: 1, open_after: None, devices: Vec::new() };
-        let refusing = GuardianCommand::new("sh").arg("-c").arg("printf 'not here' >&0");
+        let script = "until [ \"${line%% *}\" = end ]; do read -r line; done; printf 'not here' >&0";
+        let refusing = GuardianCommand::new("sh").arg("-c").arg(script);
         let error = Guardian::arm(&refusing, &orders).unwrap_err();
         assert_eq!(error.to_string(), "the guardian refuses: not here");
     }
