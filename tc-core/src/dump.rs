@@ -155,6 +155,9 @@ impl<T: Transport> Dump<'_, T> {
             }
             stray.reset();
             self.interrupted |= message.flags & NLM_F_DUMP_INTR != 0;
+            if message.kind >= NLMSG_MIN_TYPE && self.is_selected(&message) {
+                return Ok(Some(place));
+            }
             match (self.connection.verdict(&message)?, message.kind) {
                 (Some(Err(error)), NLMSG_ERROR) if error.errno == libc::EBUSY && self.busy < MOST_BUSY => {
                     self.retry()?;
@@ -166,8 +169,6 @@ impl<T: Transport> Dump<'_, T> {
                         return Err(Cause::Interrupted(1));
                     }
                 }
-                (None, NLMSG_NOOP | NLMSG_OVERRUN) => {}
-                (None, _) if self.is_selected(&message) => return Ok(Some(place)),
                 (None, _) => {}
             }
         }
