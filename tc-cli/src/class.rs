@@ -4,38 +4,27 @@ use tc_core::words::{WordError, Words, is_prefix};
 use tc_core::{Handle, TcType, Verb};
 
 use crate::change::{Change, class_id, device_name, qdisc_handle};
-use crate::command::{Command, Reading, unknown_verb};
+use crate::command::{Command, Reading};
 use crate::failure::Failure;
 use crate::list::List;
+use crate::object::Object;
 use crate::usage;
 
-/// Verbs in the order in which `tc` compares them.
-const VERBS: [(&str, Verb); 4] =
-    [("add", Verb::Add), ("change", Verb::Change), ("replace", Verb::Replace), ("delete", Verb::Delete)];
+pub(crate) const CLASS: Object = Object {
+    tc_type: TcType::Class,
 
-/// Verbs and the words behind them, for completions.
-pub(crate) fn words() -> Vec<(&'static str, &'static [&'static str])> {
-    let change = VERBS.iter().map(|(verb, _)| (*verb, CHANGE));
-    change.chain([("show", SHOW)]).collect()
-}
-
-const CHANGE: &[&str] = &["dev", "classid", "root", "parent", "estimator", "help"];
-const SHOW: &[&str] = &["dev", "qdisc", "classid", "root", "parent", "help"];
-
-/// Reads what stands behind `class`.
-pub(crate) fn parse<'a>(mut words: Words<'a>, reading: Reading<'_>) -> Result<Command<'a>, Failure> {
-    let Some(verb) = words.next() else { return list(words) };
-    if let Some((_, verb)) = VERBS.iter().find(|(name, _)| is_prefix(verb, name)) {
-        return change(*verb, words, reading);
-    }
-    if ["list", "show", "lst"].iter().any(|name| is_prefix(verb, name)) {
-        return list(words);
-    }
-    if is_prefix(verb, "help") {
-        return Ok(Command::Help(usage::CLASS.to_owned()));
-    }
-    Err(unknown_verb(TcType::Class, verb))
-}
+    verbs: &[
+        ("add", Verb::Add),
+        ("change", Verb::Change),
+        ("replace", Verb::Replace),
+        ("delete", Verb::Delete),
+    ],
+    change,
+    list,
+    usage: usage::CLASS,
+    change_words: &["dev", "classid", "root", "parent", "estimator", "help"],
+    show_words: &["dev", "qdisc", "classid", "root", "parent", "help"],
+};
 
 fn change<'a>(verb: Verb, mut words: Words<'a>, reading: Reading<'_>) -> Result<Command<'a>, Failure> {
     let mut change = Change::new(TcType::Class, verb);

@@ -1,15 +1,18 @@
 //! A command whose words are checked; nothing of the machine was asked for it.
 
+use tc_core::Registry;
 use tc_core::words::{Environment, Words, is_prefix};
-use tc_core::{Registry, TcType};
 
 use crate::actions::{self, Operation};
 use crate::change::Change;
+use crate::class::CLASS;
 use crate::failure::Failure;
+use crate::filter::FILTER;
 use crate::list::List;
 use crate::monitor::{self, Watch};
 use crate::own::{self, Own};
-use crate::{class, filter, qdisc, usage};
+use crate::qdisc::QDISC;
+use crate::usage;
 
 /// What a command line asks for.
 #[derive(Debug)]
@@ -56,9 +59,9 @@ pub(crate) fn parse<'a>(words: &'a [&'a str], reading: Reading<'_>) -> Result<Co
 type Parse = for<'a> fn(&str, Words<'a>, Reading<'_>) -> Result<Command<'a>, Failure>;
 
 const OBJECTS: [(&str, Parse); 8] = [
-    ("qdisc", |_, words, reading| qdisc::parse(words, reading)),
-    ("class", |_, words, reading| class::parse(words, reading)),
-    ("filter", |_, words, reading| filter::parse(words, reading)),
+    ("qdisc", |_, words, reading| QDISC.parse(words, reading)),
+    ("class", |_, words, reading| CLASS.parse(words, reading)),
+    ("filter", |_, words, reading| FILTER.parse(words, reading)),
     ("chain", unsupported),
     ("actions", |_, words, reading| actions::parse(words, reading)),
     ("monitor", |_, words, reading| monitor::parse(words, reading)),
@@ -68,9 +71,4 @@ const OBJECTS: [(&str, Parse); 8] = [
 
 fn unsupported<'a>(name: &str, _: Words<'a>, _: Reading<'_>) -> Result<Command<'a>, Failure> {
     Err(Failure::Words(format!("Object \"{name}\" is not supported by tc-cli, try \"tc help\".")))
-}
-
-/// The word behind the object, unless it is a verb of the object.
-pub(crate) fn unknown_verb(tc_type: TcType, word: &str) -> Failure {
-    Failure::Words(format!("Command \"{word}\" is unknown, try \"tc {tc_type} help\"."))
 }

@@ -6,55 +6,55 @@ use tc_core::words::{WordError, Words, is_prefix};
 use tc_core::{Handle, Request, Select, TcType, Verb};
 
 use crate::change::{Change, class_id, device_name, kind_failure};
-use crate::command::{Command, Reading, unknown_verb};
+use crate::command::{Command, Reading};
 use crate::failure::Failure;
 use crate::list::List;
+use crate::object::Object;
 use crate::{protocol, usage};
 
-/// Verbs in the order in which `tc` compares them.
-const VERBS: [(&str, Verb); 5] = [
-    ("add", Verb::Add),
-    ("change", Verb::Change),
-    ("replace", Verb::Replace),
-    ("delete", Verb::Delete),
-    ("get", Verb::Get),
-];
+pub(crate) const FILTER: Object = Object {
+    tc_type: TcType::Filter,
 
-/// Verbs and the words behind them, for completions.
-pub(crate) fn words() -> Vec<(&'static str, &'static [&'static str])> {
-    let change = VERBS.iter().map(|(verb, _)| (*verb, CHANGE));
-    change.chain([("show", SHOW)]).collect()
-}
-
-const CHANGE: &[&str] = &[
-    "dev",
-    "block",
-    "root",
-    "ingress",
-    "egress",
-    "parent",
-    "handle",
-    "preference",
-    "priority",
-    "protocol",
-    "chain",
-    "estimator",
-    "help",
-];
-const SHOW: &[&str] = &[
-    "dev",
-    "block",
-    "root",
-    "ingress",
-    "egress",
-    "parent",
-    "handle",
-    "preference",
-    "priority",
-    "protocol",
-    "chain",
-    "help",
-];
+    verbs: &[
+        ("add", Verb::Add),
+        ("change", Verb::Change),
+        ("replace", Verb::Replace),
+        ("delete", Verb::Delete),
+        ("get", Verb::Get),
+    ],
+    change,
+    list,
+    usage: usage::FILTER,
+    change_words: &[
+        "dev",
+        "block",
+        "root",
+        "ingress",
+        "egress",
+        "parent",
+        "handle",
+        "preference",
+        "priority",
+        "protocol",
+        "chain",
+        "estimator",
+        "help",
+    ],
+    show_words: &[
+        "dev",
+        "block",
+        "root",
+        "ingress",
+        "egress",
+        "parent",
+        "handle",
+        "preference",
+        "priority",
+        "protocol",
+        "chain",
+        "help",
+    ],
+};
 
 /// Which filters of a device or block. 0 and `None` say nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,21 +92,6 @@ impl Place {
         }
         if terse { select.terse() } else { select }
     }
-}
-
-/// Reads what stands behind `filter`.
-pub(crate) fn parse<'a>(mut words: Words<'a>, reading: Reading<'_>) -> Result<Command<'a>, Failure> {
-    let Some(verb) = words.next() else { return list(words) };
-    if let Some((_, verb)) = VERBS.iter().find(|(name, _)| is_prefix(verb, name)) {
-        return change(*verb, words, reading);
-    }
-    if ["list", "show", "lst"].iter().any(|name| is_prefix(verb, name)) {
-        return list(words);
-    }
-    if is_prefix(verb, "help") {
-        return Ok(Command::Help(usage::FILTER.to_owned()));
-    }
-    Err(unknown_verb(TcType::Filter, verb))
 }
 
 /// The words that requests and lists share.

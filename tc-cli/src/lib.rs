@@ -34,6 +34,7 @@ mod globals;
 mod list;
 mod monitor;
 mod names;
+mod object;
 mod output;
 mod own;
 mod packed;

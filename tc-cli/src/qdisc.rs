@@ -5,55 +5,40 @@ use tc_core::words::{WordError, Words, is_prefix};
 use tc_core::{Handle, Stab, TcType, Verb};
 
 use crate::change::{Change, class_id, device_name, qdisc_handle};
-use crate::command::{Command, Reading, unknown_verb};
+use crate::command::{Command, Reading};
 use crate::failure::Failure;
 use crate::list::List;
+use crate::object::Object;
 use crate::usage;
 
-/// Verbs in the order in which `tc` compares them; `l` is `link`.
-const VERBS: [(&str, Verb); 5] = [
-    ("add", Verb::Add),
-    ("change", Verb::Change),
-    ("replace", Verb::Replace),
-    ("link", Verb::Link),
-    ("delete", Verb::Delete),
-];
-
-/// Verbs and the words behind them, for completions.
-pub(crate) fn words() -> Vec<(&'static str, &'static [&'static str])> {
-    let change = VERBS.iter().map(|(verb, _)| (*verb, CHANGE));
-    change.chain([("show", SHOW)]).collect()
-}
-
-const CHANGE: &[&str] = &[
-    "dev",
-    "handle",
-    "root",
-    "clsact",
-    "ingress",
-    "parent",
-    "estimator",
-    "stab",
-    "ingress_block",
-    "egress_block",
-    "help",
-];
-const SHOW: &[&str] = &["dev", "root", "ingress", "clsact", "parent", "handle", "help", "invisible"];
-
-/// Reads what stands behind `qdisc`.
-pub(crate) fn parse<'a>(mut words: Words<'a>, reading: Reading<'_>) -> Result<Command<'a>, Failure> {
-    let Some(verb) = words.next() else { return list(words) };
-    if let Some((_, verb)) = VERBS.iter().find(|(name, _)| is_prefix(verb, name)) {
-        return change(*verb, words, reading);
-    }
-    if ["list", "show", "lst"].iter().any(|name| is_prefix(verb, name)) {
-        return list(words);
-    }
-    if is_prefix(verb, "help") {
-        return Ok(Command::Help(usage::QDISC.to_owned()));
-    }
-    Err(unknown_verb(TcType::Qdisc, verb))
-}
+pub(crate) const QDISC: Object = Object {
+    tc_type: TcType::Qdisc,
+    // `l` is `link`.
+    verbs: &[
+        ("add", Verb::Add),
+        ("change", Verb::Change),
+        ("replace", Verb::Replace),
+        ("link", Verb::Link),
+        ("delete", Verb::Delete),
+    ],
+    change,
+    list,
+    usage: usage::QDISC,
+    change_words: &[
+        "dev",
+        "handle",
+        "root",
+        "clsact",
+        "ingress",
+        "parent",
+        "estimator",
+        "stab",
+        "ingress_block",
+        "egress_block",
+        "help",
+    ],
+    show_words: &["dev", "root", "ingress", "clsact", "parent", "handle", "help", "invisible"],
+};
 
 fn change<'a>(verb: Verb, mut words: Words<'a>, reading: Reading<'_>) -> Result<Command<'a>, Failure> {
     let mut change = Change::new(TcType::Qdisc, verb);

@@ -142,6 +142,9 @@ impl<T: Transport> Dump<'_, T> {
             }
             stray.reset();
             self.interrupted |= message.flags & NLM_F_DUMP_INTR != 0;
+            if message.kind >= NLMSG_MIN_TYPE && self.is_selected(&message) {
+                return Ok(Some(place));
+            }
             match self.connection.verdict(&message)? {
                 // Kernel: it has one dump at a time for a socket. Reading was given up
                 // before the end of an earlier one, of which the next piece came
@@ -157,7 +160,6 @@ impl<T: Transport> Dump<'_, T> {
                         return Err(Cause::Interrupted(1));
                     }
                 }
-                None if self.is_selected(&message) => return Ok(Some(place)),
                 None => {}
             }
         }

@@ -6,10 +6,13 @@ use clap_complete::{Shell, generate};
 use tc_core::{Registered, Registry, TcOps, TcType};
 
 use super::{OWN, Own};
+use crate::class::CLASS;
 use crate::failure::Failure;
+use crate::filter::FILTER;
 use crate::globals::{OPTIONS, OWN_OPTIONS};
 use crate::output;
-use crate::{actions, class, filter, monitor, qdisc};
+use crate::qdisc::QDISC;
+use crate::{actions, monitor};
 
 /// `tc-cli completions SHELL`
 pub(super) const COMPLETIONS: Own = Own {
@@ -62,9 +65,9 @@ fn tree(registry: &Registry) -> Command {
         let ops = registry.iter().map(Registered::ops);
         ops.filter(|ops| ops.tc_type() == tc_type).map(TcOps::kind).collect()
     };
-    let qdisc = object("qdisc", "Queueing disciplines", &qdisc::words(), &kinds(TcType::Qdisc));
-    let class = object("class", "Classes of qdiscs", &class::words(), &kinds(TcType::Class));
-    let filter = object("filter", "Filters", &filter::words(), &kinds(TcType::Filter));
+    let qdisc = object("qdisc", "Queueing disciplines", &QDISC.words(), &kinds(TcType::Qdisc));
+    let class = object("class", "Classes of qdiscs", &CLASS.words(), &kinds(TcType::Class));
+    let filter = object("filter", "Filters", &FILTER.words(), &kinds(TcType::Filter));
     let actions =
         object("actions", "Actions that stand for themselves", &actions::words(), &kinds(TcType::Action));
     let monitor = object("monitor", "Show changes as they happen", &[("", monitor::WORDS)], &[]);

@@ -22,6 +22,8 @@ use super::replica::{Orders, ROLE, STEPS};
 use super::words::Reply;
 use super::world::World;
 
+const PATIENT: usize = 10;
+
 /// How servers are to be killed.
 pub(crate) struct Campaign<'a> {
     /// The name of the test, by which replicas are started.
@@ -32,6 +34,7 @@ pub(crate) struct Campaign<'a> {
     pub(crate) flaps: bool,
     /// Below how many milliseconds a checkpoint is on its way.
     pub(crate) line_ms: usize,
+    /// How many are killed; on a busy machine up to `PATIENT` times as many, until that many replies were seen.
     pub(crate) kills: usize,
     pub(crate) tcp: Tcp,
     /// The steps at which half of the servers are killed; the others are at any time, and all if there
@@ -98,7 +101,7 @@ impl Campaign<'_> {
         let mut chance = Chance(seed);
         let mut outcome = Outcome { seed, ..Outcome::default() };
         let dir = Dir::new();
-        let ends: Vec<_> = (0..self.kills).map(|_| self.end(&mut chance)).collect();
+        let ends: Vec<_> = (0..self.kills * PATIENT).map(|_| self.end(&mut chance)).collect();
         let start = |generation: usize| {
             let dies_at = ends.get(generation).and_then(|end| end.dies_at);
             self.start(&dir.0, u32::try_from(generation).unwrap(), chance_of(seed, generation), dies_at)
@@ -132,7 +135,9 @@ impl Campaign<'_> {
             outcome.ledger.takeover(state.parse().unwrap());
             outcome.ledger.seen(clients.take());
             server = std::mem::replace(&mut backup, spare);
-            if self.until_violated && !outcome.missing().is_empty() {
+            let found = self.until_violated && !outcome.missing().is_empty();
+            let enough = self.until_violated || outcome.ledger.checked >= self.kills as u64;
+            if found || outcome.kills >= self.kills && enough {
                 break;
             }
         }
