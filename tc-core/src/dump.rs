@@ -140,18 +140,19 @@ impl<T: Transport> Dump<'_, T> {
             if !self.connection.is_mine(&message) {
                 continue;
             }
-            stray.reset();
             self.interrupted |= message.flags & NLM_F_DUMP_INTR != 0;
             if message.kind >= NLMSG_MIN_TYPE && self.is_selected(&message) {
                 return Ok(Some(place));
             }
-            match self.connection.verdict(&message)? {
+            let verdict = self.connection.verdict(&message)?;
+            match verdict {
                 // Kernel: it has one dump at a time for a socket. Reading was given up
-                // before the end of an earlier one, of which the next piece came
-                // with each that was read: so this has an end.
+                // before the end of an earlier one, of which the next piece comes
+                // with each that is read: in time this has an end.
                 Some(Err(error)) if message.kind == NLMSG_ERROR && error.errno == libc::EBUSY => {
                     let select = self.select;
                     self.connection.send(|sequence, buffer| select.encode(sequence, buffer))?;
+                    continue;
                 }
                 Some(verdict) => {
                     self.done = true;
@@ -162,6 +163,7 @@ impl<T: Transport> Dump<'_, T> {
                 }
                 None => {}
             }
+            stray.reset();
         }
         Ok(None)
     }

@@ -160,6 +160,11 @@ fn a_flood_of_what_is_not_for_us_ends_in_time() {
     batch.push(Verb::Delete, &root()).unwrap();
     batch.finish();
     assert!(since.elapsed() < 100 * limit);
+    // Nor is a list asked for without end that the kernel is too busy to make.
+    let mut tc = Connection::over(Scripted::new(|all| vec![verdict(&all[0], 16)]));
+    tc.set_timeout(limit).unwrap();
+    let error = tc.list(&Select::qdiscs()).unwrap_err();
+    assert!(matches!(error.cause(), Cause::Timeout(_)), "{error}");
 }
 
 #[test]
