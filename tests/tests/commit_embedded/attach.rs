@@ -13,7 +13,7 @@ use super::*;
 type Setting = fn(Plan) -> Plan;
 
 /// What an attach fails with, if it does.
-fn attach(
+pub(crate) fn attach(
     world: &Kernel,
     dir: &Path,
     names: &[&str],
@@ -28,7 +28,7 @@ fn attach(
     OutputCommit::attach_over(Connection::over(tc), monitor, names, set(plan)).err()
 }
 
-fn kernel() -> Kernel {
+pub(crate) fn kernel() -> Kernel {
     let builder = tc_qdiscs::embedded::kinds(Kernel::builder());
     let builder = builder.device(Device::new("eth0").ifindex(DEVICES[0]));
     builder.device(Device::new("eth1").ifindex(DEVICES[1])).build()
