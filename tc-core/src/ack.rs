@@ -81,9 +81,6 @@ pub(crate) fn decode_error(message: &Message<'_>) -> Result<Verdict, DecodeError
         return Ok(Ok(None)); // what nearly every answer is
     }
     let original_length = Reader::new(reader.rest()).u32()? as usize;
-    if message.flags & NLM_F_ACK_TLVS == 0 {
-        return verdict(error, Attrs::new(&[]));
-    }
     // Kernel: netlink_ack() copies the whole request unless it caps it; it
     // never caps an error unless the socket asked for it (NETLINK_CAP_ACK).
     let skip = if message.flags & NLM_F_CAPPED != 0 { NLMSG_HDRLEN } else { align(original_length) };
@@ -95,8 +92,7 @@ pub(crate) fn decode_done(message: &Message<'_>) -> Result<Verdict, DecodeError>
     let mut reader = Reader::new(message.payload);
     // Without its number it does not say whether the list is whole.
     let error = reader.i32()?;
-    let attrs = if message.flags & NLM_F_ACK_TLVS != 0 { reader.rest() } else { &[] };
-    verdict(error, Attrs::new(attrs))
+    verdict(error, Attrs::new(reader.rest()))
 }
 
 fn verdict(error: i32, attrs: Attrs<'_>) -> Result<Verdict, DecodeError> {

@@ -57,27 +57,22 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// The place of the message at `at`, which moves behind it.
+    /// The place of the message at `at`, which moves behind it, or behind all that
+    /// cannot be read.
     pub(crate) fn next(datagram: &[u8], at: &mut usize) -> Result<Option<Self>, DecodeError> {
-        let Some(rest) = datagram.get(*at..) else { return Ok(None) };
-        match Messages::new(rest).next() {
-            None => Ok(None),
-            Some(Err(error)) => {
-                *at = datagram.len();
-                Err(error)
-            }
-            Some(Ok(Message { kind, flags, sequence, port, payload })) => {
-                let start = *at;
-                let end = start + NLMSG_HDRLEN + payload.len();
-                *at = start + crate::attr::align(end - start);
-                Ok(Some(Self { start, end, kind, flags, sequence, port }))
-            }
-        }
+        let start = *at;
+        let mut messages = Messages::new(datagram.get(start..).unwrap_or_default());
+        let next = messages.next().transpose();
+        *at = datagram.len() - messages.rest().len();
+        Ok(next?.map(|Message { kind, flags, sequence, port, payload }| {
+            let end = start + NLMSG_HDRLEN + payload.len();
+            Self { start, end, kind, flags, sequence, port }
+        }))
     }
 
-    /// The first byte behind it, on netlink's 4 bytes.
+    /// The first byte behind it.
     pub(crate) const fn end(self) -> usize {
-        crate::attr::align(self.end)
+        self.end
     }
 
     pub(crate) fn bytes(self, buffer: &[u8]) -> &[u8] {

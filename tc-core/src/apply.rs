@@ -56,11 +56,8 @@ impl<T: Transport> Connection<T> {
         options: &dyn crate::ops::Options,
         made: bool,
     ) -> Result<(), Error> {
-        // The first part was carried out, unless all is gone with the device.
-        let partly = |error: Error| match error.errno() {
-            Some(libc::ENODEV) => error,
-            _ => error.map_cause(|cause| Cause::Partly(Box::new(cause))),
-        };
+        // The first part was carried out.
+        let partly = |error: Error| error.map_cause(|cause| Cause::Partly(Box::new(cause)));
         let gone = || {
             let cause = Cause::Refused("it was taken away at once".into());
             partly(Error::new(verb.name(), request.describe(), cause))
@@ -75,7 +72,6 @@ impl<T: Transport> Connection<T> {
         // The caller shall find all of it or nothing.
         match self.apply_as_it_is(Verb::Delete, &second) {
             Ok(_) => Err(error),
-            Err(gone) if gone.is_not_found() => Err(error),
             Err(_) => Err(partly(error)),
         }
     }
@@ -89,9 +85,7 @@ impl<T: Transport> Connection<T> {
         }
         let entry = match self.get(&place) {
             Ok(entry) => entry,
-            Err(error) if error.is_not_found() && error.errno() != Some(libc::ENODEV) => {
-                return Ok(Found::Nothing);
-            }
+            Err(error) if error.is_not_found() => return Ok(Found::Nothing),
             Err(error) => return Err(error),
         };
         let (kind, handle) = (entry.kind().unwrap_or("?"), entry.header.handle);

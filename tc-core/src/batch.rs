@@ -163,9 +163,8 @@ impl<T: Transport, F: FnMut(usize, Result<(), Cause>)> Batch<'_, T, F> {
 
     /// The request that a message answers, if its outcome is still to be told.
     fn index(&self, message: &Message<'_>, first: usize, end: usize) -> Option<usize> {
-        let index = first + message.sequence.checked_sub(self.first)? as usize;
-        let mine = message.port == self.connection.transport.port();
-        (mine && (self.told..end).contains(&index)).then_some(index)
+        let index = first + self.connection.answers(message, self.first)?;
+        (self.told..end).contains(&index).then_some(index)
     }
 
     fn tell(&mut self, outcome: Result<(), Cause>) {
@@ -187,7 +186,7 @@ impl<T: Transport, F: FnMut(usize, Result<(), Cause>)> Drop for Batch<'_, T, F> 
 mod tests {
     use super::*;
     use crate::handle::Handle;
-    use crate::scripted::{Script, Scripted, verdict};
+    use crate::scripted::{Script, Scripted, message, verdict};
 
     /// As the kernel answers: refusals, and whoever asked for an answer.
     const KERNEL: Script = |all| {
@@ -259,9 +258,11 @@ mod tests {
     fn answers_to_others_are_passed_over() {
         let script: Script = |all| {
             let before = Message { sequence: all[0].sequence.wrapping_sub(1), ..all[0] };
+            let behind = Message { sequence: all[all.len() - 1].sequence.wrapping_add(1), ..all[0] };
             let mut foreign = verdict(&all[0], 5);
             foreign[12..16].copy_from_slice(&9_u32.to_ne_bytes()); // the port
-            [vec![verdict(&before, 5), foreign], KERNEL(all)].concat()
+            let notice = message(RTM_NEWQDISC, all[0].sequence, 7, all[0].payload);
+            [vec![verdict(&before, 5), verdict(&behind, 5), foreign, notice], KERNEL(all)].concat()
         };
         let mut tc = Connection::over(Scripted::new(script));
         tc.set_sequence(u32::MAX - 100);
@@ -276,5 +277,24 @@ mod tests {
         batch.push(Verb::Delete, &Request::qdisc(1).parent(Handle::ROOT)).unwrap();
         drop(batch);
         assert_eq!(told, 1);
+        // Unless it is by a panic: who catches it has not said that the rest shall be done.
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let mut batch = tc.batch(|_, _| {});
+            batch.push(Verb::Delete, &Request::qdisc(1).parent(Handle::ROOT)).unwrap();
+            panic!("as a caller can");
+        }));
+        assert_eq!((panicked.is_err(), tc.transport().sends), (true, 1));
+    }
+
+    #[test]
+    fn a_datagram_that_is_long_is_sent_before_it_has_many_requests() {
+        let mut tc = Connection::over(Scripted::new(KERNEL));
+        let long = "x".repeat(FULL / 4);
+        let mut batch = tc.batch(|_, outcome| outcome.unwrap());
+        for _ in 0..9 {
+            batch.push(Verb::Add, &Request::qdisc(1).parent(Handle::ROOT).kind(&long)).unwrap();
+        }
+        batch.finish();
+        assert_eq!(tc.transport().sends, 3);
     }
 }

@@ -14,9 +14,6 @@ use crate::uapi::*;
 /// How often a list is read that changes meanwhile, or of which a part is lost.
 const TRIES: u32 = 10;
 
-/// How often a dump is asked for while another one is not yet read to its end.
-const MOST_BUSY: u32 = 10;
-
 impl<T: Transport> Connection<T> {
     /// Lists objects, each borrowed from the receive buffer.
     ///
@@ -26,15 +23,7 @@ impl<T: Transport> Connection<T> {
     pub fn dump(&mut self, select: &Select) -> Result<Dump<'_, T>, Error> {
         let fail = |cause: Cause| Error::new("list", plural(select), cause);
         self.send(|sequence, buffer| select.encode(sequence, buffer)).map_err(fail)?;
-        Ok(Dump {
-            connection: self,
-            select: *select,
-            at: 0,
-            length: 0,
-            interrupted: false,
-            busy: 0,
-            done: false,
-        })
+        Ok(Dump { connection: self, select: *select, at: 0, length: 0, interrupted: false, done: false })
     }
 
     /// Lists objects into memory of their own. A list that changed while it was
@@ -90,8 +79,6 @@ pub struct Dump<'c, T: Transport> {
     at: usize,
     length: usize,
     interrupted: bool,
-    /// How often it was asked for in vain.
-    busy: u32,
     done: bool,
 }
 
@@ -153,53 +140,32 @@ impl<T: Transport> Dump<'_, T> {
             if !self.connection.is_mine(&message) {
                 continue;
             }
-            stray.reset();
             self.interrupted |= message.flags & NLM_F_DUMP_INTR != 0;
             if message.kind >= NLMSG_MIN_TYPE && self.is_selected(&message) {
                 return Ok(Some(place));
             }
-            match (self.connection.verdict(&message)?, message.kind) {
-                (Some(Err(error)), NLMSG_ERROR) if error.errno == libc::EBUSY && self.busy < MOST_BUSY => {
-                    self.retry()?;
+            let verdict = self.connection.verdict(&message)?;
+            match verdict {
+                // Kernel: it has one dump at a time for a socket. Reading was given up
+                // before the end of an earlier one, of which the next piece comes
+                // with each that is read: in time this has an end.
+                Some(Err(error)) if message.kind == NLMSG_ERROR && error.errno == libc::EBUSY => {
+                    let select = self.select;
+                    self.connection.send(|sequence, buffer| select.encode(sequence, buffer))?;
+                    continue;
                 }
-                (Some(verdict), _) => {
+                Some(verdict) => {
                     self.done = true;
                     verdict?;
                     if self.interrupted {
                         return Err(Cause::Interrupted(1));
                     }
                 }
-                (None, _) => {}
+                None => {}
             }
+            stray.reset();
         }
         Ok(None)
-    }
-
-    /// Asks again, behind the end of an earlier dump of which the reading was
-    /// given up after an error. Kernel: it has one dump at a time for a socket.
-    fn retry(&mut self) -> Result<(), Cause> {
-        self.busy += 1;
-        let mut stray = Stray::default();
-        while !self.at_end_of_other_dump()? {
-            match self.connection.receive(&mut stray) {
-                Ok(length) => (self.at, self.length) = (0, length),
-                // It may have been its end that was lost.
-                Err(Cause::AnswerLost(_)) => break,
-                Err(error) => return Err(error),
-            }
-        }
-        let select = self.select;
-        self.connection.send(|sequence, buffer| select.encode(sequence, buffer))
-    }
-
-    fn at_end_of_other_dump(&mut self) -> Result<bool, Cause> {
-        while let Some(place) = Place::next(&self.connection.answer[..self.length], &mut self.at)? {
-            let message = place.message(&self.connection.answer);
-            if message.kind == NLMSG_DONE && !self.connection.is_mine(&message) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 
     /// Kernel: a qdisc dump comes for all devices, whatever was asked for. The

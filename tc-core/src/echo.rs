@@ -9,7 +9,7 @@ use crate::dump::OwnedEntry;
 use crate::error::{Cause, EncodeError};
 use crate::message::edit_flags;
 use crate::transport::Transport;
-use crate::uapi::{NLM_F_ECHO, NLMSG_NOOP, NLMSG_OVERRUN};
+use crate::uapi::NLM_F_ECHO;
 
 /// Whether echoes are asked for, and what came.
 #[derive(Debug, Default)]
@@ -53,7 +53,6 @@ impl<T: Transport> Connection<T> {
     }
 
     fn wait_with_echo(&mut self) -> Result<Option<ExtAck>, Cause> {
-        let before = self.echo.entries.len();
         let mut stray = Stray::default();
         loop {
             let length = self.receive(&mut stray)?;
@@ -63,19 +62,18 @@ impl<T: Transport> Connection<T> {
                 if !self.is_mine(&message) {
                     continue;
                 }
-                match (self.verdict(&message)?, message.kind) {
-                    (Some(verdict), _) => return Ok(verdict?),
-                    (None, NLMSG_NOOP | NLMSG_OVERRUN) => {}
-                    (None, _) => self.note_echo(place, before),
+                match self.verdict(&message)? {
+                    Some(verdict) => return Ok(verdict?),
+                    None => self.note_echo(place),
                 }
             }
         }
     }
 
-    /// What comes a second time, of this request, is one echo.
-    fn note_echo(&mut self, place: Place, before: usize) {
+    /// What comes a second time, with its sequence number, is one echo.
+    fn note_echo(&mut self, place: Place) {
         let bytes = place.bytes(&self.answer);
-        if self.echo.entries[before..].iter().all(|echo| echo.bytes() != bytes) {
+        if self.echo.entries.iter().all(|echo| echo.bytes() != bytes) {
             self.echo.entries.push(OwnedEntry::copy(bytes));
         }
     }

@@ -38,6 +38,11 @@ impl<'a> Messages<'a> {
     pub const fn new(datagram: &'a [u8]) -> Self {
         Self { rest: datagram }
     }
+
+    /// What is not read yet.
+    pub(crate) const fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
 }
 
 impl<'a> Iterator for Messages<'a> {

@@ -132,7 +132,6 @@ impl<T: Transport> Monitor<T> {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
                 // What is thrown away may be lost as well.
                 Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(Error::new("receive", "notice", Cause::System(error))),
             }
         }
@@ -158,11 +157,7 @@ impl<T: Transport> Monitor<T> {
                     Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {
                         return Ok(Some(Notice::Overflow));
                     }
-                    Err(error)
-                        if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) =>
-                    {
-                        return Ok(None);
-                    }
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
                     Err(error) => return Err(fail(Cause::System(error))),
                 },
             }

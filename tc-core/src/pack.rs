@@ -157,25 +157,20 @@ impl<T: Transport> Pack<'_, T> {
         let mut at = datagram.start;
         while let Some(place) = Place::next(&answer[..datagram.end], &mut at)? {
             let message = place.message(answer);
-            let Some(index) = self.index(&message).filter(|index| *open & 1 << index != 0) else { continue };
-            let outcome = match (self.connection.verdict(&message)?, message.kind) {
-                (Some(verdict), _) => verdict.map(Done::Acknowledged).map_err(Cause::from),
-                (None, NLMSG_NOOP | NLMSG_OVERRUN) => continue,
-                (None, _) => Ok(Done::Shown(message)),
+            let index = self.connection.answers(&message, self.first);
+            // Of those that have no outcome yet.
+            let Some(index) = index.filter(|index| *index < self.count && *open & 1 << index != 0) else {
+                continue;
+            };
+            let outcome = match self.connection.verdict(&message)? {
+                Some(verdict) => verdict.map(Done::Acknowledged).map_err(Cause::from),
+                None => Ok(Done::Shown(message)),
             };
             *open &= !(1 << index);
             stray.reset();
             each(index, outcome);
         }
         Ok(())
-    }
-
-    fn index(&self, message: &Message<'_>) -> Option<usize> {
-        if message.port != self.connection.transport.port() {
-            return None;
-        }
-        let index = message.sequence.checked_sub(self.first)? as usize;
-        (index < self.count).then_some(index)
     }
 }
 
@@ -276,5 +271,8 @@ mod tests {
         let mut pack = tc.pack();
         pack.push(Verb::Delete, &request).unwrap();
         pack.send(|_, outcome| assert!(outcome.is_ok())).unwrap();
+        let sends = tc.transport().sends;
+        tc.pack().send(|_, _| panic!("there is nothing to tell")).unwrap();
+        assert_eq!(tc.transport().sends, sends);
     }
 }

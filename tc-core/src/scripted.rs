@@ -14,7 +14,8 @@ pub(crate) type Script = fn(&[Message<'_>]) -> Vec<Vec<u8>>;
 /// Answers each datagram with what `script` makes of its messages.
 pub(crate) struct Scripted {
     script: Script,
-    answers: VecDeque<Vec<u8>>,
+    /// What is received next.
+    pub(crate) answers: VecDeque<Vec<u8>>,
     /// How many datagrams were sent.
     pub(crate) sends: usize,
     /// How often one was asked for.

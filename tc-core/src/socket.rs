@@ -43,7 +43,7 @@ impl Socket {
         // an address in each call.
         socket.connect(&SocketAddr::new(0, 0))?;
         // What came between the two is not the kernel's, which was not asked yet.
-        while retry(|| socket.recv(&mut &mut [0u8; 1][..], libc::MSG_DONTWAIT)).is_ok() {}
+        while socket.recv(&mut &mut [0u8; 1][..], libc::MSG_DONTWAIT).is_ok() {}
         // Kernels before 4.12 have no extended acknowledgement: errors are then
         // numbers alone.
         let _unsupported = socket.set_ext_ack(true);
@@ -129,16 +129,16 @@ impl AsFd for Socket {
 impl Transport for Socket {
     fn send(&mut self, datagram: &[u8]) -> io::Result<()> {
         // A netlink datagram is taken whole or not at all.
-        retry(|| self.socket.send(datagram, 0)).map(|_| ())
+        self.socket.send(datagram, 0).map(|_| ())
     }
 
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Received> {
         // With MSG_TRUNC the full length comes back, also where it was cut.
         if !self.in_group {
-            let length = retry(|| self.socket.recv(&mut &mut *buffer, libc::MSG_TRUNC))?;
+            let length = self.socket.recv(&mut &mut *buffer, libc::MSG_TRUNC)?;
             return Ok(Received { length, sender: 0 });
         }
-        let (length, sender) = retry(|| self.socket.recv_from(&mut &mut *buffer, libc::MSG_TRUNC))?;
+        let (length, sender) = self.socket.recv_from(&mut &mut *buffer, libc::MSG_TRUNC)?;
         Ok(Received { length, sender: sender.port_number() })
     }
 
@@ -152,12 +152,10 @@ impl Transport for Socket {
         let socket = self.socket.as_raw_fd();
         receive_into_shares(buffer, received, |headers| {
             let (first, slots) = (headers.as_mut_ptr(), headers.len() as libc::c_uint);
-            retry(|| {
-                // SAFETY: these are as many headers, and what they point to is
-                // valid until this closure returns.
-                let count = unsafe { libc::recvmmsg(socket, first, slots, flags as _, std::ptr::null_mut()) };
-                usize::try_from(count).map_err(|_| io::Error::last_os_error())
-            })
+            // SAFETY: these are as many headers, and what they point to is
+            // valid until this closure returns.
+            let count = unsafe { libc::recvmmsg(socket, first, slots, flags as _, std::ptr::null_mut()) };
+            usize::try_from(count).map_err(|_| io::Error::last_os_error())
         })
     }
 
@@ -222,16 +220,6 @@ fn receive_into_shares(
         *one = Received { length: header.msg_len as usize, sender: sender.nl_pid };
     }
     Ok(count)
-}
-
-/// Tries again after a signal: netlink-sys does not.
-fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-    loop {
-        match call() {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            other => return other,
-        }
-    }
 }
 
 fn check(result: libc::c_int) -> io::Result<()> {

@@ -11,8 +11,8 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Carries netlink datagrams to a kernel and back.
 ///
 /// [`Socket`](crate::Socket) is the real one; the embedded kernel implements it
-/// in memory, and a test can stand between. A call is one system call at most,
-/// apart from retries after a signal.
+/// in memory, and a test can stand between. A call is one system call at most;
+/// one that a signal stopped (`Interrupted`) is made again by whoever made it.
 ///
 /// What is relied on, because netlink has it: datagrams come in the order in
 /// which they were sent, and if one is lost, a receive says so (`ENOBUFS`)
@@ -25,9 +25,8 @@ pub trait Transport {
 
     /// Waits for one datagram and copies it into `buffer`.
     ///
-    /// `WouldBlock` and `TimedOut` mean that nothing came in time; the raw
-    /// error `ENOBUFS` means that the kernel dropped something; after
-    /// `Interrupted` it is called again.
+    /// `WouldBlock` means that nothing came in time; the raw error `ENOBUFS`
+    /// means that the kernel dropped something.
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Received>;
 
     /// Receives as many datagrams as there are slots in `received`, each into

@@ -116,6 +116,25 @@ fn many_changes_take_few_system_calls() {
 }
 
 #[test]
+fn system_calls_that_a_signal_stops_are_made_again() {
+    need!("netns", "ifb", "sch_htb", "program_strace");
+    let net = Net::new();
+    net.ip("link add b0 type ifb").ok();
+    net.tc("qdisc add dev b0 root handle 1: htb").ok();
+    let calls = "sendto,recvfrom,recvmmsg";
+    for way in ["", "--packed"] {
+        let script = format!(
+            "for i in {{1..9}}; do echo class replace dev b0 parent 1: classid 1:$i htb rate 1mbit; done |
+            strace -qq -o /dev/null -e trace={calls} -e inject={calls}:error=EINTR:when=1+2 $T {way} -b -"
+        );
+        let ended = sh(&script, "");
+        assert!(ended.status.success(), "{way}: {}", String::from_utf8_lossy(&ended.stderr));
+        assert_eq!(net.tc("class show dev b0").ok().lines().count(), 9, "{way}");
+        (1..=9).for_each(|minor| drop(net.tc(&format!("class del dev b0 classid 1:{minor}")).ok()));
+    }
+}
+
+#[test]
 fn a_device_that_takes_the_name_of_another_is_the_one_that_is_meant() {
     need!("netns", "ifb");
     for way in ["", "--packed"] {

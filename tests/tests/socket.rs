@@ -96,6 +96,15 @@ fn several_datagrams_come_in_one_call() {
     }
     let none = socket.receive_many(&mut buffer, &mut received, false);
     assert_eq!(none.unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    // What does not fit is cut off, and its length is told.
+    let whole = tc_core::Received { length: 36, sender: 0 };
+    (0..3).for_each(|_| socket.send(&request).unwrap());
+    assert_eq!(socket.receive(&mut [0; 20]).unwrap(), whole);
+    assert_eq!(socket.receive_many(&mut [0; 40], &mut received[..2], true).unwrap(), 2);
+    assert_eq!(received[..2], [whole; 2]);
+    socket.join(RTNLGRP_TC).unwrap();
+    socket.send(&request).unwrap();
+    assert_eq!(socket.receive(&mut [0; 20]).unwrap(), whole);
 }
 
 #[test]

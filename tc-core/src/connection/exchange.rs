@@ -34,8 +34,7 @@ impl<T: Transport> Connection<T> {
         &mut self,
         encode: impl FnOnce(u32, &mut BytesMut) -> Result<(), EncodeError>,
     ) -> Result<(), Cause> {
-        // 0 is what notices carry.
-        self.sequence = self.sequence.checked_add(1).unwrap_or(1);
+        self.sequence = self.sequence.wrapping_add(1);
         self.request.clear();
         encode(self.sequence, &mut self.request)?;
         self.send_pack()
@@ -75,10 +74,9 @@ impl<T: Transport> Connection<T> {
                 if !self.is_mine(&message) {
                     continue;
                 }
-                return Ok(match (self.verdict(&message)?, message.kind) {
-                    (Some(verdict), _) => Answer::Verdict(verdict),
-                    (None, NLMSG_NOOP | NLMSG_OVERRUN) => continue,
-                    (None, _) => Answer::Object(place),
+                return Ok(match self.verdict(&message)? {
+                    Some(verdict) => Answer::Verdict(verdict),
+                    None => Answer::Object(place),
                 });
             }
         }
@@ -150,7 +148,7 @@ impl<T: Transport> Connection<T> {
 
     fn lost(&self, error: io::Error) -> Cause {
         match error.kind() {
-            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Cause::Timeout(self.timeout),
+            io::ErrorKind::WouldBlock => Cause::Timeout(self.timeout),
             _ => Cause::AnswerLost(error),
         }
     }
@@ -159,11 +157,8 @@ impl<T: Transport> Connection<T> {
     /// that follow each other; returns the first.
     pub(crate) fn start_pack(&mut self, most: u32) -> u32 {
         self.request.clear();
-        // 0 is what notices carry.
-        let first = match self.sequence.checked_add(most) {
-            Some(_) => self.sequence + 1,
-            None => 1,
-        };
+        // They do not wrap within a pack.
+        let first = self.sequence.checked_add(most).map_or(0, |_| self.sequence + 1);
         self.sequence = first + (most - 1);
         first
     }
@@ -197,7 +192,7 @@ impl<T: Transport> Connection<T> {
             Ok(warning) => warning.as_mut(),
             Err(error) => Some(&mut error.ext_ack),
         };
-        if let Some(ext_ack) = ext_ack.filter(|ack| ack.offset.is_some() || ack.missing_attribute.is_some()) {
+        if let Some(ext_ack) = ext_ack {
             let mut at = 0;
             while let Ok(Some(place)) = Place::next(&self.request, &mut at) {
                 if place.message(&self.request).sequence == message.sequence {
@@ -209,7 +204,16 @@ impl<T: Transport> Connection<T> {
         Ok(Some(verdict))
     }
 
+    /// Whether a message answers the last request.
     pub(crate) fn is_mine(&self, message: &Message<'_>) -> bool {
-        message.sequence == self.sequence && message.port == self.transport.port()
+        self.answers(message, self.sequence) == Some(0)
+    }
+
+    /// Which request a message answers, counted from the one with the sequence
+    /// number `first`; `None` if it is for somebody else, or says nothing.
+    pub(crate) fn answers(&self, message: &Message<'_>, first: u32) -> Option<usize> {
+        let mine = message.port == self.transport.port();
+        let says = !matches!(message.kind, NLMSG_NOOP | NLMSG_OVERRUN);
+        message.sequence.checked_sub(first).filter(|_| mine && says).map(|index| index as usize)
     }
 }

@@ -5,7 +5,8 @@ use super::*;
 use crate::handle::Handle;
 use crate::request::Request;
 use crate::scripted::{Script, Scripted, message, verdict};
-use crate::uapi::{NLMSG_NOOP, NLMSG_OVERRUN, RTM_NEWQDISC};
+use crate::select::Select;
+use crate::uapi::*;
 
 /// Device 5's qdisc 1:, in the header alone.
 const QDISC: [u8; 20] = {
@@ -36,6 +37,58 @@ fn an_answer_that_just_fits_is_not_cut_short() {
     };
     let mut tc = Connection::over(Scripted::new(script));
     tc.delete(&Request::qdisc(5).handle(Handle::qdisc(1))).unwrap();
+
+    let script: Script = |all| {
+        let mut payload = verdict(&all[0], 0)[16..].to_vec();
+        payload.resize(SLOT - 16, 0);
+        vec![message(NLMSG_ERROR, all[0].sequence, 7, &payload)]
+    };
+    let mut tc = Connection::over(Scripted::new(script));
+    let mut batch = tc.batch(|_, outcome| outcome.unwrap());
+    batch.push(Verb::Delete, &Request::qdisc(5).parent(Handle::ROOT)).unwrap();
+    batch.finish();
+}
+
+#[test]
+fn the_time_limit_is_that_of_each_answer_and_not_of_all() {
+    let script: Script = |all| {
+        let others = std::iter::repeat_n(message(RTM_NEWQDISC, all[0].sequence, 7, &QDISC), 50);
+        match all {
+            [list] if list.kind == RTM_GETQDISC => others.chain([verdict(list, 0)]).collect(),
+            _ => all.iter().map(|message| verdict(message, 19)).collect(),
+        }
+    };
+    let mut tc = Connection::over(Scripted::new(script));
+    tc.set_timeout(Duration::ZERO).unwrap();
+    let request = Request::qdisc(1).parent(Handle::ROOT);
+    let mut batch = tc.batch(|_, outcome| assert!(!outcome.unwrap_err().is_outcome_unknown()));
+    (0..50).for_each(|index| assert_eq!(batch.push(Verb::Delete, &request).unwrap(), index));
+    batch.finish();
+    let mut pack = tc.pack();
+    (0..50).for_each(|index| assert_eq!(pack.push(Verb::Delete, &request).unwrap(), index));
+    pack.send(|_, outcome| assert!(!outcome.unwrap_err().is_outcome_unknown())).unwrap();
+    assert_eq!(tc.list(&Select::qdiscs().device(6)).unwrap().len(), 0);
+}
+
+#[test]
+fn a_list_that_is_given_up_is_not_waited_for_a_second_time() {
+    let mut tc = Connection::over(Scripted::new(|_| Vec::new()));
+    let mut dump = tc.dump(&Select::qdiscs()).unwrap();
+    assert!(matches!(dump.next().unwrap_err().cause(), Cause::Timeout(_)));
+    assert!(dump.next().unwrap().is_none());
+    drop(dump);
+    assert_eq!(tc.transport().receives, 1);
+}
+
+#[test]
+fn the_filters_of_a_block_are_those_of_each_device_that_has_it() {
+    let script: Script = |all| {
+        let mut header = QDISC;
+        header[4..8].copy_from_slice(&TCM_IFINDEX_MAGIC_BLOCK.to_ne_bytes());
+        vec![message(RTM_NEWTFILTER, all[0].sequence, 7, &header), verdict(&all[0], 0)]
+    };
+    let mut tc = Connection::over(Scripted::new(script));
+    assert_eq!(tc.list(&Select::filters(5)).unwrap().len(), 1);
 }
 
 #[test]

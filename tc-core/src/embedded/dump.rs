@@ -178,10 +178,13 @@ impl Dump {
             }
             What::Filters { header, chain } if header.ifindex == device.ifindex => {
                 let Ok((id, parent)) = device.filter_parent(header.parent) else { return Vec::new() };
-                let filters = device.get(Some(id)).map(|qdisc| qdisc.filters.as_slice()).unwrap_or_default();
+                let Some(qdisc) = device.get(Some(id)) else { return Vec::new() };
+                let filters = &qdisc.filters;
+                // Kernel: ingress has one block, whichever hook is asked for.
+                let one_block = qdisc.kind == "ingress";
                 let (priority, protocol) = (header.info >> 16, (header.info & 0xffff) as u16);
                 let asked = |filter: &Filter| {
-                    filter.parent == parent
+                    (one_block || filter.parent == parent)
                         && chain.is_none_or(|chain| filter.chain == chain)
                         && (priority == 0 || filter.priority == priority)
                         && (protocol == 0 || filter.protocol == protocol)

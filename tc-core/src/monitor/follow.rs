@@ -128,7 +128,6 @@ impl<M: Transport, C: Transport> Follower<M, C> {
     /// What is there comes next, as after a loss.
     pub fn list_anew(&mut self) {
         self.state = State::Lost;
-        self.listed.clear();
     }
 
     /// Waits for the next event; `None` when nothing came within the monitor's
@@ -172,7 +171,8 @@ impl<M: Transport, C: Transport> Follower<M, C> {
             let (ifindex, handle) = (qdisc.header.ifindex, qdisc.header.handle);
             devices.insert(ifindex);
             match qdisc.kind() {
-                Ok("ingress" | "clsact") => {
+                // Kernel: ingress, by its handle or either hook, shows its only filters.
+                Ok("clsact") => {
                     filtered
                         .extend([Handle::FILTER_INGRESS, Handle::FILTER_EGRESS].map(|hook| (ifindex, hook)));
                 }
@@ -187,12 +187,8 @@ impl<M: Transport, C: Transport> Follower<M, C> {
             all.extend(self.connection.list(&Select::classes(ifindex))?);
         }
         for (ifindex, parent) in filtered {
-            match self.connection.list(&Select::filters(ifindex).parent(parent)) {
-                Ok(filters) => all.extend(filters),
-                // What is gone meanwhile, or has no such thing, has no filters.
-                Err(error) if error.kernel().is_some() => {}
-                Err(error) => return Err(error),
-            }
+            // Kernel: what is gone meanwhile has no filters, and that is no error.
+            all.extend(self.connection.list(&Select::filters(ifindex).parent(parent))?);
         }
         Ok(all)
     }

@@ -2,6 +2,10 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so and stops")]
 
+mod attach;
+mod guardian;
+mod guards;
+mod odd;
 mod sequences;
 
 use std::path::PathBuf;
@@ -15,19 +19,25 @@ use tc_qdiscs::plug::commit::{
 };
 use tests::lab::Shared;
 
+use odd::Odd;
+
 const DEVICES: [i32; 2] = [2, 3];
 
 /// A kernel with two devices, a session over both, and a hand on its sockets.
 struct World {
     kernel: Kernel,
-    tc: Shared<Socket>,
-    monitor: Shared<Socket>,
-    session: OutputCommit<Shared<Socket>>,
+    tc: Shared<Odd>,
+    monitor: Shared<Odd>,
+    session: OutputCommit<Shared<Odd>>,
     dir: PathBuf,
 }
 
 impl World {
     fn new(on_taint: OnTaint, on_drop: OnDrop, limit_bytes: u32) -> Result<Self, Error> {
+        Self::with(on_taint, on_drop, limit_bytes, OnDeath::StayClosed)
+    }
+
+    fn with(on_taint: OnTaint, on_drop: OnDrop, limit_bytes: u32, on_death: OnDeath) -> Result<Self, Error> {
         let kernel = tc_qdiscs::embedded::kinds(Kernel::builder())
             .device(Device::new("eth0").ifindex(DEVICES[0]))
             .device(Device::new("eth1").ifindex(DEVICES[1]))
@@ -36,11 +46,11 @@ impl World {
         for group in [RTNLGRP_TC, RTNLGRP_LINK] {
             socket.join(group);
         }
-        let (tc, monitor) = (Shared::new(kernel.connect()), Shared::new(socket));
+        let (tc, monitor) = (Shared::new(Odd::over(kernel.connect())), Shared::new(Odd::over(socket)));
         let id = (std::process::id(), std::thread::current().id());
         let dir = std::env::temp_dir().join(format!("tc-plug-embedded-{id:?}"));
         let limit = Limit::bytes(limit_bytes.try_into().unwrap_or(std::num::NonZeroU32::MAX));
-        let plan = Plan::new(limit, on_taint, OnDeath::StayClosed).on_drop(on_drop).journal_dir(&dir);
+        let plan = Plan::new(limit, on_taint, on_death).on_drop(on_drop).journal_dir(&dir);
         let connection = Connection::over(tc.clone());
         let monitor_over = Monitor::over(monitor.clone());
         let session = OutputCommit::attach_over(connection, monitor_over, &["eth0", "eth1"], plan)?;
@@ -80,6 +90,11 @@ fn cause(error: Error) -> (TaintCause, Network) {
 }
 
 const NONE: [Vec<Vec<u8>>; 2] = [vec![], vec![]];
+
+/// Lets the notices be lost that wait: as if there were none.
+fn drain(monitor: &Shared<Odd>) {
+    while monitor.get().receive(&mut [0; 65_536]).is_ok() {}
+}
 
 fn both(packets: &[&[u8]]) -> [Vec<Vec<u8>>; 2] {
     let packets: Vec<_> = packets.iter().map(|packet| packet.to_vec()).collect();
@@ -159,8 +174,7 @@ fn a_reset_that_nothing_announces_is_seen_in_the_counters() {
     // Its notice is lost: as if there were none.
     world.kernel.set_carrier(DEVICES[0], false);
     world.kernel.set_carrier(DEVICES[0], true);
-    let mut buffer = [0; 65_536];
-    while world.monitor.get().receive(&mut buffer).is_ok() {}
+    drain(&world.monitor);
     let (cause, _) = cause(world.session.release(epoch, Ack::of(0)).unwrap_err());
     assert_eq!(cause, TaintCause::HeldLost { bytes: 1 });
     assert_eq!(world.sent(), NONE);

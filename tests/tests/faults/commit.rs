@@ -10,7 +10,8 @@ use tc_core::embedded::{Fault, Faults, Kernel, Sent, Socket};
 use tc_core::monitor::Monitor;
 use tc_core::uapi::{RTNLGRP_LINK, RTNLGRP_TC};
 use tc_qdiscs::plug::commit::{
-    Ack, Error, Held, Left, Limit, Network, OnDeath, OnTaint, OutputCommit, Plan, Plugs, State,
+    Ack, Error, GuardianCommand, Held, Left, Limit, Network, OnDeath, OnTaint, OutputCommit, Plan, Plugs,
+    State,
 };
 use tests::lab::{Shared, count};
 
@@ -332,4 +333,21 @@ fn a_session_that_was_left_is_adopted_or_not_whatever_goes_wrong_at_any_call() {
         }
     }
     count(&format!("{survived} calls of adoptions survived with a fault"));
+}
+
+#[test]
+fn a_session_that_was_left_is_still_known_where_no_guardian_can_be_had() {
+    let folder = Folder::new();
+    let run = Run::new(&folder, OnTaint::FailClosed);
+    drop(run.attach().unwrap());
+    let path = bury(&folder.0);
+    let guardian = GuardianCommand::new("/nonexistent");
+    let on_death = OnDeath::OpenAfter { deadline: Duration::from_secs(60), guardian };
+    let limit = Limit::bytes(NonZeroU32::new(100_000).unwrap());
+    let plan = Plan::new(limit, OnTaint::FailClosed, on_death).journal_dir(&folder.0);
+    let (tc, monitor) = (Connection::over(run.tc.clone()), Monitor::over(run.monitor.clone()));
+    let names = ["eth0", "eth1"];
+    let error = OutputCommit::attach_over(tc, monitor, &names, plan.adopt(&path, Held::Drop)).err().unwrap();
+    assert!(matches!(error, Error::Guardian { network: Network::Untouched, .. }), "{error}");
+    assert_eq!(Left::read(&path).unwrap().journal().devices.len(), 2);
 }

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use tc_core::embedded::{Fault, Faults, Kernel, Socket};
 use tc_core::message::{Entry, Message};
 use tc_core::monitor::{Event, Follower, Monitor, Notice};
-use tc_core::uapi::{RTM_DELQDISC, RTM_DELTCLASS, RTM_DELTFILTER, RTNLGRP_TC};
-use tc_core::{Connection, Handle, Request};
+use tc_core::uapi::{ETH_P_ALL, RTM_DELQDISC, RTM_DELTCLASS, RTM_DELTFILTER, RTM_NEWTFILTER, RTNLGRP_TC};
+use tc_core::{Connection, Error, Handle, Request};
+use tc_qdiscs::cls::matchall::Matchall;
 use tc_qdiscs::htb::{Htb, HtbClass};
 use tests::lab::count;
 
@@ -170,4 +171,37 @@ fn a_picture_is_right_again_after_a_loss_whatever_goes_wrong_at_any_call() {
         }
     }
     count(&format!("{survived} pictures were right again after a loss and a fault"));
+}
+
+#[test]
+fn filters_of_each_hook_are_listed_once_and_a_list_that_fails_is_none() {
+    let kernel = kernel();
+    let mut tc = Connection::over(kernel.connect());
+    let hooks = Request::qdisc(ETH0).parent(Handle::INGRESS).handle(Handle::qdisc(0xffff));
+    let both = [Handle::FILTER_INGRESS, Handle::FILTER_EGRESS];
+    for (kind, parents) in [("clsact", &both[..]), ("ingress", &both[..1])] {
+        tc.add(&hooks.clone().kind(kind)).unwrap();
+        for parent in parents {
+            let filter = Request::filter(ETH0).parent(*parent).priority(5).protocol(ETH_P_ALL);
+            tc.add(&filter.handle(Handle::from_raw(1)).options(&Matchall::default())).unwrap();
+        }
+        let connection = Connection::over(Faults::over(kernel.connect()));
+        let mut follower = Follower::over(Monitor::over(kernel.connect()), connection);
+        let filters = |follower: &mut Follower<_, _>| {
+            let mut filters = 0;
+            follower.list_anew();
+            while let Some(Event::Listed(listed)) = follower.next()? {
+                filters += usize::from(listed.entry().unwrap().message_type == RTM_NEWTFILTER);
+            }
+            Ok::<_, Error>(filters)
+        };
+        assert_eq!(filters(&mut follower).unwrap(), parents.len(), "{kind}");
+        // The end of the last list, which is one of filters. (Lists take fewer calls the second time.)
+        let before = follower.connection_mut().transport().calls();
+        filters(&mut follower).unwrap();
+        let faults = follower.connection_mut().transport_mut();
+        faults.at_call(faults.calls() - before - 1, Fault::DumpFailed);
+        assert!(filters(&mut follower).is_err(), "{kind}");
+        tc.delete(&hooks).unwrap();
+    }
 }

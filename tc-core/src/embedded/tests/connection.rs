@@ -31,6 +31,8 @@ fn every_verb() {
     assert_eq!(shown(&mut tc).0, "pfifo_fast", "the default is back");
     let error = tc.add(&Request::qdisc(99).parent(Handle::ROOT).kind("tbf")).unwrap_err();
     assert_eq!((error.errno(), text(&error)), (Some(libc::ENODEV), None));
+    let error = tc.get(&Request::qdisc(99).parent(Handle::ROOT)).unwrap_err();
+    assert_eq!(error.errno(), Some(libc::ENODEV));
 }
 
 #[test]
@@ -74,6 +76,16 @@ fn a_careful_change_keeps_off_what_is_not_its_own() {
     let error = tc.change(&root().options(&gate)).unwrap_err();
     assert!(matches!(error.cause(), Cause::Refused(_)), "{error}");
     assert_eq!(shown(&mut tc).0, "tbf");
+    // Nor what comes in between: here the default is there when it looks.
+    tc.delete(&root()).unwrap();
+    let mut faults = Connection::over(Faults::over(kernel.connect()));
+    let theirs = kernel.clone();
+    faults.transport_mut().before_send(1, move || {
+        Connection::over(theirs.connect()).add(&root().handle(Handle::qdisc(1)).kind("tbf")).unwrap();
+    });
+    let error = faults.change(&root().options(&gate)).unwrap_err();
+    assert!(error.is_exists(), "{error}");
+    assert_eq!(shown(&mut tc).0, "tbf");
     // What a careless change does (the kernel's hole).
     tc.apply_as_it_is(Verb::Change, &root().options(&gate)).unwrap();
     assert_eq!(shown(&mut tc).0, "gate");
@@ -90,7 +102,10 @@ fn a_careful_change_keeps_the_size_table() {
     let before = read(&mut tc);
     assert!(before.is_some());
     tc.change(&root().options(&Gate { number: 2, later: None })).unwrap();
-    assert_eq!((read(&mut tc), shown(&mut tc).2), (before, Some(2_u32.to_ne_bytes().to_vec())));
+    assert_eq!((read(&mut tc), shown(&mut tc).2), (before.clone(), Some(2_u32.to_ne_bytes().to_vec())));
+    let other = Stab { overhead: 8, ..stab };
+    tc.change(&root().options(&Gate::default()).stab(&other)).unwrap();
+    assert!(read(&mut tc) != before, "its own comes first");
     tc.apply_as_it_is(Verb::Change, &root().options(&Gate::default())).unwrap();
     assert_eq!(read(&mut tc), None, "a careless change loses it");
 }
@@ -105,6 +120,26 @@ fn a_follow_up_is_sent_and_what_it_spoils_is_taken_back() {
     let error = tc.add(&root().options(&Gate { number: 1, later: Some(13) })).unwrap_err();
     assert_eq!((error.errno(), text(&error)), (Some(libc::ERANGE), Some("Thirteen is not accepted")));
     assert_eq!(shown(&mut tc).0, "pfifo_fast", "all of it or nothing");
+    // Whether it was taken back is not known, if the answer to that is lost.
+    let mut tc = Connection::over(Faults::over(kernel.connect()).at(4, Fault::Lost));
+    let error = tc.add(&root().options(&Gate { number: 1, later: Some(13) })).unwrap_err();
+    assert!(error.is_outcome_unknown() && tc.transport().happened() == [Fault::Lost], "{error}");
+}
+
+#[test]
+fn what_needs_care_has_its_place_in_a_batch() {
+    let kernel = builder().build();
+    let mut tc = Connection::over(kernel.connect());
+    let mut told = Vec::new();
+    let mut batch = tc.batch(|index, outcome| told.push((index, outcome.is_ok())));
+    let gate = Gate { number: 1, later: Some(2) };
+    batch.push(Verb::Add, &root().handle(Handle::qdisc(1)).kind("tbf")).unwrap();
+    batch.push(Verb::Change, &root().options(&gate)).unwrap();
+    batch.push(Verb::Delete, &root()).unwrap();
+    batch.push(Verb::Add, &root().options(&gate)).unwrap();
+    batch.finish();
+    assert_eq!(told, [(0, true), (1, false), (2, true), (3, true)]);
+    assert_eq!(shown(&mut tc).2, Some(2_u32.to_ne_bytes().to_vec()));
 }
 
 /// A kernel with so many devices that a dump takes several datagrams.
@@ -131,6 +166,8 @@ fn a_dump_that_is_left_half_read_does_not_disturb_the_next_request() {
         let mut dump = tc.dump(&Select::qdiscs()).unwrap();
         dump.next().unwrap().unwrap();
         drop(dump);
+        let nothing = crate::Transport::receive(tc.transport_mut(), &mut [0; 16]).unwrap_err();
+        assert_eq!(nothing.kind(), std::io::ErrorKind::WouldBlock);
         assert_eq!(shown(&mut tc).0, "pfifo_fast");
     }
     assert_eq!(tc.list(&Select::qdiscs()).unwrap().len(), 101);

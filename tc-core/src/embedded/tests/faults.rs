@@ -128,10 +128,10 @@ fn an_answer_that_cannot_be_read_is_an_unknown_outcome() {
 fn what_is_shown_before_a_refusal_is_no_success() {
     let mut tc = Connection::over(Scripted::new(|all| {
         let shown = message(crate::uapi::RTM_NEWQDISC, all[0].sequence, 7, all[0].payload);
-        vec![shown, verdict(&all[0], 16)]
+        vec![shown.clone(), shown, verdict(&all[0], 16)]
     }));
-    let error = tc.add(&root().kind("tbf")).unwrap_err();
-    assert_eq!(error.errno(), Some(16));
+    assert_eq!(tc.add(&root().kind("tbf")).unwrap_err().errno(), Some(16));
+    assert_eq!(tc.get(&root()).unwrap_err().errno(), Some(16));
 }
 
 #[test]
@@ -160,6 +160,11 @@ fn a_flood_of_what_is_not_for_us_ends_in_time() {
     batch.push(Verb::Delete, &root()).unwrap();
     batch.finish();
     assert!(since.elapsed() < 100 * limit);
+    // Nor is a list asked for without end that the kernel is too busy to make.
+    let mut tc = Connection::over(Scripted::new(|all| vec![verdict(&all[0], 16)]));
+    tc.set_timeout(limit).unwrap();
+    let error = tc.list(&Select::qdiscs()).unwrap_err();
+    assert!(matches!(error.cause(), Cause::Timeout(_)), "{error}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod connection;
 mod faults;
 mod links;
+mod losses;
 mod notices;
 mod path;
 

@@ -134,7 +134,7 @@ impl<T: Transport> OutputCommit<T> {
     /// was adopted stays, with our journal of it: it may hold packets.
     fn undo(mut self, candidates: &[Candidate], error: tc_core::Error) -> Error {
         let adopting = candidates.iter().any(|candidate| candidate.adopted.is_some());
-        let mut network = if adopting { Network::Unknown } else { Network::Untouched };
+        let mut left = false;
         for (device, candidate) in self.journal.devices.iter().zip(candidates) {
             // Also the one that failed: its plug may be there, not yet open.
             let removed = match root_of(&mut self.tc, device.ifindex) {
@@ -147,16 +147,19 @@ impl<T: Transport> OutputCommit<T> {
                 Ok(_) => true,
                 Err(_) => false,
             };
-            if !removed {
-                network = Network::Unknown;
-            }
+            left |= !removed;
         }
-        if network == Network::Untouched {
+        let untouched = !left && !adopting;
+        let network = if untouched { Network::Untouched } else { Network::Unknown };
+        if untouched {
             // The journal is what still tells of the plugs otherwise.
             let _left = Journal::delete(&self.journal_path);
         }
-        if let Some(guardian) = self.guardian.take() {
-            guardian.dismiss();
+        match self.guardian.take() {
+            // Nothing was promised to a client yet: what could not be taken away is better open.
+            guardian if left && !adopting => drop(guardian),
+            Some(guardian) => guardian.dismiss(),
+            None => {}
         }
         Error::kernel(error, network)
     }

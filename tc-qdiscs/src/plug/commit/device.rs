@@ -5,7 +5,7 @@ use tc_core::message::Entry;
 use tc_core::{DecodeError, Handle, Request};
 
 use super::super::Plug;
-use super::taint::{LinkState, TaintCause};
+use super::taint::LinkState;
 
 /// One device of a session.
 #[derive(Debug)]
@@ -113,20 +113,12 @@ impl Device {
         Request::qdisc(self.ifindex).parent(Handle::ROOT).handle(self.handle).options(plug)
     }
 
-    /// Whether the object that the kernel shows is our plug.
-    pub(super) fn judge_identity(&self, entry: &Entry<'_>) -> Result<Option<TaintCause>, DecodeError> {
-        let (kind, handle) = (entry.kind()?, entry.header.handle);
-        if kind == "plug" && handle == self.handle && entry.header.parent == Handle::ROOT {
-            return Ok(None);
-        }
-        Ok(Some(TaintCause::NotOurs { kind: kind.to_owned(), handle }))
-    }
-
-    /// Starts to watch the queue from here on: these counters are no news.
-    pub(super) fn begin(&mut self, now: Counters, limit_bytes: u32) {
-        self.counters = now;
-        self.settled = now.backlog == 0;
-        self.taken_in = now.sent + u64::from(now.backlog);
+    /// Starts to watch the queue from here on: what was counted last is no news.
+    pub(super) fn begin(&mut self, limit_bytes: u32) {
+        let now = self.counters;
+        // What waits may have been given back, and is counted as sent already then.
+        self.settled = now.backlog == 0 || now.requeues == 0;
+        self.taken_in = now.sent + if self.settled { u64::from(now.backlog) } else { 0 };
         self.open = Tally { dropped_packets: 0, peak_bytes: now.backlog, limit_bytes };
         self.closed = Tally { limit_bytes, ..Tally::default() };
     }
@@ -170,23 +162,27 @@ impl Device {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn device() -> Device {
+    pub(in super::super) fn device() -> Device {
+        with_queues(1)
+    }
+
+    fn with_queues(tx_queues: u32) -> Device {
         let link = Link {
             ifindex: 2,
             name: "eth0".into(),
             flags: 0x1_0001,
             mtu: 1500,
             tx_queue_len: 1000,
-            tx_queues: 1,
+            tx_queues,
             qdisc: "noqueue".into(),
             kind: String::new(),
             carrier_changes: 2,
         };
         let mut device = Device::new(&link, [Handle::qdisc(1), Handle::qdisc(2)], false);
-        device.begin(Counters::default(), 1000);
+        device.begin(1000);
         device
     }
 
@@ -218,7 +214,25 @@ mod tests {
         assert_eq!(missing(&mut device, counters(100, 400, 4, 1)), 0, "sent the second time");
         // More was sent since, so it has left; from then on all counts.
         device.observe(counters(300, 200, 2, 1));
-        assert_eq!(missing(&mut device, counters(300, 0, 0, 1)), 200);
+        device.observe(counters(300, 400, 4, 1));
+        assert_eq!(missing(&mut device, counters(300, 100, 1, 1)), 300);
+        // Nothing waits, whatever came back.
+        device.observe(counters(700, 0, 0, 2));
+        device.observe(counters(700, 50, 1, 2));
+        assert_eq!(missing(&mut device, counters(700, 0, 0, 2)), 50);
+    }
+
+    #[test]
+    fn what_was_given_back_before_the_start_is_not_missed_when_it_has_left() {
+        let mut device = device();
+        device.observe(counters(100, 300, 3, 1));
+        device.begin(1000);
+        assert_eq!(missing(&mut device, counters(100, 200, 2, 1)), 0, "sent the second time");
+        assert_eq!(missing(&mut device, counters(300, 0, 0, 1)), 0);
+        assert_eq!(missing(&mut device, counters(200, 0, 0, 1)), 100);
+        device.observe(counters(100, 300, 3, 0));
+        device.begin(1000);
+        assert_eq!(missing(&mut device, counters(100, 0, 0, 0)), 300, "nothing ever came back");
     }
 
     #[test]
@@ -233,8 +247,7 @@ mod tests {
 
     #[test]
     fn several_queues_may_keep_one_packet_aside() {
-        let mut device = device();
-        device.slack = ONE_LARGE_PACKET;
+        let mut device = with_queues(4);
         device.observe(counters(0, 200_000, 5, 0));
         assert_eq!(missing(&mut device, counters(0, 150_000, 4, 0)), 0);
         assert!(missing(&mut device, counters(0, 0, 0, 0)) > 0);

@@ -93,7 +93,6 @@ impl<T: Transport> OutputCommit<T> {
         if self.state == State::Detached {
             return self.expect("discard", State::Open);
         }
-        self.closed = None;
         for index in 0..self.devices.len() {
             self.delete(index)?;
         }

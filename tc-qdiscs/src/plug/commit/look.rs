@@ -131,11 +131,14 @@ impl<T: Transport> OutputCommit<T> {
 /// Takes note of a plug's answer; what it says against the plug.
 fn note(device: &mut Device, doing: &'static str, outcome: Result<Done<'_>, Cause>) -> Option<TaintCause> {
     let read = |device: &mut Device, entry: &Entry<'_>| -> Result<Option<TaintCause>, DecodeError> {
-        let judged = device.judge_identity(entry)?;
-        if judged.is_none() {
-            device.observe(Counters::of(entry)?);
+        // Kernel: it shows the qdisc with the handle that was asked for, of whatever kind.
+        match entry.kind()? {
+            "plug" => {
+                device.observe(Counters::of(entry)?);
+                Ok(None)
+            }
+            kind => Ok(Some(TaintCause::NotOurs { kind: kind.to_owned(), handle: entry.header.handle })),
         }
-        Ok(judged)
     };
     match outcome {
         Ok(Done::Shown(message)) => Entry::decode(&message)
@@ -145,21 +148,45 @@ fn note(device: &mut Device, doing: &'static str, outcome: Result<Done<'_>, Caus
             Some(TaintCause::Command { doing, why: "the kernel did not show the plug".to_owned() })
         }
         Err(cause) => {
-            Some(gone(doing, &cause).unwrap_or_else(|| TaintCause::Command { doing, why: cause.to_string() }))
+            Some(gone(&cause).unwrap_or_else(|| TaintCause::Command { doing, why: cause.to_string() }))
         }
     }
 }
 
 /// What the refusal of a command to our handle says of the plug.
-fn gone(doing: &str, cause: &Cause) -> Option<TaintCause> {
+fn gone(cause: &Cause) -> Option<TaintCause> {
     const ENOENT: i32 = 2;
     const ENODEV: i32 = 19;
     const EINVAL: i32 = 22;
     match cause {
         Cause::Kernel(error) if error.errno == ENODEV => Some(TaintCause::DeviceGone),
         Cause::Kernel(error) if error.errno == ENOENT => Some(TaintCause::PlugGone),
-        // Kernel: "Invalid handle", of the root qdisc that was asked for.
-        Cause::Kernel(error) if error.errno == EINVAL && doing == LOOK => Some(TaintCause::PlugGone),
+        // Kernel: "Invalid handle" or "Invalid qdisc name": the root is another one.
+        Cause::Kernel(error) if error.errno == EINVAL => Some(TaintCause::PlugGone),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plug::commit::device::tests::device;
+    use tc_core::message::Message;
+    use tc_core::uapi::{RTM_NEWQDISC, TCA_KIND};
+
+    #[test]
+    fn an_answer_that_shows_no_plug_with_its_counters_is_held_against_it() {
+        let kind =
+            |kind: &[u8; 8]| [&[0; 20][..], &12_u16.to_ne_bytes(), &TCA_KIND.to_ne_bytes(), kind].concat();
+        let judge = |payload: &[u8]| {
+            let message = Message { kind: RTM_NEWQDISC, flags: 0, sequence: 1, port: 7, payload };
+            note(&mut device(), "BUFFER", Ok(Done::Shown(message)))
+        };
+        assert!(matches!(judge(&kind(b"pfifo\0\0\0")), Some(TaintCause::NotOurs { .. })));
+        for unreadable in [&kind(b"plug\0\0\0\0")[..], &[0; 20], &[]] {
+            assert!(matches!(judge(unreadable), Some(TaintCause::Unreadable(_))), "{unreadable:?}");
+        }
+        let none = note(&mut device(), "BUFFER", Ok(Done::Acknowledged(None)));
+        assert!(matches!(none, Some(TaintCause::Command { doing: "BUFFER", .. })), "{none:?}");
     }
 }

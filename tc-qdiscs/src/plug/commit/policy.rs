@@ -94,7 +94,7 @@ impl<T: Transport> OutputCommit<T> {
         self.look()?;
         let limit = self.plan.limit.get();
         for device in &mut self.devices {
-            device.begin(*device.counters(), limit);
+            device.begin(limit);
         }
         self.epoch += 1;
         Ok(())

@@ -16,7 +16,10 @@ pub struct Process {
 impl Process {
     /// The calling process.
     pub fn current() -> io::Result<Self> {
-        let pid = std::process::id();
+        Self::of(std::process::id())
+    }
+
+    pub(super) fn of(pid: u32) -> io::Result<Self> {
         let missing = || io::Error::other("/proc does not show this process");
         Ok(Self { pid, start_time: start_time(pid)?.ok_or_else(missing)? })
     }

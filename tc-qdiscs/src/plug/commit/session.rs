@@ -143,7 +143,7 @@ impl<T: Transport> OutputCommit<T> {
         self.command("BUFFER", &Plug::buffer())?;
         // What waited before the plug closed belongs to no epoch.
         for device in &mut self.devices {
-            device.begin(*device.counters(), self.plan.limit.get());
+            device.begin(self.plan.limit.get());
         }
         Ok(())
     }

@@ -152,15 +152,14 @@ pub(super) fn judge_notice(message: &Message<'_>, devices: &[Device], own_port: 
     let judged = match message.kind {
         RTM_DELLINK => Ok(Some(TaintCause::DeviceGone)),
         RTM_NEWLINK => Link::decode(message).map(|link| device.link.judge(&link)),
-        RTM_NEWQDISC | RTM_DELQDISC if message.port != own_port => judge_qdisc(message, device),
+        RTM_NEWQDISC | RTM_DELQDISC if message.port != own_port => judge_qdisc(message),
         _ => Ok(None),
     };
     let cause = judged.unwrap_or_else(|error| Some(error.into()))?;
     Some(Taint { device: device.name.clone(), cause })
 }
 
-fn judge_qdisc(message: &Message<'_>, device: &Device) -> Result<Option<TaintCause>, DecodeError> {
+fn judge_qdisc(message: &Message<'_>) -> Result<Option<TaintCause>, DecodeError> {
     let header = Entry::decode(message)?.header;
-    let concerned = header.parent == Handle::ROOT || header.handle == device.handle;
-    Ok(concerned.then_some(TaintCause::Touched { port: message.port }))
+    Ok((header.parent == Handle::ROOT).then_some(TaintCause::Touched { port: message.port }))
 }

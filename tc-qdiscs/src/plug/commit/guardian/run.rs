@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 use std::{env, thread};
 
-use tc_core::Connection;
+use tc_core::{Connection, Transport};
 
 use super::super::journal::Journal;
 use super::super::process::current_netns;
@@ -80,7 +80,7 @@ fn read_orders(mut lifeline: &UnixStream) -> io::Result<Journal> {
     Err(io::Error::other("orders without an end"))
 }
 
-fn guard(watch: &mut Watch, tc: &mut Connection, orders: &Journal) -> io::Result<End> {
+fn guard<T: Transport>(watch: &mut Watch, tc: &mut Connection<T>, orders: &Journal) -> io::Result<End> {
     loop {
         // Who cannot watch any more must not leave it closed.
         match watch.next().unwrap_or(Event::Death) {
@@ -99,7 +99,7 @@ fn guard(watch: &mut Watch, tc: &mut Connection, orders: &Journal) -> io::Result
 }
 
 /// Opens all that are still our own; one that fails does not keep the others.
-fn open_all(tc: &mut Connection, orders: &Journal) -> io::Result<usize> {
+fn open_all<T: Transport>(tc: &mut Connection<T>, orders: &Journal) -> io::Result<usize> {
     let mut opened = 0;
     let mut failed = Ok(());
     for device in &orders.devices {
@@ -121,4 +121,91 @@ fn open_all(tc: &mut Connection, orders: &Journal) -> io::Result<usize> {
         }
     }
     failed.map(|()| opened)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plug::Plug;
+    use crate::plug::commit::journal::JournalDevice;
+    use crate::plug::commit::process::Process;
+    use tc_core::embedded::{Device, Fault, Faults, Kernel, Socket};
+    use tc_core::{Handle, Request};
+
+    const DEADLINE: Duration = Duration::from_millis(30);
+
+    /// A kernel with a closed plug on each device, c01: and 7:, of which the first is the session's;
+    /// the controller's end of the lifeline, and what a guardian has.
+    fn armed() -> (Kernel, UnixStream, Watch, Connection<Faults<Socket>>, Journal) {
+        let kernel = crate::embedded::kinds(Kernel::builder())
+            .device(Device::new("eth0").ifindex(2))
+            .device(Device::new("eth1").ifindex(3))
+            .build();
+        let mut tc = Connection::over(Faults::over(kernel.connect()));
+        let handles = [Handle::qdisc(0xc01), Handle::qdisc(0xc02)];
+        let mut devices = Vec::new();
+        for (ifindex, handle) in [(2, handles[0]), (3, Handle::qdisc(7))] {
+            let plug = Plug::set_limit(10_000);
+            tc.add(&Request::qdisc(ifindex).parent(Handle::ROOT).handle(handle).options(&plug)).unwrap();
+            devices.push(JournalDevice { ifindex, name: String::new(), handles });
+        }
+        let (lifeline, theirs) = UnixStream::pair().unwrap();
+        let controller = Process::current().unwrap();
+        let watch = Watch::new(theirs, controller).unwrap();
+        let orders = Journal { controller, netns: 0, limit_bytes: 1, open_after: Some(DEADLINE), devices };
+        (kernel, lifeline, watch, tc, orders)
+    }
+
+    /// Which devices let a packet out.
+    fn open(kernel: &Kernel) -> [bool; 2] {
+        [2, 3].map(|device| {
+            kernel.send(device, *b"?");
+            !kernel.take_sent(device).is_empty()
+        })
+    }
+
+    #[test]
+    fn what_is_free_has_no_deadline() {
+        let (kernel, mut lifeline, mut watch, mut tc, orders) = armed();
+        lifeline.write_all(&[word::HOLD, word::FREE]).unwrap();
+        let said = thread::spawn(move || {
+            thread::sleep(3 * DEADLINE);
+            lifeline.write_all(&[word::LEAVE]).unwrap();
+        });
+        assert_eq!(guard(&mut watch, &mut tc, &orders).unwrap(), End::Dismissed);
+        assert_eq!(open(&kernel), [false; 2]);
+        said.join().unwrap();
+    }
+
+    #[test]
+    fn a_deadline_opens_once_and_the_watch_goes_on() {
+        let (kernel, mut lifeline, mut watch, mut tc, orders) = armed();
+        let before = tc.transport().calls();
+        lifeline.write_all(&[word::HOLD]).unwrap();
+        let said = thread::spawn(move || {
+            thread::sleep(10 * DEADLINE);
+            lifeline.write_all(&[word::LEAVE]).unwrap();
+        });
+        assert_eq!(guard(&mut watch, &mut tc, &orders).unwrap(), End::Dismissed);
+        assert_eq!(open(&kernel), [true, false]);
+        // Two looks, and one command.
+        assert_eq!(tc.transport().calls() - before, 3 + 3 + 2);
+        said.join().unwrap();
+    }
+
+    #[test]
+    fn a_death_opens_what_is_the_sessions_and_a_failure_is_tried_again() {
+        for unreadable in [false, true] {
+            let (kernel, mut lifeline, mut watch, mut tc, orders) = armed();
+            tc.transport_mut().at_call(1, Fault::NoBuffers);
+            if unreadable {
+                // Who cannot watch any more must not leave it closed.
+                lifeline.write_all(b"?").unwrap();
+            } else {
+                drop(lifeline);
+            }
+            assert_eq!(guard(&mut watch, &mut tc, &orders).unwrap(), End::Opened(1));
+            assert_eq!(open(&kernel), [true, false]);
+        }
+    }
 }

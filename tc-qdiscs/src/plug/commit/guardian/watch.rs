@@ -53,21 +53,17 @@ impl Watch {
     /// word may be that the session has ended in order.
     pub(super) fn next(&mut self) -> io::Result<Event> {
         loop {
+            let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            // Who is dead has said all by now.
+            let dead = self.wait(left)?;
             if let Some(event) = self.heard()? {
                 return Ok(event);
             }
-            let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if dead {
+                return Ok(Event::Death);
+            }
             if left == Some(Duration::ZERO) {
                 return Ok(Event::Deadline);
-            }
-            if self.wait(left)? {
-                // It is gone, and cannot say anything any more.
-                while let Some(last) = self.heard()? {
-                    if matches!(last, Event::Leave | Event::Death) {
-                        return Ok(last);
-                    }
-                }
-                return Ok(Event::Death);
             }
         }
     }
@@ -75,22 +71,17 @@ impl Watch {
     /// What was said; `None` if nothing was.
     fn heard(&mut self) -> io::Result<Option<Event>> {
         let mut byte = [0];
-        loop {
-            match self.lifeline.read(&mut byte) {
-                Ok(0) => return Ok(Some(Event::Death)),
-                Ok(_) => match byte[0] {
-                    word::HOLD => return Ok(Some(Event::Hold)),
-                    word::FREE => return Ok(Some(Event::Free)),
-                    word::LEAVE => return Ok(Some(Event::Leave)),
-                    _ => return Err(io::Error::other("an unknown word on the lifeline")),
-                },
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // Kernel: ECONNRESET where the other end was closed with words
-                // of ours unread.
-                Err(_) => return Ok(Some(Event::Death)),
-            }
-        }
+        let length = match self.lifeline.read(&mut byte) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            read => read?,
+        };
+        Ok(Some(match (length, byte[0]) {
+            (0, _) => Event::Death,
+            (_, word::HOLD) => Event::Hold,
+            (_, word::FREE) => Event::Free,
+            (_, word::LEAVE) => Event::Leave,
+            _ => return Err(io::Error::other("an unknown word on the lifeline")),
+        }))
     }
 
     /// Waits for something to happen: true if the controller is dead.
@@ -106,5 +97,70 @@ impl Watch {
             Ok(_) | Err(Errno::INTR) => Ok(!fds[1].revents().is_empty()),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::process::{Child, Command, Stdio};
+
+    /// A process that lives until it is killed.
+    fn somebody() -> (Child, Process) {
+        let child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        let process = Process::of(child.id()).unwrap();
+        (child, process)
+    }
+
+    fn end(mut child: Child) {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn the_last_words_of_who_is_dead_are_heard() {
+        let (mut ours, theirs) = UnixStream::pair().unwrap();
+        let (child, process) = somebody();
+        let mut watch = Watch::new(theirs, process).unwrap();
+        ours.write_all(&[word::HOLD, word::FREE, word::LEAVE]).unwrap();
+        end(child);
+        for event in [Event::Hold, Event::Free, Event::Leave, Event::Death] {
+            assert_eq!(watch.next().unwrap(), event);
+        }
+    }
+
+    #[test]
+    fn an_end_of_the_session_is_one_whoever_lives() {
+        let me = Process::current().unwrap();
+        let long = Some(Duration::from_secs(5));
+        // Closed in order, and with a word unread.
+        for unread in [false, true] {
+            let (ours, theirs) = UnixStream::pair().unwrap();
+            let mut watch = Watch::new(theirs.try_clone().unwrap(), me).unwrap();
+            watch.set_deadline(long);
+            if unread {
+                (&theirs).write_all(&[word::ARMED]).unwrap();
+            }
+            drop(ours);
+            assert_eq!(watch.next().unwrap_or(Event::Death), Event::Death);
+        }
+        // Another process with the number of one that is dead.
+        let (_ours, theirs) = UnixStream::pair().unwrap();
+        let mut watch = Watch::new(theirs, Process { start_time: me.start_time + 1, ..me }).unwrap();
+        watch.set_deadline(long);
+        assert_eq!(watch.next().unwrap(), Event::Death);
+    }
+
+    #[test]
+    fn a_deadline_comes_when_nothing_else_does() {
+        let (mut ours, theirs) = UnixStream::pair().unwrap();
+        let mut watch = Watch::new(theirs, Process::current().unwrap()).unwrap();
+        let since = Instant::now();
+        watch.set_deadline(Some(Duration::from_millis(20)));
+        assert_eq!(watch.next().unwrap(), Event::Deadline);
+        assert!(since.elapsed() >= Duration::from_millis(20));
+        ours.write_all(&[word::HOLD]).unwrap();
+        assert_eq!(watch.next().unwrap(), Event::Hold, "what was said comes before it");
     }
 }

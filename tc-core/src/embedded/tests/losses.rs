@@ -1,0 +1,167 @@
+//! What is of use again after a loss: connections, monitors, and pictures made of notices.
+
+use std::io;
+
+use super::*;
+use crate::link::DeviceNames;
+use crate::monitor::{Event, Follower, Monitor, Notice};
+use crate::scripted::{Scripted, message};
+use crate::uapi::*;
+use crate::{Error, Received, Transport};
+
+type Operation = fn(&mut Connection<Socket>) -> Result<(), Error>;
+
+/// Kernel: after a loss it delivers nothing more until all was read (`NETLINK_S_CONGESTED`).
+#[test]
+fn a_connection_is_of_use_again_after_a_loss() {
+    let operations: [Operation; 7] = [
+        |tc| tc.replace(&root().kind("tbf")),
+        |tc| tc.get(&root()).map(|_| ()),
+        |tc| tc.link_by_name("wan").map(|_| ()),
+        |tc| {
+            tc.set_echo(true);
+            let done = tc.replace(&root().kind("tbf"));
+            tc.set_echo(false);
+            done
+        },
+        |tc| {
+            let mut pack = tc.pack();
+            pack.push(Verb::Replace, &root().kind("tbf"))?;
+            let mut outcome = Ok(());
+            pack.send(|_, told| outcome = told.map(|_| ()))?;
+            outcome.map_err(|cause| Error::new("pack", "", cause))
+        },
+        |tc| {
+            let mut outcome = Ok(());
+            let mut batch = tc.batch(|_, told| outcome = told);
+            batch.push(Verb::Replace, &root().kind("tbf"))?;
+            batch.finish();
+            outcome.map_err(|cause| Error::new("batch", "", cause))
+        },
+        |tc| {
+            // Its first receive tells of the loss, and what waits is behind that.
+            tc.forget_answers();
+            Err(Error::new("forget", "", crate::answer::cut_short()))
+        },
+    ];
+    for (at, operation) in operations.into_iter().enumerate() {
+        let kernel = builder().build();
+        let mut tc = Connection::over(kernel.connect());
+        tc.transport().join(RTNLGRP_TC);
+        // There is room for the first notice, and the second is lost; so is the answer.
+        tc.transport().set_receive_buffer(1);
+        let mut other = Connection::over(kernel.connect());
+        (0..2).for_each(|_| other.replace(&root().kind("pfifo")).unwrap());
+        tc.transport().leave(RTNLGRP_TC);
+        let lost = operation(&mut tc);
+        assert!(lost.is_err_and(|error| error.is_outcome_unknown()), "operation {at}");
+        tc.transport().set_receive_buffer(10_000);
+        tc.replace(&root().kind("tbf")).unwrap();
+    }
+}
+
+#[test]
+fn a_pack_makes_room_for_all_its_answers() {
+    let mut tc = Connection::over(builder().build().connect());
+    tc.transport().set_receive_buffer(2000);
+    let mut pack = tc.pack();
+    for _ in 0..100 {
+        pack.push(Verb::Replace, &root().kind("tbf")).unwrap();
+    }
+    pack.send(|_, outcome| assert!(outcome.is_ok(), "{outcome:?}")).unwrap();
+}
+
+#[test]
+fn a_notice_that_just_fits_is_whole_and_one_that_cannot_be_read_is_passed() {
+    let mut monitor = Monitor::over(Scripted::new(|_| Vec::new()));
+    let header = |length: usize| message(RTM_NEWQDISC, 0, 0, &vec![0; length - 16]);
+    let mut lying = header(40);
+    lying[0] = 44;
+    let datagrams = [header(64 * 1024), lying, header(36), message(NLMSG_OVERRUN, 0, 0, &[])];
+    monitor.transport_mut().answers.extend(datagrams);
+    let mut next = || match monitor.receive() {
+        Ok(Some(Notice::Message(message))) => message.payload.len().to_string(),
+        Ok(Some(Notice::Overflow)) => "lost".into(),
+        Ok(None) => "none".into(),
+        Err(error) => error.to_string(),
+    };
+    let seen: Vec<_> = (0..5).map(|_| next()).collect();
+    let unread = "receive notice: cannot read the kernel's answer: malformed message length";
+    assert_eq!(seen, [&(64 * 1024 - 16).to_string(), unread, "20", "lost", "none"]);
+}
+
+/// What a follower tells, a letter each: a notice, a loss, an object that is there, the end of those.
+fn told<M: Transport>(follower: &mut Follower<M, Socket>) -> String {
+    let mut told = String::new();
+    while let Some(event) = follower.next().unwrap() {
+        told.push(match event {
+            Event::Notice(_) => 'n',
+            Event::Overflow => '!',
+            Event::Listed(_) => '+',
+            Event::InStep => '.',
+        });
+    }
+    told
+}
+
+#[test]
+fn nothing_that_is_older_than_the_list_follows_it() {
+    for (room, lost) in [(1 << 20, false), (3000, true)] {
+        let kernel = builder().build();
+        let socket = kernel.connect();
+        socket.join(RTNLGRP_TC);
+        socket.set_receive_buffer(room);
+        let connection = Connection::over(kernel.connect());
+        let mut follower = Follower::over(Monitor::over(socket), connection);
+        let mut tc = Connection::over(kernel.connect());
+        (0..50).for_each(|_| tc.replace(&root().kind("tbf")).unwrap());
+        // Of two in one datagram the first; or nothing, where the loss is told first.
+        if !lost {
+            assert!(matches!(follower.next().unwrap(), Some(Event::Notice(_))));
+        }
+        follower.list_anew();
+        assert_eq!(told(&mut follower), "+.", "lost: {lost}");
+        tc.delete(&root()).unwrap();
+        assert_eq!(told(&mut follower), "n");
+    }
+}
+
+/// A transport that need not be able to receive many at once.
+#[test]
+fn what_waits_one_by_one_is_forgotten_too() {
+    let connection = Connection::over(builder().build().connect());
+    let mut follower = Follower::over(Monitor::over(Scripted::new(|_| Vec::new())), connection);
+    follower.list_anew();
+    assert_eq!(told(&mut follower), "+.");
+}
+
+#[test]
+fn who_sends_without_end_keeps_a_follower_from_listing_and_does_not_hold_it() {
+    /// There is always one more, until somebody says that it is enough.
+    struct Flood(bool);
+    impl Transport for Flood {
+        fn send(&mut self, _: &[u8]) -> io::Result<()> {
+            Ok(())
+        }
+        fn receive(&mut self, _: &mut [u8]) -> io::Result<Received> {
+            Err(io::ErrorKind::WouldBlock.into())
+        }
+        fn receive_many(&mut self, _: &mut [u8], _: &mut [Received], _: bool) -> io::Result<usize> {
+            Ok(usize::from(self.0))
+        }
+        fn port(&self) -> u32 {
+            7
+        }
+        fn device_names(&self) -> io::Result<Box<dyn DeviceNames>> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+    }
+    let connection = Connection::over(builder().build().connect());
+    let mut follower = Follower::over(Monitor::over(Flood(true)), connection);
+    follower.list_anew();
+    for _ in 0..2 {
+        assert!(matches!(follower.next().unwrap(), Some(Event::Overflow)));
+    }
+    *follower.monitor_mut().transport_mut() = Flood(false);
+    assert_eq!(told(&mut follower), "+.");
+}

@@ -1,0 +1,110 @@
+//! An attach that fails leaves nothing, or says so.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use tc_core::{Handle, Request};
+use tc_qdiscs::plug::Plug;
+use tc_qdiscs::plug::commit::Journal;
+
+use super::*;
+
+type Setting = fn(Plan) -> Plan;
+
+/// What an attach fails with, if it does.
+pub(crate) fn attach(
+    world: &Kernel,
+    dir: &Path,
+    names: &[&str],
+    set: impl FnOnce(Plan) -> Plan,
+    meanwhile: impl FnOnce(&Shared<Socket>),
+) -> Option<Error> {
+    let limit = Limit::bytes(32_768.try_into().unwrap());
+    let plan = Plan::new(limit, OnTaint::FailClosed, OnDeath::StayClosed).journal_dir(dir);
+    let tc = Shared::new(world.connect());
+    meanwhile(&tc);
+    let monitor = Monitor::over(Shared::new(world.connect()));
+    OutputCommit::attach_over(Connection::over(tc), monitor, names, set(plan)).err()
+}
+
+pub(crate) fn kernel() -> Kernel {
+    let builder = tc_qdiscs::embedded::kinds(Kernel::builder());
+    let builder = builder.device(Device::new("eth0").ifindex(DEVICES[0]));
+    builder.device(Device::new("eth1").ifindex(DEVICES[1])).build()
+}
+
+fn root(kernel: &Kernel, device: i32) -> (String, Handle) {
+    let mut tc = Connection::over(kernel.connect());
+    let entry = tc.get(&Request::qdisc(device).parent(Handle::ROOT)).unwrap();
+    (entry.kind().unwrap().to_owned(), entry.header.handle)
+}
+
+#[test]
+fn devices_and_handles_that_make_no_session_are_refused_before_anything_is_touched() {
+    let (kernel, dir) = (kernel(), std::env::temp_dir().join(format!("tc-attach-{}", std::process::id())));
+    let many: Vec<String> = (0..129).map(|n| format!("d{n}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let same = |plan: Plan| plan.handles(7, 7);
+    let none = |plan: Plan| plan.handles(7, 0);
+    let cases: [(&[&str], Setting); 5] = [
+        (&[], |plan| plan),
+        (&many, |plan| plan),
+        (&["eth0", "eth0"], |plan| plan),
+        (&["eth0"], same),
+        (&["eth0"], none),
+    ];
+    for (names, set) in cases {
+        let error = attach(&kernel, &dir, names, set, |_| {}).unwrap();
+        assert!(matches!(error, Error::Devices(_)), "{names:?}: {error}");
+    }
+    kernel.set_carrier(DEVICES[1], false);
+    let error = attach(&kernel, &dir, &["eth0", "eth1"], |plan| plan, |_| {}).unwrap();
+    assert!(matches!(error, Error::DeviceDown { .. }), "{error}");
+    assert!(!dir.exists());
+}
+
+/// Somebody puts a plug on the second device meanwhile; and an answer is lost as well.
+#[test]
+fn what_was_put_is_taken_back_and_the_journal_tells_of_what_was_not() {
+    let theirs = Plug::set_limit(9999);
+    let dir = std::env::temp_dir().join(format!("tc-undo-{}", std::process::id()));
+    let (mut clean, mut left) = (0, 0);
+    for meanwhile in 0..12 {
+        for lost in 0..30 {
+            let kernel = kernel();
+            let (before, other) = (root(&kernel, DEVICES[0]), kernel.clone());
+            let add = Request::qdisc(DEVICES[1]).parent(Handle::ROOT).handle(Handle::qdisc(7));
+            let put = Arc::new(AtomicBool::new(false));
+            let failed = attach(
+                &kernel,
+                &dir,
+                &["eth0", "eth1"],
+                |plan| plan,
+                |tc| {
+                    let put = put.clone();
+                    tc.get().before_send(meanwhile, move || {
+                        let done = Connection::over(other.connect()).add(&add.options(&theirs));
+                        put.store(done.is_ok(), Relaxed);
+                    });
+                    tc.get().at_call(lost, Fault::NoBuffers);
+                },
+            );
+            let journals = Journal::find(&dir).unwrap().len();
+            let _ = std::fs::remove_dir_all(&dir);
+            let Some(error) = failed else { continue };
+            let when = format!("plug at send {meanwhile}, answer {lost} lost: {error}");
+            if put.load(Relaxed) {
+                assert_eq!(root(&kernel, DEVICES[1]).1, Handle::qdisc(7), "{when}");
+            }
+            if error.network() == Network::Untouched {
+                assert_eq!((root(&kernel, DEVICES[0]), journals), (before, 0), "{when}");
+                clean += 1;
+            } else {
+                assert_eq!((error.network(), journals), (Network::Unknown, 1), "{when}");
+                left += 1;
+            }
+        }
+    }
+    assert!(clean > 20 && left > 0, "{clean} and {left}");
+}
