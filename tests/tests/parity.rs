@@ -65,10 +65,16 @@ const SHOWS: &[&str] = &[
     "-j -p -iec qdisc show dev d0",
 ];
 
-/// The text without the handles that the kernel chose: it counts from 8001: on, in all namespaces
+/// The text without the handles that the kernel chose: it counts from 8001: to fffe:, in all namespaces
 /// together. They also stand in brackets, as eight digits.
 fn unnumbered(text: &str) -> String {
-    let is_chosen = |word: &str| word.len() == 4 && word.starts_with('8') || word.ends_with("0000");
+    let counted = 0x8001..0xffff_u32;
+    let is_chosen = |word: &str| {
+        let major = if word.len() == 8 { word.strip_suffix("0000") } else { Some(word) };
+        major.is_some_and(|major| {
+            major.len() == 4 && u32::from_str_radix(major, 16).is_ok_and(|major| counted.contains(&major))
+        })
+    };
     let words = text.split_inclusive(|end: char| !end.is_ascii_alphanumeric());
     words.map(|word| if is_chosen(&word[..word.len() - 1]) { "8xxx" } else { word }).collect()
 }
