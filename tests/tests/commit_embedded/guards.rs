@@ -9,7 +9,7 @@ use super::*;
 
 type Happening<'a> = &'a dyn Fn(&World);
 
-fn root(device: usize) -> Request<'static> {
+pub(crate) fn root(device: usize) -> Request<'static> {
     Request::qdisc(DEVICES[device]).parent(Handle::ROOT)
 }
 
@@ -19,7 +19,7 @@ fn flap(kernel: &Kernel, device: usize) {
 }
 
 /// Whether the session holds, and releases what it closed and nothing else.
-fn goes_on(world: &mut World) {
+pub(crate) fn goes_on(world: &mut World) {
     let number = world.session.epoch();
     world.send(b"closed");
     let epoch = world.session.close().unwrap();
@@ -220,36 +220,6 @@ fn a_notice_that_cannot_be_read_taints() {
         let (cause, network) = cause(world.session.check().unwrap_err());
         assert!(matches!(cause, TaintCause::Command { .. } | TaintCause::Unreadable(_)), "{cause}");
         assert_eq!(network, Network::HeldAnew);
-    }
-}
-
-#[test]
-fn the_worst_that_came_of_a_policy_is_told_and_no_plug_of_others_is_opened() {
-    let plug = Plug::set_limit(9999);
-    for (on_taint, fate) in [(OnTaint::FailClosed, Network::HeldAnew), (OnTaint::FailOpen, Network::Opened)] {
-        for device in [0, 1] {
-            let mut world = World::new(on_taint, OnDrop::Taint, 32_768).unwrap();
-            world.session.start_buffer().unwrap();
-            let theirs = root(device).handle(Handle::qdisc(7)).options(&plug);
-            world.other().apply_as_it_is(Verb::Replace, &theirs).unwrap();
-            assert_eq!(cause(world.session.check().unwrap_err()).1, Network::Foreign);
-            world.send(b"1");
-            let sent = world.sent();
-            assert_eq!(sent[device], [b""; 0], "{on_taint:?}");
-            assert_eq!(sent[1 - device].is_empty(), fate == Network::HeldAnew, "{on_taint:?}");
-            assert!(matches!(
-                world.session.restart(),
-                Err(Error::WrongState { network: Network::Foreign, .. })
-            ));
-            // The way back: it is taken away.
-            world.other().delete(&root(device)).unwrap();
-            world.session.restart().unwrap();
-            if on_taint == OnTaint::FailOpen {
-                world.session.start_buffer().unwrap();
-            }
-            world.sent();
-            goes_on(&mut world);
-        }
     }
 }
 

@@ -6,6 +6,7 @@ mod attach;
 mod guardian;
 mod guards;
 mod odd;
+mod policy;
 mod sequences;
 
 use std::path::PathBuf;

@@ -1,0 +1,71 @@
+//! What a taint makes of the network, and what is said of it.
+
+use tc_core::message::Messages;
+use tc_core::uapi::NLMSG_ERROR;
+use tc_core::{Handle, Verb};
+use tc_qdiscs::plug::Plug;
+
+use super::guards::{goes_on, root};
+use super::*;
+
+#[test]
+fn the_worst_that_came_of_a_policy_is_told_and_no_plug_of_others_is_opened() {
+    let plug = Plug::set_limit(9999);
+    for (on_taint, fate) in [(OnTaint::FailClosed, Network::HeldAnew), (OnTaint::FailOpen, Network::Opened)] {
+        for device in [0, 1] {
+            let mut world = World::new(on_taint, OnDrop::Taint, 32_768).unwrap();
+            world.session.start_buffer().unwrap();
+            let theirs = root(device).handle(Handle::qdisc(7)).options(&plug);
+            world.other().apply_as_it_is(Verb::Replace, &theirs).unwrap();
+            assert_eq!(cause(world.session.check().unwrap_err()).1, Network::Foreign);
+            world.send(b"1");
+            let sent = world.sent();
+            assert_eq!(sent[device], [b""; 0], "{on_taint:?}");
+            assert_eq!(sent[1 - device].is_empty(), fate == Network::HeldAnew, "{on_taint:?}");
+            assert!(matches!(
+                world.session.restart(),
+                Err(Error::WrongState { network: Network::Foreign, .. })
+            ));
+            // The way back: it is taken away.
+            world.other().delete(&root(device)).unwrap();
+            world.session.restart().unwrap();
+            if on_taint == OnTaint::FailOpen {
+                world.session.start_buffer().unwrap();
+            }
+            world.sent();
+            goes_on(&mut world);
+        }
+    }
+}
+
+#[test]
+fn what_has_the_kernels_default_again_is_open() {
+    let mut world = World::new(OnTaint::FailOpen, OnDrop::Taint, 32_768).unwrap();
+    world.session.start_buffer().unwrap();
+    for device in [0, 1] {
+        world.other().delete(&root(device)).unwrap();
+    }
+    assert_eq!(cause(world.session.check().unwrap_err()).1, Network::Opened);
+    world.send(b"0");
+    assert_eq!(world.sent(), both(&[b"0"]));
+}
+
+/// Makes a refusal of a success.
+fn refuse(answer: &mut [u8]) {
+    if Messages::new(answer).flatten().any(|message| message.kind == NLMSG_ERROR) {
+        answer[16..20].copy_from_slice(&(-1_i32).to_ne_bytes()); // EPERM
+    }
+}
+
+#[test]
+fn what_could_not_be_opened_is_not_said_to_be_open() {
+    let unknown = (0..8).filter(|before| {
+        let mut world = World::new(OnTaint::FailOpen, OnDrop::Taint, 32_768).unwrap();
+        world.session.start_buffer().unwrap();
+        let as_it_is: fn(&mut [u8]) = |_| {};
+        let changes = [vec![as_it_is; *before], vec![refuse]].concat();
+        world.tc.get().inner_mut().changes.extend(changes);
+        world.session.abort().unwrap() == Network::Unknown
+    });
+    assert_eq!(unknown.count(), 4, "the look and the opening of each device");
+}
