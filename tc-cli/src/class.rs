@@ -12,7 +12,6 @@ use crate::usage;
 
 pub(crate) const CLASS: Object = Object {
     tc_type: TcType::Class,
-
     verbs: &[
         ("add", Verb::Add),
         ("change", Verb::Change),

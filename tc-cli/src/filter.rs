@@ -14,7 +14,6 @@ use crate::{protocol, usage};
 
 pub(crate) const FILTER: Object = Object {
     tc_type: TcType::Filter,
-
     verbs: &[
         ("add", Verb::Add),
         ("change", Verb::Change),

@@ -6,6 +6,7 @@ use tc_core::{TcType, Verb};
 use crate::command::{Command, Reading};
 use crate::failure::Failure;
 
+/// One of them: its verbs, what reads the words behind these, and what is said of them.
 pub(crate) struct Object {
     pub(crate) tc_type: TcType,
     /// Verbs in the order in which `tc` compares them; one that lists comes after these.
