@@ -5,8 +5,8 @@ use tc_core::link::LinkChange;
 use tc_core::{Connection, Handle, Request, Select};
 
 use super::kinds;
-use crate::pfifo::Pfifo;
 use crate::plug::Plug;
+use crate::qdisc::pfifo::Pfifo;
 
 fn kernel() -> (Kernel, Connection<Socket>, i32) {
     let kernel = kinds(Kernel::builder()).device(Device::new("eth0")).build();

@@ -31,8 +31,8 @@ use tc_core::uapi::ETH_P_ALL;
 use tc_core::{Connection, Error, Handle, Request, Select, Socket, Transport};
 
 use super::Plug;
-use crate::act::mirred::{Eaction, Mirred};
-use crate::cls::matchall::Matchall;
+use crate::action::mirred::{Eaction, Mirred};
+use crate::filter::matchall::Matchall;
 
 /// What a capture is made with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

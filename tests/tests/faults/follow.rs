@@ -7,7 +7,7 @@ use tc_core::message::{Entry, Message};
 use tc_core::monitor::{Event, Follower, Monitor, Notice};
 use tc_core::uapi::{ETH_P_ALL, RTM_DELQDISC, RTM_DELTCLASS, RTM_DELTFILTER, RTM_NEWTFILTER, RTNLGRP_TC};
 use tc_core::{Connection, Error, Handle, Request};
-use tc_qdiscs::cls::matchall::Matchall;
+use tc_qdiscs::filter::matchall::Matchall;
 use tc_qdiscs::htb::{Htb, HtbClass};
 use tests::lab::count;
 

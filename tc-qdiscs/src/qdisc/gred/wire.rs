@@ -4,7 +4,7 @@ use tc_core::{Attr, AttrWriter, Attrs, DecodeError, Reader};
 
 use super::{Counters, Gred, MAX_QUEUES, Marks, Queue, Setup, State};
 use crate::common::u32_at;
-use crate::red::{Damping, Flags};
+use crate::qdisc::red::{Damping, Flags};
 
 const PARMS: u16 = 1;
 const STAB: u16 = 2;

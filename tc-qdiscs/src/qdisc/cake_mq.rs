@@ -1,4 +1,4 @@
-//! `cake_mq`: a [`cake`](crate::cake) for each transmit queue of a device, which
+//! `cake_mq`: a [`cake`](crate::qdisc::cake) for each transmit queue of a device, which
 //! share one bandwidth.
 //!
 //! UAPI: the attributes of cake (`TCA_CAKE_*`).
@@ -10,7 +10,7 @@ use tc_core::print::Printer;
 use tc_core::words::{Environment, WordError, Words, WordsContext};
 use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Wording};
 
-use crate::cake::Cake;
+use crate::qdisc::cake::Cake;
 
 tc_core::register!(CakeMq);
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::act::tests::Devices;
+use crate::action::tests::Devices;
 use tc_core::Verb;
 
 fn parse(words: &[&str]) -> Result<(Mirred, usize), WordError> {

@@ -17,7 +17,7 @@ use tc_core::{
 };
 
 use crate::common::not_zero;
-use crate::red::math::Curve;
+use crate::qdisc::red::math::Curve;
 
 pub use red::{Counters, FlowRed};
 

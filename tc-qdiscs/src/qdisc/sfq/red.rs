@@ -5,8 +5,8 @@ use tc_core::units::{parse_size, parse_u32};
 use tc_core::words::{WordError, Words, WordsContext};
 use tc_core::{AttrWriter, DecodeError, Reader, Wording};
 
-use crate::red::math::{Curve, Kept, parse_probability};
-use crate::red::{Flags, print_probability};
+use crate::qdisc::red::math::{Curve, Kept, parse_probability};
+use crate::qdisc::red::{Flags, print_probability};
 
 /// RED for each flow of an sfq.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -7,8 +7,8 @@ use tc_core::words::Words;
 use tc_core::{AttrWriter, Attrs, DecodeError, Wording};
 
 use crate::common::u32_at;
-use crate::mqprio::preemption::{self, ByClass, given};
-use crate::mqprio::{MAX_CLASSES, Preemption};
+use crate::qdisc::mqprio::preemption::{self, ByClass, given};
+use crate::qdisc::mqprio::{MAX_CLASSES, Preemption};
 
 /// What holds for single classes (`TCA_TAPRIO_ATTR_TC_ENTRY`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

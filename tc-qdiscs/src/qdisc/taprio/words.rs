@@ -9,7 +9,7 @@ use tc_core::words::{WordError, Words};
 use super::schedule::COMMANDS;
 use super::{Clock, Entry, Schedule, Taprio};
 use crate::common::not_zero;
-use crate::mqprio::TrafficClasses;
+use crate::qdisc::mqprio::TrafficClasses;
 
 pub(super) const USAGE: &str = "\
 Usage: ... taprio clockid CLOCKID\n\

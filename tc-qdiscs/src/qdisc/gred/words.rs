@@ -5,8 +5,8 @@ use tc_core::words::{WordError, Words, WordsContext};
 
 use super::{Gred, MAX_QUEUES, Queue, Setup};
 use crate::common::not_zero;
-use crate::red::math::{Curve, damping, parse_probability};
-use crate::red::{Flags, or_10_mbit, parse_bandwidth};
+use crate::qdisc::red::math::{Curve, damping, parse_probability};
+use crate::qdisc::red::{Flags, or_10_mbit, parse_bandwidth};
 
 pub(super) const USAGE: &str = "\
 Usage: tc qdisc { add | replace | change } ... gred setup vqs NUMBER

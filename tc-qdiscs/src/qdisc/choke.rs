@@ -15,8 +15,8 @@ use tc_core::{
 };
 
 use crate::common::u32_at;
-use crate::red::math::{Curve, Kept, damping, parse_probability};
-use crate::red::{self, Damping, Flags, parse_bandwidth, print_logs};
+use crate::qdisc::red::math::{Curve, Kept, damping, parse_probability};
+use crate::qdisc::red::{self, Damping, Flags, parse_bandwidth, print_logs};
 
 tc_core::register!(Choke);
 

@@ -10,7 +10,7 @@ use tc_core::print::Printer;
 use tc_core::words::{WordError, Words, WordsContext};
 use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Upkeep, Wording};
 
-use crate::prio::Prio;
+use crate::qdisc::prio::Prio;
 
 tc_core::register!(PfifoFast);
 

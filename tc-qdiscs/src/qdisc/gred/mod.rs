@@ -16,8 +16,8 @@ use tc_core::units::words_of_size;
 use tc_core::words::{Environment, WordError, Words, WordsContext};
 use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Upkeep, Wording};
 
-use crate::red::math::{Curve, Kept};
-use crate::red::{Damping, Flags, print_logs};
+use crate::qdisc::red::math::{Curve, Kept};
+use crate::qdisc::red::{Damping, Flags, print_logs};
 
 tc_core::register!(Gred);
 
@@ -131,7 +131,7 @@ pub struct Marks {
 impl Kind for Gred {
     const KIND: &'static str = "gred";
     const USAGE: &'static str = words::USAGE;
-    const UPKEEP: Upkeep = Upkeep::USUAL.untold(&crate::red::math::UNTOLD);
+    const UPKEEP: Upkeep = Upkeep::USUAL.untold(&crate::qdisc::red::math::UNTOLD);
 
     fn parse_words(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
         words::parse(words, context).map(Some)
@@ -237,7 +237,7 @@ fn print_queue(queue: &Queue, counters: &Counters, out: &mut Printer) {
             // Here, and not in red, tc prints a probability of 0.
             Some(probability) => {
                 out.item("ewma", "ewma ", queue.average_log, " ");
-                crate::red::print_probability(probability, out);
+                crate::qdisc::red::print_probability(probability, out);
             }
             None => print_logs(queue.average_log, None, queue.probability_log, out),
         }

@@ -20,8 +20,8 @@ tc_core::register!(Matchall);
 /// ```
 /// use tc_core::action::{Action, Actions};
 /// use tc_core::{Handle, Request, uapi::ETH_P_ALL};
-/// use tc_qdiscs::act::mirred::{Eaction, Mirred};
-/// use tc_qdiscs::cls::matchall::Matchall;
+/// use tc_qdiscs::action::mirred::{Eaction, Mirred};
+/// use tc_qdiscs::filter::matchall::Matchall;
 ///
 /// // All that device 2 receives leaves through device 3.
 /// let redirect = Action::new(Mirred::to(Eaction::EgressRedirect, 3));
@@ -171,8 +171,8 @@ const PCNT: u16 = 4;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::act::mirred::{Eaction, Mirred};
-    use crate::act::tests::{Devices, message};
+    use crate::action::mirred::{Eaction, Mirred};
+    use crate::action::tests::{Devices, message};
     use tc_core::{Action, Request, Verb};
 
     fn parse(words: &[&str]) -> Result<Option<Matchall>, WordError> {

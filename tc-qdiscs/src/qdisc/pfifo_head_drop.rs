@@ -10,7 +10,7 @@ use tc_core::print::Printer;
 use tc_core::words::{WordError, Words, WordsContext};
 use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, Wording};
 
-use crate::pfifo::{USAGE, parse_limit};
+use crate::qdisc::pfifo::{USAGE, parse_limit};
 
 tc_core::register!(PfifoHeadDrop);
 

@@ -16,7 +16,7 @@ use tc_core::words::{WordError, Words, WordsContext};
 use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Upkeep, Wording};
 
 use crate::common::u32_at;
-use crate::mqprio::{Queues, TrafficClasses};
+use crate::qdisc::mqprio::{Queues, TrafficClasses};
 
 pub use classes::Classes;
 pub use schedule::{Entry, Schedule};
