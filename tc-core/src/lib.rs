@@ -31,71 +31,34 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-pub mod ack;
-pub mod action;
-mod answer;
-mod apply;
-mod attr;
-mod batch;
-mod classid;
 mod connection;
-pub mod contract;
-mod convert;
-mod dump;
-mod echo;
 pub mod embedded;
-mod error;
-mod estimator;
-mod filter;
-mod handle;
+mod exchange;
 mod kind;
 pub mod link;
-pub mod message;
-pub mod monitor;
-pub mod netns;
-mod ops;
-mod pack;
-pub mod print;
-pub mod rate;
-mod registry;
-mod request;
-#[cfg(test)]
-mod scripted;
-mod select;
-mod short;
-mod socket;
-mod stab;
-pub mod stats;
-mod transport;
-pub mod uapi;
-pub mod units;
-mod verb;
-mod wording;
-pub mod words;
+mod wire;
 
-pub use ack::KernelError;
-pub use action::{Action, Actions};
-pub use attr::{Attr, AttrWriter, Attrs, Nest, Reader, zero_extended};
-pub use batch::Batch;
-pub use classid::{ClassIdError, ClassIds};
-pub use connection::Connection;
-pub use convert::payload_of;
-pub use dump::{Dump, Listed, OwnedEntry};
-pub use error::{Cause, DecodeError, EncodeError, Error};
-pub use estimator::Estimator;
-pub use handle::{Handle, HandleError};
+pub use connection::{
+    Batch, Connection, DEFAULT_TIMEOUT, Done, Dump, Listed, Pack, Received, Socket, Transport, monitor, netns,
+};
+pub use exchange::entry::OwnedEntry;
+pub use exchange::error::{Cause, Error};
+pub use exchange::request::Request;
+pub use exchange::select::Select;
 #[doc(hidden)]
 pub use inventory;
-pub use kind::{Fill, FillContext, Kind, TcType};
-pub use ops::{Options, TcOps, ops_of, shared_ops_of};
-pub use pack::{Done, Pack};
 #[doc(hidden)]
-pub use registry::Registration;
-pub use registry::{Origin, Registered, Registry, RegistryError};
-pub use request::Request;
-pub use select::Select;
-pub use socket::Socket;
-pub use stab::Stab;
-pub use transport::{DEFAULT_TIMEOUT, Received, Transport};
-pub use verb::Verb;
-pub use wording::{Change, Difference, Upkeep, Wording};
+pub use kind::Registration;
+pub use kind::action::{Action, Actions};
+pub use kind::{
+    Change, Difference, Estimator, Fill, FillContext, Kind, Options, Origin, Registered, Registry,
+    RegistryError, Stab, TcOps, Upkeep, Wording, action, contract, ops_of, print, rate, shared_ops_of, words,
+};
+pub use wire::ack::KernelError;
+pub use wire::attr::{Attr, AttrWriter, Attrs, Nest, Reader, zero_extended};
+pub use wire::classid::{ClassIdError, ClassIds};
+pub use wire::convert::payload_of;
+pub use wire::error::{DecodeError, EncodeError};
+pub use wire::handle::{Handle, HandleError};
+pub use wire::verb::{TcType, Verb};
+pub use wire::{ack, message, stats, uapi, units};

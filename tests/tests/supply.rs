@@ -61,7 +61,7 @@ fn unsafe_stands_in_one_file() {
         })
     };
     let found: Vec<_> = files.iter().filter(is_unsafe).collect();
-    assert_eq!(found, [&Path::new(TOP).join("tc-core/src/socket.rs")]);
+    assert_eq!(found, [&Path::new(TOP).join("tc-core/src/connection/socket.rs")]);
 }
 
 /// What is built for this machine, with tests and benchmarks.

@@ -6,12 +6,13 @@ use std::ops::Range;
 use bytes::BytesMut;
 
 use super::{Connection, ROOM};
-use crate::ack::{Verdict, decode_done, decode_error};
-use crate::answer::{Answer, Place, Stray, cut_short};
-use crate::error::{Cause, DecodeError, EncodeError};
-use crate::message::Message;
-use crate::transport::{Received, Transport};
-use crate::uapi::*;
+use crate::connection::{Received, Transport};
+use crate::exchange::answer::{Answer, Place, Stray, cut_short};
+use crate::exchange::error::Cause;
+use crate::wire::ack::{Verdict, decode_done, decode_error};
+use crate::wire::error::{DecodeError, EncodeError};
+use crate::wire::message::Message;
+use crate::wire::uapi::*;
 
 /// How many datagrams are received at once where many are expected. Each has
 /// room for the longest description of one object (`NLMSG_GOODSIZE`).

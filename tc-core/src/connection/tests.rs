@@ -2,11 +2,11 @@
 
 use super::exchange::SLOT;
 use super::*;
-use crate::handle::Handle;
-use crate::request::Request;
-use crate::scripted::{Script, Scripted, message, verdict};
-use crate::select::Select;
-use crate::uapi::*;
+use crate::connection::scripted::{Script, Scripted, message, verdict};
+use crate::exchange::request::Request;
+use crate::exchange::select::Select;
+use crate::wire::handle::Handle;
+use crate::wire::uapi::*;
 
 /// Device 5's qdisc 1:, in the header alone.
 const QDISC: [u8; 20] = {

@@ -8,8 +8,8 @@ use super::discipline::Refusal;
 use super::fill::{Head, message};
 use super::qdisc::{Notices, no};
 use super::state::{Ask, State};
-use crate::attr::{Attr, AttrWriter, Attrs, align};
-use crate::uapi::*;
+use crate::wire::attr::{Attr, AttrWriter, Attrs, align};
+use crate::wire::uapi::*;
 
 /// Where all kinds of actions of the kernel have their parameters
 /// (`TCA_GACT_PARMS` and its like), of which the index is the first.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::device::{Device, Id};
 use super::kinds::{MULTI, NO_QUEUE};
-use crate::handle::Handle;
+use crate::wire::handle::Handle;
 
 impl Device {
     /// Puts the root's queues in place (`attach` in `Qdisc_ops`).

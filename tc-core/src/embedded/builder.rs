@@ -8,7 +8,7 @@ use super::discipline::Discipline;
 use super::kernel::Kernel;
 use super::kinds::Kinds;
 use super::state::State;
-use crate::uapi::RTNLGRP_LINK;
+use crate::wire::uapi::RTNLGRP_LINK;
 
 /// What an embedded kernel shall have.
 #[derive(Debug, Default)]
@@ -217,7 +217,7 @@ impl State {
         if wanted.up {
             device.set_up(true);
         }
-        let notice = device.notice(crate::uapi::RTM_NEWLINK, u32::MAX);
+        let notice = device.notice(crate::wire::uapi::RTM_NEWLINK, u32::MAX);
         self.devices.push(device);
         self.announce(RTNLGRP_LINK, &notice);
         ifindex

@@ -8,9 +8,9 @@ use super::fill::Head;
 use super::policy;
 use super::qdisc::{Attributes, Notices};
 use super::state::{Ask, State};
-use crate::handle::Handle;
-use crate::message::TcHeader;
-use crate::uapi::*;
+use crate::wire::handle::Handle;
+use crate::wire::message::TcHeader;
+use crate::wire::uapi::*;
 
 impl State {
     /// `RTM_NEWTCLASS`, `RTM_DELTCLASS` and `RTM_GETTCLASS`.

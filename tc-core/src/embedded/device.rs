@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::discipline::{Discipline, Packet, Place};
 use super::kinds::{Kinds, LEAF};
-use crate::handle::Handle;
+use crate::wire::handle::Handle;
 
 /// Names one qdisc of a device for as long as it lives.
 pub(super) type Id = u64;

@@ -4,10 +4,10 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::attr::AttrWriter;
-use crate::handle::Handle;
 use crate::kind::Fill;
-use crate::stats::Queue;
+use crate::wire::attr::AttrWriter;
+use crate::wire::handle::Handle;
+use crate::wire::stats::Queue;
 
 /// A packet on its way through a device.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -10,10 +10,10 @@ use super::fill::{Head, message};
 use super::filter::{Filter, fill_filter};
 use super::policy;
 use super::state::{Ask, encode_extension};
-use crate::attr::{Attrs, Reader};
-use crate::handle::Handle;
-use crate::message::TcHeader;
-use crate::uapi::*;
+use crate::wire::attr::{Attrs, Reader};
+use crate::wire::handle::Handle;
+use crate::wire::message::TcHeader;
+use crate::wire::uapi::*;
 
 /// A dump that is under way. Each piece shows what is there when it is made:
 /// what changes in between can be missed or seen twice, as in the kernel, which

@@ -11,8 +11,8 @@ use std::time::Duration;
 use held::Held;
 
 use super::random::Random;
-use crate::link::DeviceNames;
-use crate::transport::{Received, Transport};
+use crate::connection::{Received, Transport};
+use crate::wire::device::DeviceNames;
 
 /// One thing that goes wrong with a datagram from the kernel, or with the call
 /// that should fetch it. Those that say so can befall a send as well.

@@ -4,9 +4,9 @@
 use std::collections::VecDeque;
 
 use super::discipline::{Discipline, Enqueued, Nature, Packet, Place, Refusal};
-use crate::attr::AttrWriter;
 use crate::kind::Fill;
-use crate::stats::Queue;
+use crate::wire::attr::AttrWriter;
+use crate::wire::stats::Queue;
 
 /// Packets that wait, and their counters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

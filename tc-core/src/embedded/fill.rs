@@ -3,12 +3,12 @@
 use bytes::BytesMut;
 
 use super::device::{Device, Id};
-use crate::attr::AttrWriter;
-use crate::handle::Handle;
 use crate::kind::Fill;
-use crate::message::{TcHeader, begin_message, end_message};
-use crate::stats::Queue;
-use crate::uapi::*;
+use crate::wire::attr::AttrWriter;
+use crate::wire::handle::Handle;
+use crate::wire::message::{TcHeader, begin_message, end_message};
+use crate::wire::stats::Queue;
+use crate::wire::uapi::*;
 
 /// What a message's header says beside its length.
 #[derive(Clone, Copy, Debug)]

@@ -10,10 +10,10 @@ use super::fill::{Head, message};
 use super::policy;
 use super::qdisc::{Attributes, Notices, no};
 use super::state::{Ask, State};
-use crate::attr::AttrWriter;
-use crate::handle::Handle;
-use crate::message::TcHeader;
-use crate::uapi::*;
+use crate::wire::attr::AttrWriter;
+use crate::wire::handle::Handle;
+use crate::wire::message::TcHeader;
+use crate::wire::uapi::*;
 
 /// A filter of a qdisc, a class or a hook.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,8 +7,8 @@ use super::device::{DEEPEST, Device, Id};
 use super::discipline::Refusal;
 use super::fill::Head;
 use super::qdisc::{Notices, Request, no};
-use crate::handle::Handle;
-use crate::uapi::*;
+use crate::wire::handle::Handle;
+use crate::wire::uapi::*;
 
 impl Device {
     /// `qdisc_graft`: puts `new` (or nothing) below a parent or on the device

@@ -10,7 +10,7 @@ use super::mailbox::Mailbox;
 use super::path::Sent;
 use super::socket::Socket;
 use super::state::State;
-use crate::uapi::RTNLGRP_LINK;
+use crate::wire::uapi::RTNLGRP_LINK;
 
 /// A kernel in memory. Clones are handles of the same kernel, for any thread.
 ///
@@ -71,7 +71,7 @@ impl Kernel {
         self.change(|state| {
             let Ok(position) = state.position(ifindex) else { return false };
             state.devices[position].set_carrier(carrier);
-            let notice = state.devices[position].notice(crate::uapi::RTM_NEWLINK, 0);
+            let notice = state.devices[position].notice(crate::wire::uapi::RTM_NEWLINK, 0);
             state.announce(RTNLGRP_LINK, &notice);
             true
         })

@@ -9,8 +9,8 @@ use super::fill::Head;
 use super::policy::{self, Table};
 use super::qdisc::Notices;
 use super::state::{Ask, State};
-use crate::attr::Reader;
-use crate::uapi::*;
+use crate::wire::attr::Reader;
+use crate::wire::uapi::*;
 
 type Attributes<'a> = Table<'a, { policy::LINK_ATTRS }>;
 

@@ -6,7 +6,7 @@ use std::io;
 use bytes::BytesMut;
 
 use super::dump::Dump;
-use crate::transport::Received;
+use crate::connection::Received;
 
 /// `net.core.rmem_default`.
 const DEFAULT_ROOM: usize = 212_992;

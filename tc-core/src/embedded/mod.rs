@@ -4,7 +4,7 @@
 //! `net/sched/sch_api.c` of Linux 6.1: error numbers, sentences of the extended
 //! acknowledgement, flags, reference counts, default qdiscs, automatic handles,
 //! notices, dumps in pieces. A [`Connection`](crate::Connection) or
-//! [`Monitor`](crate::monitor::Monitor) over one of its sockets cannot tell the
+//! [`Monitor`](crate::connection::monitor::Monitor) over one of its sockets cannot tell the
 //! difference as far as qdiscs, classes and devices go. Filters and actions are
 //! kept, listed and told as they were given, and have no effect.
 //!

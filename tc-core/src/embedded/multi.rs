@@ -1,9 +1,9 @@
 //! `mq`, which stands for the queues of a device that has several.
 
 use super::discipline::{Classes, Discipline, Nature, Packet, Place, Refusal};
-use crate::attr::AttrWriter;
-use crate::handle::Handle;
 use crate::kind::Fill;
+use crate::wire::attr::AttrWriter;
+use crate::wire::handle::Handle;
 
 /// The discipline of a multi-queue root: a class for each transmit queue.
 #[derive(Clone, Debug, Default)]

@@ -2,7 +2,7 @@
 
 use super::device::{Device, Id};
 use super::discipline::{Enqueued, Packet};
-use crate::stats::Queue;
+use crate::wire::stats::Queue;
 
 /// What became of a packet that was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

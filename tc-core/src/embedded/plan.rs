@@ -4,8 +4,8 @@
 use super::device::{Device, Id};
 use super::discipline::Refusal;
 use super::qdisc::{Request, no};
-use crate::handle::Handle;
-use crate::uapi::*;
+use crate::wire::handle::Handle;
+use crate::wire::uapi::*;
 
 /// What a request for a new or other qdisc comes to.
 pub(super) enum Plan {

@@ -4,9 +4,9 @@
 use std::borrow::Cow;
 
 use super::discipline::Refusal;
-use crate::attr::{Attr, AttrWriter, Attrs, align};
-use crate::message::Message;
-use crate::uapi::*;
+use crate::wire::attr::{Attr, AttrWriter, Attrs, align};
+use crate::wire::message::Message;
+use crate::wire::uapi::*;
 
 /// `enum netlink_attribute_type`, as far as it is needed here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

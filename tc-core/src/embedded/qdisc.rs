@@ -9,10 +9,10 @@ use super::plan::Plan;
 use super::policy::{self, Table};
 use super::stab::SizeTable;
 use super::state::{Ask, State};
-use crate::attr::Attr;
-use crate::handle::Handle;
-use crate::message::TcHeader;
-use crate::uapi::*;
+use crate::wire::attr::Attr;
+use crate::wire::handle::Handle;
+use crate::wire::message::TcHeader;
+use crate::wire::uapi::*;
 
 pub(super) type Attributes<'a> = Table<'a, { policy::TC_ATTRS }>;
 

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use super::kernel::Kernel;
 use super::state::State;
-use crate::link::{DeviceName, DeviceNames};
-use crate::transport::{Received, Transport};
-use crate::uapi::IFNAMSIZ;
+use crate::connection::{Received, Transport};
+use crate::wire::device::{DeviceName, DeviceNames};
+use crate::wire::uapi::IFNAMSIZ;
 
 /// A socket of an embedded kernel: a [`Transport`].
 ///

@@ -2,8 +2,8 @@
 
 use super::discipline::Refusal;
 use super::policy::{Policy, parse_inside};
-use crate::attr::{Attr, Reader};
-use crate::uapi::*;
+use crate::wire::attr::{Attr, Reader};
+use crate::wire::uapi::*;
 
 /// `struct tc_sizespec`.
 const BASE_LEN: usize = 24;

@@ -15,9 +15,9 @@ use super::kinds::Kinds;
 use super::mailbox::Mailbox;
 use super::policy;
 use super::qdisc::Notices;
-use crate::attr::{AttrWriter, Reader, align};
-use crate::message::{Message, Messages, TcHeader};
-use crate::uapi::*;
+use crate::wire::attr::{AttrWriter, Reader, align};
+use crate::wire::message::{Message, Messages, TcHeader};
+use crate::wire::uapi::*;
 
 #[derive(Debug)]
 pub(super) struct State {

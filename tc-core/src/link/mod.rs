@@ -2,68 +2,18 @@
 
 mod request;
 
-use std::fmt;
-use std::io;
-
 use bytes::BytesMut;
 
-use crate::attr::{Attr, AttrWriter};
 use crate::connection::Connection;
-use crate::error::{Cause, DecodeError, EncodeError, Error};
-use crate::message::{Message, begin_message, end_message};
-use crate::transport::Transport;
-use crate::uapi::*;
+use crate::connection::Transport;
+use crate::exchange::error::{Cause, Error};
+use crate::wire::attr::{Attr, AttrWriter, Attrs, Reader};
+use crate::wire::error::{DecodeError, EncodeError};
+use crate::wire::message::{Message, begin_message, end_message};
+use crate::wire::uapi::*;
 
+pub use crate::wire::device::{DeviceName, DeviceNames};
 pub use request::LinkChange;
-
-/// Names of devices by index, on demand: one cheap system call each, never a
-/// list of all devices.
-pub trait DeviceNames: fmt::Debug {
-    /// The name of the device with this index.
-    fn device_name(&self, ifindex: i32) -> io::Result<DeviceName>;
-
-    /// The index of the device with this name.
-    ///
-    /// Where there is no cheaper way than [`Connection::ifindex`] this is an
-    /// error of the kind `Unsupported`.
-    fn ifindex(&self, name: &str) -> io::Result<i32> {
-        let _ = name;
-        Err(io::ErrorKind::Unsupported.into())
-    }
-}
-
-/// A device's name, at most 15 bytes, held in place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DeviceName([u8; IFNAMSIZ]);
-
-impl DeviceName {
-    /// From the kernel's bytes, which end with a NUL.
-    pub const fn new(bytes: [u8; IFNAMSIZ]) -> Self {
-        Self(bytes)
-    }
-
-    /// From text, of which the first 15 bytes count.
-    pub fn of(text: &str) -> Self {
-        let mut bytes = [0; IFNAMSIZ];
-        for (to, from) in bytes[..IFNAMSIZ - 1].iter_mut().zip(text.bytes()) {
-            *to = from;
-        }
-        Self(bytes)
-    }
-
-    /// The name as text. The kernel allows other bytes than UTF-8 in it; then
-    /// it reads as `?`.
-    pub fn as_str(&self) -> &str {
-        let end = self.0.iter().position(|byte| *byte == 0).unwrap_or(IFNAMSIZ);
-        std::str::from_utf8(&self.0[..end]).unwrap_or("?")
-    }
-}
-
-impl fmt::Display for DeviceName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
 
 /// A device, from an `RTM_NEWLINK` message (`struct ifinfomsg`, `IFLA_*`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,12 +41,11 @@ pub struct Link {
 impl Link {
     /// Reads an `RTM_NEWLINK` message.
     pub fn decode(message: &Message<'_>) -> Result<Self, DecodeError> {
-        let mut reader = crate::attr::Reader::new(message.payload);
+        let mut reader = Reader::new(message.payload);
         reader.skip(4)?;
         let (ifindex, flags) = (reader.i32()?, reader.u32()?);
         reader.skip(4)?;
-        let table =
-            crate::attr::Attrs::new(reader.rest()).table::<{ IFLA_CARRIER_CHANGES as usize + 1 }>()?;
+        let table = Attrs::new(reader.rest()).table::<{ IFLA_CARRIER_CHANGES as usize + 1 }>()?;
         let attr = |kind: u16| table[usize::from(kind)];
         let text = |attr: Option<Attr<'_>>| attr.map(|a| a.str().map(str::to_owned)).transpose();
         let number = |kind: u16| attr(kind).map(|a| a.u32()).transpose().map(Option::unwrap_or_default);

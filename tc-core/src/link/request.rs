@@ -6,12 +6,13 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use bytes::BytesMut;
 
-use crate::attr::AttrWriter;
 use crate::connection::Connection;
-use crate::error::{Cause, EncodeError, Error};
-use crate::message::{begin_message, end_message};
-use crate::transport::Transport;
-use crate::uapi::*;
+use crate::connection::Transport;
+use crate::exchange::error::{Cause, Error};
+use crate::wire::attr::AttrWriter;
+use crate::wire::error::EncodeError;
+use crate::wire::message::{begin_message, end_message};
+use crate::wire::uapi::*;
 
 /// What shall change on a device; what is not said stays as it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

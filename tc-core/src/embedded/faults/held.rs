@@ -2,10 +2,10 @@
 
 use std::io;
 
-use crate::attr::align;
-use crate::message::Messages;
-use crate::transport::{Received, Transport};
-use crate::uapi::{NLM_F_DUMP_INTR, NLM_F_MULTI, NLMSG_DONE, NLMSG_ERROR};
+use crate::connection::{Received, Transport};
+use crate::wire::attr::align;
+use crate::wire::message::Messages;
+use crate::wire::uapi::{NLM_F_DUMP_INTR, NLM_F_MULTI, NLMSG_DONE, NLMSG_ERROR};
 
 /// A datagram held back.
 pub(super) struct Held {

@@ -1,7 +1,7 @@
 //! Requests and lists.
 
 use super::*;
-use crate::uapi::*;
+use crate::wire::uapi::*;
 use crate::{Cause, Select, Stab};
 
 fn text(error: &crate::Error) -> Option<&str> {
@@ -61,8 +61,8 @@ fn a_bad_attribute_is_pointed_at() {
     crate::Transport::send(&mut socket, &message).unwrap();
     let mut buffer = [0; 512];
     let received = crate::Transport::receive(&mut socket, &mut buffer).unwrap();
-    let answer = crate::message::Messages::new(&buffer[..received.length]).next().unwrap().unwrap();
-    let error = crate::ack::decode_error(&answer).unwrap().unwrap_err();
+    let answer = crate::wire::message::Messages::new(&buffer[..received.length]).next().unwrap().unwrap();
+    let error = crate::wire::ack::decode_error(&answer).unwrap().unwrap_err();
     assert_eq!((error.errno, error.ext_ack.offset), (libc::ERANGE, Some(36)));
     assert_eq!(error.ext_ack.policy.unwrap().to_string(), "text");
 }
@@ -184,9 +184,9 @@ fn two_dumps_at_once_are_refused() {
     let mut buffer = [0; 65536];
     let mut errors = Vec::new();
     while let Ok(received) = crate::Transport::receive(&mut socket, &mut buffer) {
-        for message in crate::message::Messages::new(&buffer[..received.length]).flatten() {
+        for message in crate::wire::message::Messages::new(&buffer[..received.length]).flatten() {
             if message.kind == NLMSG_ERROR {
-                errors.push(crate::ack::decode_error(&message).unwrap().unwrap_err().errno);
+                errors.push(crate::wire::ack::decode_error(&message).unwrap().unwrap_err().errno);
             }
         }
     }

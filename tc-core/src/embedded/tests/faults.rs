@@ -3,7 +3,7 @@
 use std::io;
 
 use super::*;
-use crate::scripted::{Scripted, message, verdict};
+use crate::connection::scripted::{Scripted, message, verdict};
 use crate::{Cause, Select, Transport};
 
 type Tc = Connection<Faults<Socket>>;
@@ -114,7 +114,7 @@ fn an_answer_that_cannot_be_read_is_an_unknown_outcome() {
         fn port(&self) -> u32 {
             self.0.port()
         }
-        fn device_names(&self) -> io::Result<Box<dyn crate::link::DeviceNames>> {
+        fn device_names(&self) -> io::Result<Box<dyn crate::wire::device::DeviceNames>> {
             self.0.device_names()
         }
     }
@@ -127,7 +127,7 @@ fn an_answer_that_cannot_be_read_is_an_unknown_outcome() {
 #[test]
 fn what_is_shown_before_a_refusal_is_no_success() {
     let mut tc = Connection::over(Scripted::new(|all| {
-        let shown = message(crate::uapi::RTM_NEWQDISC, all[0].sequence, 7, all[0].payload);
+        let shown = message(crate::wire::uapi::RTM_NEWQDISC, all[0].sequence, 7, all[0].payload);
         vec![shown.clone(), shown, verdict(&all[0], 16)]
     }));
     assert_eq!(tc.add(&root().kind("tbf")).unwrap_err().errno(), Some(16));
@@ -147,7 +147,7 @@ fn a_flood_of_what_is_not_for_us_ends_in_time() {
         fn port(&self) -> u32 {
             7
         }
-        fn device_names(&self) -> io::Result<Box<dyn crate::link::DeviceNames>> {
+        fn device_names(&self) -> io::Result<Box<dyn crate::wire::device::DeviceNames>> {
             Err(io::ErrorKind::Unsupported.into())
         }
     }
@@ -177,13 +177,14 @@ fn an_error_names_the_attribute_at_fault_and_what_it_has_to_be() {
         let mut tc = Connection::over(socket);
         // A kind without a byte: the embedded kernel wants text.
         let error = tc.transact(|sequence, buffer| {
-            let start = crate::message::begin_message(buffer, crate::uapi::RTM_NEWQDISC, 5, sequence);
+            let start =
+                crate::wire::message::begin_message(buffer, crate::wire::uapi::RTM_NEWQDISC, 5, sequence);
             root().header().encode(buffer);
             let mut out = AttrWriter::new(buffer);
-            out.attr_u32(crate::uapi::TCA_OPTIONS, 0);
-            out.attr(crate::uapi::TCA_KIND, &[]);
+            out.attr_u32(crate::wire::uapi::TCA_OPTIONS, 0);
+            out.attr(crate::wire::uapi::TCA_KIND, &[]);
             out.finish()?;
-            crate::message::end_message(buffer, start);
+            crate::wire::message::end_message(buffer, start);
             Ok(())
         });
         let Err(Cause::Kernel(error)) = error else { panic!("{error:?}") };

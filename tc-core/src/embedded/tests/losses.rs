@@ -3,10 +3,10 @@
 use std::io;
 
 use super::*;
-use crate::link::DeviceNames;
-use crate::monitor::{Event, Follower, Monitor, Notice};
-use crate::scripted::{Scripted, message};
-use crate::uapi::*;
+use crate::connection::monitor::{Event, Follower, Monitor, Notice};
+use crate::connection::scripted::{Scripted, message};
+use crate::wire::device::DeviceNames;
+use crate::wire::uapi::*;
 use crate::{Error, Received, Transport};
 
 type Operation = fn(&mut Connection<Socket>) -> Result<(), Error>;
@@ -41,7 +41,7 @@ fn a_connection_is_of_use_again_after_a_loss() {
         |tc| {
             // Its first receive tells of the loss, and what waits is behind that.
             tc.forget_answers();
-            Err(Error::new("forget", "", crate::answer::cut_short()))
+            Err(Error::new("forget", "", crate::exchange::answer::cut_short()))
         },
     ];
     for (at, operation) in operations.into_iter().enumerate() {

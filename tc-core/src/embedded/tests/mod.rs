@@ -8,8 +8,8 @@ mod notices;
 mod path;
 
 use super::*;
-use crate::print::Printer;
-use crate::words::{WordError, Words, WordsContext};
+use crate::kind::print::Printer;
+use crate::kind::words::{WordError, Words, WordsContext};
 use crate::{
     AttrWriter, Connection, DecodeError, EncodeError, Fill, FillContext, Handle, Kind, Reader, Request, Verb,
     Wording,
@@ -79,7 +79,7 @@ impl Discipline for GateDiscipline {
         self.0.reset();
     }
 
-    fn queue(&self) -> crate::stats::Queue {
+    fn queue(&self) -> crate::wire::stats::Queue {
         self.0.queue()
     }
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::*;
 use crate::Transport;
-use crate::message::Entry;
-use crate::monitor::{Monitor, Notice};
-use crate::uapi::*;
+use crate::connection::monitor::{Monitor, Notice};
+use crate::wire::message::Entry;
+use crate::wire::uapi::*;
 
 fn next<T: Transport>(monitor: &mut Monitor<T>) -> Option<(u16, u16, String, u32)> {
     match monitor.receive().unwrap()? {

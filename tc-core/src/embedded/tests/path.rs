@@ -72,7 +72,7 @@ fn a_size_table_decides_what_packets_count_as() {
     tc.add(&root().options(&Gate::default()).stab(&stab)).unwrap();
     send(&kernel, 0..1);
     assert_eq!(queue(&mut tc).1, 120);
-    let atm = Stab { linklayer: crate::rate::LinkLayer::Atm, ..Stab::default() };
+    let atm = Stab { linklayer: crate::kind::rate::LinkLayer::Atm, ..Stab::default() };
     tc.replace(&root().handle(Handle::qdisc(5)).options(&Gate::default()).stab(&atm)).unwrap();
     send(&kernel, 0..1);
     assert_eq!(queue(&mut tc).1, 3 * 53, "100 bytes are three cells");

@@ -1,0 +1,137 @@
+//! What a request takes beyond one message, for the kinds that need it.
+//!
+//! Most kinds need nothing. Some cannot be changed safely without knowing what
+//! is there ([`Kind::CAREFUL`](crate::Kind::CAREFUL)), or cannot be told all at
+//! once ([`Kind::follow_up`](crate::Kind::follow_up)).
+
+use crate::connection::Connection;
+use crate::connection::Transport;
+use crate::exchange::error::{Cause, Error};
+use crate::exchange::request::Request;
+use crate::kind::Stab;
+use crate::wire::ack::ExtAck;
+use crate::wire::handle::Handle;
+use crate::wire::uapi::TCA_STAB;
+use crate::wire::verb::Verb;
+
+impl<T: Transport> Connection<T> {
+    /// Carries a request out, and returns what the kernel warned of.
+    ///
+    /// One message and its answer; for a kind that needs care, what is there is
+    /// looked up before, and a follow-up is sent behind. Where a follow-up to
+    /// an add fails, what was added is taken away again.
+    pub fn apply(&mut self, verb: Verb, request: &Request<'_>) -> Result<Option<ExtAck>, Error> {
+        if !request.needs_care(verb) {
+            return self.apply_as_it_is(verb, request);
+        }
+        let there = match verb {
+            Verb::Add => Found::Nothing,
+            _ => self.find(request)?,
+        };
+        let first = match (&there, verb) {
+            (Found::Own(own), _) => own.address(request.clone()),
+            (Found::Foreign(what), Verb::Change) => {
+                let cause =
+                    Cause::Refused(format!("there is {what}, which is not made a {}", request.kind_name()));
+                return Err(Error::new(verb.name(), request.describe(), cause));
+            }
+            // Whatever comes there in between is not touched: the kernel says what is missing.
+            (Found::Nothing, Verb::Change) if request.header().handle.is_unspec() => {
+                request.clone().handle(NOBODYS)
+            }
+            _ => request.clone(),
+        };
+        let warning = self.apply_as_it_is(verb, &first)?;
+        let Some(options) = request.get_options().and_then(|options| options.follow_up(verb)) else {
+            return Ok(warning);
+        };
+        self.follow_up(verb, request, &*options, !matches!(there, Found::Own(_)))?;
+        Ok(warning)
+    }
+
+    fn follow_up(
+        &mut self,
+        verb: Verb,
+        request: &Request<'_>,
+        options: &dyn crate::kind::Options,
+        made: bool,
+    ) -> Result<(), Error> {
+        // The first part was carried out.
+        let partly = |error: Error| error.map_cause(|cause| Cause::Partly(Box::new(cause)));
+        let gone = || {
+            let cause = Cause::Refused("it was taken away at once".into());
+            partly(Error::new(verb.name(), request.describe(), cause))
+        };
+        let Found::Own(own) = self.find(request).map_err(partly)? else { return Err(gone()) };
+        let Some(ops) = request.ops() else { return Ok(()) };
+        let second = own.address(request.clone().options_of(ops, Some(options)));
+        let Err(error) = self.apply_as_it_is(Verb::Change, &second) else { return Ok(()) };
+        if !made || verb != Verb::Add {
+            return Err(partly(error));
+        }
+        // The caller shall find all of it or nothing.
+        match self.apply_as_it_is(Verb::Delete, &second) {
+            Ok(_) => Err(error),
+            Err(_) => Err(partly(error)),
+        }
+    }
+
+    /// What is there, where the request points.
+    fn find(&mut self, request: &Request<'_>) -> Result<Found, Error> {
+        let header = *request.header();
+        let mut place = Request::new(request.tc_type(), header.ifindex).parent(header.parent);
+        if header.parent.is_unspec() {
+            place = place.handle(header.handle);
+        }
+        let entry = match self.get(&place) {
+            Ok(entry) => entry,
+            Err(error) if error.is_not_found() => return Ok(Found::Nothing),
+            Err(error) => return Err(error),
+        };
+        let (kind, handle) = (entry.kind().unwrap_or("?"), entry.header.handle);
+        if handle.is_unspec() {
+            return Ok(Found::Nothing); // a default of the kernel's
+        }
+        if kind != request.kind_name() {
+            return Ok(Found::Foreign(format!("{} {kind} {handle}", request.tc_type())));
+        }
+        if !header.handle.is_unspec() && header.handle != handle {
+            return Ok(Found::Nothing); // another one of the kind: the kernel refuses
+        }
+        let stab = entry.attr(TCA_STAB).map(|attr| Stab::decode(&attr)).transpose();
+        let stab = stab.map_err(|error| {
+            let why = format!("the size table that is there would be lost: it cannot be read ({error})");
+            Error::new("look for", request.describe(), Cause::Refused(why))
+        })?;
+        Ok(Found::Own(Own { handle, stab }))
+    }
+}
+
+/// A handle that the kernel never chooses by itself: it counts from 8001: up.
+const NOBODYS: Handle = Handle::qdisc(0x7fff);
+
+/// What is there, where a request points.
+enum Found {
+    Nothing,
+    Own(Own),
+    /// Of another kind: which, in words.
+    Foreign(String),
+}
+
+/// An object that is there and of the right kind.
+struct Own {
+    handle: Handle,
+    stab: Option<Stab>,
+}
+
+impl Own {
+    /// The request, addressed to this object by its handle, with the size table
+    /// that a change would take away.
+    fn address<'a>(&'a self, request: Request<'a>) -> Request<'a> {
+        let request = request.handle(self.handle);
+        match &self.stab {
+            Some(stab) if !request.has_stab() => request.stab(stab),
+            _ => request,
+        }
+    }
+}

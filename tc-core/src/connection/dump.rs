@@ -1,0 +1,186 @@
+//! Dumps: all objects of a type, streamed as the kernel sends them.
+
+use crate::connection::Connection;
+use crate::connection::Transport;
+use crate::exchange::answer::{Place, Stray};
+use crate::exchange::entry::OwnedEntry;
+use crate::exchange::error::{Cause, Error};
+use crate::exchange::select::Select;
+use crate::wire::error::DecodeError;
+use crate::wire::message::{Entry, Message};
+use crate::wire::uapi::*;
+use crate::wire::verb::TcType;
+
+/// How often a list is read that changes meanwhile, or of which a part is lost.
+const TRIES: u32 = 10;
+
+impl<T: Transport> Connection<T> {
+    /// Lists objects, each borrowed from the receive buffer.
+    ///
+    /// What changes while the list is read can be missed or seen twice: the
+    /// kernel then says so, and the dump ends with an error that is
+    /// [`Cause::Interrupted`]. [`Connection::list`] tries again by itself.
+    pub fn dump(&mut self, select: &Select) -> Result<Dump<'_, T>, Error> {
+        let fail = |cause: Cause| Error::new("list", plural(select), cause);
+        self.send(|sequence, buffer| select.encode(sequence, buffer)).map_err(fail)?;
+        Ok(Dump { connection: self, select: *select, at: 0, length: 0, interrupted: false, done: false })
+    }
+
+    /// Lists objects into memory of their own. A list that changed while it was
+    /// read, or of which a part was lost, is read again, ten times in all. An
+    /// entry that cannot be read is left out.
+    ///
+    /// [`Error::read`] has what was read before an error.
+    pub fn list(&mut self, select: &Select) -> Result<Vec<OwnedEntry>, Error> {
+        let mut tries = 1;
+        loop {
+            let mut entries = Vec::new();
+            let Err(error) = self.list_into(select, &mut entries) else { return Ok(entries) };
+            let again = matches!(error.cause(), Cause::Interrupted(_) | Cause::AnswerLost(_));
+            if again && tries < TRIES {
+                tries += 1;
+                continue;
+            }
+            let counted = |cause| match cause {
+                Cause::Interrupted(_) => Cause::Interrupted(tries),
+                cause => cause,
+            };
+            return Err(error.map_cause(counted).having_read(entries));
+        }
+    }
+
+    fn list_into(&mut self, select: &Select, entries: &mut Vec<OwnedEntry>) -> Result<(), Error> {
+        let mut dump = self.dump(select)?;
+        while let Some(listed) = dump.next()? {
+            entries.extend(listed.to_owned());
+        }
+        Ok(())
+    }
+}
+
+const fn plural(select: &Select) -> &'static str {
+    match select.tc_type {
+        TcType::Filter if select.chains => "chains",
+        TcType::Qdisc => "qdiscs",
+        TcType::Class => "classes",
+        TcType::Filter => "filters",
+        TcType::Action => "actions",
+    }
+}
+
+/// A list that is being read; see [`Connection::dump`].
+///
+/// When it is dropped early it reads the rest: the kernel refuses another dump
+/// on the same socket before that.
+#[derive(Debug)]
+pub struct Dump<'c, T: Transport> {
+    connection: &'c mut Connection<T>,
+    select: Select,
+    at: usize,
+    length: usize,
+    interrupted: bool,
+    done: bool,
+}
+
+/// One object of a list, as the message that it came in.
+#[derive(Clone, Copy, Debug)]
+pub struct Listed<'a> {
+    message: Message<'a>,
+    bytes: &'a [u8],
+}
+
+impl<'a> Listed<'a> {
+    /// The object; an error if not even its header and attributes can be told
+    /// apart. The next one is not affected by that.
+    pub fn entry(&self) -> Result<Entry<'a>, DecodeError> {
+        Entry::decode(&self.message)
+    }
+
+    /// The netlink message, header included.
+    pub const fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    fn to_owned(self) -> Option<OwnedEntry> {
+        self.entry().ok().map(|_| OwnedEntry::copy(self.bytes))
+    }
+}
+
+impl<T: Transport> Dump<'_, T> {
+    /// The next object; `None` at the end.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "it lends from the receive buffer, which Iterator cannot"
+    )]
+    pub fn next(&mut self) -> Result<Option<Listed<'_>>, Error> {
+        let place = match self.next_place() {
+            Ok(place) => place,
+            Err(cause) => {
+                self.done = true;
+                return Err(Error::new("list", plural(&self.select), cause));
+            }
+        };
+        let Some(place) = place else { return Ok(None) };
+        let bytes = place.bytes(&self.connection.answer);
+        let message = place.message(&self.connection.answer);
+        Ok(Some(Listed { message, bytes }))
+    }
+
+    fn next_place(&mut self) -> Result<Option<Place>, Cause> {
+        let mut stray = Stray::default();
+        while !self.done {
+            if self.at >= self.length {
+                self.length = self.connection.receive(&mut stray)?;
+                self.at = 0;
+            }
+            let Some(place) = Place::next(&self.connection.answer[..self.length], &mut self.at)? else {
+                continue;
+            };
+            let message = place.message(&self.connection.answer);
+            if !self.connection.is_mine(&message) {
+                continue;
+            }
+            self.interrupted |= message.flags & NLM_F_DUMP_INTR != 0;
+            if message.kind >= NLMSG_MIN_TYPE && self.is_selected(&message) {
+                return Ok(Some(place));
+            }
+            let verdict = self.connection.verdict(&message)?;
+            match verdict {
+                // Kernel: it has one dump at a time for a socket. Reading was given up
+                // before the end of an earlier one, of which the next piece comes
+                // with each that is read: in time this has an end.
+                Some(Err(error)) if message.kind == NLMSG_ERROR && error.errno == libc::EBUSY => {
+                    let select = self.select;
+                    self.connection.send(|sequence, buffer| select.encode(sequence, buffer))?;
+                    continue;
+                }
+                Some(verdict) => {
+                    self.done = true;
+                    verdict?;
+                    if self.interrupted {
+                        return Err(Cause::Interrupted(1));
+                    }
+                }
+                None => {}
+            }
+            stray.reset();
+        }
+        Ok(None)
+    }
+
+    /// Kernel: a qdisc dump comes for all devices, whatever was asked for. The
+    /// filters of a device may be those of a block, and name no device.
+    fn is_selected(&self, message: &Message<'_>) -> bool {
+        if self.select.tc_type != TcType::Qdisc {
+            return true;
+        }
+        let ifindex = self.select.header.ifindex;
+        ifindex == 0 || message.payload.get(4..8).is_none_or(|bytes| *bytes == ifindex.to_ne_bytes())
+    }
+}
+
+impl<T: Transport> Drop for Dump<'_, T> {
+    fn drop(&mut self) {
+        while let Ok(Some(_)) = self.next_place() {}
+    }
+}

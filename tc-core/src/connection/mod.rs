@@ -1,0 +1,240 @@
+//! Requests and their answers: one by one, and dumps.
+
+mod apply;
+mod batch;
+mod dump;
+mod echo;
+mod exchange;
+pub mod monitor;
+pub mod netns;
+mod pack;
+#[cfg(test)]
+pub(crate) mod scripted;
+mod socket;
+mod transport;
+
+use std::time::Duration;
+
+use bytes::BytesMut;
+
+use crate::connection::echo::Echo;
+use crate::connection::netns::Namespace;
+use crate::exchange::answer::{Answer, Place};
+use crate::exchange::error::{Cause, Error};
+use crate::exchange::request::Request;
+use crate::wire::ack::ExtAck;
+use crate::wire::error::{DecodeError, EncodeError};
+use crate::wire::message::Entry;
+use crate::wire::verb::Verb;
+
+pub use batch::Batch;
+pub use dump::{Dump, Listed};
+pub use pack::{Done, Pack};
+pub use socket::Socket;
+pub use transport::{DEFAULT_TIMEOUT, Received, Transport};
+
+/// Room for one datagram. The kernel builds dumps in pieces of up to 32 KiB,
+/// but only for a receiver that has shown that much room before.
+///
+/// Of this size, allocators take it from the kernel as it is, and memory that
+/// is never written costs nothing: zeroing 64 KiB was a tenth of a millisecond
+/// in a short-lived program.
+const ROOM: usize = 256 * 1024;
+
+/// A conversation with the kernel about traffic control.
+///
+/// Both buffers are made once and used again: a request that succeeds allocates
+/// nothing and costs one send and one receive.
+///
+/// ```no_run
+/// use tc_core::{Connection, Handle, Request};
+///
+/// let mut tc = Connection::open()?;
+/// let lo = tc.ifindex("lo")?;
+/// tc.add(&Request::qdisc(lo).parent(Handle::ROOT).handle(Handle::qdisc(1)).kind("pfifo"))?;
+/// # Ok::<(), tc_core::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Connection<T: Transport = Socket> {
+    pub(crate) transport: T,
+    sequence: u32,
+    timeout: Duration,
+    request: BytesMut,
+    pub(crate) answer: Box<[u8]>,
+    pub(crate) echo: Echo,
+}
+
+impl Connection {
+    /// Opens a connection in the network namespace of the calling thread. To
+    /// look needs no privilege; to change anything, `CAP_NET_ADMIN` there.
+    pub fn open() -> Result<Self, Error> {
+        let socket =
+            Socket::open().map_err(|error| Error::new("open", "netlink socket", Cause::System(error)))?;
+        Ok(Self::over(socket))
+    }
+
+    /// Opens a connection in a network namespace, whichever the calling thread
+    /// is in. It stays there.
+    pub fn open_in(netns: &Namespace) -> Result<Self, Error> {
+        netns.within(Self::open)?
+    }
+}
+
+impl<T: Transport> Connection<T> {
+    /// A connection over any transport: the embedded kernel, or one of a test.
+    pub fn over(transport: T) -> Self {
+        Self {
+            transport,
+            sequence: 0,
+            timeout: DEFAULT_TIMEOUT,
+            request: BytesMut::with_capacity(4096),
+            answer: vec![0; ROOM].into_boxed_slice(),
+            echo: Echo::default(),
+        }
+    }
+
+    /// How long an answer may take (30 s unless set) before the outcome is
+    /// reported as unknown. No time at all counts as the least that there is.
+    pub fn set_timeout(&mut self, timeout: Duration) -> Result<(), Error> {
+        self.timeout = timeout;
+        let set = self.transport.set_timeout(Some(timeout));
+        set.map_err(|error| Error::new("set", "receive timeout", Cause::System(error)))
+    }
+
+    /// The transport below.
+    pub const fn transport(&self) -> &T {
+        &self.transport
+    }
+
+    /// The transport below, to change it.
+    pub const fn transport_mut(&mut self) -> &mut T {
+        &mut self.transport
+    }
+
+    /// Makes a new object; [`Error::is_exists`] if it is there.
+    ///
+    /// Kernel: a qdisc without a handle takes the place of one of another kind;
+    /// with a handle it does not.
+    pub fn add(&mut self, request: &Request<'_>) -> Result<(), Error> {
+        self.apply(Verb::Add, request).map(|_| ())
+    }
+
+    /// Changes an object that is there. Options that are not said stay as they
+    /// are, unless the kind says otherwise.
+    ///
+    /// Give its handle: see [`Request::handle`]. [`Error::is_not_found`] if there
+    /// is none, [`Error::is_exists`] if there is one of another handle;
+    /// [`Error::is_invalid`] or [`Error::is_unsupported`] if the kind cannot be
+    /// changed.
+    pub fn change(&mut self, request: &Request<'_>) -> Result<(), Error> {
+        self.apply(Verb::Change, request).map(|_| ())
+    }
+
+    /// Changes an object, or puts a new one in its place.
+    ///
+    /// Kernel: a qdisc of the same kind, and of the same handle if one is said, is
+    /// changed. One of the same handle and another kind stays, and that is an
+    /// error ([`Error::is_invalid`]). Any other goes, with all below it.
+    pub fn replace(&mut self, request: &Request<'_>) -> Result<(), Error> {
+        self.apply(Verb::Replace, request).map(|_| ())
+    }
+
+    /// Attaches a qdisc that is there, named by its handle, to another parent.
+    ///
+    /// Kernel: 6.18, and 6.1 with its later fixes, refuse it
+    /// ([`Error::is_invalid`]).
+    pub fn link(&mut self, request: &Request<'_>) -> Result<(), Error> {
+        self.apply(Verb::Link, request).map(|_| ())
+    }
+
+    /// Takes an object away, and all that hangs below it. What qdiscs hold is
+    /// lost. [`Error::is_not_found`] if there is none. A device whose root qdisc
+    /// goes gets its default one.
+    pub fn delete(&mut self, request: &Request<'_>) -> Result<(), Error> {
+        self.apply(Verb::Delete, request).map(|_| ())
+    }
+
+    /// Sends one message and waits for the kernel's verdict: two system calls.
+    /// Returns what the kernel warned of, if it did.
+    ///
+    /// Most callers want [`Connection::apply`], which does more for kinds that
+    /// need it.
+    pub fn apply_as_it_is(&mut self, verb: Verb, request: &Request<'_>) -> Result<Option<ExtAck>, Error> {
+        let fail = |cause: Cause| Error::new(verb.name(), request.describe(), cause);
+        self.transact(|sequence, buffer| request.encode(verb, sequence, buffer)).map_err(fail)
+    }
+
+    /// Asks for one object, by its handle or parent: one send and two receives.
+    ///
+    /// [`Error::is_not_found`] if it is not there, and also of a built-in default
+    /// such as noqueue, which the kernel does not show.
+    ///
+    /// ```
+    /// use tc_core::embedded::{Device, Kernel};
+    /// use tc_core::{Connection, Handle, Request};
+    ///
+    /// let kernel = Kernel::builder().device(Device::new("eth0").ifindex(2)).build();
+    /// let mut tc = Connection::over(kernel.connect());
+    /// let missing = tc.get(&Request::qdisc(2).handle(Handle::qdisc(1))).unwrap_err();
+    /// assert!(missing.is_not_found());
+    /// ```
+    pub fn get(&mut self, request: &Request<'_>) -> Result<Entry<'_>, Error> {
+        let fail = |cause: Cause| Error::new(Verb::Get.name(), request.describe(), cause);
+        self.send(|sequence, buffer| request.encode(Verb::Get, sequence, buffer)).map_err(fail)?;
+        let waited = self.wait_for_object();
+        let place = self.clean(waited).map_err(fail)?;
+        let message = place.message(&self.answer);
+        Entry::decode(&message).map_err(|error| fail(error.into()))
+    }
+
+    /// Sends what `encode` writes and waits for its acknowledgement.
+    pub(crate) fn transact(
+        &mut self,
+        encode: impl FnOnce(u32, &mut BytesMut) -> Result<(), EncodeError>,
+    ) -> Result<Option<ExtAck>, Cause> {
+        if self.echo.is_on() {
+            return self.transact_with_echo(encode);
+        }
+        self.send(encode)?;
+        let verdict = loop {
+            match self.wait() {
+                Ok(Answer::Verdict(verdict)) => break verdict.map_err(Cause::from),
+                // It may be shown before it fails: the verdict alone counts.
+                Ok(Answer::Object(_)) => {}
+                Err(cause) => break Err(cause),
+            }
+        };
+        self.clean(verdict)
+    }
+
+    /// Sends what `encode` writes and waits for the object that answers it.
+    pub(crate) fn ask(
+        &mut self,
+        encode: impl FnOnce(u32, &mut BytesMut) -> Result<(), EncodeError>,
+    ) -> Result<Place, Cause> {
+        self.send(encode)?;
+        let waited = self.wait();
+        match self.clean(waited)? {
+            Answer::Object(place) => Ok(place),
+            Answer::Verdict(Err(error)) => Err(error.into()),
+            Answer::Verdict(Ok(_)) => Err(DecodeError::Missing { what: "object in the answer" }.into()),
+        }
+    }
+
+    /// The outcome, with nothing left in the way of the next one if an answer
+    /// was lost.
+    pub(crate) fn clean<R>(&mut self, outcome: Result<R, Cause>) -> Result<R, Cause> {
+        if matches!(outcome, Err(Cause::AnswerLost(_))) {
+            self.forget_answers();
+        }
+        outcome
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn set_sequence(&mut self, sequence: u32) {
+        self.sequence = sequence;
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,171 @@
+//! Notices: what changes in traffic control and on devices, as it happens.
+
+mod follow;
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+
+use crate::connection::Socket;
+use crate::connection::netns::Namespace;
+use crate::connection::{Received, Transport};
+use crate::exchange::answer::Place;
+use crate::exchange::error::{Cause, Error};
+use crate::wire::message::Message;
+use crate::wire::uapi::*;
+
+pub use follow::{Event, Follower};
+
+/// How many datagrams are thrown away at once.
+const SLOTS: usize = 8;
+
+/// How often that is done before it is given up: whoever sends faster shall not
+/// hold us for ever.
+const MOST_FORGOTTEN: usize = 1 << 16;
+
+/// How much room the kernel gets for notices that were not read yet.
+const ROOM_FOR_NOTICES: u32 = 4 * 1024 * 1024;
+
+/// Receives notices. Those of other processes, which any may forge, are passed
+/// over. To keep a picture of what is there, use a [`Follower`].
+///
+/// ```no_run
+/// use tc_core::message::Entry;
+/// use tc_core::monitor::{Monitor, Notice};
+/// use tc_core::uapi::RTNLGRP_TC;
+///
+/// let mut monitor = Monitor::open(&[RTNLGRP_TC])?;
+/// while let Some(notice) = monitor.receive()? {
+///     match notice {
+///         Notice::Message(message) => println!("{:?}", Entry::decode(&message)?.header),
+///         Notice::Overflow => println!("some were lost"),
+///     }
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Monitor<T: Transport = Socket> {
+    transport: T,
+    buffer: Box<[u8]>,
+    at: usize,
+    length: usize,
+}
+
+/// What a monitor saw.
+#[derive(Clone, Copy, Debug)]
+pub enum Notice<'a> {
+    /// A message of the kernel's: `RTM_NEWQDISC`, `RTM_DELTCLASS`,
+    /// `RTM_NEWLINK`, ...
+    Message(Message<'a>),
+    /// Notices were lost because they were not read in time: what is known from
+    /// earlier ones has to be listed again.
+    Overflow,
+}
+
+impl Monitor {
+    /// Opens a monitor of these groups (`RTNLGRP_*`) in the network namespace of
+    /// the calling thread. It waits without a time limit.
+    pub fn open(groups: &[u32]) -> Result<Self, Error> {
+        let open = || {
+            let mut socket = Socket::open()?;
+            socket.set_timeout(None)?;
+            socket.set_receive_buffer(ROOM_FOR_NOTICES)?;
+            groups.iter().try_for_each(|group| socket.join(*group))?;
+            Ok(socket)
+        };
+        let socket = open().map_err(|error| Error::new("open", "monitor", Cause::System(error)))?;
+        Ok(Self::over(socket))
+    }
+
+    /// The same in a network namespace, whichever the calling thread is in.
+    pub fn open_in(netns: &Namespace, groups: &[u32]) -> Result<Self, Error> {
+        netns.within(|| Self::open(groups))?
+    }
+
+    /// Whether [`Monitor::receive`] returns `None` at once when there is nothing,
+    /// in place of waiting.
+    pub fn set_nonblocking(&mut self, nonblocking: bool) -> Result<(), Error> {
+        let set = self.transport.set_nonblocking(nonblocking);
+        set.map_err(|error| Error::new("set", "monitor", Cause::System(error)))
+    }
+}
+
+/// Readable when notices have come. To wait for them in an event loop or an
+/// asynchronous program, [set it to be non-blocking](Monitor::set_nonblocking),
+/// and receive until there is `None`.
+impl<T: Transport + AsFd> AsFd for Monitor<T> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.transport.as_fd()
+    }
+}
+
+/// For what still asks for numbers, such as `tokio::io::unix::AsyncFd`.
+impl<T: Transport + AsFd> AsRawFd for Monitor<T> {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
+impl<T: Transport> Monitor<T> {
+    /// A monitor over any transport that delivers notices.
+    pub fn over(transport: T) -> Self {
+        Self { transport, buffer: vec![0; 64 * 1024].into_boxed_slice(), at: 0, length: 0 }
+    }
+
+    /// The transport below.
+    pub const fn transport(&self) -> &T {
+        &self.transport
+    }
+
+    /// The transport below, to change it.
+    pub const fn transport_mut(&mut self) -> &mut T {
+        &mut self.transport
+    }
+
+    /// Throws away the notices that wait; false if there was no end of them.
+    pub(crate) fn forget(&mut self) -> Result<bool, Error> {
+        (self.at, self.length) = (0, 0);
+        let mut received = [Received::default(); SLOTS];
+        for _ in 0..MOST_FORGOTTEN {
+            match self.transport.receive_many(&mut self.buffer, &mut received, false) {
+                Ok(0) => return Ok(true),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
+                // What is thrown away may be lost as well.
+                Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {}
+                Err(error) => return Err(Error::new("receive", "notice", Cause::System(error))),
+            }
+        }
+        Ok(false)
+    }
+
+    /// Waits for the next notice; `None` when nothing came within the
+    /// transport's time limit (at once, if it does not block).
+    pub fn receive(&mut self) -> Result<Option<Notice<'_>>, Error> {
+        let fail = |cause: Cause| Error::new("receive", "notice", cause);
+        let place = loop {
+            match Place::next(&self.buffer[..self.length], &mut self.at)
+                .map_err(|error| fail(error.into()))?
+            {
+                Some(place) => break place,
+                None => match self.transport.receive(&mut self.buffer) {
+                    Ok(received) if received.sender == 0 && received.length <= self.buffer.len() => {
+                        (self.at, self.length) = (0, received.length);
+                    }
+                    Ok(received) if received.sender == 0 => return Ok(Some(Notice::Overflow)),
+                    Ok(_) => {}
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {
+                        return Ok(Some(Notice::Overflow));
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                    Err(error) => return Err(fail(Cause::System(error))),
+                },
+            }
+        };
+        let message = place.message(&self.buffer);
+        Ok(Some(match message.kind {
+            NLMSG_OVERRUN => Notice::Overflow,
+            _ => Notice::Message(message),
+        }))
+    }
+}

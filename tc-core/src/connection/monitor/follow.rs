@@ -1,0 +1,195 @@
+//! Notices for those who keep a picture of what is there: it is right again
+//! after a loss.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+
+use super::{Monitor, Notice};
+use crate::connection::Connection;
+use crate::connection::Socket;
+use crate::connection::Transport;
+use crate::connection::netns::Namespace;
+use crate::exchange::entry::OwnedEntry;
+use crate::exchange::error::Error;
+use crate::exchange::select::Select;
+use crate::wire::handle::Handle;
+use crate::wire::message::Message;
+use crate::wire::uapi::RTNLGRP_TC;
+
+/// Follows qdiscs, classes and filters: notices as they come, and after a loss
+/// a list of what is there.
+///
+/// Kernel: a reader that is too slow loses notices, and hears of it once
+/// (`ENOBUFS`); until it has read all that waits, it gets no more. So what
+/// waits is thrown away, for it is older than the list; then all is listed; and
+/// what changes meanwhile follows behind the list.
+///
+/// ```no_run
+/// use tc_core::monitor::{Event, Follower};
+///
+/// let mut follower = Follower::open()?;
+/// follower.list_anew(); // begin with what is there
+/// while let Some(event) = follower.next()? {
+///     match event {
+///         Event::Notice(message) => println!("message {}", message.kind),
+///         Event::Overflow => println!("forget all; what is there comes next"),
+///         Event::Listed(entry) => println!("{:?}", entry.entry()?.header),
+///         Event::InStep => println!("that was all"),
+///     }
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Follower<M: Transport = Socket, C: Transport = Socket> {
+    monitor: Monitor<M>,
+    connection: Connection<C>,
+    state: State,
+    listed: VecDeque<OwnedEntry>,
+}
+
+/// What a follower tells.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// A change: `RTM_NEWQDISC`, `RTM_DELTCLASS`, ...
+    Notice(Message<'a>),
+    /// Notices were lost. What is known is of no worth any more; all that is
+    /// there comes next.
+    Overflow,
+    /// One object that is there.
+    Listed(OwnedEntry),
+    /// That was all that is there. Notices follow; the first of them can be of
+    /// changes that the list shows already.
+    InStep,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Watching,
+    Lost,
+    Listing,
+}
+
+impl Follower {
+    /// Follows the network namespace of the calling thread, and waits without a
+    /// time limit.
+    pub fn open() -> Result<Self, Error> {
+        Ok(Self::over(Monitor::open(&[RTNLGRP_TC])?, Connection::open()?))
+    }
+
+    /// The same in a network namespace, whichever the calling thread is in.
+    pub fn open_in(netns: &Namespace) -> Result<Self, Error> {
+        netns.within(Self::open)?
+    }
+
+    /// Whether [`Follower::next`] returns `None` at once when there is nothing,
+    /// in place of waiting. Lists are waited for all the same.
+    pub fn set_nonblocking(&mut self, nonblocking: bool) -> Result<(), Error> {
+        self.monitor.set_nonblocking(nonblocking)
+    }
+}
+
+/// Readable when notices have come. What was listed waits elsewhere: before
+/// waiting, also for the first time, call [`Follower::next`] until it returns
+/// `None`.
+impl<M: Transport + AsFd, C: Transport> AsFd for Follower<M, C> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.monitor.as_fd()
+    }
+}
+
+/// For what still asks for numbers, such as `tokio::io::unix::AsyncFd`.
+impl<M: Transport + AsFd, C: Transport> AsRawFd for Follower<M, C> {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
+impl<M: Transport, C: Transport> Follower<M, C> {
+    /// The same over any monitor, and a connection to list with.
+    pub const fn over(monitor: Monitor<M>, connection: Connection<C>) -> Self {
+        Self { monitor, connection, state: State::Watching, listed: VecDeque::new() }
+    }
+
+    /// The monitor below.
+    pub const fn monitor(&self) -> &Monitor<M> {
+        &self.monitor
+    }
+
+    /// The monitor below, to change it.
+    pub const fn monitor_mut(&mut self) -> &mut Monitor<M> {
+        &mut self.monitor
+    }
+
+    /// The connection that lists, to change it.
+    pub const fn connection_mut(&mut self) -> &mut Connection<C> {
+        &mut self.connection
+    }
+
+    /// What is there comes next, as after a loss.
+    pub fn list_anew(&mut self) {
+        self.state = State::Lost;
+    }
+
+    /// Waits for the next event; `None` when nothing came within the monitor's
+    /// time limit.
+    ///
+    /// After an error it can be called again, and lists again if it has to.
+    #[expect(clippy::should_implement_trait, reason = "it lends from the monitor's buffer")]
+    pub fn next(&mut self) -> Result<Option<Event<'_>>, Error> {
+        if self.state == State::Lost {
+            if !self.monitor.forget()? {
+                return Ok(Some(Event::Overflow)); // more comes than can be thrown away
+            }
+            self.listed = self.list_all()?.into();
+            self.state = State::Listing;
+        }
+        if self.state == State::Listing {
+            return Ok(Some(match self.listed.pop_front() {
+                Some(entry) => Event::Listed(entry),
+                None => {
+                    self.state = State::Watching;
+                    Event::InStep
+                }
+            }));
+        }
+        Ok(match self.monitor.receive()? {
+            None => None,
+            Some(Notice::Message(message)) => Some(Event::Notice(message)),
+            Some(Notice::Overflow) => {
+                self.state = State::Lost;
+                Some(Event::Overflow)
+            }
+        })
+    }
+
+    /// All qdiscs, their classes, and the filters of each qdisc and hook.
+    fn list_all(&mut self) -> Result<Vec<OwnedEntry>, Error> {
+        let mut all = self.connection.list(&Select::qdiscs())?;
+        let mut devices = BTreeSet::new();
+        let mut filtered = BTreeSet::new();
+        for qdisc in all.iter().filter_map(|qdisc| qdisc.entry().ok()) {
+            let (ifindex, handle) = (qdisc.header.ifindex, qdisc.header.handle);
+            devices.insert(ifindex);
+            match qdisc.kind() {
+                // Kernel: ingress, by its handle or either hook, shows its only filters.
+                Ok("clsact") => {
+                    filtered
+                        .extend([Handle::FILTER_INGRESS, Handle::FILTER_EGRESS].map(|hook| (ifindex, hook)));
+                }
+                // Kernel: a default of its own has no filters.
+                _ if handle.is_unspec() => {}
+                _ => {
+                    filtered.insert((ifindex, handle));
+                }
+            }
+        }
+        for ifindex in devices {
+            all.extend(self.connection.list(&Select::classes(ifindex))?);
+        }
+        for (ifindex, parent) in filtered {
+            // Kernel: what is gone meanwhile has no filters, and that is no error.
+            all.extend(self.connection.list(&Select::filters(ifindex).parent(parent))?);
+        }
+        Ok(all)
+    }
+}

@@ -1,0 +1,104 @@
+//! Network namespaces.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::panic::resume_unwind;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use crate::connection::socket;
+use crate::exchange::error::{Cause, Error};
+
+/// A network namespace that is held open: it lives at least as long as this.
+///
+/// Threads, not processes, are in a namespace, and what a thread opens (a
+/// connection, a UDP socket) stays in the namespace that it was opened in.
+///
+/// ```no_run
+/// use tc_core::Connection;
+/// use tc_core::netns::Namespace;
+///
+/// let here = Namespace::current()?;
+/// Namespace::open("blue")?.enter()?;
+/// let mut blue = Connection::open()?;
+/// here.enter()?;
+/// println!("{}", blue.ifindex("eth0")?); // that of blue, all the same
+/// # Ok::<(), tc_core::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Namespace {
+    file: File,
+    name: String,
+}
+
+impl Namespace {
+    /// The namespace of the calling thread.
+    pub fn current() -> Result<Self, Error> {
+        Self::open_path(Path::new("/proc/thread-self/ns/net"), "of this thread")
+    }
+
+    /// The namespace of this name, as `tc -n` takes it: one of `ip netns add`.
+    /// A name with a slash is taken as a path (`/proc/PID/ns/net`).
+    pub fn open(name: &str) -> Result<Self, Error> {
+        let path =
+            if name.contains('/') { PathBuf::from(name) } else { Path::new("/var/run/netns").join(name) };
+        Self::open_path(&path, name)
+    }
+
+    fn open_path(path: &Path, name: &str) -> Result<Self, Error> {
+        match File::open(path) {
+            Ok(file) => Ok(Self { file, name: name.to_owned() }),
+            Err(error) => Err(fail("open", name, error)),
+        }
+    }
+
+    /// Puts the calling thread into this namespace, until it enters another one.
+    /// Needs `CAP_SYS_ADMIN`, here and in the user namespace that owns the other.
+    pub fn enter(&self) -> Result<(), Error> {
+        socket::enter_netns(&self.file).map_err(|error| fail("enter", &self.name, error))
+    }
+
+    /// Does something in this namespace, and comes back: on a thread of its own,
+    /// so that the caller's namespace stays what it is whatever happens.
+    ///
+    /// ```no_run
+    /// use std::net::UdpSocket;
+    /// use tc_core::netns::Namespace;
+    ///
+    /// let guest = Namespace::open("guest")?;
+    /// let socket = guest.within(|| UdpSocket::bind("127.0.0.1:0"))??;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn within<R: Send>(&self, work: impl FnOnce() -> R + Send) -> Result<R, Error> {
+        let inside = || self.enter().map(|()| work());
+        thread::scope(|scope| match thread::Builder::new().spawn_scoped(scope, inside) {
+            Ok(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
+            Err(error) => Err(fail("enter", &self.name, error)),
+        })
+    }
+
+    /// Puts the calling thread into a new namespace. All that is in it is a
+    /// loopback device that is down.
+    ///
+    /// Where the process may not, it first makes a user namespace of its own in
+    /// which it may; the kernel allows that only while it has a single thread.
+    pub fn unshare() -> Result<Self, Error> {
+        let made = socket::unshare(libc::CLONE_NEWNET).or_else(|error| match error.raw_os_error() {
+            Some(libc::EPERM) => socket::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNET),
+            _ => Err(error),
+        });
+        made.map_err(|error| Error::new("make", "a private network namespace", Cause::System(error)))?;
+        Self::current()
+    }
+}
+
+impl AsFd for Namespace {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+fn fail(operation: &'static str, name: &str, error: io::Error) -> Error {
+    Error::new(operation, format!("network namespace {name:?}"), Cause::System(error))
+}

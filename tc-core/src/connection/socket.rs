@@ -1,0 +1,369 @@
+//! The netlink socket and the few other system calls of this crate. The only
+//! file with `unsafe`.
+
+#![expect(unsafe_code, reason = "system calls that neither std nor netlink-sys offers")]
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use netlink_sys::SocketAddr;
+use netlink_sys::protocols::NETLINK_ROUTE;
+
+use crate::connection::{DEFAULT_TIMEOUT, Received, Transport};
+use crate::wire::device::{DeviceName, DeviceNames};
+
+/// The most datagrams that one receive takes.
+const SLOTS: usize = 8;
+
+/// A route-netlink socket, bound to a port of the kernel's choice, with extended
+/// acknowledgements asked for.
+///
+/// It is connected to the kernel, which then refuses what other processes send
+/// to its port.
+#[derive(Debug)]
+pub struct Socket {
+    // Never cloned: netlink-sys closes the descriptor of each copy.
+    socket: netlink_sys::Socket,
+    port: u32,
+    /// Whether anyone but the kernel can be the sender of what arrives.
+    in_group: bool,
+    /// The size of the receive buffer; 0 if it was not asked for yet.
+    room: usize,
+}
+
+impl Socket {
+    /// Opens a socket in the network namespace of the calling thread.
+    pub fn open() -> io::Result<Self> {
+        let mut socket = netlink_sys::Socket::new(NETLINK_ROUTE)?;
+        let port = socket.bind_auto()?.port_number();
+        // Kernel: netlink_getsockbyportid() lets only the peer send to a
+        // connected socket (but not so to a group). Neither side then handles
+        // an address in each call.
+        socket.connect(&SocketAddr::new(0, 0))?;
+        // What came between the two is not the kernel's, which was not asked yet.
+        while socket.recv(&mut &mut [0u8; 1][..], libc::MSG_DONTWAIT).is_ok() {}
+        // Kernels before 4.12 have no extended acknowledgement: errors are then
+        // numbers alone.
+        let _unsupported = socket.set_ext_ack(true);
+        // A refusal without a copy of the request: it takes less of the receive
+        // buffer. Kernels before 4.3 always copy.
+        let _unsupported = socket.set_cap_ack(true);
+        let socket = Self { socket, port, in_group: false, room: 0 };
+        socket.set_timeout(Some(DEFAULT_TIMEOUT))?;
+        Ok(socket)
+    }
+
+    /// How long a receive waits, a microsecond at least; `None` waits for ever.
+    pub fn set_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        // Kernel: no time at all stands for ever.
+        let timeout = timeout.map_or(Duration::ZERO, |timeout| timeout.max(Duration::from_micros(1)));
+        let value = libc::timeval {
+            tv_sec: libc::time_t::try_from(timeout.as_secs()).unwrap_or(libc::time_t::MAX),
+            tv_usec: timeout.subsec_micros() as libc::suseconds_t,
+        };
+        self.set_option(libc::SOL_SOCKET, libc::SO_RCVTIMEO, &value)
+    }
+
+    /// Whether a receive fails with `WouldBlock` at once when there is nothing.
+    pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        self.socket.set_non_blocking(nonblocking)
+    }
+
+    /// Makes room for `bytes` of answers and notices: past the system's limit
+    /// (`net.core.rmem_max`) where the process may, up to it where not.
+    pub fn set_receive_buffer(&mut self, bytes: u32) -> io::Result<()> {
+        self.room = 0;
+        let bytes = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
+        self.set_option(libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, &bytes)
+            .or_else(|_| self.set_option(libc::SOL_SOCKET, libc::SO_RCVBUF, &bytes))
+    }
+
+    /// Joins a multicast group (`RTNLGRP_*`): its notices then arrive here.
+    pub fn join(&mut self, group: u32) -> io::Result<()> {
+        self.in_group = true;
+        self.socket.add_membership(group)
+    }
+
+    fn receive_buffer(&self) -> io::Result<usize> {
+        let mut bytes: libc::c_int = 0;
+        let pointer: *mut libc::c_int = &mut bytes;
+        let mut length = size_of::<libc::c_int>() as libc::socklen_t;
+        // SAFETY: the pointer and the length describe `bytes`, which outlives
+        // the call.
+        check(unsafe {
+            libc::getsockopt(
+                self.socket.as_raw_fd(),
+                libc::SOL_SOCKET,
+                libc::SO_RCVBUF,
+                pointer.cast(),
+                &mut length,
+            )
+        })?;
+        Ok(usize::try_from(bytes).unwrap_or(0))
+    }
+
+    fn set_option<T>(&self, level: libc::c_int, option: libc::c_int, value: &T) -> io::Result<()> {
+        let pointer: *const T = value;
+        // SAFETY: the pointer and the length describe `value`, which outlives
+        // the call; the kernel copies it.
+        check(unsafe {
+            libc::setsockopt(
+                self.socket.as_raw_fd(),
+                level,
+                option,
+                pointer.cast(),
+                size_of::<T>() as libc::socklen_t,
+            )
+        })
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl Transport for Socket {
+    fn send(&mut self, datagram: &[u8]) -> io::Result<()> {
+        // A netlink datagram is taken whole or not at all.
+        self.socket.send(datagram, 0).map(|_| ())
+    }
+
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Received> {
+        // With MSG_TRUNC the full length comes back, also where it was cut.
+        if !self.in_group {
+            let length = self.socket.recv(&mut &mut *buffer, libc::MSG_TRUNC)?;
+            return Ok(Received { length, sender: 0 });
+        }
+        let (length, sender) = self.socket.recv_from(&mut &mut *buffer, libc::MSG_TRUNC)?;
+        Ok(Received { length, sender: sender.port_number() })
+    }
+
+    fn receive_many(
+        &mut self,
+        buffer: &mut [u8],
+        received: &mut [Received],
+        wait: bool,
+    ) -> io::Result<usize> {
+        let flags = libc::MSG_TRUNC | if wait { libc::MSG_WAITFORONE } else { libc::MSG_DONTWAIT };
+        let socket = self.socket.as_raw_fd();
+        receive_into_shares(buffer, received, |headers| {
+            let (first, slots) = (headers.as_mut_ptr(), headers.len() as libc::c_uint);
+            // SAFETY: these are as many headers, and what they point to is
+            // valid until this closure returns.
+            let count = unsafe { libc::recvmmsg(socket, first, slots, flags as _, std::ptr::null_mut()) };
+            usize::try_from(count).map_err(|_| io::Error::last_os_error())
+        })
+    }
+
+    fn make_room(&mut self, bytes: usize) -> io::Result<usize> {
+        if self.room == 0 {
+            self.room = self.receive_buffer()?;
+        }
+        if self.room < bytes {
+            // Kernel: it sets twice what is asked for.
+            self.set_receive_buffer(u32::try_from(bytes.div_ceil(2)).unwrap_or(u32::MAX))?;
+            self.room = self.receive_buffer()?;
+        }
+        Ok(self.room)
+    }
+
+    fn set_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        Self::set_timeout(self, timeout)
+    }
+
+    fn port(&self) -> u32 {
+        self.port
+    }
+
+    fn device_names(&self) -> io::Result<Box<dyn DeviceNames>> {
+        Ok(Box::new(NamesBySocket(self.as_fd().try_clone_to_owned()?)))
+    }
+}
+
+/// Cuts `buffer` into as many shares as `received` has room for, and has them
+/// filled by `receive`, which says how many it filled.
+///
+/// What the headers point to is valid, and nobody else's, until `receive` returns.
+fn receive_into_shares(
+    buffer: &mut [u8],
+    received: &mut [Received],
+    receive: impl FnOnce(&mut [libc::mmsghdr]) -> io::Result<usize>,
+) -> io::Result<usize> {
+    if received.is_empty() {
+        return Ok(0);
+    }
+    let share = buffer.len() / received.len();
+    if share == 0 {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let slots = received.len().min(SLOTS);
+    // SAFETY: all-zero bytes are valid values of these C structs.
+    let (mut senders, mut pieces, mut headers): (
+        [libc::sockaddr_nl; SLOTS],
+        [libc::iovec; SLOTS],
+        [libc::mmsghdr; SLOTS],
+    ) = unsafe { std::mem::zeroed() };
+    let places = buffer.chunks_exact_mut(share).zip(&mut pieces).zip(&mut senders);
+    for (((place, piece), sender), header) in places.zip(&mut headers).take(slots) {
+        *piece = libc::iovec { iov_base: place.as_mut_ptr().cast(), iov_len: place.len() };
+        header.msg_hdr.msg_iov = piece;
+        header.msg_hdr.msg_iovlen = 1;
+        header.msg_hdr.msg_name = std::ptr::from_mut(sender).cast();
+        header.msg_hdr.msg_namelen = size_of::<libc::sockaddr_nl>() as libc::socklen_t;
+    }
+    let count = receive(&mut headers[..slots])?;
+    for ((one, header), sender) in received.iter_mut().zip(&headers).zip(&senders).take(count) {
+        *one = Received { length: header.msg_len as usize, sender: sender.nl_pid };
+    }
+    Ok(count)
+}
+
+fn check(result: libc::c_int) -> io::Result<()> {
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Puts the calling thread into the network namespace behind `file`.
+pub(crate) fn enter_netns(file: &File) -> io::Result<()> {
+    // SAFETY: takes a descriptor, which `file` keeps open, and touches no memory.
+    check(unsafe { libc::setns(file.as_raw_fd(), libc::CLONE_NEWNET) })
+}
+
+/// Puts the calling thread into new namespaces (`CLONE_NEW*`).
+pub(crate) fn unshare(flags: libc::c_int) -> io::Result<()> {
+    // SAFETY: touches no memory of this process; the flags that its callers
+    // pass share no files or memory anew.
+    check(unsafe { libc::unshare(flags) })
+}
+
+/// `SIOCGIFNAME` of `linux/sockios.h`.
+const SIOCGIFNAME: u32 = 0x8910;
+/// `SIOCGIFINDEX` of `linux/sockios.h`.
+const SIOCGIFINDEX: u32 = 0x8933;
+
+/// Names of devices in the socket's network namespace, through a copy of its
+/// descriptor.
+#[derive(Debug)]
+struct NamesBySocket(OwnedFd);
+
+impl NamesBySocket {
+    fn ask(&self, what: u32, request: &mut libc::ifreq) -> io::Result<()> {
+        // SAFETY: both requests read and write one ifreq, which `request` is.
+        check(unsafe { libc::ioctl(self.0.as_raw_fd(), what as _, request) })
+    }
+}
+
+impl DeviceNames for NamesBySocket {
+    fn device_name(&self, ifindex: i32) -> io::Result<DeviceName> {
+        let mut request = empty_ifreq();
+        request.ifr_ifru.ifru_ifindex = ifindex;
+        self.ask(SIOCGIFNAME, &mut request)?;
+        Ok(name_in(&request))
+    }
+
+    fn ifindex(&self, name: &str) -> io::Result<i32> {
+        let mut request = ifreq_of(name)?;
+        self.ask(SIOCGIFINDEX, &mut request)?;
+        Ok(ifindex_in(&request))
+    }
+}
+
+fn empty_ifreq() -> libc::ifreq {
+    // SAFETY: all-zero bytes are a valid ifreq.
+    unsafe { std::mem::zeroed() }
+}
+
+/// An error for what can be no device's name.
+fn ifreq_of(name: &str) -> io::Result<libc::ifreq> {
+    let mut request = empty_ifreq();
+    if name.is_empty() || name.len() >= request.ifr_name.len() {
+        return Err(io::Error::from_raw_os_error(libc::ENODEV));
+    }
+    for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
+        *to = libc::c_char::from_ne_bytes([from]);
+    }
+    Ok(request)
+}
+
+fn name_in(request: &libc::ifreq) -> DeviceName {
+    DeviceName::new(request.ifr_name.map(|byte| byte.to_ne_bytes()[0]))
+}
+
+fn ifindex_in(request: &libc::ifreq) -> i32 {
+    // SAFETY: `empty_ifreq` wrote the whole union, and any bytes are an index.
+    unsafe { request.ifr_ifru.ifru_ifindex }
+}
+
+/// What is no system call, for Miri too: the tests are the kernel.
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Writes as recvmmsg does, through the pointers alone.
+    fn write(header: &mut libc::mmsghdr, datagram: &[u8], sender: u32) {
+        let message = &header.msg_hdr;
+        // SAFETY: what `receive_into_shares` promises; no more is written than `iov_len` bytes.
+        unsafe {
+            let piece = *message.msg_iov;
+            let length = piece.iov_len.min(datagram.len());
+            std::ptr::copy_nonoverlapping(datagram.as_ptr(), piece.iov_base.cast(), length);
+            (*message.msg_name.cast::<libc::sockaddr_nl>()).nl_pid = sender;
+        }
+        assert_eq!(message.msg_iovlen, 1);
+        assert_eq!(message.msg_namelen as usize, size_of::<libc::sockaddr_nl>());
+        header.msg_len = datagram.len() as libc::c_uint;
+    }
+
+    #[test]
+    fn each_datagram_has_its_share_of_the_buffer() {
+        let (mut buffer, mut received) = ([0xa5; 11], [Received::default(); 3]);
+        let count = receive_into_shares(&mut buffer, &mut received, |headers| {
+            write(&mut headers[0], &[1, 2], 7);
+            write(&mut headers[1], &[3, 4, 5, 6, 7], 8);
+            assert_eq!(headers.len(), 3);
+            Ok(2)
+        });
+        assert_eq!(count.unwrap(), 2);
+        // The second was longer than its share.
+        assert_eq!(buffer, [1, 2, 0xa5, 3, 4, 5, 0xa5, 0xa5, 0xa5, 0xa5, 0xa5]);
+        let [first, second] = [Received { length: 2, sender: 7 }, Received { length: 5, sender: 8 }];
+        assert_eq!(received, [first, second, Received::default()]);
+    }
+
+    #[test]
+    fn there_are_never_more_shares_than_slots_and_none_is_empty() {
+        let (mut buffer, mut received) = ([0; SLOTS + 4], [Received::default(); SLOTS + 2]);
+        let filled = receive_into_shares(&mut buffer, &mut received, |headers| {
+            headers.iter_mut().for_each(|header| write(header, &[9], 1));
+            Ok(headers.len())
+        });
+        assert_eq!(filled.unwrap(), SLOTS);
+        assert_eq!(buffer[..], [&[9; SLOTS][..], &[0; 4]].concat());
+        let nobody = |_: &mut [libc::mmsghdr]| panic!("there is nothing to receive into");
+        assert_eq!(receive_into_shares(&mut buffer, &mut [], nobody).unwrap(), 0);
+        let error = receive_into_shares(&mut buffer[..2], &mut received[..3], nobody).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        let failed = receive_into_shares(&mut buffer, &mut received, |_| {
+            Err(io::Error::from_raw_os_error(libc::ENOBUFS))
+        });
+        assert_eq!(failed.unwrap_err().raw_os_error(), Some(libc::ENOBUFS));
+    }
+
+    #[test]
+    fn a_device_is_asked_for_by_name_and_by_index() {
+        let longest = "abcdefghijklmno";
+        for name in ["lo", longest] {
+            assert_eq!(name_in(&ifreq_of(name).unwrap()).as_str(), name);
+        }
+        for wrong in ["", "abcdefghijklmnop"] {
+            assert_eq!(ifreq_of(wrong).unwrap_err().raw_os_error(), Some(libc::ENODEV));
+        }
+        let mut request = ifreq_of(longest).unwrap();
+        assert_eq!(ifindex_in(&request), 0);
+        request.ifr_ifru.ifru_ifindex = 7;
+        assert_eq!((ifindex_in(&request), name_in(&request).as_str()), (7, longest));
+    }
+}

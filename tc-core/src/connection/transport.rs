@@ -1,0 +1,126 @@
+//! The way to a kernel: a socket, or a kernel in memory.
+
+use std::io;
+use std::time::Duration;
+
+use crate::wire::device::DeviceNames;
+
+/// How long an answer may take before its outcome is reported as unknown.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Carries netlink datagrams to a kernel and back.
+///
+/// [`Socket`](crate::Socket) is the real one; the embedded kernel implements it
+/// in memory, and a test can stand between. A call is one system call at most;
+/// one that a signal stopped (`Interrupted`) is made again by whoever made it.
+///
+/// What is relied on, because netlink has it: datagrams come in the order in
+/// which they were sent, and if one is lost, a receive says so (`ENOBUFS`)
+/// before it delivers a later one. Where a request has an answer of its own,
+/// nothing is relied on: an answer that does not come is an unknown outcome.
+pub trait Transport {
+    /// Sends one datagram (which may hold several messages) to the kernel. After
+    /// an error nothing was sent.
+    fn send(&mut self, datagram: &[u8]) -> io::Result<()>;
+
+    /// Waits for one datagram and copies it into `buffer`.
+    ///
+    /// `WouldBlock` means that nothing came in time; the raw error `ENOBUFS`
+    /// means that the kernel dropped something.
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Received>;
+
+    /// Receives as many datagrams as there are slots in `received`, each into
+    /// its equal share of `buffer`, and returns how many came. It waits for the
+    /// first, if `wait` is set, and never for another.
+    ///
+    /// What is provided receives one, and none where it may not wait.
+    fn receive_many(
+        &mut self,
+        buffer: &mut [u8],
+        received: &mut [Received],
+        wait: bool,
+    ) -> io::Result<usize> {
+        let slots = received.len();
+        match received.first_mut().filter(|_| wait) {
+            None => Ok(0),
+            Some(first) => {
+                let share = buffer.len() / slots;
+                *first = self.receive(&mut buffer[..share])?;
+                Ok(1)
+            }
+        }
+    }
+
+    /// Makes room for `bytes` of answers that wait to be received, as far as the
+    /// system allows it, and returns how much there is.
+    ///
+    /// What is provided has no limit.
+    fn make_room(&mut self, bytes: usize) -> io::Result<usize> {
+        let _ = bytes;
+        Ok(usize::MAX)
+    }
+
+    /// How long a receive waits; `None` waits for ever.
+    ///
+    /// What is provided changes nothing.
+    fn set_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        let _ = timeout;
+        Ok(())
+    }
+
+    /// The port number that the kernel addresses its answers to.
+    fn port(&self) -> u32;
+
+    /// The names of devices, on demand.
+    fn device_names(&self) -> io::Result<Box<dyn DeviceNames>>;
+}
+
+/// A datagram that was received.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Received {
+    /// Its length. More than the buffer's means that the rest was cut off.
+    pub length: usize,
+    /// The port it came from: 0 is the kernel, anything else another process.
+    pub sender: u32,
+}
+
+macro_rules! forward_to_what_it_points_at {
+    ($($pointer:ty),*) => {$(
+        impl<T: Transport + ?Sized> Transport for $pointer {
+            fn send(&mut self, datagram: &[u8]) -> io::Result<()> {
+                (**self).send(datagram)
+            }
+
+            fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Received> {
+                (**self).receive(buffer)
+            }
+
+            fn receive_many(
+                &mut self,
+                buffer: &mut [u8],
+                received: &mut [Received],
+                wait: bool,
+            ) -> io::Result<usize> {
+                (**self).receive_many(buffer, received, wait)
+            }
+
+            fn make_room(&mut self, bytes: usize) -> io::Result<usize> {
+                (**self).make_room(bytes)
+            }
+
+            fn set_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+                (**self).set_timeout(timeout)
+            }
+
+            fn port(&self) -> u32 {
+                (**self).port()
+            }
+
+            fn device_names(&self) -> io::Result<Box<dyn DeviceNames>> {
+                (**self).device_names()
+            }
+        }
+    )*};
+}
+
+forward_to_what_it_points_at!(&mut T, Box<T>);

@@ -1,0 +1,87 @@
+//! What comes back: where an answer stands, and how long one is waited for.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use crate::exchange::error::Cause;
+use crate::wire::ack::Verdict;
+use crate::wire::error::DecodeError;
+use crate::wire::message::{Message, Messages};
+use crate::wire::uapi::NLMSG_HDRLEN;
+
+pub(crate) fn cut_short() -> Cause {
+    Cause::AnswerLost(io::Error::other("a datagram was cut short"))
+}
+
+/// What a request was answered with.
+pub(crate) enum Answer {
+    Verdict(Verdict),
+    Object(Place),
+}
+
+/// Keeps a flood of datagrams that are not for us from holding a request for
+/// ever: each receive has a time limit, and so has the sum of them.
+#[derive(Default)]
+pub(crate) struct Stray {
+    since: Option<Instant>,
+    received: bool,
+}
+
+impl Stray {
+    pub(crate) fn check(&mut self, timeout: Duration) -> Result<(), Cause> {
+        // The clock is not read for the first datagram, which is nearly always
+        // the answer.
+        if !std::mem::replace(&mut self.received, true) {
+            return Ok(());
+        }
+        match self.since.get_or_insert_with(Instant::now).elapsed() > timeout {
+            true => Err(Cause::Timeout(timeout)),
+            false => Ok(()),
+        }
+    }
+
+    /// Something of ours came: the limit starts again.
+    pub(crate) fn reset(&mut self) {
+        *self = Self::default();
+    }
+}
+
+/// Where in the answer buffer a message stands, and what its header says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    start: usize,
+    end: usize,
+    kind: u16,
+    flags: u16,
+    sequence: u32,
+    port: u32,
+}
+
+impl Place {
+    /// The place of the message at `at`, which moves behind it, or behind all that
+    /// cannot be read.
+    pub(crate) fn next(datagram: &[u8], at: &mut usize) -> Result<Option<Self>, DecodeError> {
+        let start = *at;
+        let mut messages = Messages::new(datagram.get(start..).unwrap_or_default());
+        let next = messages.next().transpose();
+        *at = datagram.len() - messages.rest().len();
+        Ok(next?.map(|Message { kind, flags, sequence, port, payload }| {
+            let end = start + NLMSG_HDRLEN + payload.len();
+            Self { start, end, kind, flags, sequence, port }
+        }))
+    }
+
+    /// The first byte behind it.
+    pub(crate) const fn end(self) -> usize {
+        self.end
+    }
+
+    pub(crate) fn bytes(self, buffer: &[u8]) -> &[u8] {
+        &buffer[self.start..self.end]
+    }
+
+    pub(crate) fn message(self, buffer: &[u8]) -> Message<'_> {
+        let Self { kind, flags, sequence, port, .. } = self;
+        Message { kind, flags, sequence, port, payload: &buffer[self.start + NLMSG_HDRLEN..self.end] }
+    }
+}

@@ -1,0 +1,245 @@
+//! Operations that failed, as types.
+
+use std::io;
+use std::time::Duration;
+
+use crate::exchange::entry::OwnedEntry;
+use crate::wire::ack::KernelError;
+use crate::wire::error::{DecodeError, EncodeError};
+use crate::wire::handle::HandleError;
+
+/// An operation that failed: what was tried, on what, and why.
+///
+/// ```
+/// # fn try_it() -> Result<(), tc_core::Error> {
+/// use tc_core::{Connection, Handle, Request};
+///
+/// let mut tc = Connection::open()?;
+/// match tc.delete(&Request::qdisc(1).parent(Handle::ROOT)) {
+///     Err(error) if error.is_not_found() => println!("nothing to delete"),
+///     other => other?,
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[error("{operation} {object}: {cause}")]
+pub struct Error {
+    operation: &'static str,
+    object: String,
+    #[source]
+    cause: Box<Cause>,
+    read: Vec<OwnedEntry>,
+}
+
+/// Why an operation failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The kernel refused. Nothing was changed.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    /// The request could not be sent. Nothing was changed.
+    #[error("cannot send: {0}")]
+    Send(#[source] io::Error),
+    /// The request was sent and its answer lost: whether the kernel carried it
+    /// out is not known.
+    #[error("the answer was lost ({0}): the outcome is unknown, look before you try again")]
+    AnswerLost(#[source] io::Error),
+    /// No answer came in time: whether the kernel carried the request out is
+    /// not known.
+    #[error("no answer within {0:?}: the outcome is unknown, look before you try again")]
+    Timeout(Duration),
+    /// Only a part of the request was carried out, and then this happened.
+    #[error("{0}; what came before it was carried out, look before you try again")]
+    Partly(#[source] Box<Cause>),
+    /// The objects changed while they were listed, this many times in a row.
+    #[error("the list changed while it was read ({0} tries)")]
+    Interrupted(u32),
+    /// The request could not be put into bytes. Nothing was sent.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// The object is there, but the kernel does not show it: a default that it
+    /// made by itself, such as noqueue.
+    #[error("a built-in default of the kernel's, which it does not show")]
+    NotShown,
+    /// An answer that cannot be read: whether the kernel carried the request out
+    /// is not known.
+    #[error("cannot read the kernel's answer: {0}")]
+    Decode(#[from] DecodeError),
+    /// The request makes no sense, or would do harm. Nothing was sent.
+    #[error("{0}")]
+    Refused(String),
+    /// What was received cannot be read. Nothing was asked for.
+    #[error("cannot read it: {0}")]
+    Unreadable(#[source] DecodeError),
+    /// A system call other than those on the socket failed.
+    #[error("{0}")]
+    System(#[source] io::Error),
+}
+
+impl Error {
+    /// What went wrong with an operation on an object: `change`, `qdisc 1: on device 2`.
+    pub fn new(operation: &'static str, object: impl Into<String>, cause: impl Into<Cause>) -> Self {
+        Self { operation, object: object.into(), cause: Box::new(cause.into()), read: Vec::new() }
+    }
+
+    /// The same error of a list of which this was read.
+    pub(crate) fn having_read(mut self, read: Vec<OwnedEntry>) -> Self {
+        self.read = read;
+        self
+    }
+
+    /// The same error, with another cause.
+    pub(crate) fn map_cause(mut self, map: impl FnOnce(Cause) -> Cause) -> Self {
+        self.cause = Box::new(map(*self.cause));
+        self
+    }
+
+    /// What was tried: `add`, `change`, `list`, `open`, ...
+    pub fn operation(&self) -> &'static str {
+        self.operation
+    }
+
+    /// What it was tried on, in words: `qdisc tbf 1: on device 3`.
+    pub fn object(&self) -> &str {
+        &self.object
+    }
+
+    /// Why it failed.
+    pub fn cause(&self) -> &Cause {
+        &self.cause
+    }
+
+    /// What a [list](crate::Connection::list) had read, in its last try, before
+    /// it failed: some of the objects, and maybe not as they are now.
+    pub fn read(&self) -> &[OwnedEntry] {
+        &self.read
+    }
+
+    pub(crate) fn into_cause(self) -> Cause {
+        *self.cause
+    }
+
+    /// What the kernel said, if it was the kernel that refused.
+    pub fn kernel(&self) -> Option<&KernelError> {
+        match &*self.cause {
+            Cause::Kernel(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// The error number (positive, as in `errno.h`), the kernel's or a system
+    /// call's.
+    pub fn errno(&self) -> Option<i32> {
+        match &*self.cause {
+            Cause::Kernel(error) => Some(error.errno),
+            Cause::Send(error) | Cause::AnswerLost(error) | Cause::System(error) => error.raw_os_error(),
+            _ => None,
+        }
+    }
+
+    /// `ENOENT` or `ENODEV`: the object, its parent or its device is not there,
+    /// or the kernel does not show it, or does not know the kind.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self.errno(), Some(libc::ENOENT | libc::ENODEV)) || matches!(*self.cause, Cause::NotShown)
+    }
+
+    /// `EEXIST`: something is there already.
+    pub fn is_exists(&self) -> bool {
+        self.errno() == Some(libc::EEXIST)
+    }
+
+    /// `EPERM` or `EACCES`: the process lacks `CAP_NET_ADMIN` in the user
+    /// namespace that owns the network namespace.
+    pub fn is_permission_denied(&self) -> bool {
+        matches!(self.errno(), Some(libc::EPERM | libc::EACCES))
+    }
+
+    /// `EINVAL`: the kernel does not accept these values.
+    pub fn is_invalid(&self) -> bool {
+        self.errno() == Some(libc::EINVAL)
+    }
+
+    /// `EOPNOTSUPP`: the kind or the device cannot do this.
+    pub fn is_unsupported(&self) -> bool {
+        self.errno() == Some(libc::EOPNOTSUPP)
+    }
+
+    /// Whether the kernel may have carried the request out all the same, or a
+    /// part of it: it was sent, and its answer is not known.
+    pub fn is_outcome_unknown(&self) -> bool {
+        self.cause.is_outcome_unknown()
+    }
+}
+
+/// So that a function that makes requests can return one type of error: options
+/// that cannot be built.
+impl From<EncodeError> for Error {
+    fn from(error: EncodeError) -> Self {
+        Self::new("make", "options", error)
+    }
+}
+
+/// An entry of a list, or a notice, that cannot be read.
+impl From<DecodeError> for Error {
+    fn from(error: DecodeError) -> Self {
+        Self::new("read", "message", Cause::Unreadable(error))
+    }
+}
+
+/// A text that is no handle.
+impl From<HandleError> for Error {
+    fn from(error: HandleError) -> Self {
+        Self::new("read", "handle", Cause::Refused(error.to_string()))
+    }
+}
+
+impl Cause {
+    /// Whether the kernel may have carried the request out all the same, or a
+    /// part of it: it was sent, and its answer is not known.
+    pub const fn is_outcome_unknown(&self) -> bool {
+        matches!(self, Self::AnswerLost(_) | Self::Timeout(_) | Self::Decode(_) | Self::Partly(_))
+    }
+
+    /// What befell a datagram, told of one more of its requests.
+    pub(crate) fn again(&self) -> Self {
+        match self {
+            Self::Timeout(time) => Self::Timeout(*time),
+            Self::Send(error) => Self::Send(copy(error)),
+            Self::AnswerLost(error) | Self::System(error) => Self::AnswerLost(copy(error)),
+            other => Self::AnswerLost(io::Error::other(other.to_string())),
+        }
+    }
+}
+
+fn copy(error: &io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(errno) => io::Error::from_raw_os_error(errno),
+        None => io::Error::new(error.kind(), error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::handle::Handle;
+
+    #[test]
+    fn one_type_of_error_serves_a_whole_function() {
+        fn make(handle: &str) -> Result<Handle, Error> {
+            Ok(handle.parse()?)
+        }
+        let error = make("x:").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "read handle: \"x:\" is no handle: expected MAJOR:MINOR in hexadecimal, root, ingress or none"
+        );
+        let read = Error::from(DecodeError::Missing { what: "kind" });
+        assert_eq!(read.to_string(), "read message: cannot read it: no kind");
+        // Reading a list changes nothing.
+        assert!(!read.is_outcome_unknown() && !error.is_outcome_unknown());
+        let made = Error::from(EncodeError::Invalid("burst".into()));
+        assert_eq!(made.to_string(), "make options: burst");
+    }
+}

@@ -1,0 +1,321 @@
+//! Actions: what is done with a packet that a filter chose.
+//!
+//! [`Actions`] is the list that classifiers hold in their options
+//! (`TCA_MATCHALL_ACT` and its like) and that requests for actions themselves
+//! carry ([`Request::actions`](crate::Request::actions)). The options of each
+//! are those of a kind of [`TcType::Action`]; those of a kind that the program
+//! does not know stay as bytes.
+
+mod control;
+mod print;
+mod words;
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use crate::kind::Options;
+use crate::kind::Registry;
+use crate::kind::{Fill, FillContext, Kind};
+use crate::wire::attr::{Attr, AttrWriter, Attrs};
+use crate::wire::error::{DecodeError, EncodeError};
+use crate::wire::stats::Stats;
+use crate::wire::uapi::*;
+use crate::wire::verb::TcType;
+
+pub use control::Control;
+pub use print::Times;
+
+/// Actions, one after the other.
+///
+/// The options of a known kind are read through [`Registry::global`]; the words
+/// through the registry of the [`Environment`](crate::kind::words::Environment).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Actions {
+    list: Vec<(u16, Action)>,
+}
+
+impl Actions {
+    /// No actions.
+    pub const fn new() -> Self {
+        Self { list: Vec::new() }
+    }
+
+    /// The same list with one more at its end.
+    #[must_use]
+    pub fn with(mut self, action: Action) -> Self {
+        self.push(action);
+        self
+    }
+
+    /// Adds one at the end.
+    pub fn push(&mut self, action: Action) {
+        let last = self.list.last().map_or(0, |(order, _)| *order);
+        self.list.push((last.saturating_add(1), action));
+    }
+
+    /// The actions in their order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Action> {
+        self.list.iter().map(|(_, action)| action)
+    }
+
+    /// Whether there is none.
+    pub const fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Appends the list as the attribute `kind` (`TCA_MATCHALL_ACT`, ...), or
+    /// nothing if it is empty. More than 32 are an error: the kernel would pass
+    /// over those.
+    pub fn encode(
+        &self,
+        kind: u16,
+        context: &FillContext,
+        out: &mut AttrWriter<'_>,
+    ) -> Result<(), EncodeError> {
+        if self.list.len() > TCA_ACT_MAX_PRIO {
+            return Err(EncodeError::Invalid(format!("more than {TCA_ACT_MAX_PRIO} actions")));
+        }
+        if self.list.is_empty() {
+            return Ok(());
+        }
+        let mut list = out.nest(kind);
+        for (order, action) in &self.list {
+            action.encode(&mut list.nest(*order), context)?;
+        }
+        Ok(())
+    }
+
+    /// Reads the list from its attribute.
+    pub fn decode(attr: &Attr<'_>) -> Result<Self, DecodeError> {
+        let read = |attr: Result<Attr<'_>, DecodeError>| {
+            let attr = attr?;
+            Ok((attr.kind, Action::decode(attr.attrs()).map_err(|error| error.at_attribute(attr.kind))?))
+        };
+        attr.attrs().map(read).collect::<Result<_, _>>().map(|list| Self { list })
+    }
+}
+
+impl FromIterator<Action> for Actions {
+    fn from_iter<I: IntoIterator<Item = Action>>(actions: I) -> Self {
+        actions.into_iter().fold(Self::new(), Self::with)
+    }
+}
+
+/// `struct nla_bitfield32`: bits, and which of them are said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bitfield32 {
+    /// The bits.
+    pub value: u32,
+    /// Which bits mean something.
+    pub selector: u32,
+}
+
+impl Bitfield32 {
+    /// These bits set, nothing said of the others.
+    pub const fn set(bits: u32) -> Self {
+        Self { value: bits, selector: bits }
+    }
+
+    pub(crate) fn encode(self, kind: u16, out: &mut AttrWriter<'_>) {
+        let mut attr = out.nest(kind);
+        attr.put_u32(self.value);
+        attr.put_u32(self.selector);
+    }
+
+    fn decode(attr: &Attr<'_>) -> Result<Self, DecodeError> {
+        let mut reader = attr.reader();
+        let field = reader.u32().and_then(|value| Ok(Self { value, selector: reader.u32()? }));
+        field.map_err(|error| error.at_attribute(attr.kind))
+    }
+}
+
+/// One action: its kind, the kind's options, and what all kinds have.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Action {
+    kind: String,
+    options: ActionOptions,
+    /// `TCA_ACT_INDEX`: which action of the kind a delete or get is about. In
+    /// other requests the index belongs to the kind's own options.
+    pub index: Option<u32>,
+    /// `TCA_ACT_COOKIE`: up to 16 bytes for the user, which the kernel keeps;
+    /// empty is none.
+    pub cookie: Vec<u8>,
+    /// `TCA_ACT_FLAGS`: `TCA_ACT_FLAGS_NO_PERCPU_STATS`, `..._SKIP_SW`, ...
+    pub flags: Option<Bitfield32>,
+    /// `TCA_ACT_HW_STATS`: which hardware counters are wanted. `None` is any,
+    /// 0 is none.
+    pub hw_stats: Option<Bitfield32>,
+    /// `TCA_ACT_USED_HW_STATS`, which the kernel tells: those it got.
+    pub used_hw_stats: Option<Bitfield32>,
+    /// `TCA_ACT_IN_HW_COUNT`, which the kernel tells: in how many devices'
+    /// hardware the action is.
+    pub in_hw_count: Option<u32>,
+    stats: Option<Bytes>,
+}
+
+#[derive(Debug)]
+enum ActionOptions {
+    Absent,
+    Known(Box<dyn Options>),
+    Raw(Bytes),
+}
+
+impl Action {
+    /// An action with these options.
+    pub fn new<K: Kind>(options: K) -> Self {
+        Self::of(K::KIND, ActionOptions::Known(Box::new(options)))
+    }
+
+    /// The action of a kind with this index, to delete or to get it.
+    pub fn at_index(kind: impl Into<String>, index: u32) -> Self {
+        Self { index: Some(index), ..Self::of(kind, ActionOptions::Absent) }
+    }
+
+    /// The same action with a cookie of up to 16 bytes; the kernel refuses a
+    /// longer one.
+    #[must_use]
+    pub fn cookie(mut self, cookie: &[u8]) -> Self {
+        self.cookie = cookie.to_vec();
+        self
+    }
+
+    /// The kind's name.
+    pub fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    /// The options as a value of type `K`, if they are of that kind.
+    pub fn options_as<K: Kind>(&self) -> Option<&K> {
+        match &self.options {
+            ActionOptions::Known(options) => options.downcast_ref(),
+            _ => None,
+        }
+    }
+
+    /// The options of a kind that this program does not know.
+    pub fn raw_options(&self) -> Option<&[u8]> {
+        match &self.options {
+            ActionOptions::Raw(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    /// The counters, which the kernel tells.
+    pub fn stats(&self) -> Result<Option<Stats<'_>>, DecodeError> {
+        let attr = |payload| Attr { kind: TCA_ACT_STATS, nested: true, payload };
+        self.stats.as_deref().map(|payload| Stats::decode(&attr(payload))).transpose()
+    }
+
+    fn of(kind: impl Into<String>, options: ActionOptions) -> Self {
+        Self {
+            kind: kind.into(),
+            options,
+            index: None,
+            cookie: Vec::new(),
+            flags: None,
+            hw_stats: None,
+            used_hw_stats: None,
+            in_hw_count: None,
+            stats: None,
+        }
+    }
+
+    fn encode(&self, out: &mut AttrWriter<'_>, context: &FillContext) -> Result<(), EncodeError> {
+        out.attr_str(TCA_ACT_KIND, &self.kind);
+        match &self.options {
+            ActionOptions::Absent => {}
+            ActionOptions::Raw(bytes) => out.attr(TCA_ACT_OPTIONS | NLA_F_NESTED, bytes),
+            ActionOptions::Known(options) => {
+                let start = out.begin(TCA_ACT_OPTIONS);
+                match options.ops().msg_fill(Some(&**options), context, out)? {
+                    Fill::Absent => out.truncate(start),
+                    Fill::Written => out.end(start),
+                    Fill::Nested => {
+                        out.set_nested(start);
+                        out.end(start);
+                    }
+                }
+            }
+        }
+        if let Some(index) = self.index.filter(|index| *index != 0) {
+            out.attr_u32(TCA_ACT_INDEX, index);
+        }
+        if !self.cookie.is_empty() {
+            out.attr(TCA_ACT_COOKIE, &self.cookie);
+        }
+        if let Some(wanted) = self.hw_stats {
+            wanted.encode(TCA_ACT_HW_STATS, out);
+        }
+        if let Some(flags) = self.flags {
+            flags.encode(TCA_ACT_FLAGS, out);
+        }
+        Ok(())
+    }
+
+    fn decode(attrs: Attrs<'_>) -> Result<Self, DecodeError> {
+        let table = attrs.table::<{ TCA_ACT_IN_HW_COUNT as usize + 1 }>()?;
+        let attr = |kind: u16| table[usize::from(kind)];
+        let bits = |kind: u16| attr(kind).map(|attr| Bitfield32::decode(&attr)).transpose();
+        let number = |kind: u16| attr(kind).map(|attr| attr.u32()).transpose();
+        let kind = attr(TCA_ACT_KIND).ok_or(DecodeError::Missing { what: "kind of the action" })?.str()?;
+        let options = attr(TCA_ACT_OPTIONS).map(|attr| ActionOptions::decode(kind, attr.payload));
+        Ok(Self {
+            index: number(TCA_ACT_INDEX)?,
+            cookie: attr(TCA_ACT_COOKIE).map(|attr| attr.payload.to_vec()).unwrap_or_default(),
+            flags: bits(TCA_ACT_FLAGS)?,
+            hw_stats: bits(TCA_ACT_HW_STATS)?,
+            used_hw_stats: bits(TCA_ACT_USED_HW_STATS)?,
+            in_hw_count: number(TCA_ACT_IN_HW_COUNT)?,
+            stats: attr(TCA_ACT_STATS).map(|attr| Bytes::copy_from_slice(attr.payload)),
+            ..Self::of(kind, options.unwrap_or(ActionOptions::Absent))
+        })
+    }
+}
+
+impl ActionOptions {
+    /// Options that the kind itself cannot read stay as bytes too: a filter
+    /// shall not become unreadable by one of its actions.
+    fn decode(kind: &str, payload: &[u8]) -> Self {
+        let registry = Registry::global().ok();
+        let ops = registry.and_then(|registry| registry.get(TcType::Action, kind));
+        match ops.map(|ops| ops.msg_parse(payload)) {
+            Some(Ok(options)) => Self::Known(options),
+            _ => Self::Raw(Bytes::copy_from_slice(payload)),
+        }
+    }
+}
+
+impl Clone for ActionOptions {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Absent => Self::Absent,
+            Self::Known(options) => Self::Known(options.boxed()),
+            Self::Raw(bytes) => Self::Raw(bytes.clone()),
+        }
+    }
+}
+
+impl PartialEq for ActionOptions {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Absent, Self::Absent) => true,
+            (Self::Known(one), Self::Known(other)) => one.equals(&**other),
+            (Self::Raw(one), Self::Raw(other)) => one == other,
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.kind)?;
+        match self.index {
+            Some(index) => write!(f, " index {index}"),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,225 @@
+//! Values that are printed, and quantities with their units.
+
+use std::fmt;
+use std::io::Write as _;
+
+use super::Style;
+use crate::wire::handle::Handle;
+use crate::wire::short::Short;
+use crate::wire::units::{PrintG, PrintRate, PrintSize, PrintTime, PrintTimeNs};
+
+/// A value that can be printed in both forms.
+pub trait Item {
+    /// Appends the value as text.
+    fn text(&self, out: &mut Vec<u8>, style: &Style);
+    /// Appends the value as JSON.
+    fn json(&self, out: &mut Vec<u8>);
+}
+
+macro_rules! integers {
+    ($($type:ty),*) => {$(
+        impl Item for $type {
+            fn text(&self, out: &mut Vec<u8>, _: &Style) {
+                digits(*self, out);
+            }
+            fn json(&self, out: &mut Vec<u8>) {
+                digits(*self, out);
+            }
+        }
+    )*};
+}
+
+integers!(u8, u16, u32, u64, usize, i8, i16, i32, i64);
+
+/// Most counters have one digit.
+fn digits<N: itoa::Integer + TryInto<u8>>(number: N, out: &mut Vec<u8>) {
+    match number.try_into() {
+        Ok(digit @ 0..=9) => out.push(b'0' + digit),
+        _ => out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes()),
+    }
+}
+
+fn shown(out: &mut Vec<u8>, value: impl fmt::Display) {
+    // Writing to memory cannot fail.
+    let _written = write!(out, "{value}");
+}
+
+impl Item for bool {
+    fn text(&self, out: &mut Vec<u8>, _: &Style) {
+        out.extend_from_slice(if *self { b"true" } else { b"false" });
+    }
+    fn json(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(if *self { b"true" } else { b"false" });
+    }
+}
+
+/// Bytes that stand in a JSON string as they are.
+const PLAIN: [bool; 256] = {
+    let mut plain = [true; 256];
+    let mut byte = 0;
+    while byte < b' ' {
+        plain[byte as usize] = false;
+        byte += 1;
+    }
+    plain[b'"' as usize] = false;
+    plain[b'\\' as usize] = false;
+    plain
+};
+
+/// Whether a text stands in a JSON string as it is.
+pub(super) fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| PLAIN[usize::from(byte)])
+}
+
+/// Appends what stands between the quotes of a JSON string.
+fn escaped(text: &str, out: &mut Vec<u8>) {
+    if is_plain(text) {
+        out.extend_from_slice(text.as_bytes());
+    } else if let Ok(quoted) = serde_json::to_vec(text) {
+        out.extend_from_slice(&quoted[1..quoted.len() - 1]);
+    }
+}
+
+/// Writes into a JSON string.
+struct Escaped<'a>(&'a mut Vec<u8>);
+
+impl fmt::Write for Escaped<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        escaped(text, self.0);
+        Ok(())
+    }
+}
+
+impl Item for str {
+    fn text(&self, out: &mut Vec<u8>, _: &Style) {
+        out.extend_from_slice(self.as_bytes());
+    }
+    fn json(&self, out: &mut Vec<u8>) {
+        out.push(b'"');
+        escaped(self, out);
+        out.push(b'"');
+    }
+}
+
+impl<T: Item + ?Sized> Item for &T {
+    fn text(&self, out: &mut Vec<u8>, style: &Style) {
+        (**self).text(out, style);
+    }
+    fn json(&self, out: &mut Vec<u8>) {
+        (**self).json(out);
+    }
+}
+
+impl Item for String {
+    fn text(&self, out: &mut Vec<u8>, style: &Style) {
+        self.as_str().text(out, style);
+    }
+    fn json(&self, out: &mut Vec<u8>) {
+        self.as_str().json(out);
+    }
+}
+
+impl Item for Handle {
+    fn text(&self, out: &mut Vec<u8>, style: &Style) {
+        Quoted(self.short()).text(out, style);
+    }
+    fn json(&self, out: &mut Vec<u8>) {
+        Quoted(self.short()).json(out);
+    }
+}
+
+/// `null` in JSON, the text in text.
+#[derive(Clone, Copy, Debug)]
+pub struct Null<'a>(pub &'a str);
+
+impl Item for Null<'_> {
+    fn text(&self, out: &mut Vec<u8>, style: &Style) {
+        self.0.text(out, style);
+    }
+    fn json(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"null");
+    }
+}
+
+macro_rules! quantities {
+    ($($(#[$doc:meta])* $name:ident($type:ty): $text:expr, $json:expr;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug)]
+        pub struct $name(pub $type);
+
+        impl Item for $name {
+            fn text(&self, out: &mut Vec<u8>, style: &Style) {
+                let text: fn($type, &Style) -> Short = $text;
+                out.extend_from_slice(text(self.0, style).bytes());
+            }
+            fn json(&self, out: &mut Vec<u8>) {
+                let json: fn($type) -> _ = $json;
+                json(self.0).json(out);
+            }
+        }
+    )*};
+}
+
+quantities! {
+    /// A rate in bytes per second: `8Kbit`; in JSON the bytes.
+    Rate(u64): |bytes, style| PrintRate { bytes, iec: style.iec }.short(), |bytes| bytes;
+    /// A size in bytes: `1Kb`; in JSON the bytes.
+    Size(u32): |bytes, _| PrintSize(bytes).short(), |bytes| bytes;
+    /// A time in microseconds: `5ms`; in JSON the microseconds.
+    Time(u32): |us, _| PrintTime(us).short(), |us| us;
+    /// A time in nanoseconds: `5ms`; in JSON the nanoseconds.
+    TimeNs(i64): |ns, _| PrintTimeNs(ns).short(), |ns| ns;
+    /// A hexadecimal number without prefix: `1f`; in JSON a string.
+    Hex(u32): |number, _| Short::new().hex(number.into()), |number| Quoted(Short::new().hex(number.into()));
+    /// A hexadecimal number with prefix: `0x1f`, but `0`, as C's `%#x` prints
+    /// it; in JSON a string.
+    Hex0x(u64): |number, _| prefixed(number), |number| Quoted(prefixed(number));
+    /// A number as C prints it with `%g`, in both forms.
+    Float(f64): |number, _| PrintG(number, 6).short(), |number| Bare(PrintG(number, 6).short());
+}
+
+fn prefixed(number: u64) -> Short {
+    let prefix = if number == 0 { "" } else { "0x" };
+    Short::new().str(prefix).hex(number)
+}
+
+/// A text that is a JSON token as it stands.
+struct Bare(Short);
+
+impl Item for Bare {
+    fn text(&self, out: &mut Vec<u8>, _: &Style) {
+        out.extend_from_slice(self.0.bytes());
+    }
+    fn json(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.0.bytes());
+    }
+}
+
+/// A text that is a JSON string with quotes around it.
+struct Quoted(Short);
+
+impl Item for Quoted {
+    fn text(&self, out: &mut Vec<u8>, _: &Style) {
+        out.extend_from_slice(self.0.bytes());
+    }
+    fn json(&self, out: &mut Vec<u8>) {
+        out.push(b'"');
+        out.extend_from_slice(self.0.bytes());
+        out.push(b'"');
+    }
+}
+
+/// Formatted words: `Formatted(format_args!(...))`; in JSON a string.
+#[derive(Clone, Copy, Debug)]
+pub struct Formatted<'a>(pub fmt::Arguments<'a>);
+
+impl Item for Formatted<'_> {
+    fn text(&self, out: &mut Vec<u8>, _: &Style) {
+        shown(out, self.0);
+    }
+    fn json(&self, out: &mut Vec<u8>) {
+        out.push(b'"');
+        let _written = fmt::Write::write_fmt(&mut Escaped(out), self.0);
+        out.push(b'"');
+    }
+}

@@ -1,0 +1,336 @@
+//! Rate specifications, which tbf, htb and police share, and the link layers
+//! that they and size tables account for.
+
+use crate::kind::Wording;
+use crate::kind::words::{WordsContext, is_prefix};
+use crate::wire::attr::{AttrWriter, Reader};
+use crate::wire::error::DecodeError;
+use crate::wire::units::{TICK_NS, checked_transmit_ticks, parse_i32, parse_rate, parse_size, split_number};
+
+/// How packets are framed below (`enum link_layer` in `tc_core.h`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LinkLayer {
+    /// Not said; the kernel guesses it from the rate table.
+    #[default]
+    Unspec,
+    /// Packets as they are.
+    Ethernet,
+    /// ATM cells: 48 bytes of each 53.
+    Atm,
+    /// A number that this library does not know.
+    Other(u8),
+}
+
+impl LinkLayer {
+    /// Reads a name, as short as `tc` allows it; `adsl` means ATM.
+    pub fn parse(word: &str) -> Option<Self> {
+        if is_prefix(word, "ethernet") {
+            Some(Self::Ethernet)
+        } else if is_prefix(word, "atm") || is_prefix(word, "adsl") {
+            Some(Self::Atm)
+        } else {
+            None
+        }
+    }
+
+    /// The name that `tc` prints.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unspec => "unspec",
+            Self::Ethernet => "ethernet",
+            Self::Atm => "atm",
+            Self::Other(_) => "unknown",
+        }
+    }
+
+    /// From the kernel's number.
+    pub const fn from_raw(raw: u8) -> Self {
+        match raw {
+            0 => Self::Unspec,
+            1 => Self::Ethernet,
+            2 => Self::Atm,
+            other => Self::Other(other),
+        }
+    }
+
+    /// The kernel's number.
+    pub const fn raw(self) -> u8 {
+        match self {
+            Self::Unspec => 0,
+            Self::Ethernet => 1,
+            Self::Atm => 2,
+            Self::Other(other) => other,
+        }
+    }
+
+    /// Bytes on the wire of a packet of `size`, which counts at least as `mpu`
+    /// (`tc_adjust_size`).
+    pub(crate) fn size_on_wire(self, size: u32, mpu: u32) -> u32 {
+        let size = size.max(mpu);
+        match self {
+            Self::Atm => size.div_ceil(48).wrapping_mul(53),
+            _ => size,
+        }
+    }
+}
+
+/// A rate and how packets count against it: `struct tc_ratespec`.
+///
+/// The rate itself is 64 bits wide here. On the wire the struct has 32 bits of
+/// it, and an attribute beside it the rest: see [`RateSpec::wide_rate`].
+///
+/// ```
+/// use tc_core::rate::RateSpec;
+///
+/// // 40 Gbit/s, which 32 bits of bytes per second cannot say.
+/// let fast = RateSpec { overhead: 24, mpu: 64, ..RateSpec::new(5_000_000_000) };
+/// assert_eq!((fast.wide_rate(), fast.narrow_rate()), (Some(5_000_000_000), u32::MAX));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RateSpec {
+    /// Bytes per second.
+    pub rate: u64,
+    /// Bytes added to each packet.
+    pub overhead: u16,
+    /// A packet counts as at least this many bytes.
+    pub mpu: u16,
+    /// How packets are framed on the way.
+    pub linklayer: LinkLayer,
+    /// Which rate table slot a packet size falls into; kernels since 3.8 do
+    /// not use it.
+    pub cell_log: u8,
+    /// See `cell_log`; -1 in what `tc` sends.
+    pub cell_align: i16,
+}
+
+impl RateSpec {
+    /// A rate in bytes per second on Ethernet.
+    pub const fn new(rate: u64) -> Self {
+        Self { rate, overhead: 0, mpu: 0, linklayer: LinkLayer::Ethernet, cell_log: 0, cell_align: -1 }
+    }
+
+    /// Length of the struct, in bytes.
+    pub const LENGTH: usize = 12;
+
+    /// Whether no rate is set.
+    pub const fn is_zero(&self) -> bool {
+        self.rate == 0
+    }
+
+    /// The rate for the 64-bit attribute beside the struct, if it needs one.
+    pub const fn wide_rate(&self) -> Option<u64> {
+        if self.rate >= 1 << 32 { Some(self.rate) } else { None }
+    }
+
+    /// The rate as it stands in the struct: `u32::MAX` where 32 bits cannot hold
+    /// it.
+    pub fn narrow_rate(&self) -> u32 {
+        u32::try_from(self.rate).unwrap_or(u32::MAX)
+    }
+
+    /// Chooses the slots of the rate table as `tc` does: `mtu` is the largest
+    /// packet (0: 2047), `cell_log` a choice of the user's.
+    pub fn set_cells(&mut self, mtu: u32, cell_log: Option<u8>) {
+        let mtu = if mtu == 0 { 2047 } else { mtu };
+        self.cell_log = cell_log.unwrap_or_else(|| (0..32).find(|log| mtu >> log <= 255).unwrap_or(31));
+        self.cell_align = -1;
+    }
+
+    /// Bytes in a slot of the rate table: 2^`cell_log`, cut to 32 bits.
+    pub const fn cell_bytes(&self) -> u32 {
+        1u32.wrapping_shl(self.cell_log as u32)
+    }
+
+    /// Says what is added to packets, where it is not nothing.
+    pub fn write_words(&self, out: &mut Wording<'_>) {
+        let number = |key: &str, number: u16| match number {
+            0 => String::new(),
+            number => format!("{key} {number}"),
+        };
+        out.text("overhead", number("overhead", self.overhead));
+        out.text("mpu", number("mpu", self.mpu));
+        match self.linklayer {
+            LinkLayer::Unspec | LinkLayer::Ethernet => out.text("linklayer", ""),
+            LinkLayer::Atm => out.say("linklayer", self.linklayer.name()),
+            LinkLayer::Other(number) => out.cannot_say(&format!("linklayer {number}")),
+        }
+    }
+
+    /// Ticks that the kernel counts for so many bytes (`psched_l2t_ns`, with the
+    /// numbers of `psched_ratecfg_precompute`).
+    pub fn kernel_ticks(&self, bytes: u32) -> u64 {
+        let bytes = u64::from(bytes) + u64::from(self.overhead);
+        let bytes = match self.linklayer {
+            LinkLayer::Atm => bytes.div_ceil(48) * 53,
+            _ => bytes,
+        };
+        let (mut shift, mut factor) = (0, 1_000_000_000u64);
+        let mut multiplier = || loop {
+            let multiplier = factor.checked_div(self.rate)?;
+            if multiplier & (1 << 31) != 0 || factor & (1 << 63) != 0 {
+                return Some(multiplier);
+            }
+            factor <<= 1;
+            shift += 1;
+        };
+        let multiplier = multiplier().unwrap_or(1) & u64::from(u32::MAX);
+        // Kernel: the product in 64 bits.
+        (bytes.wrapping_mul(multiplier) >> shift) / u64::from(TICK_NS)
+    }
+
+    /// Appends the 12 bytes of the struct. A rate over 32 bits is written as
+    /// the largest number, as `tc` does.
+    pub fn encode(&self, out: &mut AttrWriter<'_>) {
+        let ([a, b], [c, d]) = (self.overhead.to_ne_bytes(), self.cell_align.to_ne_bytes());
+        let ([e, f], [g, h, i, j]) = (self.mpu.to_ne_bytes(), self.narrow_rate().to_ne_bytes());
+        out.put(&[self.cell_log, self.linklayer.raw(), a, b, c, d, e, f, g, h, i, j]);
+    }
+
+    /// Reads the struct; `wide` is the rate from the 64-bit attribute.
+    pub fn decode(reader: &mut Reader<'_>, wide: Option<u64>) -> Result<Self, DecodeError> {
+        let cell_log = reader.u8()?;
+        let linklayer = LinkLayer::from_raw(reader.u8()? & 0xf);
+        let (overhead, cell_align, mpu) = (reader.u16()?, reader.i16()?, reader.u16()?);
+        let rate = u64::from(reader.u32()?);
+        Ok(Self { rate: wide.unwrap_or(rate), overhead, mpu, linklayer, cell_log, cell_align })
+    }
+
+    /// Appends the rate table (`TC_RTAB_SIZE`, 1 KiB): how long a packet of each
+    /// size takes. Kernels since 3.8 compute it themselves.
+    pub fn encode_table(&self, kind: u16, out: &mut AttrWriter<'_>) {
+        // As tc: from the 32 bits of the rate that stand in the struct.
+        let rate = self.narrow_rate();
+        let mut nest = out.nest(kind);
+        for slot in 1..=256u32 {
+            let size = slot.checked_shl(self.cell_log.into()).unwrap_or(u32::MAX);
+            let size = self.linklayer.size_on_wire(size, self.mpu.into());
+            // What 32 bits cannot hold is 0 in tc's tables (seen in Debian's tc 6.1.0 on x86-64).
+            nest.put_u32(checked_transmit_ticks(rate.into(), size).unwrap_or(0));
+        }
+    }
+}
+
+/// Reads a rate in bytes per second, or a percentage (`50%`) of the speed of the
+/// device that the words are about.
+///
+/// An error holds the lines that `tc` prints before those of the kind, each with
+/// its end; often there is none.
+pub fn parse_rate_of_link(word: &str, context: &WordsContext<'_>) -> Result<u64, String> {
+    if !word.contains('%') {
+        return parse_rate(word).map_err(|_| String::new());
+    }
+    let Some(dev) = context.dev else {
+        return Err("No device specified; specify device to rate limit by percentage\n".into());
+    };
+    let line = |line: &str| if line.is_empty() { String::new() } else { line.trim_end().to_owned() + "\n" };
+    let mbit = context.environment.link_speed_mbit(dev).map_err(|error| line(&error))?;
+    let malformed = || line("Specified rate value could not be read or is malformed");
+    // tc reads these characters alone and passes over what follows: 50%x is 50%.
+    let end = word.find(|c: char| !c.is_ascii_digit() && c != '.' && c != '%').unwrap_or(word.len());
+    // As strtod in tc, no number is 0.
+    let (percent, unit) = split_number(&word[..end]).unwrap_or((0.0, &word[..end]));
+    let share = percent / 100.0;
+    if share > 1.0 {
+        return Err(format!("Invalid rate specified; should be between [0,100]% but is {word}\n"));
+    }
+    if end == 0 || !matches!(unit, "" | "%") {
+        return Err(malformed());
+    }
+    parse_rate(&format!("{:.6}", share * mbit as f64 * 1e6)).map_err(|_| malformed())
+}
+
+/// Reads a size in bytes, and the size of a rate table's cell if there is one
+/// behind a slash: `32kb/8`. The cell is a power of two; its logarithm is
+/// returned. An error holds the value as `tc` then prints it.
+pub fn parse_size_and_cell(word: &str) -> Result<(u32, Option<u8>), &str> {
+    let Some((size, cell)) = word.split_once('/') else {
+        return parse_size(word).map(|size| (size, None)).map_err(|_| word);
+    };
+    let bytes = parse_size(size).map_err(|_| size)?;
+    let cell = parse_i32(cell).map_err(|_| size)?.cast_unsigned();
+    if cell.is_power_of_two() { Ok((bytes, Some(cell.trailing_zeros() as u8))) } else { Err(word) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kind::words::Environment;
+    use crate::wire::verb::Verb;
+    use bytes::BytesMut;
+
+    #[test]
+    #[cfg_attr(target_endian = "big", ignore = "its bytes are of a little-endian machine")]
+    fn the_struct_reads_back_and_keeps_a_wide_rate_beside_it() {
+        let mut spec = RateSpec { overhead: 4, mpu: 64, ..RateSpec::new(5_000_000_000) };
+        spec.set_cells(1600, None);
+        let mut buffer = BytesMut::new();
+        let mut out = AttrWriter::new(&mut buffer);
+        spec.encode(&mut out);
+        out.finish().unwrap();
+        assert_eq!(&buffer[..], [3, 1, 4, 0, 0xff, 0xff, 64, 0, 0xff, 0xff, 0xff, 0xff]);
+        assert_eq!(RateSpec::decode(&mut Reader::new(&buffer), spec.wide_rate()), Ok(spec));
+    }
+
+    #[test]
+    fn atm_counts_whole_cells() {
+        assert_eq!(LinkLayer::Atm.size_on_wire(1, 0), 53);
+        assert_eq!(LinkLayer::Atm.size_on_wire(49, 0), 106);
+        assert_eq!(LinkLayer::Ethernet.size_on_wire(1, 64), 64);
+    }
+
+    #[test]
+    #[cfg_attr(target_endian = "big", ignore = "its bytes are of a little-endian machine")]
+    fn a_table_counts_with_the_rate_in_the_struct() {
+        let table = |rate| {
+            let mut buffer = BytesMut::new();
+            let mut out = AttrWriter::new(&mut buffer);
+            RateSpec { cell_log: 3, ..RateSpec::new(rate) }.encode_table(2, &mut out);
+            out.finish().unwrap();
+            buffer
+        };
+        assert_eq!(table(5_000_000_000), table(u32::MAX.into()));
+        // 8 and 16 bytes at 125,000 a second: 64 and 128 us.
+        assert_eq!(table(125_000)[..12], [4, 4, 2, 0, 0xe8, 3, 0, 0, 0xd0, 7, 0, 0]);
+    }
+
+    #[test]
+    fn sizes_have_a_cell_behind_a_slash() {
+        assert_eq!(parse_size_and_cell("32kb"), Ok((32768, None)));
+        assert_eq!(parse_size_and_cell("1600/8"), Ok((1600, Some(3))));
+        assert_eq!(parse_size_and_cell("1600/0x10"), Ok((1600, Some(4))));
+        // tc forgets what is behind the slash, but not where only the power is wrong.
+        for (word, shown) in [("x", "x"), ("x/8", "x"), ("9/x", "9"), ("9/7", "9/7"), ("9/0", "9/0")] {
+            assert_eq!(parse_size_and_cell(word), Err(shown));
+        }
+    }
+
+    #[derive(Debug)]
+    struct Gigabit;
+
+    impl Environment for Gigabit {
+        fn link_speed_mbit(&self, dev: &str) -> Result<u64, String> {
+            if dev == "eth0" { Ok(1000) } else { Err("Failed to parse".into()) }
+        }
+    }
+
+    #[test]
+    fn a_rate_can_be_a_share_of_the_links() {
+        let read = |word, dev| {
+            let context = WordsContext { verb: Verb::Add, dev, environment: &Gigabit };
+            parse_rate_of_link(word, &context)
+        };
+        for (word, rate) in [("1mbit", 125_000), ("50%", 62_500_000), ("33.3%x", 41_625_000), ("%", 0)] {
+            assert_eq!(read(word, Some("eth0")), Ok(rate), "{word}");
+        }
+        assert_eq!(read("fast", Some("eth0")), Err(String::new()));
+        assert_eq!(read("5%", Some("lo")), Err("Failed to parse\n".into()));
+        let range = "Invalid rate specified; should be between [0,100]% but is 150%\n";
+        assert_eq!(read("150%", Some("eth0")), Err(range.into()));
+        for word in ["-5%", "5%0", "x%", "5%%"] {
+            let malformed = "Specified rate value could not be read or is malformed\n";
+            assert_eq!(read(word, Some("eth0")), Err(malformed.into()), "{word}");
+        }
+        let no_device = "No device specified; specify device to rate limit by percentage\n";
+        assert_eq!(read("5%", None), Err(no_device.into()));
+    }
+}

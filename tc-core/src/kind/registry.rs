@@ -1,0 +1,285 @@
+//! The kinds that a program knows, by type and name.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use crate::kind::Kind;
+use crate::kind::{TcOps, ops_of, shared_ops_of};
+use crate::wire::verb::TcType;
+
+/// Where a kind comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The crate that registers it.
+    pub package: &'static str,
+    /// The crate's version.
+    pub version: &'static str,
+    /// The file and line of its registration.
+    pub location: &'static str,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} ({})", self.package, self.version, self.location)
+    }
+}
+
+/// A kind that registers itself: what [`register!`](crate::register) submits.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Registration {
+    // As the operations say; but to ask all of them at start would load the pages of all kinds.
+    pub tc_type: TcType,
+    pub kind: &'static str,
+    pub ops: &'static dyn TcOps,
+    pub origin: Origin,
+}
+
+impl Registration {
+    pub const fn new<K: Kind>(package: &'static str, version: &'static str, location: &'static str) -> Self {
+        let origin = Origin { package, version, location };
+        Self { tc_type: K::TYPE, kind: K::KIND, ops: ops_of::<K>(), origin }
+    }
+}
+
+inventory::collect!(Registration);
+
+/// Registers kinds: from then on every registry of a program that links the
+/// crate has them. libnl's `rtnl_tc_register`, without the call.
+///
+/// A binary that never names the crate does not link it: an application says
+/// `use my_kinds as _;`.
+///
+/// ```
+/// use tc_core::print::Printer;
+/// use tc_core::words::{WordError, Words, WordsContext};
+/// use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, Registry, TcType, Wording};
+///
+/// /// `skbprio`: drops the lowest priority when full.
+/// #[derive(Clone, Debug, PartialEq)]
+/// struct Skbprio {
+///     /// Most packets in the queue.
+///     limit: u32,
+/// }
+///
+/// tc_core::register!(Skbprio);
+///
+/// impl Kind for Skbprio {
+///     const KIND: &'static str = "skbprio";
+///     const USAGE: &'static str = "Usage: ... <skbprio> [ limit NUMBER ]\n";
+///
+///     fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
+///         let mut limit = 64;
+///         while let Some(word) = words.next() {
+///             match word {
+///                 "limit" => limit = words.parse(tc_core::units::parse_u32, |_| "Illegal \"limit\"".into())?,
+///                 "help" => return Err(WordError::Help),
+///                 word => return Err(WordError::what_is(word)),
+///             }
+///         }
+///         Ok(Some(Self { limit }))
+///     }
+///
+///     fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
+///         out.put_u32(self.limit);
+///         Ok(Fill::Written)
+///     }
+///
+///     fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+///         Ok(Self { limit: Reader::new(payload).u32()? })
+///     }
+///
+///     fn print(&self, out: &mut Printer) {
+///         out.item("limit", "limit ", self.limit, " ");
+///     }
+///
+///     fn write_words(&self, out: &mut Wording<'_>) {
+///         out.say("limit", self.limit);
+///     }
+/// }
+///
+/// let registry = Registry::of_program()?;
+/// assert_eq!(registry.get(TcType::Qdisc, "skbprio").unwrap().kind(), "skbprio");
+/// # Ok::<(), tc_core::RegistryError>(())
+/// ```
+#[macro_export]
+macro_rules! register {
+    ($($kind:ty),+ $(,)?) => {$(
+        $crate::inventory::submit! {
+            $crate::Registration::new::<$kind>(
+                env!("CARGO_PKG_NAME"),
+                env!("CARGO_PKG_VERSION"),
+                concat!(file!(), ":", line!()),
+            )
+        }
+    )+};
+}
+
+/// The kinds that requests and dump entries are handed to, sorted by type and
+/// name.
+///
+/// [`Registry::of_program`] has all that registered themselves; one made by
+/// [`Registry::empty`] has what is put into it, which serves tests and
+/// plug-ins.
+#[derive(Clone, Debug, Default)]
+pub struct Registry {
+    entries: Vec<Registered>,
+}
+
+/// One kind in a registry.
+#[derive(Clone, Debug)]
+pub struct Registered {
+    // What it is sorted by, at hand: every object of a list is looked up.
+    tc_type: TcType,
+    kind: &'static str,
+    ops: Ops,
+    origin: Origin,
+}
+
+#[derive(Clone, Debug)]
+enum Ops {
+    Linked(&'static dyn TcOps),
+    AtRunTime(Arc<dyn TcOps>),
+}
+
+impl Registered {
+    /// The kind's operations.
+    pub fn ops(&self) -> &dyn TcOps {
+        match &self.ops {
+            Ops::Linked(ops) => *ops,
+            Ops::AtRunTime(ops) => &**ops,
+        }
+    }
+
+    /// Where it comes from.
+    pub const fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    fn key(&self) -> (TcType, &str) {
+        (self.tc_type, self.kind)
+    }
+}
+
+impl Registry {
+    /// A registry without kinds.
+    pub const fn empty() -> Self {
+        Self { entries: Vec::new() }
+    }
+
+    /// A registry of all kinds that registered themselves in this program.
+    pub fn of_program() -> Result<Self, RegistryError> {
+        let mut registry = Self::empty();
+        for registration in inventory::iter::<Registration> {
+            let Registration { tc_type, kind, ops, ref origin } = *registration;
+            registry.insert(Registered { tc_type, kind, ops: Ops::Linked(ops), origin: origin.clone() })?;
+        }
+        Ok(registry)
+    }
+
+    /// The registry of the program, made once.
+    pub fn global() -> Result<&'static Self, RegistryError> {
+        static GLOBAL: OnceLock<Result<Registry, RegistryError>> = OnceLock::new();
+        GLOBAL.get_or_init(Self::of_program).as_ref().map_err(Clone::clone)
+    }
+
+    /// Adds a kind at run time.
+    pub fn register<K: Kind>(&mut self, origin: Origin) -> Result<(), RegistryError> {
+        self.register_ops(shared_ops_of::<K>(), origin)
+    }
+
+    /// Adds a kind at run time by its operations.
+    pub fn register_ops(&mut self, ops: Arc<dyn TcOps>, origin: Origin) -> Result<(), RegistryError> {
+        let (tc_type, kind) = (ops.tc_type(), ops.kind());
+        self.insert(Registered { tc_type, kind, ops: Ops::AtRunTime(ops), origin })
+    }
+
+    /// Takes out a kind that was added at run time, and returns it.
+    pub fn unregister(&mut self, tc_type: TcType, kind: &str) -> Result<Arc<dyn TcOps>, RegistryError> {
+        let missing = || RegistryError::NotRegistered { tc_type, kind: kind.to_owned() };
+        let at = self.position(tc_type, kind).map_err(|_| missing())?;
+        let Ops::AtRunTime(ops) = &self.entries[at].ops else {
+            return Err(RegistryError::Linked {
+                tc_type,
+                kind: kind.to_owned(),
+                origin: self.entries[at].origin.clone(),
+            });
+        };
+        let ops = Arc::clone(ops);
+        self.entries.remove(at);
+        Ok(ops)
+    }
+
+    /// The operations of a kind.
+    pub fn get(&self, tc_type: TcType, kind: &str) -> Option<&dyn TcOps> {
+        self.entry(tc_type, kind).map(Registered::ops)
+    }
+
+    /// A kind and where it comes from.
+    pub fn entry(&self, tc_type: TcType, kind: &str) -> Option<&Registered> {
+        self.position(tc_type, kind).ok().map(|at| &self.entries[at])
+    }
+
+    /// All kinds, sorted by type and name.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Registered> {
+        self.entries.iter()
+    }
+
+    fn position(&self, tc_type: TcType, kind: &str) -> Result<usize, usize> {
+        // Byte by byte: names differ in the first ones, and memcmp is a call each.
+        let by_name = |entry: &Registered| entry.kind.bytes().cmp(kind.bytes());
+        self.entries.binary_search_by(|entry| entry.tc_type.cmp(&tc_type).then_with(|| by_name(entry)))
+    }
+
+    fn insert(&mut self, entry: Registered) -> Result<(), RegistryError> {
+        let (tc_type, kind) = entry.key();
+        match self.position(tc_type, kind) {
+            Ok(at) => Err(RegistryError::Duplicate {
+                tc_type,
+                kind: kind.to_owned(),
+                first: self.entries[at].origin.clone(),
+                second: entry.origin,
+            }),
+            Err(at) => {
+                self.entries.insert(at, entry);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// What a registry refuses.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegistryError {
+    /// Two crates bring the same kind. Unlink one of them.
+    #[error("{tc_type} {kind} is registered twice: by {first} and by {second}")]
+    Duplicate {
+        /// What it is a kind of.
+        tc_type: TcType,
+        /// Its name.
+        kind: String,
+        /// Who was first.
+        first: Origin,
+        /// Who came second.
+        second: Origin,
+    },
+    /// There is no such kind.
+    #[error("{tc_type} {kind} is not registered")]
+    NotRegistered {
+        /// What it would be a kind of.
+        tc_type: TcType,
+        /// Its name.
+        kind: String,
+    },
+    /// A kind that is linked into the program cannot be taken out.
+    #[error("{tc_type} {kind} is linked into the program by {origin} and cannot be taken out")]
+    Linked {
+        /// What it is a kind of.
+        tc_type: TcType,
+        /// Its name.
+        kind: String,
+        /// Who links it.
+        origin: Origin,
+    },
+}

@@ -1,0 +1,279 @@
+//! A cursor over the words of a command, and the errors that words can be.
+
+use crate::kind::{Registry, RegistryError};
+use crate::wire::units::UnitError;
+use crate::wire::verb::Verb;
+
+/// The words of a command behind the kind's name, one after the other.
+///
+/// ```
+/// use tc_core::units::parse_u32;
+/// use tc_core::words::{WordError, Words};
+///
+/// let mut words = Words::new(&["limit", "1k"]);
+/// assert_eq!(words.next(), Some("limit"));
+/// let limit = words.parse(parse_u32, |word| format!("Illegal \"limit\": {word}"));
+/// assert_eq!(limit, Err(WordError::Kind("Illegal \"limit\": 1k".into())));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Words<'a> {
+    words: &'a [&'a str],
+}
+
+impl<'a> Words<'a> {
+    /// A cursor at the first of these words.
+    pub const fn new(words: &'a [&'a str]) -> Self {
+        Self { words }
+    }
+
+    /// The next word, which stays.
+    pub fn peek(&self) -> Option<&'a str> {
+        self.words.first().copied()
+    }
+
+    /// The value that belongs to the word before it; that there is one is not
+    /// optional.
+    pub fn value(&mut self) -> Result<&'a str, WordError> {
+        self.next().ok_or(WordError::Incomplete)
+    }
+
+    /// The words that are left.
+    pub const fn rest(&self) -> &'a [&'a str] {
+        self.words
+    }
+
+    /// Whether no word is left.
+    pub const fn is_empty(&self) -> bool {
+        self.words.is_empty()
+    }
+
+    /// The value that follows, read by `parse`; `error` makes the text for one
+    /// that cannot be read.
+    pub fn parse<T>(
+        &mut self,
+        parse: impl FnOnce(&str) -> Result<T, UnitError>,
+        error: impl FnOnce(&str) -> String,
+    ) -> Result<T, WordError> {
+        let word = self.value()?;
+        parse(word).map_err(|_| WordError::Kind(error(word)))
+    }
+}
+
+impl<'a> Iterator for Words<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        let (first, rest) = self.words.split_first()?;
+        self.words = rest;
+        Some(first)
+    }
+}
+
+/// Whether `word` is a beginning of `name`, as `tc` lets one shorten words. An
+/// empty word is none.
+#[inline]
+pub fn is_prefix(word: &str, name: &str) -> bool {
+    // The first byte tells most words apart, without a call.
+    let first = word.as_bytes().first();
+    first.is_some() && first == name.as_bytes().first() && name.starts_with(word)
+}
+
+/// Words that cannot be read. The texts are those of `tc`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WordError {
+    /// A word is missing at the end.
+    #[error("Command line is not complete. Try option \"help\"")]
+    Incomplete,
+    /// A value that is wrong.
+    #[error("Error: argument \"{argument}\" is wrong: {message}")]
+    Invalid {
+        /// The value.
+        argument: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// A parameter that was given before.
+    #[error("Error: duplicate \"{key}\": \"{value}\" is the second value.")]
+    Duplicate {
+        /// The parameter.
+        key: String,
+        /// Its second value.
+        value: String,
+    },
+    /// Words given to a kind that takes none.
+    #[error("qdisc '{kind}' does not support option parsing")]
+    NoOptions {
+        /// The kind.
+        kind: &'static str,
+    },
+    /// The kind's own words for what is wrong, without a newline at the end.
+    #[error("{0}")]
+    Kind(String),
+    /// The kind's own words for what is wrong, and its usage text behind them.
+    #[error("{0}")]
+    KindUsage(String),
+    /// A usage text, with its newline at the end, to show in place of the
+    /// kind's own; `tc` then ends with status 255. That of an action inside a
+    /// filter.
+    #[error("{0}")]
+    Usage(String),
+    /// The word `help`: not an error, but the usage text is all there is to say.
+    #[error("help asked for")]
+    Help,
+}
+
+impl WordError {
+    /// A value that is wrong, as `tc` says it: `Error: argument "X" is wrong: MSG`.
+    pub fn invalid(message: impl Into<String>, argument: impl Into<String>) -> Self {
+        Self::Invalid { argument: argument.into(), message: message.into() }
+    }
+
+    /// A parameter that was given before.
+    pub fn duplicate(key: impl Into<String>, value: impl Into<String>) -> Self {
+        Self::Duplicate { key: key.into(), value: value.into() }
+    }
+
+    /// The words of most kinds for a word that they do not know: `What is "X"?`
+    /// and the usage text.
+    pub fn what_is(word: &str) -> Self {
+        Self::KindUsage(format!("What is \"{word}\"?"))
+    }
+}
+
+/// What the meaning of words can depend on, beside the words themselves.
+///
+/// Reading words does no I/O of its own: what lies outside comes through
+/// [`Environment`].
+#[derive(Clone, Copy, Debug)]
+pub struct WordsContext<'a> {
+    /// What is asked of the object.
+    pub verb: Verb,
+    /// The device's name, if one was given before the kind.
+    pub dev: Option<&'a str>,
+    /// The machine around.
+    pub environment: &'a dyn Environment,
+}
+
+impl WordsContext<'_> {
+    /// A context for `verb` without a device, on a machine of which nothing is
+    /// known but usual values.
+    pub const fn new(verb: Verb) -> Self {
+        Self { verb, dev: None, environment: &Usual }
+    }
+}
+
+/// What words can refer to on the machine: asked only when a word does.
+pub trait Environment: std::fmt::Debug {
+    /// Ticks a second of the packet scheduler's timer, the fourth number in
+    /// `/proc/net/psched`: 1,000,000,000 with high-resolution timers.
+    fn psched_hz(&self) -> u32 {
+        1_000_000_000
+    }
+
+    /// Timer interrupts a second (`CONFIG_HZ`), in which the kernel keeps some
+    /// times: the resolution of `CLOCK_MONOTONIC_COARSE`.
+    fn timer_hz(&self) -> u32 {
+        250
+    }
+
+    /// Tells the user of something that will be done all the same, in one line.
+    fn warn(&self, message: &str) {
+        let _ = message;
+    }
+
+    /// A device's speed in Mbit/s, for rates in percent (`/sys/class/net/DEV/speed`).
+    fn link_speed_mbit(&self, dev: &str) -> Result<u64, String> {
+        Err(format!("the speed of {dev} is not known"))
+    }
+
+    /// The index of a device. The error is what the user shall read.
+    fn ifindex(&self, dev: &str) -> Result<i32, String> {
+        Err(format!("Cannot find device \"{dev}\""))
+    }
+
+    /// The kinds that words can name inside a kind's own: the actions of a
+    /// filter. Those of the program, unless an application keeps its own.
+    fn registry(&self) -> Result<&Registry, RegistryError> {
+        Registry::global()
+    }
+
+    /// A delay distribution by name, for netem: samples of the inverse
+    /// cumulative distribution, scaled by 8192.
+    fn distribution(&self, name: &str) -> Result<Vec<i16>, String> {
+        Err(format!("no distribution {name:?}"))
+    }
+}
+
+/// The usual machine: high-resolution timers, and nothing else known.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Usual;
+
+impl Environment for Usual {}
+
+/// A value read once: a parameter that must not be given twice.
+///
+/// ```
+/// use tc_core::words::{Once, WordError};
+///
+/// let mut limit = Once::new("limit");
+/// limit.set("10", 10)?;
+/// assert_eq!(limit.set("20", 20), Err(WordError::duplicate("limit", "20")));
+/// assert_eq!(limit.get(), Some(10));
+/// # Ok::<(), WordError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Once<T> {
+    key: &'static str,
+    value: Option<T>,
+}
+
+impl<T> Once<T> {
+    /// A parameter that was not given yet.
+    pub const fn new(key: &'static str) -> Self {
+        Self { key, value: None }
+    }
+
+    /// Takes the value; a second one is an error that names `word`.
+    pub fn set(&mut self, word: &str, value: T) -> Result<(), WordError> {
+        if self.value.is_some() {
+            return Err(WordError::duplicate(self.key, word));
+        }
+        self.value = Some(value);
+        Ok(())
+    }
+
+    /// The value, if it was given.
+    pub fn get(self) -> Option<T> {
+        self.value
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_is_a_beginning_and_not_nothing() {
+        assert!(is_prefix("ch", "change") && is_prefix("change", "change"));
+        assert!(!is_prefix("", "change") && !is_prefix("changes", "change") && !is_prefix("x", "change"));
+    }
+
+    #[test]
+    fn errors_have_the_texts_that_scripts_match() {
+        assert_eq!(WordError::Incomplete.to_string(), "Command line is not complete. Try option \"help\"");
+        assert_eq!(WordError::invalid("MSG", "X").to_string(), "Error: argument \"X\" is wrong: MSG");
+        assert_eq!(
+            WordError::duplicate("dev", "b").to_string(),
+            "Error: duplicate \"dev\": \"b\" is the second value."
+        );
+    }
+
+    #[test]
+    fn words_come_one_after_the_other() {
+        let mut words = Words::new(&["limit", "10"]);
+        assert_eq!((words.peek(), words.next(), words.value()), (Some("limit"), Some("limit"), Ok("10")));
+        assert!(words.is_empty());
+        assert_eq!(words.value(), Err(WordError::Incomplete));
+    }
+}

@@ -1,0 +1,66 @@
+//! Bytes that cannot be read or written, as types.
+
+/// Bytes that are not what they should be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// Fewer bytes than the field needs.
+    #[error("{have} bytes where {need} are needed")]
+    Short {
+        /// Bytes that the field takes.
+        need: usize,
+        /// Bytes that were left.
+        have: usize,
+    },
+    /// A length, text or number that cannot be.
+    #[error("malformed {what}")]
+    Malformed {
+        /// What is malformed.
+        what: &'static str,
+    },
+    /// Something that has to be there is not.
+    #[error("no {what}")]
+    Missing {
+        /// What is missing.
+        what: &'static str,
+    },
+    /// An error inside an attribute.
+    #[error("attribute {attribute}: {cause}")]
+    In {
+        /// The attribute's type.
+        attribute: u16,
+        /// What is wrong in it.
+        cause: Box<DecodeError>,
+    },
+}
+
+impl DecodeError {
+    /// The same error, said to be inside an attribute.
+    #[must_use]
+    pub fn at_attribute(self, attribute: u16) -> Self {
+        Self::In { attribute, cause: Box::new(self) }
+    }
+}
+
+/// A request that cannot be put into bytes.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EncodeError {
+    /// More than the 65,535 bytes that an attribute can hold.
+    #[error("attribute {attribute} would be longer than 65535 bytes")]
+    TooLong {
+        /// The attribute's type.
+        attribute: u16,
+    },
+    /// Options of one kind given to another.
+    #[error("options of {found} given to {expected}")]
+    WrongKind {
+        /// The kind that the request is for.
+        expected: &'static str,
+        /// The kind that the options are of.
+        found: &'static str,
+    },
+    /// Options that contradict each other or lack something.
+    #[error("{0}")]
+    Invalid(String),
+}

@@ -1,0 +1,15 @@
+//! What is on the wire: attributes, messages, handles, units. It imports no other layer.
+
+pub mod ack;
+pub(crate) mod attr;
+pub(crate) mod classid;
+pub(crate) mod convert;
+pub(crate) mod device;
+pub(crate) mod error;
+pub(crate) mod handle;
+pub mod message;
+pub(crate) mod short;
+pub mod stats;
+pub mod uapi;
+pub mod units;
+pub(crate) mod verb;
