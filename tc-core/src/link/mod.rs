@@ -18,7 +18,7 @@ pub use request::LinkChange;
 /// A device, from an `RTM_NEWLINK` message (`struct ifinfomsg`, `IFLA_*`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
-    /// Its index, by which requests name it.
+    /// Its index, which identifies it in requests.
     pub ifindex: i32,
     /// Its name.
     pub name: String,
@@ -71,13 +71,13 @@ impl Link {
 
 impl<T: Transport> Connection<T> {
     /// The index of a device, by its name or one of its alternative names.
-    /// [`Error::is_not_found`] if there is none.
+    /// [`Error::is_not_found`] if it does not exist.
     pub fn ifindex(&mut self, name: &str) -> Result<i32, Error> {
         self.link_by_name(name).map(|link| link.ifindex)
     }
 
     /// A device by its name or one of its alternative names.
-    /// [`Error::is_not_found`] if there is none.
+    /// [`Error::is_not_found`] if it does not exist.
     pub fn link_by_name(&mut self, name: &str) -> Result<Link, Error> {
         let fail = |cause: Cause| Error::new("find", format!("device {name:?}"), cause);
         let attribute = match name.len() {
@@ -91,7 +91,7 @@ impl<T: Transport> Connection<T> {
         link.map_err(fail)
     }
 
-    /// A device by its index. [`Error::is_not_found`] if there is none.
+    /// A device by its index. [`Error::is_not_found`] if it does not exist.
     pub fn link_by_index(&mut self, ifindex: i32) -> Result<Link, Error> {
         let place = self.ask(|sequence, buffer| get_link(ifindex, None, sequence, buffer));
         let link = place.and_then(|place| Ok(Link::decode(&place.message(&self.answer))?));

@@ -1,5 +1,5 @@
-//! Requests that make, change and delete devices: as far as a private network
-//! for a test, or the capture of a guest's output, needs them.
+//! Requests that create, change and delete devices, as needed by private test
+//! networks and by the capture of a guest's output.
 
 use std::net::Ipv4Addr;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -14,7 +14,7 @@ use crate::wire::error::EncodeError;
 use crate::wire::message::{begin_message, end_message};
 use crate::wire::uapi::*;
 
-/// What shall change on a device; what is not said stays as it is.
+/// Changes to a device. Unset fields leave the device as it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LinkChange {
     /// Up or down.
@@ -80,7 +80,7 @@ impl<T: Transport> Connection<T> {
         set.map(|_| ()).map_err(|cause| Error::new("change", format!("device {ifindex}"), cause))
     }
 
-    /// Takes a device away. A veth device takes its peer along.
+    /// Deletes a device. A veth device takes its peer along.
     pub fn delete_link(&mut self, ifindex: i32) -> Result<(), Error> {
         let deleted = self.transact(|sequence, buffer| {
             link_message(RTM_DELLINK, 0, ifindex, None, sequence, buffer, |_| {})
@@ -88,7 +88,7 @@ impl<T: Transport> Connection<T> {
         deleted.map(|_| ()).map_err(|cause| Error::new("delete", format!("device {ifindex}"), cause))
     }
 
-    /// Takes a device away by its name.
+    /// Deletes a device by its name.
     pub fn delete_link_by_name(&mut self, name: &str) -> Result<(), Error> {
         let deleted = self.transact(|sequence, buffer| {
             link_message(RTM_DELLINK, 0, 0, None, sequence, buffer, |out| out.attr_str(IFLA_IFNAME, name))

@@ -1,5 +1,5 @@
-//! The kernel's verdict on a request: `NLMSG_ERROR`, `NLMSG_DONE`, and the
-//! extended acknowledgement behind them.
+//! The kernel's reply to a request: `NLMSG_ERROR`, `NLMSG_DONE`, and the
+//! extended acknowledgement that follows them.
 
 pub(crate) mod attribute;
 
@@ -12,7 +12,7 @@ use crate::wire::uapi::*;
 
 pub use attribute::Policy;
 
-/// A refusal of the kernel, with all that it said about the reason.
+/// An error that the kernel returned, with its extended acknowledgement.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KernelError {
     /// The error number, positive, as in `errno.h`.
@@ -21,7 +21,7 @@ pub struct KernelError {
     pub ext_ack: ExtAck,
 }
 
-/// What the kernel adds to an error number, or to a success as a warning
+/// The extended acknowledgement of an error, or the warning of a success
 /// (`enum nlmsgerr_attrs`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ExtAck {
@@ -34,11 +34,11 @@ pub struct ExtAck {
     pub missing_attribute: Option<u32>,
     /// `NLMSGERR_ATTR_MISS_NEST`: the offset of the nest that it is missing from.
     pub missing_in: Option<u32>,
-    /// `NLMSGERR_ATTR_POLICY`: what is demanded of the attribute at fault.
+    /// `NLMSGERR_ATTR_POLICY`: the constraints of the attribute at fault.
     pub policy: Option<Box<Policy>>,
     /// The attribute at fault, or the missing one, by the kernel's name and with
-    /// the nests that it stands in: `TCA_OPTIONS/3`. The kernel says where in the
-    /// request it is; the request itself, what it is.
+    /// the nests that contain it: `TCA_OPTIONS/3`. It follows from the kernel's
+    /// offset and the bytes of the request.
     pub attribute: Option<String>,
 }
 
@@ -59,7 +59,7 @@ impl ExtAck {
         ack
     }
 
-    /// Finds the attribute that is spoken of in the request.
+    /// Finds the named attribute in the request.
     pub(crate) fn explain(&mut self, request: &[u8]) {
         self.attribute = match (self.offset, self.missing_attribute) {
             (Some(offset), _) => attribute::name_at(request, offset),
@@ -69,8 +69,8 @@ impl ExtAck {
     }
 }
 
-/// An answer that ends a request: `Ok` with what the kernel warned of (if it
-/// did), or its refusal.
+/// A reply that ends a request: `Ok` with the kernel's warning, if any, or its
+/// error.
 pub type Verdict = Result<Option<ExtAck>, KernelError>;
 
 /// Reads `NLMSG_ERROR` (an acknowledgement when its error is 0).
@@ -78,7 +78,7 @@ pub(crate) fn decode_error(message: &Message<'_>) -> Result<Verdict, DecodeError
     let mut reader = Reader::new(message.payload);
     let error = reader.i32()?;
     if error == 0 && message.flags & NLM_F_ACK_TLVS == 0 {
-        return Ok(Ok(None)); // what nearly every answer is
+        return Ok(Ok(None)); // the common case
     }
     let original_length = Reader::new(reader.rest()).u32()? as usize;
     // Kernel: netlink_ack() copies the whole request unless it caps it; it
@@ -90,7 +90,7 @@ pub(crate) fn decode_error(message: &Message<'_>) -> Result<Verdict, DecodeError
 /// Reads `NLMSG_DONE`, which ends a dump and can carry an error as well.
 pub(crate) fn decode_done(message: &Message<'_>) -> Result<Verdict, DecodeError> {
     let mut reader = Reader::new(message.payload);
-    // Without its number it does not say whether the list is whole.
+    // Without its number the list may be incomplete.
     let error = reader.i32()?;
     verdict(error, Attrs::new(reader.rest()))
 }

@@ -16,14 +16,14 @@ pub(crate) const fn align(len: usize) -> usize {
     (len + 3) & !3
 }
 
-/// One attribute, borrowed from the message that it stands in.
+/// One attribute, borrowed from its message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attr<'a> {
     /// Type, without the two flag bits.
     pub kind: u16,
     /// Whether `NLA_F_NESTED` is set. Old code never sets it: do not rely on it.
     pub nested: bool,
-    /// What stands behind the header, without padding.
+    /// The bytes after the header, without padding.
     pub payload: &'a [u8],
 }
 
@@ -135,11 +135,11 @@ impl<'a> Iterator for Attrs<'a> {
 }
 
 /// Where the attributes of a message stand, by type: a small [`Attrs::table`],
-/// for a message that only a few attributes are read of.
+/// for a message of which only a few attributes are read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AttrTable<'a, const N: usize> {
     bytes: &'a [u8],
-    /// In steps of 4 bytes from the start, and one more; 0 where there is none.
+    /// In steps of 4 bytes from the start, and one more; 0 if absent.
     places: [u16; N],
 }
 
@@ -174,8 +174,8 @@ impl<'a, const N: usize> AttrTable<'a, N> {
     }
 }
 
-/// A cursor over a C struct. What stands behind the fields that are read is
-/// passed over, because newer kernels lengthen structs.
+/// A cursor over a C struct. Bytes after the fields that are read are skipped,
+/// because newer kernels lengthen structs.
 #[derive(Clone, Copy, Debug)]
 pub struct Reader<'a> {
     rest: &'a [u8],
@@ -226,14 +226,14 @@ impl<'a> Reader<'a> {
         self.bytes(n).map(|_| ())
     }
 
-    /// What is left.
+    /// The unread rest.
     pub const fn rest(&self) -> &'a [u8] {
         self.rest
     }
 }
 
-/// The first `N` bytes of a C struct that newer kernels have lengthened; what an
-/// older one does not send is zero.
+/// The first `N` bytes of a C struct that newer kernels have lengthened. Bytes
+/// that an older kernel does not send are zero.
 pub fn zero_extended<const N: usize>(bytes: &[u8]) -> [u8; N] {
     let mut all = [0; N];
     let length = bytes.len().min(N);

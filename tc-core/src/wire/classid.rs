@@ -19,15 +19,15 @@ use crate::wire::handle::Handle;
 /// assert_eq!(names.name(Handle::class(1, 2)), Some("www"));
 /// ```
 ///
-/// As libnl's `rtnl_tc_str2handle`: a word that is a number is that number,
-/// whatever has it as its name, and upper and lower case are the same.
+/// As in libnl's `rtnl_tc_str2handle`, a number takes precedence over a name, and
+/// names ignore case.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClassIds {
     handles: HashMap<String, Handle>,
     names: HashMap<Handle, String>,
 }
 
-/// A line that defines no name.
+/// A line that does not define a name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {number}: expected a handle and a name: {line:?}")]
 pub struct ClassIdError {
@@ -57,7 +57,7 @@ impl ClassIds {
     }
 
     /// Reads the file of this machine: `classid` in the folder `$NLSYSCONFDIR`, or
-    /// else in `/etc/libnl` or `/etc/libnl-3`. Where there is none there are no
+    /// else in `/etc/libnl` or `/etc/libnl-3`. Without the file there are no
     /// names; a line that defines none is an error of the kind `InvalidData`.
     pub fn load() -> io::Result<Self> {
         let folders = match env::var("NLSYSCONFDIR") {
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_none_is_named() {
+    fn a_malformed_line_is_reported() {
         for (text, number) in [("1: a\na\n", 2), ("30:1 leaf\nleaf:2 e\n", 2), ("zz name\n", 1)] {
             assert_eq!(ClassIds::parse(text).unwrap_err().number, number, "{text}");
         }

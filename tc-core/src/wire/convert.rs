@@ -1,9 +1,9 @@
-//! Conversions from and to netlink-packet-route, for programs that use it (or
-//! rtnetlink on top of it) for everything else.
+//! Conversions from and to netlink-packet-route, for programs that use it, or
+//! rtnetlink on top of it.
 //!
 //! Handles and headers convert without loss. A message converts as far as that
-//! crate understands it: it reads options of few kinds, and fails as a whole
-//! where one attribute is odd.
+//! crate supports it: it reads options of few kinds, and fails as a whole if one
+//! attribute is malformed.
 
 use bytes::BytesMut;
 use netlink_packet_core::{DecodeError as RouteError, Emitable, Parseable};

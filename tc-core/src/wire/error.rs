@@ -1,6 +1,6 @@
 //! Bytes that cannot be read or written, as types.
 
-/// Bytes that are not what they should be.
+/// Bytes that cannot be decoded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
@@ -12,16 +12,16 @@ pub enum DecodeError {
         /// Bytes that were left.
         have: usize,
     },
-    /// A length, text or number that cannot be.
+    /// A length, text or number that is out of its bounds.
     #[error("malformed {what}")]
     Malformed {
-        /// What is malformed.
+        /// The malformed part.
         what: &'static str,
     },
-    /// Something that has to be there is not.
+    /// A required part is missing.
     #[error("no {what}")]
     Missing {
-        /// What is missing.
+        /// The missing part.
         what: &'static str,
     },
     /// An error inside an attribute.
@@ -29,20 +29,20 @@ pub enum DecodeError {
     In {
         /// The attribute's type.
         attribute: u16,
-        /// What is wrong in it.
+        /// The error inside the attribute.
         cause: Box<DecodeError>,
     },
 }
 
 impl DecodeError {
-    /// The same error, said to be inside an attribute.
+    /// Wraps the error as one inside an attribute.
     #[must_use]
     pub fn at_attribute(self, attribute: u16) -> Self {
         Self::In { attribute, cause: Box::new(self) }
     }
 }
 
-/// A request that cannot be put into bytes.
+/// A request that cannot be encoded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EncodeError {

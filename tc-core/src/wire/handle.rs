@@ -63,7 +63,7 @@ impl Handle {
         (self.0 >> 16) as u16
     }
 
-    /// The number behind the colon.
+    /// The number after the colon.
     pub const fn minor(self) -> u16 {
         self.0 as u16
     }
@@ -78,9 +78,9 @@ impl Handle {
         Self(self.0 & 0xffff_0000)
     }
 
-    /// Reads the handle of a qdisc as `tc` does behind `handle`: `MAJ:`, `MAJ`
-    /// or `none`. A minor number is accepted and dropped, as in `tc`; anything
-    /// else behind the colon is an error (where `tc` ignores it).
+    /// Reads the handle of a qdisc as `tc` does after `handle`: `MAJ:`, `MAJ`
+    /// or `none`. A minor number is accepted and dropped, as in `tc`. Any other text
+    /// after the colon is an error (`tc` ignores it).
     pub fn parse_qdisc(text: &str) -> Result<Self, HandleError> {
         let error = || HandleError { text: text.to_owned(), expected: "MAJOR: in hexadecimal, or none" };
         if text == "none" {
@@ -95,7 +95,7 @@ impl Handle {
     }
 }
 
-/// Reads a handle as `tc` does behind `parent` and `classid`: `MAJ:MIN`,
+/// Reads a handle as `tc` does after `parent` and `classid`: `MAJ:MIN`,
 /// `MAJ:`, `:MIN`, a raw number without a colon, `root` or `none`; and, as
 /// libnl does, `ingress` and `clsact`.
 impl FromStr for Handle {
@@ -139,7 +139,7 @@ impl Handle {
     }
 }
 
-/// The parts before and behind the colon.
+/// The parts before and after the colon.
 fn split(text: &str) -> Option<(&str, &str)> {
     // Not split_once(), which is made for long texts: each line of a batch has handles.
     let colon = text.bytes().position(|byte| byte == b':')?;
@@ -169,11 +169,11 @@ impl fmt::Debug for Handle {
     }
 }
 
-/// A text that is no handle.
+/// A text that is not a handle.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is no handle: expected {expected}")]
 pub struct HandleError {
-    /// What was given.
+    /// The text.
     pub text: String,
     expected: &'static str,
 }
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_printed_reads_back() {
+    fn printed_handles_read_back() {
         for raw in [0, 1, 0x10, 0xffff, 0x1_0000, 0x1_0010, 0xffff_fff1, u32::MAX] {
             let handle = Handle::from_raw(raw);
             assert_eq!(handle.to_string().parse(), Ok(handle), "{handle}");

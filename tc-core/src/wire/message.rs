@@ -22,7 +22,7 @@ pub struct Message<'a> {
     pub sequence: u32,
     /// `nlmsg_pid`: the port of the socket that asked; 0 in most notices.
     pub port: u32,
-    /// What stands behind the header.
+    /// The bytes after the header.
     pub payload: &'a [u8],
 }
 
@@ -39,7 +39,7 @@ impl<'a> Messages<'a> {
         Self { rest: datagram }
     }
 
-    /// What is not read yet.
+    /// The unread rest.
     pub(crate) const fn rest(&self) -> &'a [u8] {
         self.rest
     }
@@ -93,7 +93,7 @@ const fn words(header: &[u8; NLMSG_HDRLEN]) -> [u32; 4] {
     ]
 }
 
-/// `struct tcmsg`: which object a message is about.
+/// `struct tcmsg`: the object of a message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TcHeader {
     /// `tcm_family`; `AF_UNSPEC` (0) in qdisc and class messages.
@@ -133,8 +133,8 @@ impl TcHeader {
 /// A qdisc, class or filter as the kernel describes it, borrowed from a dump or
 /// a notice.
 ///
-/// Nothing is read before it is asked for: what is odd about one attribute
-/// spoils only that one, and what this library does not know stays as bytes.
+/// Attributes are decoded on access: a malformed attribute affects only itself,
+/// and attributes that this library does not know stay as bytes.
 ///
 /// ```no_run
 /// use tc_core::{Connection, Select};
@@ -150,9 +150,9 @@ impl TcHeader {
 pub struct Entry<'a> {
     /// `nlmsg_type`: `RTM_NEWQDISC`, `RTM_DELTCLASS`, ...
     pub message_type: u16,
-    /// `nlmsg_flags`; in notices they tell an addition from a change.
+    /// `nlmsg_flags`; in notices they distinguish an addition from a change.
     pub flags: u16,
-    /// Which object this is.
+    /// The object.
     pub header: TcHeader,
     attributes: AttrTable<'a, { TCA_EXT_WARN_MSG as usize + 1 }>,
 }
@@ -185,7 +185,7 @@ impl<'a> Entry<'a> {
         self.attributes.get(kind)
     }
 
-    /// What kind of object the message is about.
+    /// The type of the object.
     pub const fn tc_type(&self) -> TcType {
         match self.message_type {
             RTM_NEWTCLASS..=RTM_GETTCLASS => TcType::Class,
@@ -195,8 +195,8 @@ impl<'a> Entry<'a> {
         }
     }
 
-    /// The kind's name (`TCA_KIND`). A message about actions has a list of them
-    /// in its place: see [`Entry::actions`].
+    /// The kind's name (`TCA_KIND`). A message about actions has a list of
+    /// actions instead: see [`Entry::actions`].
     #[inline]
     pub fn kind(&self) -> Result<&'a str, DecodeError> {
         if self.tc_type() == TcType::Action {
@@ -222,8 +222,8 @@ impl<'a> Entry<'a> {
         self.attr(TCA_STATS).map(|attr| Stats::decode_old(&attr)).transpose()
     }
 
-    /// The counters of the kind's own, from where newer or older kernels put
-    /// them.
+    /// The kind's extended statistics, from either of the attributes in which
+    /// kernels send them.
     pub fn xstats(&self) -> Result<Option<&'a [u8]>, DecodeError> {
         let app = self.attr(TCA_STATS2).map(|stats| stats.attrs().find(TCA_STATS_APP)).transpose()?;
         Ok(app.flatten().or_else(|| self.attr(TCA_XSTATS)).map(|attr| attr.payload))
@@ -265,7 +265,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_message_length_that_leads_outside_ends_the_walk() {
+    fn a_length_beyond_the_datagram_ends_the_walk() {
         let mut bytes = [0u8; 20];
         for length in [0u32, 15, 21, u32::MAX] {
             bytes[..4].copy_from_slice(&length.to_ne_bytes());

@@ -1,4 +1,4 @@
-//! What is on the wire: attributes, messages, handles, units. It imports no other layer.
+//! The wire format: attributes, messages, handles, units. This layer imports no other.
 
 pub mod ack;
 pub(crate) mod attr;

@@ -1,4 +1,4 @@
-//! Short texts on the stack: what numbers with units are printed through.
+//! Short texts on the stack, through which numbers with units are printed.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use std::fmt;
 /// and an exponent; or a rate's 20 digits and its unit.
 const ROOM: usize = 40;
 
-/// A short text. What does not fit is cut off.
+/// A short text. Longer input is truncated.
 #[derive(Clone, Copy)]
 pub(crate) struct Short {
     bytes: [u8; ROOM],
@@ -57,7 +57,7 @@ impl Short {
             return self.number(number as i64);
         }
         let mut scientific = Self::new();
-        // What does not fit would be cut, and all fits.
+        // Every such number fits.
         let _written = fmt::Write::write_fmt(&mut scientific, format_args!("{number:.*e}", precision - 1));
         if number == 0.0 || !number.is_finite() {
             let _written = fmt::Write::write_fmt(&mut self, format_args!("{number}"));
@@ -99,7 +99,7 @@ impl Short {
         }
     }
 
-    /// Appends digits of which the first `whole` stand before the point.
+    /// Appends digits, the first `whole` of them before the point.
     fn push_with_point(&mut self, digits: &[u8], whole: usize) {
         match digits.split_at_checked(whole) {
             Some((digits, [])) => self.push(digits),
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_and_odd_numbers_print_as_the_reference_does() {
+    fn numbers_print_as_the_reference_does() {
         let odd = [
             0.0,
             -0.0,

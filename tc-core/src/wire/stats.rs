@@ -8,15 +8,15 @@ use crate::wire::uapi::*;
 /// `TCA_STATS`). A group that the kernel did not send is `None`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats<'a> {
-    /// `TCA_STATS_BASIC` and `TCA_STATS_PKT64`: what was sent.
+    /// `TCA_STATS_BASIC` and `TCA_STATS_PKT64`: bytes and packets sent.
     pub basic: Option<Basic>,
     /// `TCA_STATS_BASIC_HW`: the part of it that hardware sent.
     pub basic_hw: Option<Basic>,
-    /// `TCA_STATS_QUEUE`: the queue now, and what it refused.
+    /// `TCA_STATS_QUEUE`: the current queue, and drops.
     pub queue: Option<Queue>,
     /// `TCA_STATS_RATE_EST` or `TCA_STATS_RATE_EST64`: estimated rates.
     pub rate: Option<Rate>,
-    /// `TCA_STATS_APP`: counters of the kind's own, for the kind to read.
+    /// `TCA_STATS_APP`: the kind's extended statistics, encoded.
     pub app: Option<&'a [u8]>,
 }
 
@@ -78,7 +78,7 @@ impl<'a> Stats<'a> {
                 _ => {}
             }
         }
-        // Kernel: the 64-bit count is sent only when it says more.
+        // Kernel: the 64-bit count is sent only if it differs.
         if let (Some(basic), Some(packets @ 1..)) = (&mut stats.basic, wide_packets) {
             basic.packets = packets;
         }

@@ -1,8 +1,8 @@
 //! Numbers of the kernel's netlink interface, under the kernel's names.
 //!
 //! From `linux/rtnetlink.h`, `linux/netlink.h`, `linux/pkt_sched.h`,
-//! `linux/pkt_cls.h`, `linux/if_ether.h`, `linux/gen_stats.h` and `linux/if_link.h`. Kinds keep the numbers of their
-//! own attributes.
+//! `linux/pkt_cls.h`, `linux/if_ether.h`, `linux/gen_stats.h` and `linux/if_link.h`. Each kind defines the
+//! numbers of its attributes.
 
 #![expect(missing_docs, reason = "the kernel's headers document them; the names are theirs")]
 
@@ -85,7 +85,7 @@ pub const TCA_STATS_PAD: u16 = 6;
 pub const TCA_STATS_BASIC_HW: u16 = 7;
 pub const TCA_STATS_PKT64: u16 = 8;
 
-/// `TCM_IFINDEX_MAGIC_BLOCK`: in place of a device, a shared filter block.
+/// `TCM_IFINDEX_MAGIC_BLOCK`: a shared filter block instead of a device.
 pub const TCM_IFINDEX_MAGIC_BLOCK: i32 = -1;
 pub const TCA_DUMP_FLAGS_TERSE: u32 = 1;
 

@@ -1,7 +1,7 @@
 //! Numbers with units, as `tc` reads and prints them.
 //!
 //! Rates are bytes per second, sizes are bytes, times are microseconds (or
-//! nanoseconds where the name says so), also where people write bits and
+//! nanoseconds, if the name has `ns`), also where the text has bits or
 //! milliseconds.
 
 use std::fmt;
@@ -12,7 +12,7 @@ use crate::wire::short::Short;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected {expected}")]
 pub struct UnitError {
-    /// What is expected instead.
+    /// The expected form.
     pub expected: &'static str,
 }
 
@@ -40,8 +40,8 @@ pub fn transmit_ticks(rate: u64, bytes: u32) -> u32 {
     ticks_from_us(cut_u32(transmit_us(rate, bytes)))
 }
 
-/// The same as [`transmit_ticks`]; `None` where 32 bits cannot hold it, that is
-/// above 274 seconds.
+/// Like [`transmit_ticks`], but `None` if 32 bits cannot hold the result, which
+/// is above 274 seconds.
 pub fn checked_transmit_ticks(rate: u64, bytes: u32) -> Option<u32> {
     let ticks = transmit_us(rate, bytes).floor() * TICKS_PER_US;
     (ticks < 4_294_967_296.0).then_some(ticks as u32)
@@ -85,7 +85,7 @@ pub fn bytes_of_ticks<T: Ord>(ticks: T, ticks_of: impl Fn(u32) -> T) -> Option<u
     u32::try_from(bytes).ok()
 }
 
-/// The whole part of a number in 32 bits. What does not fit loses its high bits,
+/// The whole part of a number in 32 bits. A larger number loses its high bits,
 /// as in `tc`, where C converts from `double` to `unsigned int` (seen on x86-64;
 /// other machines differ).
 pub fn cut_u32(number: f64) -> u32 {
@@ -106,7 +106,7 @@ pub fn parse_u64(text: &str) -> Result<u64, UnitError> {
 
 fn parse_digits(digits: &str, radix: u32) -> Result<u64, UnitError> {
     let error = UnitError { expected: "a whole number" };
-    // from_str_radix would take a sign of its own.
+    // from_str_radix would accept another sign.
     if !digits.bytes().all(|b| b.is_ascii_alphanumeric()) {
         return Err(error);
     }
@@ -156,7 +156,7 @@ fn narrow<N, T: TryFrom<N>>(number: N) -> Result<T, UnitError> {
 }
 
 /// Splits a text into the number that it starts with and the rest, as `strtod`
-/// does. `inf` and `nan` are no numbers here.
+/// does. `inf` and `nan` are errors.
 pub fn split_number(text: &str) -> Option<(f64, &str)> {
     let bytes = text.as_bytes();
     let digits = |from: usize| bytes[from..].iter().take_while(|b| b.is_ascii_digit()).count();
@@ -345,7 +345,7 @@ fn whole(number: f64, most: f64, expected: &'static str) -> Result<u64, UnitErro
 pub struct PrintRate {
     /// Bytes per second.
     pub bytes: u64,
-    /// Prefixes of 1024 (`Ki`) in place of those of 1000 (`K`).
+    /// Prefixes of 1024 (`Ki`) instead of 1000 (`K`).
     pub iec: bool,
 }
 

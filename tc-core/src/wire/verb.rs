@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::wire::uapi::*;
 
-/// What kinds can be kinds of (libnl's `rtnl_tc_type`).
+/// The type of a traffic-control object (libnl's `rtnl_tc_type`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TcType {
     /// A queueing discipline.
@@ -35,23 +35,23 @@ impl fmt::Display for TcType {
     }
 }
 
-/// What a request does.
+/// The operation of a request.
 ///
-/// The netlink flags beside `NLM_F_REQUEST | NLM_F_ACK` are those of `tc`: they,
-/// and not the message's type, tell an add from a change.
+/// The netlink flags besides `NLM_F_REQUEST | NLM_F_ACK` are those of `tc`. They
+/// distinguish an add from a change; the message type is one for both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Verb {
     /// Make a new object; an error if it is there (`NLM_F_CREATE | NLM_F_EXCL`).
     Add,
     /// Change an object that is there (no flags; of actions as a replace).
     Change,
-    /// Change the object, or put a new one in its place (`NLM_F_CREATE |
+    /// Change the object, or replace it with a new one (`NLM_F_CREATE |
     /// NLM_F_REPLACE`; of classes and filters `NLM_F_CREATE` alone).
     Replace,
     /// Attach a qdisc that is there to another parent (`NLM_F_REPLACE`);
     /// see [`Connection::link`](crate::Connection::link).
     Link,
-    /// Take the object away (`RTM_DELQDISC` and its like).
+    /// Delete the object (`RTM_DELQDISC` and its like).
     Delete,
     /// Ask for the object (`RTM_GETQDISC` and its like).
     Get,

@@ -1,5 +1,4 @@
-//! Which attribute of a request the kernel finds fault with, and what it demands
-//! of it.
+//! The attribute of a request that an error refers to, and its constraints.
 
 use std::fmt;
 
@@ -7,11 +6,11 @@ use crate::wire::attr::{Attr, Attrs, align};
 use crate::wire::message::Messages;
 use crate::wire::uapi::*;
 
-/// What the kernel demands of an attribute (`enum netlink_policy_type_attr`).
+/// The kernel's constraints on an attribute (`enum netlink_policy_type_attr`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Policy {
-    /// `NL_ATTR_TYPE_*`: what sort of attribute it has to be.
+    /// `NL_ATTR_TYPE_*`: the expected type of the payload.
     pub attribute_type: Option<u32>,
     /// The least value of a signed number.
     pub min_signed: Option<i64>,
@@ -94,7 +93,7 @@ const SORTS: [&str; 16] = [
 ];
 
 /// The name of the attribute that begins at `offset` of the message `request`,
-/// with those that it stands in: `TCA_OPTIONS/3`. Attributes of a kind's own are
+/// with its nests: `TCA_OPTIONS/3`. Attributes that only the kind defines are
 /// numbers.
 pub(crate) fn name_at(request: &[u8], offset: u32) -> Option<String> {
     let (attributes, names) = attributes(request)?;
@@ -217,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_is_told_in_words() {
+    fn a_policy_displays_as_words() {
         let mut buffer = BytesMut::new();
         let mut out = AttrWriter::new(&mut buffer);
         let mut nest = out.nest(NLMSGERR_ATTR_POLICY);

@@ -8,11 +8,9 @@ use crate::wire::uapi::{NLA_F_NESTED, NLA_TYPE_MASK};
 
 /// Appends struct fields and attributes to a buffer.
 ///
-/// Lengths and padding are its business: a nest repairs its own length when it
-/// is dropped, and every byte of padding is written as zero, so that a used
-/// buffer leaks nothing. What does not fit in an attribute's 16-bit length is
-/// remembered and reported once, by [`AttrWriter::finish`]; the kinds need not
-/// check.
+/// A nest writes its length when it is dropped, and padding is zero. An attribute
+/// that exceeds the 16-bit length is reported once, by [`AttrWriter::finish`], so
+/// that kinds need no checks.
 ///
 /// ```
 /// use bytes::BytesMut;
@@ -108,7 +106,7 @@ impl<'b> AttrWriter<'b> {
     }
 
     /// Pads with zeros to netlink's 4 bytes: between a C struct and the
-    /// attributes behind it.
+    /// attributes that follow it.
     pub fn align(&mut self) {
         let length = self.buffer.len();
         self.buffer.resize(align(length), 0);
@@ -170,7 +168,7 @@ pub struct Nest<'w, 'b> {
 }
 
 impl Nest<'_, '_> {
-    /// Gives the attribute up: nothing of it is left in the buffer.
+    /// Removes the attribute from the buffer.
     pub fn cancel(mut self) {
         self.writer.truncate(self.start);
         self.cancelled = true;

@@ -139,7 +139,7 @@ fn a_burst_survives_the_way_through_ticks() {
 }
 
 #[test]
-fn what_32_bits_cannot_hold_is_cut_or_told() {
+fn numbers_over_32_bits_are_cut_or_reported() {
     assert_eq!(transmit_ticks(1, 1600), 0xd21d_ba00, "25,000,000,000 ticks");
     assert_eq!(checked_transmit_ticks(1, 1600), None);
     assert_eq!(checked_transmit_ticks(0, 1600), None);
