@@ -11,11 +11,11 @@ use super::state::{Ask, State};
 use crate::wire::attr::{Attr, AttrWriter, Attrs, align};
 use crate::wire::uapi::*;
 
-/// Where all kinds of actions of the kernel have their parameters
-/// (`TCA_GACT_PARMS` and its like), of which the index is the first.
+/// The attribute with the parameters of every kind of action (`TCA_GACT_PARMS`
+/// and its like). The index is the first field.
 const PARAMETERS: u16 = 2;
 
-/// An action that stands for itself.
+/// A shared action.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Action {
     pub(super) kind: String,
@@ -141,7 +141,7 @@ fn position(attr: &Attr<'_>, actions: &[Action]) -> Result<usize, Refusal> {
     actions.iter().position(|action| action.kind == kind && action.index == index).ok_or(NO_INDEX)
 }
 
-/// Where in the options the index stands.
+/// The offset of the index in the options.
 fn index_place(options: &[u8]) -> Option<usize> {
     let mut at = 0;
     loop {

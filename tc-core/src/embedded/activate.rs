@@ -1,4 +1,4 @@
-//! When the queues of a device use their qdiscs, and which (`dev_activate`,
+//! Activation: which qdisc each queue of a device uses (`dev_activate`,
 //! `dev_deactivate`).
 
 use std::collections::BTreeMap;
@@ -53,7 +53,7 @@ impl Device {
         }
     }
 
-    /// `dev_deactivate`: nothing is sent, and what waits is thrown away.
+    /// `dev_deactivate`: transmission stops, and queued packets are purged.
     pub(super) fn deactivate(&mut self) {
         self.active = false;
         for id in self.queues.clone().into_iter().chain(self.ingress).flatten() {

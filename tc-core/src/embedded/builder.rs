@@ -1,4 +1,4 @@
-//! What an embedded kernel is made of.
+//! The configuration of an embedded kernel.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,14 +10,14 @@ use super::kinds::Kinds;
 use super::state::State;
 use crate::wire::uapi::RTNLGRP_LINK;
 
-/// What an embedded kernel shall have.
+/// Builds an embedded kernel.
 #[derive(Debug, Default)]
 pub struct Builder {
     kinds: Kinds,
     devices: Vec<Device>,
 }
 
-/// A device that an embedded kernel shall have.
+/// A device of an embedded kernel.
 ///
 /// ```
 /// use tc_core::embedded::Device;
@@ -72,7 +72,7 @@ impl Device {
         self
     }
 
-    /// One more name.
+    /// Adds an alternative name.
     #[must_use]
     pub fn alt_name(mut self, name: &str) -> Self {
         self.alt_names.push(name.to_owned());
@@ -87,14 +87,14 @@ impl Device {
         self
     }
 
-    /// That its default is noqueue, as for most virtual devices.
+    /// Makes noqueue its default qdisc, as for most virtual devices.
     #[must_use]
     pub const fn queueless(mut self) -> Self {
         self.queueless = true;
         self
     }
 
-    /// That it begins down, without a qdisc.
+    /// Creates it down, without a qdisc.
     #[must_use]
     pub const fn down(mut self) -> Self {
         self.up = false;
@@ -151,7 +151,7 @@ impl Builder {
         self
     }
 
-    /// Adds a kind of filters. They are kept as they are given, and choose no
+    /// Adds a filter kind. Filters are stored and dumped, and do not classify
     /// packets.
     #[must_use]
     pub fn filter_kind(mut self, kind: &str) -> Self {
@@ -159,16 +159,16 @@ impl Builder {
         self
     }
 
-    /// Adds a kind of actions that stand for themselves. They are kept as they
-    /// are given, and do nothing.
+    /// Adds an action kind. Shared actions are stored and dumped, and have no
+    /// effect.
     #[must_use]
     pub fn action_kind(mut self, kind: &str) -> Self {
         self.kinds.register_action(kind);
         self
     }
 
-    /// `net.core.default_qdisc`: what a device gets that was given nothing else
-    /// (pfifo_fast unless set).
+    /// `net.core.default_qdisc`: the root qdisc of a new device (default:
+    /// pfifo_fast).
     #[must_use]
     pub fn default_qdisc(mut self, kind: &str) -> Self {
         self.kinds.set_default(kind);

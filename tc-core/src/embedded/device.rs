@@ -157,9 +157,9 @@ impl Device {
         Some(id)
     }
 
-    /// Makes the qdiscs of leaf classes that have none, and takes those of
-    /// classes away that are no leaves any more. `listed` says whether the new
-    /// ones can be seen in a dump of hidden qdiscs.
+    /// Creates the qdiscs of leaf classes that lack one, and deletes those of
+    /// classes that are leaves no longer. `listed`: whether a dump of hidden
+    /// qdiscs includes the new ones.
     pub(super) fn fill_leaves(&mut self, id: Id, listed: bool) {
         let Some(qdisc) = self.qdiscs.get(&id) else { return };
         let Some(classes) = qdisc.discipline.classes() else { return };
@@ -205,8 +205,8 @@ impl Device {
         }
     }
 
-    /// Gives up one reference (`qdisc_put`); the qdisc goes with the last one,
-    /// and what hangs below it.
+    /// Drops one reference (`qdisc_put`). The last one deletes the qdisc and its
+    /// children.
     pub(super) fn put(&mut self, id: Option<Id>) {
         let Some(id) = id else { return };
         let Some(qdisc) = self.qdiscs.get_mut(&id) else { return };

@@ -1,5 +1,5 @@
-//! What a kind does in the embedded kernel: the part that `struct Qdisc_ops`
-//! and `struct Qdisc_class_ops` play in a real one.
+//! The behaviour of a kind in the embedded kernel, in the role of `struct
+//! Qdisc_ops` and `struct Qdisc_class_ops`.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -19,8 +19,8 @@ pub struct Packet {
     /// The transmit queue; one that the device does not have counts as the
     /// first.
     pub queue: u16,
-    /// What it counts as where sizes matter, in bytes: its length, or what the
-    /// size table says (`qdisc_pkt_len`). The kernel sets it.
+    /// The accounted length in bytes: the packet's length, or that of the size
+    /// table (`qdisc_pkt_len`). The kernel sets it.
     pub counted_bytes: u32,
 }
 
@@ -30,14 +30,14 @@ impl Packet {
         Self { bytes: bytes.into(), ..Self::default() }
     }
 
-    /// The same packet with a priority: the id of a class selects that class.
+    /// Sets the priority: the id of a class selects that class.
     #[must_use]
     pub const fn priority(mut self, priority: u32) -> Self {
         self.priority = priority;
         self
     }
 
-    /// The same packet for this transmit queue.
+    /// Sets the transmit queue.
     #[must_use]
     pub const fn queue(mut self, queue: u16) -> Self {
         self.queue = queue;
@@ -80,7 +80,7 @@ impl Refusal {
     }
 }
 
-/// Where a qdisc is made, and what the device there is like.
+/// The place of a new qdisc, and its device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The qdisc's handle; 0: for a default qdisc.
@@ -106,30 +106,30 @@ impl Place {
     }
 }
 
-/// What sort of qdisc a kind makes, as far as the kernel around it has to know.
+/// Properties of a kind's qdiscs that the kernel around them depends on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Nature {
-    /// `TCQ_F_INGRESS`: it stands at `ffff:fff1` and sees no sent packet.
+    /// `TCQ_F_INGRESS`: its parent is `ffff:fff1`, and it sees no transmitted packet.
     pub ingress: bool,
     /// It has no queue: packets go to the device at once (noqueue).
     pub queueless: bool,
     /// Its options can never be changed (no `change` in `Qdisc_ops`).
     pub fixed: bool,
-    /// It takes its place after the notice of it is sent (`attach` in
-    /// `Qdisc_ops`), which therefore shows a smaller reference count.
+    /// It is attached after its notice was sent (`attach` in `Qdisc_ops`). The
+    /// notice therefore shows a smaller reference count.
     pub attaches: bool,
-    /// It stands for the device's queues and has one child for each (mq).
+    /// It represents the device's queues and has one child for each (mq).
     pub multi_queue: bool,
 }
 
-/// What became of a packet.
+/// The outcome of an enqueue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Enqueued {
-    /// It waits.
+    /// The packet is queued.
     Queued,
     /// It was dropped.
     Dropped,
-    /// It waits, and another was dropped for it.
+    /// It is queued, and another packet was dropped for it.
     OtherDropped,
 }
 
@@ -167,7 +167,7 @@ pub enum Enqueued {
 /// }
 /// ```
 pub trait Discipline: fmt::Debug + Send {
-    /// What sort of qdisc this is.
+    /// The properties of this qdisc.
     fn nature(&self) -> Nature {
         Nature::default()
     }
@@ -181,8 +181,8 @@ pub trait Discipline: fmt::Debug + Send {
         self.init(Some(options), place)
     }
 
-    /// Whether the change before asked for packets to be sent now
-    /// (`netif_schedule_queue`). Asked once behind each.
+    /// Whether the last change asked the kernel to send packets now
+    /// (`netif_schedule_queue`). Called once after each change.
     fn kicks(&mut self) -> bool {
         false
     }
@@ -190,32 +190,31 @@ pub trait Discipline: fmt::Debug + Send {
     /// Appends the payload of `TCA_OPTIONS`, as a dump shows it.
     fn dump(&self, out: &mut AttrWriter<'_>) -> Fill;
 
-    /// Counters of its own (`TCA_STATS_APP`).
+    /// Extended statistics (`TCA_STATS_APP`).
     fn xstats(&self) -> Option<Vec<u8>> {
         None
     }
 
-    /// Takes a packet that is to be sent. With classes: one for which
-    /// [`Classes::classify`] named none.
+    /// Enqueues a packet. A classful qdisc receives those that
+    /// [`Classes::classify`] assigns to no class.
     ///
-    /// What is provided, here and in the next three, is for a qdisc that holds
-    /// no packets of its own.
+    /// The default implementations of this and the next three methods are for a
+    /// qdisc that holds no packets itself.
     fn enqueue(&mut self, packet: Packet) -> Enqueued {
         let _ = packet;
         Enqueued::Dropped
     }
 
-    /// Gives the next packet to send; `None` when it has none or wants none to
-    /// be sent now. With classes: asked before them.
+    /// Dequeues the next packet; `None` if the queue is empty or throttled. Called
+    /// before the classes are asked.
     fn dequeue(&mut self) -> Option<Packet> {
         None
     }
 
-    /// Throws away what waits.
+    /// Purges the queue.
     fn reset(&mut self) {}
 
-    /// What waits and what was dropped in this qdisc itself; the kernel adds
-    /// what its children hold.
+    /// The counters of this qdisc's queue. The kernel adds those of its children.
     fn queue(&self) -> Queue {
         Queue::default()
     }
@@ -244,15 +243,14 @@ pub trait Classes {
     /// is attached.
     fn is_leaf(&self, class: Handle) -> bool;
 
-    /// Whether a qdisc can be attached to the class. No by default for what is
-    /// not a leaf.
+    /// Whether a qdisc can be attached to the class. By default only a
+    /// leaf.
     fn may_graft(&self, class: Handle) -> Result<(), Refusal> {
         if self.is_leaf(class) { Ok(()) } else { Err(Refusal::errno(libc::EINVAL)) }
     }
 
-    /// Whether the qdisc that a class gets back, because another one or its last
-    /// child was taken away, is shown in dumps of hidden qdiscs. Kernel: htb
-    /// forgets that.
+    /// Whether dumps of hidden qdiscs include the default qdisc that a class gets
+    /// back when another qdisc or its last child is deleted. Kernel: not for htb.
     fn lists_restored_leaves(&self) -> bool {
         true
     }
@@ -264,7 +262,7 @@ pub trait Classes {
         Err(Refusal::errno(libc::EOPNOTSUPP))
     }
 
-    /// Takes the class away. A kind whose classes are fixed leaves this out.
+    /// Deletes the class. A kind whose classes are fixed leaves this out.
     fn delete_class(&mut self, class: Handle) -> Result<(), Refusal> {
         let _ = class;
         Err(Refusal::errno(libc::EOPNOTSUPP))
@@ -283,16 +281,16 @@ pub trait Classes {
         Fill::Absent
     }
 
-    /// The class's counters of its own (`TCA_STATS_APP`).
+    /// The class's extended statistics (`TCA_STATS_APP`).
     fn xstats(&self, class: Handle) -> Option<Vec<u8>> {
         let _ = class;
         None
     }
 
-    /// The leaf class that a packet belongs to; `None` is the qdisc itself.
+    /// Returns the leaf class of a packet; `None` is the qdisc itself.
     fn classify(&self, packet: &Packet) -> Option<Handle>;
 
-    /// The leaf classes in the order in which they may send.
+    /// The leaf classes in their order of service.
     fn order(&self) -> Vec<Handle> {
         self.list().into_iter().filter(|class| self.is_leaf(*class)).collect()
     }

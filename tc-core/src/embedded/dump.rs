@@ -15,16 +15,16 @@ use crate::wire::handle::Handle;
 use crate::wire::message::TcHeader;
 use crate::wire::uapi::*;
 
-/// A dump that is under way. Each piece shows what is there when it is made:
-/// what changes in between can be missed or seen twice, as in the kernel, which
-/// does not flag that for qdiscs and classes.
+/// A dump in progress. Each datagram shows the state at its creation. An object
+/// that changes in between can be missing or appear twice, as in the kernel, which
+/// sets no flag then for qdiscs and classes.
 #[derive(Debug)]
 pub(super) struct Dump {
     what: What,
     sequence: u32,
     /// The place of the next object: device, and object of the device.
     next: (usize, usize),
-    /// What its end tells.
+    /// The error that its end reports.
     refusal: Option<Refusal>,
     ended: bool,
 }
@@ -55,7 +55,7 @@ impl Dump {
         let what = match ask.message.kind {
             RTM_GETQDISC => match policy::parse::<{ policy::TC_ATTRS }>(payload, TCMSG_LEN, policy::tc) {
                 Ok(table) => What::Qdiscs { invisible: table[usize::from(TCA_DUMP_INVISIBLE)].is_some() },
-                // Kernel: a dump has begun by then, and its end tells.
+                // Kernel: the dump has begun by then, and its end reports it.
                 Err(error) => {
                     refusal = Some(error);
                     What::Nothing
@@ -73,7 +73,7 @@ impl Dump {
                 }
                 Err(_) => What::Nothing, // Kernel: as of classes
             },
-            // Kernel: what names no kind is an empty list too.
+            // Kernel: without a kind the list is empty as well.
             RTM_GETACTION => asked_kind(ask).map_or(What::Nothing, |kind| What::Actions { kind }),
             RTM_GETLINK => What::Links,
             _ => return Err(Refusal::errno(libc::EOPNOTSUPP)),
@@ -106,7 +106,7 @@ impl Dump {
         if !piece.is_empty() {
             return (piece, true);
         }
-        // Kernel: the end comes in a datagram of its own.
+        // Kernel: the end comes in a separate datagram.
         let mut extension = BytesMut::new();
         let error = self.refusal.take().map_or(0, |refusal| {
             encode_extension(&refusal, &mut extension);
@@ -153,7 +153,7 @@ impl Dump {
         self.ended = true;
     }
 
-    /// What is shown of a device.
+    /// The objects of a device in this dump.
     fn objects(&self, device: &Device) -> Vec<Object> {
         match &self.what {
             What::Qdiscs { invisible } => {

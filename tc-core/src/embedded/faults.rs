@@ -1,4 +1,4 @@
-//! Things that go wrong between a program and the kernel.
+//! Transport faults between a program and the kernel.
 
 mod held;
 
@@ -14,27 +14,27 @@ use super::random::Random;
 use crate::connection::{Received, Transport};
 use crate::wire::device::DeviceNames;
 
-/// One thing that goes wrong with a datagram from the kernel, or with the call
-/// that should fetch it. Those that say so can befall a send as well.
+/// One fault of a datagram from the kernel, or of the call that receives it. Some
+/// also apply to a send, as documented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fault {
-    /// It never comes.
+    /// The datagram never arrives.
     Lost,
-    /// Nothing comes in time; it comes with the receive behind the next send.
+    /// The receive times out; the datagram arrives after the next send.
     Late,
-    /// It comes twice.
+    /// It arrives twice.
     Doubled,
-    /// Another process sends a success in its name first: the same bytes with
+    /// Another process first sends a forged success: the same bytes with
     /// the error number 0, from a port that is not the kernel's.
     Forged,
     /// An answer to another request comes first, which this socket never sent:
     /// the same bytes with the error number 0 and the sequence number before.
     OtherSequence,
-    /// An answer to another socket comes first: the same with another port in
-    /// its header.
+    /// A reply to another socket comes first: the same bytes with another port in
+    /// the header.
     OtherPort,
-    /// The datagram behind it comes first, if there is one. No kernel does that
-    /// on one socket.
+    /// The next datagram comes first, if there is one. No kernel reorders the
+    /// datagrams of one socket.
     Reordered,
     /// It is lost, and the receive fails with `ENOBUFS`. A send fails, and
     /// nothing is sent.
@@ -44,13 +44,12 @@ pub enum Fault {
     /// The call fails with `EAGAIN` though there is something; the next one gets
     /// it. A send fails, and nothing is sent.
     WouldBlock,
-    /// Its second half is cut off, as by a buffer that is too short: its length
-    /// shows it.
+    /// Its second half is cut off, as by a short buffer. The reported length shows
+    /// the loss.
     Truncated,
-    /// Its messages say that the dump they belong to was interrupted
-    /// (`NLM_F_DUMP_INTR`). Nothing happens to what is no part of a dump.
+    /// Its messages have `NLM_F_DUMP_INTR` set if they belong to a dump.
     DumpInterrupted,
-    /// If it is the end of a dump, it says that the dump failed (`EIO`).
+    /// The end of a dump reports that the dump failed (`EIO`).
     DumpFailed,
 }
 
@@ -73,24 +72,24 @@ impl Fault {
     ];
 }
 
-/// How often each thing goes wrong, in thousandths of the datagrams received.
+/// The frequency of each fault, in thousandths of the received datagrams.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Chances(Vec<(Fault, u32)>);
 
 impl Chances {
-    /// Nothing goes wrong.
+    /// No faults.
     #[must_use]
     pub const fn none() -> Self {
         Self(Vec::new())
     }
 
-    /// Everything goes wrong so many times of a thousand.
+    /// Every fault with this frequency.
     #[must_use]
     pub fn all(per_mille: u32) -> Self {
         Self(Fault::ALL.into_iter().map(|fault| (fault, per_mille)).collect())
     }
 
-    /// The same chances, with this one as well.
+    /// Adds a fault with its frequency.
     #[must_use]
     pub fn with(mut self, fault: Fault, per_mille: u32) -> Self {
         self.0.retain(|(other, _)| *other != fault);
@@ -99,7 +98,7 @@ impl Chances {
     }
 }
 
-/// A transport through which things go wrong, as told or by chance.
+/// A transport with faults, scheduled or random.
 ///
 /// ```
 /// use tc_core::embedded::{Device, Fault, Faults, Kernel, Stored};
@@ -121,9 +120,9 @@ pub struct Faults<T> {
     calls: u64,
     sends: u64,
     receives: u64,
-    /// What comes before anything else.
+    /// Datagrams that are delivered first.
     ready: VecDeque<Held>,
-    /// What comes behind the next send.
+    /// Datagrams that are delivered after the next send.
     late: VecDeque<Held>,
     happened: Vec<Fault>,
 }
@@ -131,7 +130,7 @@ pub struct Faults<T> {
 type Event = Box<dyn FnOnce() + Send>;
 
 impl<T: Transport> Faults<T> {
-    /// Nothing goes wrong until it is told to.
+    /// No faults until some are scheduled.
     pub fn over(inner: T) -> Self {
         Self {
             inner,
@@ -150,21 +149,20 @@ impl<T: Transport> Faults<T> {
         }
     }
 
-    /// Things go wrong by chance, the same for the same seed.
+    /// Random faults, the same for the same seed.
     pub fn seeded(inner: T, seed: u64, chances: Chances) -> Self {
         Self { chances, random: Random(seed), ..Self::over(inner) }
     }
 
-    /// Lets this go wrong with the datagram that is the `n`th to be received
-    /// from the kernel, counted from 0.
+    /// Schedules a fault of the `n`th datagram from the kernel, counted from 0.
     #[must_use]
     pub fn at(mut self, n: u64, fault: Fault) -> Self {
         self.script.insert(n, fault);
         self
     }
 
-    /// Lets this go wrong with the `n`th call from now, be it a send or a
-    /// receive, counted from 0. Not every fault can befall a send.
+    /// Schedules a fault of the `n`th call from now, a send or a receive, counted
+    /// from 0. Not every fault applies to a send.
     pub fn at_call(&mut self, n: u64, fault: Fault) {
         self.calls_script.insert(self.calls + n, fault);
     }
@@ -180,7 +178,7 @@ impl<T: Transport> Faults<T> {
         self.calls
     }
 
-    /// Lets this go wrong with the next datagram from the kernel.
+    /// Schedules a fault of the next datagram from the kernel.
     pub fn next(&mut self, fault: Fault) {
         self.script.insert(self.receives, fault);
     }
@@ -191,7 +189,7 @@ impl<T: Transport> Faults<T> {
         self.before_sends.insert(self.sends + n, Box::new(event));
     }
 
-    /// What went wrong so far, in order.
+    /// The faults so far, in order.
     pub fn happened(&self) -> &[Fault] {
         &self.happened
     }
@@ -206,7 +204,7 @@ impl<T: Transport> Faults<T> {
         &mut self.inner
     }
 
-    /// Counts a call, and tells what shall befall it.
+    /// Counts a call, and returns its fault.
     fn begin_call(&mut self) -> Option<Fault> {
         if let Some(event) = self.before_calls.remove(&self.calls) {
             event();
@@ -290,8 +288,7 @@ impl<T: Transport> Transport for Faults<T> {
         }
     }
 
-    /// One at a time, each with what befalls it; what is thrown away unseen is
-    /// spared.
+    /// One at a time, each with its fault. Discarded datagrams have none.
     fn receive_many(
         &mut self,
         buffer: &mut [u8],

@@ -52,7 +52,7 @@ impl PacketQueue {
         Some(packet)
     }
 
-    /// Throws away what waits. The kernel does not count that as drops.
+    /// Purges the queue. The kernel does not count purged packets as drops.
     pub fn clear(&mut self) {
         self.packets.clear();
         self.backlog_bytes = 0;

@@ -10,7 +10,7 @@ use crate::wire::message::{TcHeader, begin_message, end_message};
 use crate::wire::stats::Queue;
 use crate::wire::uapi::*;
 
-/// What a message's header says beside its length.
+/// The fields of a message header besides its length.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Head {
     pub(super) kind: u16,
@@ -99,7 +99,7 @@ impl Counters {
 }
 
 impl Device {
-    /// Appends a qdisc. `parent` is what the request called it by.
+    /// Appends a qdisc. `parent` is the parent that the request named.
     pub(super) fn fill_qdisc(&self, out: &mut BytesMut, head: Head, id: Id, parent: Handle) {
         let Some(qdisc) = self.qdiscs.get(&id) else { return };
         let header = TcHeader {

@@ -43,7 +43,7 @@ struct Place {
     protocol: u16,
 }
 
-/// What the kernel begins at, and counts down from, if no priority is given.
+/// The first priority that the kernel assigns by itself. It counts down from here.
 const AUTOMATIC: u32 = 0xc000;
 
 const NOT_FOUND: Refusal = no(libc::ENOENT, "Filter with specified priority/protocol not found");

@@ -12,7 +12,7 @@ use crate::wire::uapi::*;
 
 impl Device {
     /// `qdisc_graft`: puts `new` (or nothing) below a parent or on the device
-    /// itself. `ingress` says that what goes is the ingress qdisc.
+    /// itself. `ingress`: the replaced qdisc is the ingress qdisc.
     pub(super) fn graft(
         &mut self,
         request: &Request<'_>,
@@ -138,10 +138,10 @@ impl Device {
         old
     }
 
-    /// `qdisc_notify`: what was there and what is now, in one datagram. What is
-    /// hidden by default is left out.
+    /// `qdisc_notify`: the old and the new qdisc in one datagram, without those that
+    /// are hidden by default.
     ///
-    /// Kernel: whatever is put in a place replaces something, if only noop.
+    /// Kernel: a new qdisc always replaces another, at least noop.
     pub(super) fn qdisc_notice(
         &self,
         request: &Request<'_>,

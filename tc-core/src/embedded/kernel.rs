@@ -22,19 +22,18 @@ pub struct Kernel {
 
 struct Shared {
     state: Mutex<State>,
-    /// Something was put into a socket's queue, or may have been.
+    /// Signals that a socket may have received a datagram.
     news: Condvar,
 }
 
 impl Kernel {
-    /// A kernel to be made.
+    /// Starts to build a kernel.
     #[must_use]
     pub fn builder() -> Builder {
         Builder::default()
     }
 
-    /// A new socket, with a port number of its own and extended
-    /// acknowledgements switched on.
+    /// Opens a socket with a unique port number and extended acknowledgements.
     #[must_use]
     pub fn connect(&self) -> Socket {
         let mut state = self.lock();
@@ -54,8 +53,7 @@ impl Kernel {
         self.change(|state| state.add_device(device))
     }
 
-    /// Takes a device away, as if it were unplugged. Returns whether it was
-    /// there.
+    /// Removes a device, as if it were unplugged. Returns whether it existed.
     pub fn remove_device(&self, ifindex: i32) -> bool {
         self.change(|state| {
             let Ok(position) = state.position(ifindex) else { return false };
@@ -65,8 +63,8 @@ impl Kernel {
         })
     }
 
-    /// Gives a device its carrier or takes it away, which throws away what its
-    /// qdiscs hold. Returns whether the device is there.
+    /// Sets or clears a device's carrier. Its loss purges the qdiscs. Returns whether
+    /// the device exists.
     pub fn set_carrier(&self, ifindex: i32, carrier: bool) -> bool {
         self.change(|state| {
             let Ok(position) = state.position(ifindex) else { return false };
@@ -77,8 +75,8 @@ impl Kernel {
         })
     }
 
-    /// Whether a device's hardware takes packets (it does at first): while it
-    /// does not, they wait in the qdiscs. Returns whether the device is there.
+    /// Sets whether a device's hardware accepts packets (initially it does). While it
+    /// does not, they stay in the qdiscs. Returns whether the device exists.
     pub fn set_transmitting(&self, ifindex: i32, transmits: bool) -> bool {
         self.with_device(ifindex, |device| {
             device.transmits = transmits;
@@ -93,14 +91,14 @@ impl Kernel {
         self.with_device(ifindex, |device| device.send(packet)).unwrap_or(Sent::NoDevice)
     }
 
-    /// Lets the qdiscs of a device send what they want to. The kernel does it by
-    /// itself behind every packet and every change that asks for it
+    /// Runs the qdiscs of a device. The kernel also runs them after every packet, and
+    /// after every change that asks for it
     /// ([`Discipline::kicks`](super::Discipline::kicks)).
     pub fn run(&self, ifindex: i32) {
         self.with_device(ifindex, device::Device::run);
     }
 
-    /// The frames that left a device since this was asked last, in order.
+    /// Returns the frames that left a device since the last call, in order.
     pub fn take_sent(&self, ifindex: i32) -> Vec<Vec<u8>> {
         let sent = self.with_device(ifindex, |device| std::mem::take(&mut device.sent));
         sent.unwrap_or_default().into_iter().map(|packet| packet.bytes).collect()
@@ -118,8 +116,8 @@ impl Kernel {
         done
     }
 
-    /// A state that a panic in a discipline left behind is still whole enough to
-    /// go on with: no lock is ever held across two requests.
+    /// The state after a panic in a discipline is still usable: no lock is held
+    /// across two requests.
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

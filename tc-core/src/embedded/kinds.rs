@@ -10,9 +10,9 @@ use super::fifo::{Queueless, Stored};
 pub(super) const NO_QUEUE: &str = "noqueue";
 /// The root of a device with several queues.
 pub(super) const MULTI: &str = "mq";
-/// What stands below a class that was given nothing else.
+/// The default child of a class.
 pub(super) const LEAF: &str = "pfifo";
-/// The root of other devices, unless the builder says otherwise.
+/// The root of other devices, unless the builder sets another.
 pub(super) const DEFAULT: &str = "pfifo_fast";
 
 pub(super) type Factory = Box<dyn Fn() -> Box<dyn Discipline> + Send + Sync>;
@@ -69,8 +69,7 @@ impl Kinds {
         self.makers.get(kind).map(|make| make())
     }
 
-    /// The same for a qdisc of the kernel's own, of a kind that is always
-    /// there.
+    /// A new value of a kind that is always built in.
     pub(super) fn make_default(&self, kind: &str) -> Box<dyn Discipline> {
         self.make(kind).unwrap_or_else(|| match kind {
             NO_QUEUE => Box::new(Queueless),

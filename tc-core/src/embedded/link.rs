@@ -136,8 +136,8 @@ impl State {
         Ok(vec![self.remove(position)])
     }
 
-    /// Takes a device away with all its qdiscs, which leave without a notice of
-    /// their own; returns the device's.
+    /// Removes a device with all its qdiscs, which cause no notices; returns the
+    /// device's notice.
     pub(super) fn remove(&mut self, position: usize) -> BytesMut {
         self.devices.remove(position).notice(RTM_DELLINK, u32::MAX)
     }
@@ -155,7 +155,7 @@ impl Device {
             self.set_tx_queue_len(length);
             notices.push(self.notice(RTM_NEWLINK, 0));
         }
-        // Kernel: without a mask of what shall change, all flags are meant.
+        // Kernel: without a mask, all flags change.
         let change = if header.change == 0 && header.flags != 0 { u32::MAX } else { header.change };
         let up = header.flags & IFF_UP != 0;
         if change & IFF_UP != 0 && up != self.up {
@@ -176,7 +176,7 @@ impl Device {
         Ok(())
     }
 
-    /// Kernel: what waits in the qdiscs is thrown away.
+    /// Kernel: this purges the qdiscs.
     fn set_tx_queue_len(&mut self, length: u32) {
         self.tx_queue_len = length;
         if self.up {
@@ -185,14 +185,13 @@ impl Device {
         }
     }
 
-    /// Kernel: what waits in the qdiscs is thrown away when the device goes
-    /// down; the qdiscs stay.
+    /// Kernel: the qdiscs are purged when the device goes down, and stay.
     pub(super) fn set_up(&mut self, up: bool) {
         self.up = up;
         if up { self.activate() } else { self.deactivate() }
     }
 
-    /// Kernel: the loss of the carrier throws away what waits, too.
+    /// Kernel: a lost carrier purges the qdiscs as well.
     pub(super) fn set_carrier(&mut self, carrier: bool) {
         if self.carrier == carrier {
             return;

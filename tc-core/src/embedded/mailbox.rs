@@ -10,11 +10,11 @@ use crate::connection::Received;
 
 /// `net.core.rmem_default`.
 const DEFAULT_ROOM: usize = 212_992;
-/// What a datagram costs beside its bytes (`skb->truesize`).
+/// The overhead of a datagram in receive-buffer accounting (`skb->truesize`).
 const OVERHEAD: usize = 768;
-/// `NLMSG_GOODSIZE`, with 4 KiB pages: what fits into a piece of a dump.
+/// `NLMSG_GOODSIZE`, with 4 KiB pages: the size of a dump's datagram.
 const SMALL_PIECE: usize = 3776;
-/// The largest piece, for a receiver that has shown as much room before.
+/// The largest datagram, for a receiver that has offered as much room before.
 const LARGEST_PIECE: usize = 32 * 1024 - 320;
 
 #[derive(Debug)]
@@ -63,8 +63,8 @@ impl Mailbox {
         self.room = bytes;
     }
 
-    /// Puts a datagram in; one for which there is no room is lost, and the next
-    /// receive says so.
+    /// Queues a datagram. If there is no room it is lost, and the next receive
+    /// fails.
     pub(super) fn put(&mut self, datagram: BytesMut) {
         let size = datagram.len() + OVERHEAD;
         if self.congested || !self.queue.is_empty() && self.held + size > self.room {
@@ -76,12 +76,12 @@ impl Mailbox {
         self.queue.push_back(datagram);
     }
 
-    /// The next receive says that something was lost.
+    /// Makes the next receive report a loss.
     pub(super) const fn overrun(&mut self) {
         self.overrun = true;
     }
 
-    /// Takes the next datagram out; `None` if there is none.
+    /// Removes the next datagram; `None` if the queue is empty.
     pub(super) fn take(&mut self, buffer: &mut [u8]) -> Option<io::Result<Received>> {
         if std::mem::take(&mut self.overrun) {
             return Some(Err(io::Error::from_raw_os_error(libc::ENOBUFS)));

@@ -1,12 +1,12 @@
-//! A kernel in memory, to try things without root and without risk.
+//! A kernel in memory, for tests without root and without risk.
 //!
 //! It speaks the same bytes as the real one and keeps the rules of
 //! `net/sched/sch_api.c` of Linux 6.1: error numbers, sentences of the extended
 //! acknowledgement, flags, reference counts, default qdiscs, automatic handles,
 //! notices, dumps in pieces. A [`Connection`](crate::Connection) or
-//! [`Monitor`](crate::connection::monitor::Monitor) over one of its sockets cannot tell the
-//! difference as far as qdiscs, classes and devices go. Filters and actions are
-//! kept, listed and told as they were given, and have no effect.
+//! [`Monitor`](crate::connection::monitor::Monitor) over one of its sockets behaves
+//! as over a real one for qdiscs, classes and devices. Filters and actions are
+//! stored, listed and notified, and have no effect on packets.
 //!
 //! ```
 //! use tc_core::embedded::{Device, Kernel, Sent, Stored};
@@ -24,12 +24,12 @@
 //! # Ok::<(), tc_core::Error>(())
 //! ```
 //!
-//! What it does not have: shared blocks, chains of their own and addresses, time,
-//! privilege (all may do all), and hardware offload. It knows no kind by itself;
-//! a [`Discipline`] is given to the [`Builder`] for each that it shall know.
-//! [`Stored`] serves for any whose effect on packets does not matter.
+//! It lacks shared blocks, chains as objects, addresses, time, privileges (every
+//! request is allowed) and hardware offload. It has no kinds by default: the
+//! [`Builder`] takes a [`Discipline`] for each. [`Stored`] serves for kinds whose
+//! effect on packets does not matter.
 //!
-//! [`Faults`] stands before any transport and loses, doubles or spoils answers.
+//! [`Faults`] wraps any transport and loses, duplicates or damages replies.
 
 mod action;
 mod activate;

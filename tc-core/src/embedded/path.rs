@@ -4,10 +4,10 @@ use super::device::{Device, Id};
 use super::discipline::{Enqueued, Packet};
 use crate::wire::stats::Queue;
 
-/// What became of a packet that was sent.
+/// The outcome of a send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {
-    /// The qdisc took it: it waits, or it is out already.
+    /// The qdisc accepted it: it is queued or already transmitted.
     Taken,
     /// The qdisc dropped it, or another one for it. A packet socket reports
     /// `ENOBUFS` then.
@@ -39,7 +39,7 @@ impl Device {
         if enqueued == Enqueued::Queued { Sent::Taken } else { Sent::Dropped }
     }
 
-    /// Sends what all qdiscs let go.
+    /// Transmits the packets that all qdiscs release.
     pub(super) fn run(&mut self) {
         let mut queues: Vec<Id> = self.queues.iter().flatten().copied().collect();
         queues.dedup(); // queues that share a qdisc
@@ -48,7 +48,7 @@ impl Device {
         }
     }
 
-    /// Sends what the queue lets go that a qdisc belongs to
+    /// Transmits the packets that a qdisc's queue releases
     /// (`netif_schedule_queue`).
     pub(super) fn run_queue_of(&mut self, id: Id) {
         let queue = self.queues.iter().flatten().copied().find(|queue| self.is_within(id, *queue));
@@ -57,8 +57,8 @@ impl Device {
         }
     }
 
-    /// `__qdisc_run`. How often it asks in vain matters: plug uses up a release
-    /// each time.
+    /// `__qdisc_run`. The number of failed dequeues matters: each one uses
+    /// up a release of plug.
     fn run_one(&mut self, queue: Id) {
         if !self.is_active() || !self.transmits {
             return;
@@ -108,7 +108,7 @@ impl Device {
         Some(packet)
     }
 
-    /// The counters of a qdisc, with what its children hold.
+    /// The counters of a qdisc, including its children.
     pub(super) fn queue_of(&self, id: Id) -> Queue {
         let Some(qdisc) = self.qdiscs.get(&id) else { return Queue::default() };
         let mut queue = qdisc.discipline.queue();

@@ -1,5 +1,5 @@
-//! What a request for a qdisc comes to: a change, a new qdisc, or one that is
-//! there in another place (the first half of `tc_modify_qdisc`).
+//! The meaning of a request for a qdisc: a change, a new qdisc, or the move of an
+//! existing one (the first half of `tc_modify_qdisc`).
 
 use super::device::{Device, Id};
 use super::discipline::Refusal;
@@ -7,7 +7,7 @@ use super::qdisc::{Request, no};
 use crate::wire::handle::Handle;
 use crate::wire::uapi::*;
 
-/// What a request for a new or other qdisc comes to.
+/// The operation that a request for a qdisc amounts to.
 pub(super) enum Plan {
     Change(Id),
     Graft { parent: Option<Id>, qdisc: Id },
@@ -32,7 +32,7 @@ impl Device {
                 self.lookup(clid.qdisc_of()).ok_or(no(libc::ENOENT, "Failed to find specified qdisc"))?;
             (Some(parent), self.leaf_of(parent, clid)?)
         };
-        // A default qdisc counts as none.
+        // A default qdisc counts as absent.
         let there = there.filter(|id| self.get(Some(*id)).is_some_and(|qdisc| !qdisc.handle.is_unspec()));
         let same = |id: Id| self.get(Some(id)).is_some_and(|qdisc| qdisc.handle == handle);
         match there {
@@ -57,8 +57,8 @@ impl Device {
                     if create && (replace || exclusive) {
                         return plan_create(request, parent);
                     }
-                    // Kernel: its hole. A change without any flag puts a new
-                    // qdisc in the place of one of another kind.
+                    // Kernel: a change without any flag replaces a qdisc of another
+                    // kind.
                     if !create && !replace && !exclusive {
                         return Ok(Plan::Create { parent });
                     }
@@ -72,8 +72,7 @@ impl Device {
         qdisc.map(Plan::Change).ok_or(no(libc::ENOENT, "Specified qdisc not found"))
     }
 
-    /// A qdisc with the handle asked for is there, but not where it is asked to
-    /// be.
+    /// A qdisc with the requested handle exists at another parent.
     fn plan_graft(&self, request: &Request<'_>, parent: Option<Id>, id: Id) -> Result<Plan, Refusal> {
         let Some(qdisc) = self.qdiscs.get(&id) else {
             return Err(no(libc::ENOENT, "Specified qdisc not found"));
@@ -99,7 +98,7 @@ impl Device {
         Ok(Plan::Graft { parent, qdisc: id })
     }
 
-    /// Whether `id` hangs somewhere below `above`.
+    /// Whether `id` is a descendant of `above`.
     fn is_below(&self, id: Id, above: Id) -> bool {
         let leaves = self.qdiscs.get(&above).map(|qdisc| qdisc.leaves.values());
         leaves.into_iter().flatten().any(|leaf| *leaf == id || self.is_below(id, *leaf))

@@ -1,5 +1,4 @@
-//! What the kernel demands of a message before it looks at its meaning
-//! (`nlmsg_parse_deprecated`).
+//! The kernel's syntactic checks of a message (`nlmsg_parse_deprecated`).
 
 use std::borrow::Cow;
 
@@ -16,12 +15,12 @@ pub(super) enum Policy {
     U32,
     /// At least one byte.
     String,
-    /// At most so many bytes, and a NUL.
+    /// A text of at most this length, and a NUL.
     StringUpTo(usize),
-    /// At most so many bytes.
+    /// At most this number of bytes.
     BinaryUpTo(usize),
     Nested,
-    /// A struct: at least so many bytes. It is not described in errors.
+    /// A struct of at least this length. Errors do not describe it.
     Struct(usize),
 }
 
@@ -65,11 +64,10 @@ pub(super) struct Fault {
 /// The last attribute of each type below `N`.
 pub(super) type Table<'a, const N: usize> = [Option<Attr<'a>>; N];
 
-/// Reads a message: what follows a header of `header` bytes, as attributes that
-/// keep to `policy`.
+/// Parses the attributes after a header of `header` bytes by `policy`.
 ///
-/// Kernel: bytes behind the last whole attribute are passed over, and so are
-/// types that it does not know.
+/// Kernel: it skips bytes after the last whole attribute, and types that it does
+/// not know.
 pub(super) fn parse<'a, const N: usize>(
     payload: &'a [u8],
     header: usize,
@@ -79,7 +77,7 @@ pub(super) fn parse<'a, const N: usize>(
     parse_inside(payload, payload.get(header..).ok_or(short)?, policy)
 }
 
-/// The same for attributes anywhere inside the message with this payload.
+/// Parses attributes anywhere inside the message with this payload.
 pub(super) fn parse_inside<'a, const N: usize>(
     payload: &[u8],
     attributes: &'a [u8],
@@ -103,8 +101,8 @@ pub(super) fn parse_inside<'a, const N: usize>(
     Ok(table)
 }
 
-/// What the kernel says of bytes behind the last whole attribute, unless
-/// something else is to be said.
+/// The kernel's warning about bytes after the last whole attribute, unless there
+/// is another text.
 pub(super) fn leftover(message: &Message<'_>) -> Option<Cow<'static, str>> {
     let header = match message.kind {
         RTM_NEWLINK..=RTM_SETLINK => IFINFOMSG_LEN,

@@ -49,7 +49,7 @@ impl Request<'_> {
     }
 }
 
-/// What `nla_strcmp` compares: all but one NUL at the end.
+/// The bytes that `nla_strcmp` compares: all but one NUL at the end.
 fn text(payload: &[u8]) -> &[u8] {
     payload.strip_suffix(&[0]).unwrap_or(payload)
 }
@@ -245,8 +245,8 @@ fn block(attr: Option<Attr<'_>>, supported: bool, side: &str) -> Result<Option<u
     }
 }
 
-/// What `gen_new_estimator` accepts: an interval from 250 ms to 8 s, and a
-/// weight.
+/// Checks an estimator as `gen_new_estimator` does: an interval from 250 ms to
+/// 8 s, and a weight.
 fn is_estimator(payload: &[u8]) -> bool {
     match payload {
         [interval, weight, ..] => {

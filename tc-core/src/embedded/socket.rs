@@ -46,9 +46,9 @@ impl Socket {
         });
     }
 
-    /// Makes room for so many bytes of answers and notices (212,992 unless set;
-    /// each costs 768 bytes more than its length). What does not fit is lost,
-    /// and the next receive fails with `ENOBUFS`.
+    /// Sets the size of the receive buffer in bytes (default 212,992). A datagram
+    /// takes 768 bytes more than its length. One that does not fit is lost, and
+    /// the next receive fails with `ENOBUFS`.
     pub fn set_receive_buffer(&self, bytes: usize) {
         self.with(|mailbox| mailbox.set_room(bytes));
     }

@@ -1,4 +1,4 @@
-//! What packets count as (`TCA_STAB`).
+//! The accounted length of packets (`TCA_STAB`).
 
 use super::discipline::Refusal;
 use super::policy::{Policy, parse_inside};

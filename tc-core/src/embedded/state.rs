@@ -22,7 +22,7 @@ use crate::wire::uapi::*;
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) kinds: Arc<Kinds>,
-    /// In the order in which they were made, which is that of dumps.
+    /// In the order of creation, which is that of dumps.
     pub(super) devices: Vec<Device>,
     pub(super) actions: Vec<Action>,
     pub(super) last_ifindex: i32,
@@ -43,7 +43,7 @@ pub(super) fn tc_header(ask: &Ask<'_>) -> Result<TcHeader, Refusal> {
     TcHeader::decode(&mut Reader::new(ask.message.payload)).map_err(|_| Refusal::errno(libc::EINVAL))
 }
 
-/// What a request comes to.
+/// The result of a request.
 enum Outcome {
     Notices(u32, Notices),
     Answer(BytesMut),
@@ -52,8 +52,8 @@ enum Outcome {
 }
 
 impl State {
-    /// Takes one datagram of a socket's. Kernel: what cannot be a message ends
-    /// it without a word.
+    /// Handles one datagram of a socket. Kernel: a malformed message ends it
+    /// silently.
     pub(super) fn receive(&mut self, port: u32, datagram: &[u8]) {
         let mut rest = datagram;
         while let Some(Ok(message)) = Messages::new(rest).next() {
@@ -181,7 +181,7 @@ impl State {
         Ok(())
     }
 
-    /// Puts the next piece of a socket's dump into its queue (`netlink_dump`).
+    /// Queues the next datagram of a socket's dump (`netlink_dump`).
     pub(super) fn continue_dump(&mut self, port: u32) {
         let Some(socket) = self.sockets.get_mut(&port) else { return };
         let room = socket.dump_room();

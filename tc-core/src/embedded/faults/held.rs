@@ -32,7 +32,7 @@ impl Held {
         Self { bytes: self.bytes.clone(), received: self.received }
     }
 
-    /// The same with a success in place of an error.
+    /// The datagram with a success instead of an error.
     fn success(&self) -> Self {
         let mut same = self.again();
         same.each(|kind, message| {
@@ -66,8 +66,8 @@ impl Held {
         other
     }
 
-    /// Its second half is gone. The length of what there was is told, and more
-    /// than the buffer holds.
+    /// Cuts off its second half. The reported length is the original one, which
+    /// exceeds the buffer.
     pub(super) fn truncate(&mut self, buffer: usize) {
         self.bytes.truncate(self.bytes.len() / 2);
         self.received.length = self.received.length.max(buffer + 1);

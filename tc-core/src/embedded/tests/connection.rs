@@ -36,7 +36,7 @@ fn every_verb() {
 }
 
 #[test]
-fn handles_are_given_out_from_8001() {
+fn new_handles_start_at_8001() {
     let kernel = builder().device(Device::new("eth1").ifindex(7)).build();
     let mut tc = Connection::over(kernel.connect());
     for (ifindex, handle) in [(ETH0, "8001:"), (7, "8002:")] {
@@ -47,7 +47,7 @@ fn handles_are_given_out_from_8001() {
 }
 
 #[test]
-fn a_bad_attribute_is_pointed_at() {
+fn an_error_points_at_the_bad_attribute() {
     let kernel = builder().build();
     let mut tc = Connection::over(kernel.connect());
     let error = tc.add(&root().kind("tbf").estimator(crate::Estimator { interval: 9, ewma_log: 1 }));
@@ -68,7 +68,7 @@ fn a_bad_attribute_is_pointed_at() {
 }
 
 #[test]
-fn a_careful_change_keeps_off_what_is_not_its_own() {
+fn a_careful_change_refuses_a_foreign_qdisc() {
     let kernel = builder().build();
     let mut tc = Connection::over(kernel.connect());
     tc.add(&root().handle(Handle::qdisc(1)).kind("tbf")).unwrap();
@@ -76,7 +76,7 @@ fn a_careful_change_keeps_off_what_is_not_its_own() {
     let error = tc.change(&root().options(&gate)).unwrap_err();
     assert!(matches!(error.cause(), Cause::Refused(_)), "{error}");
     assert_eq!(shown(&mut tc).0, "tbf");
-    // Nor what comes in between: here the default is there when it looks.
+    // Nor one that appears in between: the look finds the default.
     tc.delete(&root()).unwrap();
     let mut faults = Connection::over(Faults::over(kernel.connect()));
     let theirs = kernel.clone();
@@ -86,7 +86,7 @@ fn a_careful_change_keeps_off_what_is_not_its_own() {
     let error = faults.change(&root().options(&gate)).unwrap_err();
     assert!(error.is_exists(), "{error}");
     assert_eq!(shown(&mut tc).0, "tbf");
-    // What a careless change does (the kernel's hole).
+    // A single change message replaces the foreign qdisc.
     tc.apply_as_it_is(Verb::Change, &root().options(&gate)).unwrap();
     assert_eq!(shown(&mut tc).0, "gate");
 }
@@ -111,7 +111,7 @@ fn a_careful_change_keeps_the_size_table() {
 }
 
 #[test]
-fn a_follow_up_is_sent_and_what_it_spoils_is_taken_back() {
+fn a_failed_second_request_undoes_the_add() {
     let kernel = builder().build();
     let mut tc = Connection::over(kernel.connect());
     tc.add(&root().options(&Gate { number: 1, later: Some(2) })).unwrap();
@@ -127,7 +127,7 @@ fn a_follow_up_is_sent_and_what_it_spoils_is_taken_back() {
 }
 
 #[test]
-fn what_needs_care_has_its_place_in_a_batch() {
+fn careful_requests_keep_their_order_in_a_batch() {
     let kernel = builder().build();
     let mut tc = Connection::over(kernel.connect());
     let mut told = Vec::new();
@@ -142,7 +142,7 @@ fn what_needs_care_has_its_place_in_a_batch() {
     assert_eq!(shown(&mut tc).2, Some(2_u32.to_ne_bytes().to_vec()));
 }
 
-/// A kernel with so many devices that a dump takes several datagrams.
+/// A kernel with enough devices that a dump takes several datagrams.
 fn crowded() -> Kernel {
     (0..100).fold(builder(), |builder, n| builder.device(Device::new(&format!("d{n}")))).build()
 }
@@ -159,7 +159,7 @@ fn a_dump_comes_in_pieces() {
 }
 
 #[test]
-fn a_dump_that_is_left_half_read_does_not_disturb_the_next_request() {
+fn a_half_read_dump_does_not_disturb_the_next_request() {
     let kernel = crowded();
     let mut tc = Connection::over(kernel.connect());
     for _ in 0..3 {

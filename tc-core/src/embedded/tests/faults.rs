@@ -1,4 +1,4 @@
-//! What goes wrong on the way, and what the framework makes of it.
+//! Faults of the transport, and the framework's reaction to them.
 
 use std::io;
 
@@ -32,7 +32,7 @@ fn a_lost_answer_is_an_unknown_outcome() {
 }
 
 #[test]
-fn answers_that_are_doubled_or_forged_are_passed_over() {
+fn duplicate_and_forged_answers_are_skipped() {
     for fault in [Fault::Doubled, Fault::Forged, Fault::OtherSequence, Fault::OtherPort] {
         let kernel = builder().build();
         let mut tc = faulty(&kernel, &[(0, fault), (1, fault), (2, fault)]);
@@ -63,7 +63,7 @@ fn a_truncated_answer_is_an_unknown_outcome() {
 }
 
 #[test]
-fn a_call_that_a_signal_stops_is_made_again() {
+fn a_call_interrupted_by_a_signal_is_repeated() {
     let kernel = builder().build();
     let mut tc = faulty(&kernel, &[]);
     for n in [0, 2] {
@@ -77,7 +77,7 @@ fn a_call_that_a_signal_stops_is_made_again() {
     let mut pack = tc.pack();
     pack.push(Verb::Replace, &root().handle(Handle::qdisc(1)).kind("tbf")).unwrap();
     pack.send(|_, outcome| assert!(outcome.is_ok(), "{outcome:?}")).unwrap();
-    // The send is tried, not for ever, and known not to have happened.
+    // The send is retried a bounded number of times, and known not to have happened.
     for n in 0..1000 {
         tc.transport_mut().at_call(n, Fault::Interrupted);
     }
@@ -87,7 +87,7 @@ fn a_call_that_a_signal_stops_is_made_again() {
 }
 
 #[test]
-fn a_send_that_fails_is_no_unknown_outcome() {
+fn a_failed_send_is_no_unknown_outcome() {
     for fault in [Fault::NoBuffers, Fault::WouldBlock] {
         let kernel = builder().build();
         let mut tc = faulty(&kernel, &[]);
@@ -99,7 +99,7 @@ fn a_send_that_fails_is_no_unknown_outcome() {
 }
 
 #[test]
-fn an_answer_that_cannot_be_read_is_an_unknown_outcome() {
+fn an_unreadable_answer_is_an_unknown_outcome() {
     // The length in the header leads outside of the datagram.
     struct Spoiled(Socket);
     impl Transport for Spoiled {
@@ -125,7 +125,7 @@ fn an_answer_that_cannot_be_read_is_an_unknown_outcome() {
 }
 
 #[test]
-fn what_is_shown_before_a_refusal_is_no_success() {
+fn an_object_before_a_refusal_is_no_success() {
     let mut tc = Connection::over(Scripted::new(|all| {
         let shown = message(crate::wire::uapi::RTM_NEWQDISC, all[0].sequence, 7, all[0].payload);
         vec![shown.clone(), shown, verdict(&all[0], 16)]
@@ -135,7 +135,7 @@ fn what_is_shown_before_a_refusal_is_no_success() {
 }
 
 #[test]
-fn a_flood_of_what_is_not_for_us_ends_in_time() {
+fn a_flood_of_stray_datagrams_ends_in_time() {
     struct Flood;
     impl Transport for Flood {
         fn send(&mut self, _: &[u8]) -> io::Result<()> {
@@ -168,7 +168,7 @@ fn a_flood_of_what_is_not_for_us_ends_in_time() {
 }
 
 #[test]
-fn an_error_names_the_attribute_at_fault_and_what_it_has_to_be() {
+fn an_error_names_the_attribute_and_its_policy() {
     let kernel = builder().build();
     // With the request's copy in the answer, and without.
     for capped in [true, false] {
@@ -199,7 +199,7 @@ fn an_error_names_the_attribute_at_fault_and_what_it_has_to_be() {
 }
 
 #[test]
-fn a_list_that_fails_at_its_end_is_no_list() {
+fn a_list_that_fails_at_its_end_is_an_error() {
     let kernel = builder().build();
     let mut tc = faulty(&kernel, &[(1, Fault::DumpFailed)]);
     let error = tc.list(&Select::qdiscs()).unwrap_err();
@@ -228,7 +228,7 @@ fn a_list_that_was_interrupted_is_read_again() {
 }
 
 #[test]
-fn a_list_of_which_a_part_was_lost_is_read_again() {
+fn a_list_with_a_lost_part_is_read_again() {
     for fault in [Fault::NoBuffers, Fault::Truncated] {
         let kernel = (0..100).fold(builder(), |all, n| all.device(Device::new(&format!("d{n}")))).build();
         let mut tc = faulty(&kernel, &[(1, fault)]);
@@ -238,7 +238,7 @@ fn a_list_of_which_a_part_was_lost_is_read_again() {
 }
 
 #[test]
-fn a_piece_of_a_dump_that_is_lost_is_not_an_end() {
+fn a_lost_datagram_does_not_end_a_dump() {
     let kernel = (0..100).fold(builder(), |all, n| all.device(Device::new(&format!("d{n}")))).build();
     for (n, fault) in [(0, Fault::NoBuffers), (1, Fault::NoBuffers), (1, Fault::Truncated), (1, Fault::Late)]
     {
@@ -258,7 +258,7 @@ fn a_piece_of_a_dump_that_is_lost_is_not_an_end() {
 }
 
 #[test]
-fn pieces_of_a_dump_in_another_order_are_all_read() {
+fn reordered_datagrams_of_a_dump_are_all_read() {
     let kernel = (0..100).fold(builder(), |all, n| all.device(Device::new(&format!("d{n}")))).build();
     let mut tc = faulty(&kernel, &[(0, Fault::Reordered)]);
     assert_eq!(tc.list(&Select::qdiscs()).unwrap().len(), 101);

@@ -1,4 +1,4 @@
-//! What is of use again after a loss: connections, monitors, and pictures made of notices.
+//! Connections, monitors and followers recover after a loss.
 
 use std::io;
 
@@ -13,7 +13,7 @@ type Operation = fn(&mut Connection<Socket>) -> Result<(), Error>;
 
 /// Kernel: after a loss it delivers nothing more until all was read (`NETLINK_S_CONGESTED`).
 #[test]
-fn a_connection_is_of_use_again_after_a_loss() {
+fn a_connection_recovers_after_a_loss() {
     let operations: [Operation; 7] = [
         |tc| tc.replace(&root().kind("tbf")),
         |tc| tc.get(&root()).map(|_| ()),
@@ -39,7 +39,7 @@ fn a_connection_is_of_use_again_after_a_loss() {
             outcome.map_err(|cause| Error::new("batch", "", cause))
         },
         |tc| {
-            // Its first receive tells of the loss, and what waits is behind that.
+            // Its first receive reports the loss; the queued datagrams follow.
             tc.forget_answers();
             Err(Error::new("forget", "", crate::exchange::answer::cut_short()))
         },
@@ -72,7 +72,7 @@ fn a_pack_makes_room_for_all_its_answers() {
 }
 
 #[test]
-fn a_notice_that_just_fits_is_whole_and_one_that_cannot_be_read_is_passed() {
+fn a_fitting_notice_is_whole_an_unreadable_one_skipped() {
     let mut monitor = Monitor::over(Scripted::new(|_| Vec::new()));
     let header = |length: usize| message(RTM_NEWQDISC, 0, 0, &vec![0; length - 16]);
     let mut lying = header(40);
@@ -90,7 +90,7 @@ fn a_notice_that_just_fits_is_whole_and_one_that_cannot_be_read_is_passed() {
     assert_eq!(seen, [&(64 * 1024 - 16).to_string(), unread, "20", "lost", "none"]);
 }
 
-/// What a follower tells, a letter each: a notice, a loss, an object that is there, the end of those.
+/// A follower's events, a letter each: a notice, a loss, a listed object, the end of a list.
 fn told<M: Transport>(follower: &mut Follower<M, Socket>) -> String {
     let mut told = String::new();
     while let Some(event) = follower.next().unwrap() {
@@ -105,7 +105,7 @@ fn told<M: Transport>(follower: &mut Follower<M, Socket>) -> String {
 }
 
 #[test]
-fn nothing_that_is_older_than_the_list_follows_it() {
+fn no_older_notice_follows_the_list() {
     for (room, lost) in [(1 << 20, false), (3000, true)] {
         let kernel = builder().build();
         let socket = kernel.connect();
@@ -115,7 +115,7 @@ fn nothing_that_is_older_than_the_list_follows_it() {
         let mut follower = Follower::over(Monitor::over(socket), connection);
         let mut tc = Connection::over(kernel.connect());
         (0..50).for_each(|_| tc.replace(&root().kind("tbf")).unwrap());
-        // Of two in one datagram the first; or nothing, where the loss is told first.
+        // Of two in one datagram the first; or nothing, if the loss is reported first.
         if !lost {
             assert!(matches!(follower.next().unwrap(), Some(Event::Notice(_))));
         }
@@ -128,7 +128,7 @@ fn nothing_that_is_older_than_the_list_follows_it() {
 
 /// A transport that need not be able to receive many at once.
 #[test]
-fn what_waits_one_by_one_is_forgotten_too() {
+fn datagrams_received_singly_are_discarded_too() {
     let connection = Connection::over(builder().build().connect());
     let mut follower = Follower::over(Monitor::over(Scripted::new(|_| Vec::new())), connection);
     follower.list_anew();
@@ -136,8 +136,8 @@ fn what_waits_one_by_one_is_forgotten_too() {
 }
 
 #[test]
-fn who_sends_without_end_keeps_a_follower_from_listing_and_does_not_hold_it() {
-    /// There is always one more, until somebody says that it is enough.
+fn an_endless_flood_does_not_hang_a_follower() {
+    /// There is always one more, until the test stops it.
     struct Flood(bool);
     impl Transport for Flood {
         fn send(&mut self, _: &[u8]) -> io::Result<()> {

@@ -17,7 +17,7 @@ use crate::{
 
 const ETH0: i32 = 2;
 
-/// A kind that has to be changed with care, and cannot be told all at once.
+/// A kind that is read before a change, and needs a second request.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Gate {
     number: u32,

@@ -20,7 +20,7 @@ fn next<T: Transport>(monitor: &mut Monitor<T>) -> Option<(u16, u16, String, u32
 }
 
 #[test]
-fn whoever_joined_hears_of_every_qdisc() {
+fn a_member_receives_notices_of_every_qdisc() {
     let kernel = builder().build();
     let socket = kernel.connect();
     socket.join(RTNLGRP_TC);
@@ -40,7 +40,7 @@ fn whoever_joined_hears_of_every_qdisc() {
 }
 
 #[test]
-fn devices_that_come_and_go_are_told() {
+fn device_changes_are_notified() {
     let kernel = builder().build();
     let socket = kernel.connect();
     socket.join(RTNLGRP_LINK);
@@ -58,7 +58,7 @@ fn devices_that_come_and_go_are_told() {
 }
 
 #[test]
-fn a_reader_who_is_too_slow_is_told_so() {
+fn a_slow_reader_gets_an_overflow() {
     let kernel = builder().build();
     let socket = kernel.connect();
     socket.join(RTNLGRP_TC);
@@ -73,7 +73,7 @@ fn a_reader_who_is_too_slow_is_told_so() {
 }
 
 #[test]
-fn a_receive_waits_for_another_thread_if_it_is_told_to() {
+fn a_receive_with_a_timeout_waits_for_another_thread() {
     let kernel = builder().build();
     let mut socket = kernel.connect();
     socket.join(RTNLGRP_TC);
@@ -91,7 +91,7 @@ fn a_receive_waits_for_another_thread_if_it_is_told_to() {
 }
 
 #[test]
-fn sockets_have_ports_of_their_own() {
+fn sockets_have_unique_ports() {
     let kernel = builder().build();
     let (one, other) = (kernel.connect(), kernel.connect());
     assert!(one.port() != other.port() && one.port() != 0);

@@ -35,9 +35,9 @@ fn packets_wait_while_the_hardware_does_not_take_them() {
     assert_eq!(queue(&mut tc), (0, 0, 1, 5));
 }
 
-/// What resets a qdisc, and what does not. Seen on Linux 6.1 with plug.
+/// Events that reset a qdisc, and events that do not. Seen on Linux 6.1 with plug.
 #[test]
-fn resets_throw_away_and_count_no_drop() {
+fn resets_purge_without_counting_drops() {
     let down = |tc: &mut Connection<Socket>, _: &Kernel| {
         tc.set_link(ETH0, &LinkChange { up: Some(false), ..LinkChange::default() }).unwrap();
         tc.set_link(ETH0, &LinkChange { up: Some(true), ..LinkChange::default() }).unwrap();
@@ -65,7 +65,7 @@ fn resets_throw_away_and_count_no_drop() {
 }
 
 #[test]
-fn a_size_table_decides_what_packets_count_as() {
+fn a_size_table_decides_the_accounted_length() {
     let kernel = builder().build();
     let mut tc = Connection::over(kernel.connect());
     let stab = Stab { overhead: 20, ..Stab::default() };
@@ -79,7 +79,7 @@ fn a_size_table_decides_what_packets_count_as() {
 }
 
 #[test]
-fn there_is_no_way_out_of_a_device_that_is_not_there_or_down() {
+fn an_absent_or_down_device_drops_packets() {
     let kernel = Kernel::builder().device(Device::new("eth0").ifindex(ETH0).down()).build();
     assert_eq!(kernel.send(99, [1]), Sent::NoDevice);
     assert_eq!(kernel.send(ETH0, [1]), Sent::Down);
@@ -87,7 +87,7 @@ fn there_is_no_way_out_of_a_device_that_is_not_there_or_down() {
 }
 
 #[test]
-fn noqueue_lets_everything_out_at_once() {
+fn noqueue_transmits_at_once() {
     let kernel = Kernel::builder().device(Device::new("eth0").ifindex(ETH0).queueless()).build();
     assert_eq!(kernel.send(ETH0, [1]), Sent::Taken);
     assert_eq!(kernel.take_sent(ETH0), [[1]]);
