@@ -1,4 +1,4 @@
-//! What the library itself takes, without a kernel: bytes written, read and printed.
+//! The library's processor time without a kernel: encoding, decoding and printing.
 //!
 //! `cargo bench -p tests --bench codec`
 #![expect(clippy::expect_used, reason = "a benchmark that cannot go on says so and stops")]

@@ -1,4 +1,4 @@
-//! `fuzz-seeds FOLDER`: what the fuzz targets start from, made of the captures, in FOLDER/TARGET.
+//! `fuzz-seeds FOLDER`: writes the seeds of the fuzz targets, made of the captures, to FOLDER/TARGET.
 
 use std::path::Path;
 use std::{env, fs, io};
@@ -50,7 +50,7 @@ fn seeds(capture: &Capture) -> Vec<(&'static str, Vec<u8>)> {
     seeds
 }
 
-/// The kind's place in the registry, by which the targets name it.
+/// The kind's index in the registry, which the targets use as its name.
 fn number(capture: &Capture) -> Option<usize> {
     let is_it = |ops: &dyn TcOps| (ops.tc_type(), ops.kind()) == (capture.tc_type, &capture.kind);
     Registry::global().ok()?.iter().position(|kind| is_it(kind.ops()))

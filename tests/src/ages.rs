@@ -1,4 +1,4 @@
-//! What is shown, without the ages in it: they are in seconds, which go by.
+//! Output without its ages, which change from second to second.
 
 use serde_json::Value;
 

@@ -5,15 +5,15 @@
 //!
 //! | line | meaning |
 //! |---|---|
-//! | `# command: tc qdisc add dev lo root plug limit 32768` | what was run; the last tc command counts |
+//! | `# command: tc qdisc add dev lo root plug limit 32768` | the commands; the last tc command is the captured one |
 //! | `# iproute2 6.1.0, Linux 6.1.0` | where |
 //! | `# direction: request` or `dump` | from tc to the kernel, or back |
-//! | `# options: "limit 10p"` | what tc prints of the options, as a JSON string |
+//! | `# options: "limit 10p"` | tc's text of the options, as a JSON string |
 //! | `# options -s -d: "..."` | the same with these flags, where it differs |
-//! | `# options-json: {"limit":10}` | what `tc -j` prints of them |
-//! | `# actions: "..."`, `# actions-json: {...}` | what tc prints of a list of actions |
-//! | `# xstats: "..."`, `# xstats-json: {...}` | the kind's own counters (`tc -s`) |
-//! | `# differs: REASON` | why we send other options than tc does |
+//! | `# options-json: {"limit":10}` | the JSON of `tc -j` |
+//! | `# actions: "..."`, `# actions-json: {...}` | tc's text of a list of actions |
+//! | `# xstats: "..."`, `# xstats-json: {...}` | the kind's extended statistics (`tc -s`) |
+//! | `# differs: REASON` | why our options differ from tc's |
 //!
 //! Behind them stand the bytes of one netlink message in hexadecimal, its sequence number and port
 //! zeroed.
@@ -41,7 +41,7 @@ pub struct Capture {
     pub name: String,
     /// The kind, from the message.
     pub kind: String,
-    /// What the message is about.
+    /// The object of the message.
     pub tc_type: TcType,
     /// Whether the kernel sent it; otherwise tc did.
     pub is_dump: bool,
@@ -51,7 +51,7 @@ pub struct Capture {
     pub iproute2: Version,
     /// Why our options differ from tc's.
     pub differs: Option<String>,
-    /// What tc printed.
+    /// The output of tc.
     pub printed: Vec<Printed>,
     /// The message.
     pub bytes: Vec<u8>,
@@ -68,12 +68,12 @@ pub fn iproute2_version(text: &str) -> Option<Version> {
     Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
 
-/// What tc printed with some flags.
+/// The output of tc with some flags.
 #[derive(Clone, Debug)]
 pub struct Printed {
     /// `options`, `xstats` or `actions`, or one of them with `-json`.
     pub what: String,
-    /// What the flags ask for.
+    /// The style that the flags select.
     pub style: Style,
     /// A string, or an object for JSON.
     pub value: Value,
@@ -131,7 +131,7 @@ impl Capture {
         verb.unwrap_or_else(|| panic!("{}: no verb in {:?}", self.name, self.command))
     }
 
-    /// The words behind the kind.
+    /// The words after the kind.
     #[must_use]
     pub fn words(&self) -> Vec<&str> {
         let mut words = self.command.iter().map(String::as_str).skip(3);
@@ -282,7 +282,7 @@ mod tests {
 ";
 
     #[test]
-    fn a_file_reads_as_what_it_says() {
+    fn a_capture_file_is_read() {
         let text = TEXT.replace("; tc -V", "");
         let capture = parse("pfifo/x.hex".into(), &text);
         assert_eq!((capture.kind.as_str(), capture.tc_type, capture.is_dump), ("pfifo", TcType::Qdisc, true));
@@ -295,13 +295,13 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "no verb")]
-    fn the_last_tc_command_counts() {
+    fn the_last_tc_command_is_the_captured_one() {
         let _ = parse("pfifo/x.hex".into(), TEXT).verb();
     }
 
     #[test]
     #[should_panic(expected = "is no byte")]
-    fn what_is_not_hexadecimal_is_an_error() {
+    fn a_byte_that_is_not_hexadecimal_is_an_error() {
         let _ = parse("pfifo/x.hex".into(), &TEXT.replace("30 00", "30 0g"));
     }
 }

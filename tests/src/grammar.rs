@@ -10,7 +10,7 @@ struct Group {
     items: Vec<Vec<String>>,
 }
 
-/// Kind, or `class KIND`, and what may be said of it.
+/// Kind, or `class KIND`, and its possible words.
 pub struct Grammar(BTreeMap<String, Vec<Group>>);
 
 impl Grammar {
@@ -75,7 +75,7 @@ impl Grammar {
             .collect()
     }
 
-    /// Every option said `times` times.
+    /// Every option, `times` times each.
     #[must_use]
     pub fn each_again(&self, line: &str, times: usize) -> Vec<Vec<String>> {
         let again = |(before, item): (Vec<String>, &Vec<String>)| {
@@ -85,7 +85,7 @@ impl Grammar {
         self.each_option(line).map(again).collect()
     }
 
-    /// The options of a line, and first what the line needs beside each.
+    /// The options of a line, preceded by those that each of them requires.
     fn each_option(&self, line: &str) -> impl Iterator<Item = (Vec<String>, &Vec<String>)> {
         let groups = self.0.get(line).map(Vec::as_slice).unwrap_or_default();
         let items =
@@ -117,11 +117,11 @@ impl Grammar {
 /// Values that a kind takes, or that it refuses.
 #[derive(Clone, Copy)]
 pub enum Values {
-    /// What it takes.
+    /// Values that tc accepts.
     Right,
-    /// What it refuses.
+    /// Values that tc refuses.
     Wrong,
-    /// What computes badly.
+    /// Values at the limits of arithmetic.
     Extreme,
 }
 
@@ -220,7 +220,7 @@ fn pool(name: &str) -> Option<Pool> {
     Some(Pool { right, wrong, taken })
 }
 
-/// What stands before a value that tc takes and we do not.
+/// The prefix of a value that tc accepts and tc-cli does not.
 pub const TAKEN: &str = "\u{1}";
 
 /// `word` with the name of a pool in it replaced: `-COUNT`, `SIZE/8`.

@@ -1,4 +1,4 @@
-//! Tests against a real kernel, in network namespaces of their own.
+//! Tests against a real kernel, in private network namespaces.
 //!
 //! ```no_run
 //! use tests::{lab::Net, need};
@@ -12,7 +12,7 @@
 //! ```
 //!
 //! `tests/run` runs these tests twice: on this machine's kernel, where [`need!`](crate::need) skips
-//! what it lacks, and in a small VM, where a skip is a failure.
+//! tests whose feature is missing, and in a small VM, where a skip is a failure.
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on says so and stops")]
 
 mod cli;
@@ -66,8 +66,8 @@ pub struct Net {
 }
 
 impl Net {
-    /// Moves the calling thread into a fresh namespace, until this value is dropped. What the thread
-    /// starts and opens meanwhile is in there too.
+    /// Moves the calling thread into a new namespace, until this value is dropped. Processes and sockets
+    /// that the thread opens meanwhile are in it too.
     #[must_use]
     pub fn new() -> Self {
         let back = current();
@@ -131,7 +131,7 @@ impl Net {
         self.run(tc_cli(), &split(words))
     }
 
-    /// A program of this namespace that is told commands, as `-force -batch -` lets tc be.
+    /// Starts a program in this namespace that reads commands, as tc does with `-force -batch -`.
     ///
     /// # Panics
     ///
@@ -193,7 +193,7 @@ impl Drop for Net {
     }
 }
 
-/// Not by `ip`, of which every start costs an emulated machine as much as many tests.
+/// Without `ip`: each start of it takes as long as many tests in an emulated machine.
 fn up(dev: &str) -> Result<(), tc_core::Error> {
     let mut tc = Connection::open()?;
     let dev = tc.ifindex(dev)?;

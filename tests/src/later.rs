@@ -1,5 +1,5 @@
-//! What a tc later than 6.1 prints in another way than that one, and so than tc-cli, by name. With
-//! tc 6.1 everything is compared as it stands.
+//! Output that versions of tc after 6.1 print differently from 6.1 and from tc-cli, by name. With tc 6.1
+//! the output is compared without exceptions.
 
 use std::process::Command;
 use std::sync::LazyLock;
@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use crate::captures;
 
-/// Numbers that follow from a time on the wire. Since 6.15 tc rounds such a time up to the next tick, and no
-/// longer down to a microsecond; what it sends differs by as much.
+/// Numbers that follow from a time on the wire. Since 6.15 tc rounds such a time up to the next tick
+/// instead of down to a microsecond; its requests differ accordingly.
 const ROUNDED: [&str; 9] =
     ["burst", "cburst", "buffer", "cbuffer", "lat", "tokens:", "ctokens:", "tokens", "ctokens"];
 /// A schedule of taprio that does not run yet has no times. Since 6.6 tc prints none; before, it printed these.
@@ -36,7 +36,7 @@ pub fn writes_at_once() -> bool {
     version() < Some((7, 0))
 }
 
-/// A text, without that in which versions differ: blanks (htb, hfsc), rounded numbers, no times, hfsc's default
+/// A text without the parts in which versions differ: blanks (htb, hfsc), rounded numbers, no times, hfsc's default
 /// without `0x`, delays of netem, which were whole ticks before, and its seed, which the kernel chooses.
 #[must_use]
 pub fn text(printed: &str) -> String {
@@ -65,7 +65,7 @@ fn line(text: &str) -> String {
             // A latency that rounds to none is printed as the limit.
             "limit" if is_tbf => (words[at - 1], words[at]) = ("lat", "N"),
             "seed" | "Scell_log" => words[at] = "N",
-            // A delay, and behind it its jitter.
+            // A delay, followed by its jitter.
             "delay" if is_netem => words[at] = "D",
             "D" if is_time(words[at]) => words[at] = "J",
             "default" if is_hfsc => words[at] = words[at].trim_start_matches("0x"),
@@ -80,7 +80,7 @@ fn is_time(word: &str) -> bool {
     word.ends_with('s') && word.starts_with(|first: char| first.is_ascii_digit())
 }
 
-/// The same for JSON.
+/// JSON without the parts in which versions differ.
 #[must_use]
 pub fn json(value: &Value) -> Value {
     if is_later() { alike(value) } else { value.clone() }
@@ -105,8 +105,8 @@ fn alike(value: &Value) -> Value {
     }
 }
 
-/// The first line of a refusal: a later version's usage has other words, and a list of actions of an unknown
-/// kind says so.
+/// The first line of a refusal: later versions word their usage differently, and report a list of actions
+/// of an unknown kind.
 #[must_use]
 pub fn refusal(line: &str) -> &str {
     match line.split_once(' ') {
@@ -123,7 +123,7 @@ mod tests {
     use super::{alike, line};
 
     #[test]
-    fn what_versions_print_differently_is_alike() {
+    fn known_differences_of_versions_are_equal() {
         for (older, later) in [
             (
                 "class htb 1:1 root burst 1600b/1 mpu 0b cburst 1375b ",
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn what_else_differs_shows() {
+    fn other_differences_remain() {
         for (one, other) in [
             ("class htb 1:1 rate 1Mbit", "class htb 1:1 rate 2Mbit"),
             ("qdisc netem 1: delay 5us loss 1%", "qdisc netem 1: delay 5us loss 2%"),

@@ -1,4 +1,4 @@
-//! What the tests of this package share.
+//! Shared parts of this package's tests.
 
 pub mod ages;
 pub mod captures;

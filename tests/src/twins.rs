@@ -16,18 +16,18 @@ pub struct Twins {
     pub ours: Net,
     /// The programs that show, by the words that each always gets.
     showing: RefCell<HashMap<String, [Shell; 3]>>,
-    /// The two that are told to change something.
+    /// The two tools that receive changes.
     working: RefCell<Option<[Shell; 2]>>,
 }
 
-/// What both hosts say to one command of showing, and both tools of one of them.
+/// The output of one `show` command on both hosts, and of both tools on one of them.
 #[derive(Debug)]
 pub struct Shown {
-    /// tc of its own host.
+    /// tc on its host.
     pub theirs: Said,
     /// tc of tc-cli's host.
     pub ours_by_tc: Said,
-    /// tc-cli of its own host.
+    /// tc-cli on its host.
     pub ours: Said,
 }
 
@@ -40,12 +40,12 @@ impl Twins {
         Self { theirs, ours, showing: RefCell::default(), working: RefCell::default() }
     }
 
-    /// What tc and tc-cli, started for it, do with a command.
+    /// Runs a command with tc and with tc-cli, each started for it.
     pub fn run(&self, words: &str) -> [Output; 2] {
         [self.theirs.tc(words), self.ours.tc_cli(words)]
     }
 
-    /// What tc and tc-cli do with a command in the middle of many: their texts are those of a batch.
+    /// Runs a command in a batch of tc and of tc-cli; their texts are those of a batch.
     ///
     /// # Panics
     ///
@@ -61,7 +61,7 @@ impl Twins {
         said
     }
 
-    /// What the hosts show.
+    /// The output of both hosts.
     ///
     /// # Panics
     ///
@@ -89,7 +89,7 @@ impl Twins {
         Shown { theirs, ours_by_tc, ours }
     }
 
-    /// What the hosts show, by programs started for it.
+    /// The output of both hosts, from programs started for it.
     pub fn look_started(&self, words: &str) -> Shown {
         let said =
             |output: Output| Said { stdout: output.stdout, stderr: output.stderr, ended: Some(output.code) };

@@ -28,7 +28,7 @@ impl Floor {
     pub(crate) fn exchange(&mut self, request: &[u8]) {
         self.send(request);
         let length = self.receive();
-        // An error number of 0, behind the header.
+        // An error number of 0, after the header.
         assert_eq!(self.buffer[16..20], [0; 4], "refused: {:?}", &self.buffer[..length]);
     }
 
@@ -39,7 +39,7 @@ impl Floor {
         loop {
             let length = self.receive();
             bytes += length;
-            // Kernel: the last message comes alone, or behind the last objects.
+            // Kernel: the last message comes alone, or after the last objects.
             let tail = &self.buffer[length.saturating_sub(20)..length];
             if u16::from_ne_bytes([self.buffer[4], self.buffer[5]]) == NLMSG_DONE
                 || u16::from_ne_bytes([tail[4], tail[5]]) == NLMSG_DONE

@@ -29,7 +29,7 @@ const QUICK: Sizes = Sizes { changes: 5000, classes: 2000, devices: 200, rounds:
 
 fn main() {
     let mut words = std::env::args().skip(1).filter(|word| word != "--bench");
-    // Without --bench, cargo asks for a test; there is none.
+    // Without --bench, cargo asks for tests, and this has none.
     if !std::env::args().any(|word| word == "--bench") {
         return;
     }

@@ -1,4 +1,4 @@
-//! Contenders in turn, and what became of their time.
+//! Contenders in turn, and their times.
 
 use std::time::Instant;
 
@@ -28,8 +28,8 @@ pub(crate) struct Meter {
     count: u64,
 }
 
-/// Processor time in nanoseconds. The kernel knows the sum exactly, and the part
-/// in user space from samples.
+/// Processor time in nanoseconds. The sum is exact; the part in user space comes
+/// from samples.
 #[derive(Clone, Copy, Default)]
 struct Used {
     user: f64,
@@ -78,12 +78,12 @@ impl Meter {
         self.whole(UsageWho::RUSAGE_THREAD, count, work);
     }
 
-    /// The same for work that is done by processes started and awaited in it.
+    /// Measures work done by child processes that it starts and awaits.
     pub(crate) fn processes(&mut self, count: usize, work: impl FnOnce()) {
         self.whole(UsageWho::RUSAGE_CHILDREN, count, work);
     }
 
-    /// Adds what a process measured of itself.
+    /// Adds a measurement that a process made of itself.
     pub(crate) fn reported(
         &mut self,
         wall_ns: impl IntoIterator<Item = f64>,
@@ -105,16 +105,16 @@ impl Meter {
     }
 }
 
-/// What a contender took.
+/// The times of a contender.
 pub(crate) struct Row {
-    /// Who it is.
+    /// Its name.
     pub(crate) name: &'static str,
     /// Median time of an operation.
     pub(crate) p50_ns: f64,
-    /// What 99 of 100 operations stay below; `None` where fewer than 100 were timed one by one.
+    /// The 99th percentile; `None` if fewer than 100 operations were timed one by one.
     pub(crate) p99_ns: Option<f64>,
-    /// Processor time for an operation, in user space and in the kernel: what
-    /// other programs on the machine disturb least.
+    /// Processor time of an operation, in user space and in the kernel, which other
+    /// programs on the machine disturb least.
     pub(crate) cpu_ns: f64,
     /// The part of it in user space.
     pub(crate) user_ns: f64,
@@ -129,7 +129,7 @@ pub(crate) fn compare(rounds: usize, mut contenders: Vec<Contender<'_>>) -> Vec<
     }
     for round in 0..rounds {
         for turn in 0..contenders.len() {
-            // Nobody is always the first, or always behind the same one.
+            // No contender is always the first, or always follows the same one.
             let at = (turn + round) % contenders.len();
             (contenders[at].run)(&mut meters[at]);
         }
@@ -149,7 +149,7 @@ fn row(name: &'static str, mut meter: Meter) -> Row {
     }
 }
 
-/// What reading the clock twice takes, which every single operation is charged with.
+/// The time of two clock readings, which every single operation includes.
 fn clock_ns() -> f64 {
     let mut meter = Meter::default();
     meter.each(10_000, |_| {});

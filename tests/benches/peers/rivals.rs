@@ -20,7 +20,7 @@ pub(crate) struct Rivals {
 }
 
 impl Rivals {
-    /// Builds what has to be built.
+    /// Builds the programs from source, where needed.
     pub(crate) fn new() -> Self {
         let folder = env::temp_dir().join(format!("tc-peers-{}", std::process::id()));
         fs::create_dir_all(&folder).expect("the temporary folder can be written");
@@ -29,7 +29,7 @@ impl Rivals {
         Self { folder, libnl, nothing, tc: OnceCell::new(), static_tc_cli: OnceCell::new() }
     }
 
-    /// Why who is missing.
+    /// The missing peers, with reasons.
     pub(crate) fn missing(&self) -> Vec<String> {
         let mut missing: Vec<_> =
             [&self.libnl, &self.nothing].into_iter().filter_map(|built| built.clone().err()).collect();
@@ -94,7 +94,7 @@ impl Drop for Rivals {
     }
 }
 
-/// Runs a program with these words; what it prints goes nowhere.
+/// Runs a program with these words; its output is discarded.
 pub(crate) fn run(program: &Path, words: &str) {
     let status = Command::new(program)
         .args(words.split_whitespace())

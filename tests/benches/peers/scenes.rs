@@ -29,7 +29,7 @@ pub(crate) struct Sizes {
     pub(crate) starts: usize,
 }
 
-/// A namespace with one device, in which the calling thread is.
+/// A namespace with one device, entered by the calling thread.
 pub(crate) struct Stage {
     _net: Net,
     tc: Connection,
@@ -179,7 +179,7 @@ fn class_line(at: usize) -> String {
     format!("class change dev b0 parent 1: classid 1:{:x} htb rate 1mbit", at + 1)
 }
 
-/// The same, many in one datagram.
+/// Many requests in one datagram.
 pub(crate) fn change_classes_packed(stage: &Stage, rivals: &Rivals, sizes: Sizes) -> Vec<Row> {
     let (class, count) = (class_options(), usize::from(sizes.classes));
     let requests: Vec<_> = (0..count).map(|at| stage.class(at, &class)).collect();
@@ -208,7 +208,7 @@ pub(crate) fn change_classes_packed(stage: &Stage, rivals: &Rivals, sizes: Sizes
     )
 }
 
-/// Requests of which the last alone asks for an answer.
+/// Requests without acknowledgement, except the last.
 fn packed(requests: &[Request<'_>]) -> BytesMut {
     let mut buffer = BytesMut::new();
     for (at, request) in requests.iter().enumerate() {

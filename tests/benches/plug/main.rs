@@ -1,15 +1,15 @@
-//! What one epoch costs: its end (BUFFER) and its release, through this library and by the programs
-//! that others use, on a quiet machine and while another process keeps the kernel's rtnl lock busy.
+//! The cost of one epoch: its end (BUFFER) and its release, through this library and by other programs, on a
+//! quiet machine and while another process keeps the kernel's rtnl lock busy.
 //!
 //! ```text
 //! tests/run --bench plug [--quick] [--cycles N] [--starts N]       in the VM
 //! cargo bench -p tests --bench plug -- [the same words]           on a kernel with sch_plug, as root
 //! ```
 //!
-//! Prints a table for Markdown. A packet waits in every epoch. `release` includes what a session checks before it
-//! lets anything go: notices of the kernel, the counters, the journal's state. A share of operations is
+//! Prints a table for Markdown. A packet waits in every epoch. `release` includes a session's checks before the
+//! command: notices of the kernel, the counters, the journal's state. A share of operations is
 //! shown where enough were timed: 100 for p99, 1000 for p999. The programs are started for each
-//! command, as scripts do; iptables-restore locks and unlocks like CRIU, which drops what is sent.
+//! command, as scripts do; iptables-restore locks and unlocks like CRIU, which drops packets.
 #![expect(clippy::expect_used, reason = "a benchmark that cannot go on says so and stops")]
 
 mod programs;
@@ -39,7 +39,7 @@ const QUICK: Sizes = Sizes { cycles: 1000, starts: 20 };
 
 /// Makes this program the one that disturbs.
 const DISTURB: &str = "--disturb";
-/// What that one says when it is at work.
+/// The line that it prints once it is at work.
 const READY: &str = "ready";
 
 fn main() {
@@ -47,7 +47,7 @@ fn main() {
     if words.iter().any(|word| word == DISTURB) {
         return disturb();
     }
-    // Without --bench, cargo asks for a test; there is none.
+    // Without --bench, cargo asks for tests, and this has none.
     if !env::args().any(|word| word == "--bench") {
         return;
     }
@@ -142,7 +142,7 @@ impl Drop for Disturber {
     }
 }
 
-/// Until it is killed. Kernel: the swap of a root qdisc waits, lock in hand, for all who may use the
+/// Until it is killed. Kernel: the swap of a root qdisc holds the lock while it waits for all users of the
 /// old one (`synchronize_net`).
 fn disturb() {
     let _net = Net::new();

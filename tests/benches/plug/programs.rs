@@ -15,12 +15,12 @@ const ADD: &str = "qdisc add dev near root handle 1: plug limit 10000000";
 struct Program {
     name: &'static str,
     path: PathBuf,
-    /// The words that hold, and those that release; or what it reads.
+    /// The words that hold, and those that release; or its input.
     orders: [&'static str; 2],
     reads: bool,
 }
 
-/// What of it is not there, or does not work here.
+/// The reason why it cannot run here.
 pub(crate) fn missing() -> Vec<String> {
     let there = programs();
     let mut missing: Vec<String> = ["tc", "nl-qdisc-add", "iptables-restore"]

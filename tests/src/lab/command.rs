@@ -1,4 +1,4 @@
-//! Programs that end in time, and what they said.
+//! Programs with a time limit, and their output.
 
 use std::ffi::OsStr;
 use std::process::{Command, Stdio};
@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// What a program said and how it ended.
+/// The output and status of a program.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Output {

@@ -1,11 +1,11 @@
-//! What a test did, in numbers that `tests/run` shows.
+//! Counts of a test's work, which `tests/run` prints.
 
 use std::env;
 use std::fs::OpenOptions;
 use std::io::Write;
 
-/// Says how much was tested, so that a run that tested little is seen: one line, which begins with
-/// the name of what was tested (`proof: 200 kills, 0 violations`).
+/// Reports the amount of work, so that a run that tested little is noticed: one line, which begins with
+/// the test's subject (`proof: 200 kills, 0 violations`).
 ///
 /// `TC_COUNTS` names the file that lists them; without it they go to standard output.
 ///
@@ -35,14 +35,14 @@ pub fn number(name: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
 }
 
-/// In a short run one in so many is tried (`TC_FEWER`), else all.
+/// A short run tries one in `TC_FEWER`, other runs try all.
 #[must_use]
 pub fn one_in() -> usize {
     number("TC_FEWER").map_or(1, |fewer| fewer.max(1) as usize)
 }
 
-/// How many of something by chance a test tries: as many as the variable `name` says, else `many`, and
-/// fewer in a short run.
+/// The number of random tries of a test: the variable `name` if it is set, else `many`, fewer in a short
+/// run.
 #[must_use]
 pub fn tries(name: &str, many: usize) -> usize {
     number(name).map_or_else(|| many / one_in(), |tries| tries as usize)

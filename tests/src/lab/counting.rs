@@ -22,7 +22,7 @@ impl Calls {
     }
 }
 
-/// Counts what goes through.
+/// Counts calls of the transport below.
 #[derive(Debug)]
 pub struct Counting<T> {
     below: T,
@@ -30,7 +30,7 @@ pub struct Counting<T> {
 }
 
 impl<T> Counting<T> {
-    /// Counts what goes through `below` in `calls`.
+    /// Counts the calls of `below` in `calls`.
     pub const fn new(below: T, calls: Calls) -> Self {
         Self { below, calls }
     }

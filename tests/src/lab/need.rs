@@ -1,8 +1,8 @@
-//! Skips that are seen: a test names what it needs of the kernel, and the report names the test.
+//! Visible skips: a test names the kernel features that it needs, and the report names the test.
 //!
 //! Names are the modules': `sch_plug`, `cls_u32`, `act_mirred`, or a type of device (`veth`), or a
-//! program's with `program_` before it (`program_strace`), or `all-words-in-tc`: that tc prints all that
-//! this kernel's kinds tell.
+//! program's with `program_` before it (`program_strace`), or `all-words-in-tc`: tc prints every option
+//! that this kernel's kinds dump.
 //! `netns` is the right to make a namespace; all others include it.
 
 use std::collections::HashMap;
@@ -97,8 +97,8 @@ fn probe(feature: String) -> bool {
     asked.join().expect("the probe ends")
 }
 
-/// Whether tc is as new as the kernel, or the kernel has none of the kinds (fq, netem, taprio) of which
-/// newer kernels tell more than an older tc prints.
+/// Whether tc is as new as the kernel, or the kernel has none of the kinds (fq, netem, taprio) whose
+/// dumps have more options on newer kernels than an older tc prints.
 fn tc_has_all_words() -> bool {
     let first = |text: &str| {
         let mut numbers = text.split(|end: char| !end.is_ascii_digit()).map(str::parse::<u32>);

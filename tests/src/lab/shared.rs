@@ -1,4 +1,4 @@
-//! A transport that fails as told while somebody else uses it.
+//! A transport whose faults can be scheduled while it is in use.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,9 +16,9 @@ impl<T: Transport> Shared<T> {
         Self(Arc::new(Mutex::new(Faults::over(below))))
     }
 
-    /// To tell it what shall happen.
+    /// The transport, to schedule faults.
     ///
-    /// Not while something is under way.
+    /// If an operation is in progress.
     pub fn get(&self) -> MutexGuard<'_, Faults<T>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -10,13 +10,13 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::PATIENCE;
 
-/// What a line was answered with.
+/// The reply to a line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use]
 pub struct Said {
-    /// What came on standard output.
+    /// Standard output.
     pub stdout: String,
-    /// What came on standard error.
+    /// Standard error.
     pub stderr: String,
     /// The exit status, if the line ended the program.
     pub ended: Option<i32>,
@@ -24,8 +24,8 @@ pub struct Said {
 
 /// `tc -force -batch -` or the like.
 ///
-/// Behind each line goes one of an object that is not there: what is said of that, on standard error,
-/// ends the answer. So the program must flush what it prints; tc does after each object.
+/// A command with an unknown object follows each line; its error on standard error ends the reply. The
+/// program must therefore flush its output; tc does after each object.
 #[derive(Debug)]
 pub struct Shell {
     child: Child,
@@ -56,13 +56,13 @@ impl Shell {
         Ok(Self { child, stdin, stdout, stderr })
     }
 
-    /// What the program answers to `line`.
+    /// Returns the program's reply to `line`.
     ///
     /// # Errors
     ///
     /// Those of the pipes, and a time-out if no answer comes.
     pub fn say(&mut self, line: &str) -> io::Result<Said> {
-        // It may have ended with the line before; the reading below tells.
+        // It may have ended with the line before; the read below finds out.
         let _ = writeln!(self.stdin, "{line}\n{NO_OBJECT}");
         let start = Instant::now();
         let (mut out, mut err) = (Vec::new(), Vec::new());
@@ -92,7 +92,7 @@ impl Drop for Shell {
     }
 }
 
-/// Reads what is there; whether more may come.
+/// Reads the available bytes; returns whether more may come.
 fn read_all(pipe: &mut impl Read, into: &mut Vec<u8>) -> io::Result<bool> {
     match pipe.read_to_end(into) {
         Ok(_) => Ok(false),

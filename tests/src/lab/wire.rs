@@ -13,7 +13,7 @@ use nix::sys::socket::{
 };
 use nix::sys::time::{TimeVal, TimeValLike};
 
-/// Whole frames, Ethernet header first. It hears what the device receives and what others send.
+/// Whole frames, Ethernet header first. It receives the frames that the device receives, and those that others send.
 pub struct Wire(OwnedFd);
 
 impl Wire {
@@ -32,7 +32,7 @@ impl Wire {
     ///
     /// # Errors
     ///
-    /// What the kernel says.
+    /// The kernel's error.
     pub fn send(&self, frame: &[u8]) -> io::Result<()> {
         send(self.0.as_raw_fd(), frame, MsgFlags::empty())?;
         Ok(())
@@ -53,7 +53,7 @@ impl Wire {
     /// The next frame, if one comes within `time`.
     #[must_use]
     pub fn receive(&self, time: Duration) -> Option<Vec<u8>> {
-        // Zero would mean to wait for ever.
+        // Zero would mean no time limit.
         let micros = i64::try_from(time.as_micros()).unwrap_or(i64::MAX).max(1);
         setsockopt(&self.0, ReceiveTimeout, &TimeVal::microseconds(micros))
             .expect("a socket takes a timeout");
