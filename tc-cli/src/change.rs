@@ -3,7 +3,9 @@
 use std::sync::LazyLock;
 
 use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{Cause, ClassIds, Error, Estimator, Handle, Options, Request, Stab, TcOps, TcType, Verb};
+use tc_core::{
+    Cause, ClassIds, Error, Estimator, FilterPlace, Handle, Options, Request, Stab, TcOps, TcType, Verb,
+};
 
 use crate::command::Reading;
 use crate::dry_run;
@@ -83,9 +85,21 @@ impl<'a> Change<'a> {
     pub(crate) fn take_kind(
         &mut self,
         kind: &'a str,
-        mut words: Words<'a>,
+        words: Words<'a>,
         reading: Reading<'_>,
     ) -> Result<(), Failure> {
+        self.take_kind_at(&FilterPlace::default(), kind, words, reading).map(drop)
+    }
+
+    /// Reads the kind's own words, which are all that are left; returns the
+    /// handle of a filter, if the kind is known.
+    pub(crate) fn take_kind_at(
+        &mut self,
+        place: &FilterPlace<'_>,
+        kind: &'a str,
+        mut words: Words<'a>,
+        reading: Reading<'_>,
+    ) -> Result<Option<Handle>, Failure> {
         self.kind = kind;
         self.ops = reading.registry.get(self.tc_type, kind);
         let Some(ops) = self.ops else {
@@ -94,16 +108,17 @@ impl<'a> Change<'a> {
                 (tc_type, Some(word)) => {
                     Err(Failure::UnknownKind { tc_type, kind: kind.to_owned(), word: word.to_owned() })
                 }
-                (_, None) => Ok(()),
+                (_, None) => Ok(None),
             };
         };
         let context = WordsContext { verb: self.verb, dev: self.dev, environment: reading.environment };
-        let options = ops.parse_words(&mut words, &context).and_then(|options| match words.peek() {
-            None => Ok(options),
+        let read = ops.parse_words_at(&mut words, &context, place).and_then(|read| match words.peek() {
+            None => Ok(read),
             Some(word) => Err(WordError::what_is(word)),
         });
-        self.options = options.map_err(|error| kind_failure(error, ops.usage()))?;
-        Ok(())
+        let (options, handle) = read.map_err(|error| kind_failure(error, ops.usage()))?;
+        self.options = options;
+        Ok(Some(handle))
     }
 
     /// The request, on the device with this index.

@@ -14,8 +14,8 @@ pub(crate) fn show(
     out: &mut Printer,
 ) -> Result<(), EncodeError> {
     one(verb, request, device, out)?;
-    let follow_up = request.get_options().and_then(|options| options.follow_up(verb));
-    if let (Some(ops), Some(options)) = (request.ops(), follow_up) {
+    let second_request = request.get_options().and_then(|options| options.second_request(verb));
+    if let (Some(ops), Some(options)) = (request.ops(), second_request) {
         let second = request.clone().options_of(ops, Some(&*options));
         one(Verb::Change, &second, device, out)?;
     }

@@ -3,9 +3,9 @@
 use tc_core::uapi::ETH_P_ALL;
 use tc_core::units::parse_u32;
 use tc_core::words::{WordError, Words, is_prefix};
-use tc_core::{Handle, Request, Select, TcType, Verb};
+use tc_core::{FilterPlace, Handle, Request, Select, TcType, Verb};
 
-use crate::change::{Change, class_id, device_name, kind_failure};
+use crate::change::{Change, class_id, device_name};
 use crate::command::{Command, Reading};
 use crate::failure::Failure;
 use crate::list::List;
@@ -80,6 +80,18 @@ impl Place {
             Some(chain) => request.chain(chain),
             None => request,
         }
+    }
+
+    /// The place as a filter kind sees it, with the word after `handle`.
+    pub(crate) fn of_filter<'a>(&self, parent: Handle, handle_word: Option<&'a str>) -> FilterPlace<'a> {
+        let mut place = FilterPlace::default();
+        place.protocol = self.protocol;
+        place.priority = Some(self.priority).filter(|priority| *priority != 0);
+        place.parent = parent;
+        place.chain = self.chain;
+        place.block = self.block;
+        place.handle_word = handle_word;
+        place
     }
 
     /// The selection, with this in it.
@@ -221,8 +233,10 @@ fn change<'a>(verb: Verb, mut words: Words<'a>, reading: Reading<'_>) -> Result<
     (change.dev, change.parent, change.place) = (common.dev, common.parent, common.place);
     match (kind, common.handle) {
         (Some(kind), handle) => {
-            change.handle = filter_handle(kind, handle, reading)?;
-            change.take_kind(kind, words, reading)?;
+            let place = change.place.of_filter(change.parent, handle);
+            let known = reading.registry.get(TcType::Filter, kind).is_some();
+            let unknown = if known { Handle::UNSPEC } else { handle_of_unknown(handle)? };
+            change.handle = change.take_kind_at(&place, kind, words, reading)?.unwrap_or(unknown);
         }
         (None, Some(_)) => {
             return Err(Failure::Words("Must specify filter type when using \"handle\"".into()));
@@ -253,17 +267,12 @@ fn check_get(common: &Common<'_>, kind: Option<&str>) -> Result<(), Failure> {
     }
 }
 
-/// The kind reads its handles; those of an unknown one are hexadecimal.
-fn filter_handle(kind: &str, handle: Option<&str>, reading: Reading<'_>) -> Result<Handle, Failure> {
+/// Reads the handle of a filter of an unknown kind, which is hexadecimal.
+fn handle_of_unknown(handle: Option<&str>) -> Result<Handle, Failure> {
     let Some(word) = handle else { return Ok(Handle::UNSPEC) };
-    match reading.registry.get(TcType::Filter, kind) {
-        Some(ops) => ops.parse_handle(word).map_err(|error| kind_failure(error, ops.usage())),
-        None => {
-            let digits = word.trim_start_matches("0x");
-            let unparsable = |_| Failure::Kind(format!("Unparsable filter ID \"{word}\""));
-            u32::from_str_radix(digits, 16).map(Handle::from_raw).map_err(unparsable)
-        }
-    }
+    let digits = word.trim_start_matches("0x");
+    let unparsable = |_| Failure::Kind(format!("Unparsable filter ID \"{word}\""));
+    u32::from_str_radix(digits, 16).map(Handle::from_raw).map_err(unparsable)
 }
 
 fn list<'a>(mut words: Words<'a>) -> Result<Command<'a>, Failure> {

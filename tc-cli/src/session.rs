@@ -244,6 +244,7 @@ fn style(globals: &Globals) -> Style {
         raw: globals.raw,
         iec: globals.iec,
         numeric: globals.numeric,
+        pretty: globals.pretty,
         oneline: globals.oneline,
         color: has_color(globals).then(palette),
     }

@@ -3,8 +3,9 @@
 //!
 //! The framework knows netlink and traffic control, and no kind. A kind (a
 //! qdisc, class, filter or action such as `tbf`) is a type that implements
-//! [`Kind`] and registers itself with [`register!`]; the [`Registry`] finds it
-//! by name for requests made of words and for entries of a dump.
+//! [`Kind`] for the kernel and [`Syntax`] or [`FilterSyntax`] for people, and
+//! registers itself with [`register!`]; the [`Registry`] finds it by name for
+//! requests made of words and for entries of a dump.
 //!
 //! | to | use |
 //! |---|---|
@@ -13,7 +14,7 @@
 //! | ask for thousands of things | [`Connection::batch`] |
 //! | list what is there | [`Connection::dump`], [`Connection::list`] with a [`Select`] |
 //! | see changes as they happen | [`monitor::Monitor`], or [`monitor::Follower`] with a list after a loss |
-//! | add a kind | [`Kind`] and [`register!`]; [`contract::check`] in its tests |
+//! | add a kind | [`Kind`], [`Syntax`] and [`register!`]; [`contract::check`] in its tests |
 //! | work in another network namespace | [`netns::Namespace`], [`Connection::open_in`] |
 //! | test without a kernel | [`embedded::Kernel`] |
 //! | read or write messages by hand | [`Attrs`], [`AttrWriter`], [`message`] |
@@ -47,13 +48,14 @@ pub use exchange::request::Request;
 pub use exchange::select::Select;
 #[doc(hidden)]
 pub use inventory;
-#[doc(hidden)]
-pub use kind::Registration;
 pub use kind::action::{Action, Actions};
 pub use kind::{
-    Change, Difference, Estimator, Fill, FillContext, Kind, Options, Origin, Registered, Registry,
-    RegistryError, Stab, TcOps, Upkeep, Wording, action, contract, ops_of, print, rate, shared_ops_of, words,
+    Change, ChangeSemantics, Difference, Estimator, Fill, FillContext, FilterPlace, FilterSyntax, Kind,
+    KindWithWords, OptionWords, Options, Origin, Registered, Registry, RegistryError, Stab, Syntax, TcOps,
+    action, contract, object, ops_of, print, rate, shared_ops_of, words,
 };
+#[doc(hidden)]
+pub use kind::{Registration, SyntaxOf};
 pub use wire::ack::KernelError;
 pub use wire::attr::{Attr, AttrWriter, Attrs, Nest, Reader, zero_extended};
 pub use wire::classid::{ClassIdError, ClassIds};

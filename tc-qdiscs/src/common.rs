@@ -15,7 +15,7 @@ pub(crate) fn no_words<K: Kind>(words: &mut Words<'_>) -> Result<Option<K>, Word
     }
 }
 
-/// What a kind without options does with them: none are sent, said or printed.
+/// The kernel's side of a kind without options.
 macro_rules! no_options {
     () => {
         fn encode(
@@ -29,13 +29,19 @@ macro_rules! no_options {
         fn decode(_: &[u8]) -> Result<Self, tc_core::DecodeError> {
             Ok(Self)
         }
+    };
+}
+pub(crate) use no_options;
 
-        fn write_words(&self, _: &mut tc_core::Wording<'_>) {}
+/// The people's side of a kind without options.
+macro_rules! no_option_words {
+    () => {
+        fn to_words(&self, _: &mut tc_core::OptionWords<'_>) {}
 
         fn print(&self, _: &mut tc_core::print::Printer) {}
     };
 }
-pub(crate) use no_options;
+pub(crate) use no_option_words;
 
 /// For words where `tc` takes 0 for not given.
 pub(crate) fn not_zero(number: u32) -> Option<u32> {

@@ -7,7 +7,7 @@
 use tc_core::print::{Printer, Size, Time};
 use tc_core::units::{parse_size, parse_time_us, parse_u32, words_of_size};
 use tc_core::words::{Environment, WordError, Words};
-use tc_core::{AttrWriter, Attrs, DecodeError, Wording};
+use tc_core::{AttrWriter, Attrs, DecodeError, OptionWords};
 
 use crate::common::{asked, codel_us, jiffies_us, ticks_us, u32_at, us};
 
@@ -167,10 +167,10 @@ pub(crate) fn decode<O: Copy + Default>(params: &[Param<O>], payload: &[u8]) -> 
     Ok(options)
 }
 
-pub(crate) fn write_words<'p, O: Copy + 'static>(
+pub(crate) fn to_words<'p, O: Copy + 'static>(
     params: impl IntoIterator<Item = &'p Param<O>>,
     options: &O,
-    out: &mut Wording<'_>,
+    out: &mut OptionWords<'_>,
 ) {
     let mut options = *options;
     for param in params {
@@ -185,7 +185,7 @@ pub(crate) fn write_words<'p, O: Copy + 'static>(
 }
 
 /// The options as the kernel tells them.
-pub(crate) fn kept<O: Copy>(params: &[Param<O>], options: &O, environment: &dyn Environment) -> O {
+pub(crate) fn as_dumped<O: Copy>(params: &[Param<O>], options: &O, environment: &dyn Environment) -> O {
     let mut kept = *options;
     for param in params {
         let told = param.get(&mut kept).map(|asked| param.unit.told(asked, environment));

@@ -5,8 +5,9 @@
 
 use bytes::BytesMut;
 use divan::{Bencher, black_box, counter::ItemsCount};
+use tc_core::object::ObjectType;
 use tc_core::print::{Form, Printer, Rate, Size, Style, Time};
-use tc_core::{Connection, Handle, Kind, Request, Select, TcType, Verb};
+use tc_core::{Connection, Handle, Kind, Request, Select, Syntax, TcType, Verb};
 use tc_qdiscs::htb::HtbClass;
 use tc_qdiscs::pfifo::Pfifo;
 use tc_qdiscs::plug::Plug;
@@ -19,7 +20,7 @@ fn main() {
 }
 
 /// Options of a kind and one of its objects, as a kernel lists it.
-trait Sample: Kind {
+trait Sample: Syntax {
     const CAPTURE: &'static str;
     fn sample() -> Self;
 }
@@ -53,7 +54,7 @@ impl Sample for HtbClass {
 }
 
 fn request<K: Kind>(options: &K) -> Request<'_> {
-    match K::TYPE {
+    match K::Object::TYPE {
         TcType::Class => {
             Request::class(2).parent(Handle::qdisc(1)).handle(Handle::class(1, 1)).options(options)
         }
@@ -103,7 +104,7 @@ fn dump_typed<K: Sample>(bencher: Bencher<'_, '_>) {
 fn dump<K: Sample>(bencher: Bencher<'_, '_>, each: impl Fn(&tc_core::message::Entry<'_>)) {
     let capture = captures::all().iter().find(|one| one.name == K::CAPTURE).expect(K::CAPTURE);
     let mut tc = Connection::over(Replay::dump(&capture.bytes, LISTED));
-    let select = Select::new(K::TYPE, 0);
+    let select = Select::new(K::Object::TYPE, 0);
     bencher.counter(ItemsCount::new(LISTED)).bench_local(|| {
         let mut dump = tc.dump(&select).expect("a list");
         while let Some(listed) = dump.next().expect("a list") {

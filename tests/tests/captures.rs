@@ -7,7 +7,9 @@ use serde_json::Value;
 use tc_core::print::{Form, Printer};
 use tc_core::uapi::{TCA_KIND, TCA_OPTIONS};
 use tc_core::words::{Words, WordsContext};
-use tc_core::{Actions, AttrWriter, Attrs, FillContext, Options, Registry, Request, TcOps, TcType, Verb};
+use tc_core::{
+    Actions, AttrWriter, Attrs, FillContext, FilterPlace, Options, Registry, Request, TcOps, TcType, Verb,
+};
 use tc_qdiscs as _;
 use tests::captures::{Capture, Machine, Printed, all};
 
@@ -149,10 +151,8 @@ fn print(capture: &Capture, ops: &dyn TcOps, printed: &Printed) -> Result<Value,
     let said = if printed.what.starts_with("actions") {
         entry.actions().map(|actions| actions.print_unbound(&mut out))
     } else if printed.what.starts_with("options") {
-        entry.options().map_or(Ok(()), |payload| match capture.tc_type {
-            TcType::Filter => ops.print_filter(payload, entry.header.handle, &mut out),
-            _ => ops.print(payload, &mut out),
-        })
+        let place = FilterPlace::of(&entry);
+        entry.options().map_or(Ok(()), |payload| ops.print_at(payload, &place, &mut out))
     } else {
         let xstats = entry.xstats().map_err(|error| error.to_string())?.ok_or("no counters of its own")?;
         ops.print_xstats(xstats, &mut out).map(drop)

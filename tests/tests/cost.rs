@@ -7,6 +7,7 @@ use std::process::Command;
 
 use bytes::BytesMut;
 use nix::unistd::getppid;
+use tc_core::object::ObjectType;
 use tc_core::{Connection, Handle, Kind, Request, Select, Transport, Verb};
 use tc_qdiscs::htb::HtbClass;
 use tc_qdiscs::pfifo::Pfifo;
@@ -26,7 +27,7 @@ fn allocations(mut work: impl FnMut()) -> u64 {
 
 /// A request for a qdisc, or for a class where the kind is one of classes.
 fn request<K: Kind>(options: &K) -> Request<'_> {
-    match K::TYPE {
+    match K::Object::TYPE {
         tc_core::TcType::Class => Request::class(2).parent(ONE).handle(Handle::class(1, 1)),
         _ => Request::qdisc(2).parent(Handle::ROOT).handle(ONE),
     }
@@ -63,7 +64,7 @@ fn one_operation_allocates_nothing_and_takes_two_calls() {
 fn walk<K: Kind>(capture: &str, count: usize) {
     let bytes = &captures::all().iter().find(|one| one.name == capture).expect(capture).bytes;
     let mut tc = Connection::over(Replay::dump(bytes, count));
-    let select = Select::new(K::TYPE, 0);
+    let select = Select::new(K::Object::TYPE, 0);
     let mut read = || {
         let mut seen = 0;
         let mut dump = tc.dump(&select).unwrap();

@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 
 use tc_core::print::Printer;
 use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Wording};
+use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords, Syntax, object};
 use tc_qdiscs as _;
 use tests::lab::Net;
 use tests::need;
@@ -20,7 +20,19 @@ struct Blackhole;
 tc_core::register!(Blackhole);
 
 impl Kind for Blackhole {
+    type Object = object::Qdisc;
     const KIND: &'static str = "blackhole";
+
+    fn encode(&self, _: &FillContext, _: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
+        Ok(Fill::Absent)
+    }
+
+    fn decode(_: &[u8]) -> Result<Self, DecodeError> {
+        Ok(Self)
+    }
+}
+
+impl Syntax for Blackhole {
     const USAGE: &'static str = "Usage: ... blackhole\n";
 
     fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
@@ -31,17 +43,9 @@ impl Kind for Blackhole {
         }
     }
 
-    fn encode(&self, _: &FillContext, _: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
-        Ok(Fill::Absent)
-    }
-
-    fn decode(_: &[u8]) -> Result<Self, DecodeError> {
-        Ok(Self)
-    }
-
     fn print(&self, _: &mut Printer) {}
 
-    fn write_words(&self, _: &mut Wording<'_>) {}
+    fn to_words(&self, _: &mut OptionWords<'_>) {}
 }
 
 /// In a process of its own this "test" is a tc with one kind more.

@@ -221,7 +221,8 @@ fn every_captured_command_does_the_same() {
         let [theirs, ours] = twins.tell(&command);
         // Of a careful kind the library refuses, before the kernel does, what could hit another
         // qdisc: with words of its own.
-        let careful = registry.get(capture.tc_type, &capture.kind).is_some_and(|ops| ops.is_careful());
+        let careful =
+            registry.get(capture.tc_type, &capture.kind).is_some_and(|ops| ops.reads_before_change());
         match careful {
             true => assert_eq!(ours.stderr.is_empty(), theirs.stderr.is_empty(), "{command}: {ours:?}"),
             false => assert_eq!(ours, theirs, "{command}"),

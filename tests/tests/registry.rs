@@ -4,8 +4,8 @@
 use tc_core::print::{Form, Printer, Style};
 use tc_core::words::{WordError, Words, WordsContext};
 use tc_core::{
-    AttrWriter, DecodeError, EncodeError, Fill, FillContext, Handle, Kind, Origin, Reader, Registry,
-    RegistryError, Request, TcType, Verb, Wording, ops_of,
+    AttrWriter, DecodeError, EncodeError, Fill, FillContext, Handle, Kind, OptionWords, Origin, Reader,
+    Registry, RegistryError, Request, Syntax, TcType, Verb, object, ops_of,
 };
 use tc_qdiscs as _;
 
@@ -18,7 +18,20 @@ struct Ours {
 }
 
 impl Kind for Ours {
+    type Object = object::Qdisc;
     const KIND: &'static str = "ours";
+
+    fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
+        out.put_u8(self.colour);
+        Ok(Fill::Written)
+    }
+
+    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+        Ok(Self { colour: Reader::new(payload).u8()? })
+    }
+}
+
+impl Syntax for Ours {
     const USAGE: &'static str = "Usage: ... ours colour NUMBER\n";
 
     fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
@@ -35,20 +48,11 @@ impl Kind for Ours {
         Ok(colour.map(|colour| Self { colour }))
     }
 
-    fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
-        out.put_u8(self.colour);
-        Ok(Fill::Written)
-    }
-
-    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
-        Ok(Self { colour: Reader::new(payload).u8()? })
-    }
-
     fn print(&self, out: &mut Printer) {
         out.item("colour", "colour ", self.colour, "");
     }
 
-    fn write_words(&self, out: &mut Wording<'_>) {
+    fn to_words(&self, out: &mut OptionWords<'_>) {
         out.say("colour", self.colour);
     }
 }

@@ -4,7 +4,7 @@
 use bytes::BytesMut;
 use tc_core::words::{Words, WordsContext};
 use tc_core::{
-    AttrWriter, EncodeError, Fill, FillContext, Options, Registry, Request, TcOps, TcType, Verb, Wording,
+    AttrWriter, EncodeError, Fill, FillContext, OptionWords, Options, Registry, Request, TcOps, TcType, Verb,
 };
 use tc_qdiscs as _;
 use tests::captures::Machine;
@@ -185,9 +185,9 @@ fn sent(ops: &dyn TcOps, options: &dyn Options, fill: FillContext) -> Option<Vec
     (filled != Fill::Absent).then(|| buffer.to_vec())
 }
 
-fn words_of(options: &dyn Options) -> Vec<String> {
-    let mut words = Wording::with_names(&Machine);
-    options.write_words(&mut words);
+fn words_of(ops: &dyn TcOps, options: &dyn Options) -> Vec<String> {
+    let mut words = OptionWords::with_names(&Machine);
+    ops.to_words(options, &mut words);
     words.lines()
 }
 
@@ -219,7 +219,7 @@ fn hostile_values_are_refused_or_sent_as_they_were_said() {
                     wrong.borrow_mut().push(format!("{said}: its own bytes are refused"));
                     continue;
                 };
-                let (told, again) = (words_of(&*options), words_of(&*read));
+                let (told, again) = (words_of(ops, &*options), words_of(ops, &*read));
                 if told != again {
                     wrong.borrow_mut().push(format!("{said}: {told:?} is read as {again:?}"));
                 }

@@ -1,13 +1,15 @@
 //! Both ways, for every kind: what a kernel told is put into words, the words are read, and the
 //! kernel would tell the same of what they make.
 //!
-//! The dumps are those of the captures. What a dump does not tell stands in `Kind::UPKEEP`, and in
+//! The dumps are those of the captures. What a dump does not tell stands in `Kind::CHANGE`, and in
 //! `docs/both-ways.md` of tc-core.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so and stops")]
 
 use bytes::BytesMut;
 use tc_core::words::{Words, WordsContext};
-use tc_core::{AttrWriter, Difference, Fill, FillContext, Options, Registry, TcOps, TcType, Verb, Wording};
+use tc_core::{
+    AttrWriter, Difference, Fill, FillContext, OptionWords, Options, Registry, TcOps, TcType, Verb,
+};
 use tc_qdiscs as _;
 use tests::captures::{Capture, Machine, all};
 
@@ -27,9 +29,9 @@ fn check(check: impl Fn(&Capture, &dyn TcOps, &dyn Options) -> Result<(), String
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-fn wording(options: &dyn Options) -> Wording<'static> {
-    let mut words = Wording::with_names(&Machine);
-    options.write_words(&mut words);
+fn wording(ops: &dyn TcOps, options: &dyn Options) -> OptionWords<'static> {
+    let mut words = OptionWords::with_names(&Machine);
+    ops.to_words(options, &mut words);
     words
 }
 
@@ -45,12 +47,12 @@ fn read(ops: &dyn TcOps, line: &str, verb: Verb) -> Result<Option<Box<dyn Option
 }
 
 /// What a kernel tells of what these lines make.
-fn told(ops: &dyn TcOps, lines: &[String]) -> Result<Wording<'static>, String> {
-    let mut all = Wording::new();
+fn told(ops: &dyn TcOps, lines: &[String]) -> Result<OptionWords<'static>, String> {
+    let mut all = OptionWords::new();
     for (number, line) in lines.iter().enumerate() {
         let verb = if number == 0 { Verb::Add } else { Verb::Change };
         if let Some(options) = read(ops, line, verb)? {
-            all.amend(&wording(&*options.kept(&Machine)));
+            all.amend(&wording(ops, &*options.as_dumped(&Machine)));
         }
     }
     Ok(all)
@@ -59,9 +61,9 @@ fn told(ops: &dyn TcOps, lines: &[String]) -> Result<Wording<'static>, String> {
 #[test]
 fn words_say_all_that_a_dump_tells() {
     check(|capture, ops, options| {
-        let words = wording(options);
+        let words = wording(ops, options);
         if capture.name == "netem/dump-slot-distribution.hex" {
-            // Its samples are not told: see netem's UPKEEP.
+            // Its samples are not told: see netem's CHANGE.
             assert_eq!(words.unsayable().len(), 1);
             return Ok(());
         }
@@ -69,8 +71,8 @@ fn words_say_all_that_a_dump_tells() {
             return Err(format!("no words for {:?}", words.unsayable()));
         }
         let again = told(ops, &words.lines())?;
-        let difference = words.difference(&again, ops.upkeep());
-        let reverse = again.difference(&words, ops.upkeep());
+        let difference = words.difference(&again, ops.change_semantics());
+        let reverse = again.difference(&words, ops.change_semantics());
         match (difference, reverse) {
             (Difference::None, Difference::None) => Ok(()),
             differences => Err(format!("{differences:?}\n  {:?}\n  {again:?}", words)),
@@ -85,7 +87,7 @@ const MORE_TO_IT: &[(&str, &str)] = &[
     ("matchall/dump-actions.hex", "tc 6.1 sends the cookie of the first action with the second too"),
 ];
 
-/// `Kind::kept` is what the kernel does: the words that were sent lead to what it told.
+/// `Kind::as_dumped` is what the kernel does: the words that were sent lead to what it told.
 #[test]
 fn what_was_asked_for_is_what_the_dump_tells() {
     check(|capture, ops, options| {
@@ -95,7 +97,9 @@ fn what_was_asked_for_is_what_the_dump_tells() {
         // Behind an action's own words stand those of all actions.
         let words: Vec<_> = capture.words().into_iter().take_while(|word| *word != "cookie").collect();
         let Some(asked) = read(ops, &words.join(" "), capture.verb())? else { return Ok(()) };
-        match wording(&*asked.kept(&Machine)).difference(&wording(options), ops.upkeep()) {
+        match wording(ops, &*asked.as_dumped(&Machine))
+            .difference(&wording(ops, options), ops.change_semantics())
+        {
             Difference::None => Ok(()),
             difference => Err(format!("{difference:?}\n  asked {asked:?}\n   told {options:?}")),
         }
@@ -124,7 +128,9 @@ fn a_dump_as_a_value_is_the_same_value_once_it_was_written_and_read() {
             return Ok(());
         }
         let again = ops.msg_parse(&buffer).map_err(|error| error.to_string())?;
-        match wording(options).difference(&wording(&*again), ops.upkeep()) == Difference::None {
+        match wording(ops, options).difference(&wording(ops, &*again), ops.change_semantics())
+            == Difference::None
+        {
             true => Ok(()),
             false => Err(format!("{options:?}\n  {again:?}")),
         }
@@ -141,8 +147,8 @@ fn exact_words_are_not_those_that_are_printed() {
         ("fq", "maxrate 1kbit refill_delay 40ms", "maxrate 1000bit refill_delay 40000us"),
     ] {
         let ops = registry.get(TcType::Qdisc, kind).unwrap();
-        let options = read(ops, told, Verb::Add).unwrap().unwrap().kept(&Machine);
-        let line = wording(&*options).lines().concat();
+        let options = read(ops, told, Verb::Add).unwrap().unwrap().as_dumped(&Machine);
+        let line = wording(ops, &*options).lines().concat();
         assert!(line.starts_with(words), "{kind}: {line}");
     }
 }

@@ -3,7 +3,7 @@
 use tc_core::message::Entry;
 use tc_core::print::{Formatted, Printer};
 use tc_core::uapi::*;
-use tc_core::{Handle, TcType};
+use tc_core::{FilterPlace, Handle, TcType};
 
 use super::{Show, Shown};
 use crate::protocol;
@@ -67,7 +67,8 @@ impl Show<'_> {
         shown.out.begin_object("options");
         match self.ops(TcType::Filter, kind) {
             Some(ops) => {
-                let printed = Self::with_kind(shown, |out| ops.print_filter(payload, handle, out));
+                let place = FilterPlace::of(entry);
+                let printed = Self::with_kind(shown, |out| ops.print_at(payload, &place, out));
                 if let Err(error) = printed {
                     shown.out.text_item("[malformed options, optlen=", payload.len(), "] ");
                     self.odd(TcType::Filter, entry, "options", &error, shown);

@@ -1,8 +1,8 @@
-//! What a request takes beyond one message, for the kinds that need it.
+//! Requests that take more than one message.
 //!
-//! Most kinds need nothing. Some cannot be changed safely without knowing what
-//! is there ([`Kind::CAREFUL`](crate::Kind::CAREFUL)), or cannot be told all at
-//! once ([`Kind::follow_up`](crate::Kind::follow_up)).
+//! Most kinds need one message. Some must be read before a change
+//! ([`Kind::READ_BEFORE_CHANGE`](crate::Kind::READ_BEFORE_CHANGE)), or need a
+//! second request ([`Kind::second_request`](crate::Kind::second_request)).
 
 use crate::connection::Connection;
 use crate::connection::Transport;
@@ -21,7 +21,7 @@ impl<T: Transport> Connection<T> {
     /// looked up before, and a follow-up is sent behind. Where a follow-up to
     /// an add fails, what was added is taken away again.
     pub fn apply(&mut self, verb: Verb, request: &Request<'_>) -> Result<Option<ExtAck>, Error> {
-        if !request.needs_care(verb) {
+        if !request.reads_first(verb) {
             return self.apply_as_it_is(verb, request);
         }
         let there = match verb {
@@ -42,14 +42,14 @@ impl<T: Transport> Connection<T> {
             _ => request.clone(),
         };
         let warning = self.apply_as_it_is(verb, &first)?;
-        let Some(options) = request.get_options().and_then(|options| options.follow_up(verb)) else {
+        let Some(options) = request.get_options().and_then(|options| options.second_request(verb)) else {
             return Ok(warning);
         };
-        self.follow_up(verb, request, &*options, !matches!(there, Found::Own(_)))?;
+        self.second_request(verb, request, &*options, !matches!(there, Found::Own(_)))?;
         Ok(warning)
     }
 
-    fn follow_up(
+    fn second_request(
         &mut self,
         verb: Verb,
         request: &Request<'_>,
@@ -63,8 +63,7 @@ impl<T: Transport> Connection<T> {
             partly(Error::new(verb.name(), request.describe(), cause))
         };
         let Found::Own(own) = self.find(request).map_err(partly)? else { return Err(gone()) };
-        let Some(ops) = request.ops() else { return Ok(()) };
-        let second = own.address(request.clone().options_of(ops, Some(options)));
+        let second = own.address(request.clone().other_options(options));
         let Err(error) = self.apply_as_it_is(Verb::Change, &second) else { return Ok(()) };
         if !made || verb != Verb::Add {
             return Err(partly(error));

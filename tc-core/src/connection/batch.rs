@@ -29,7 +29,7 @@ const FULL: usize = 16 * 1024;
 ///
 /// Only refusals are answered, and the last request of each datagram: what the
 /// kernel warns of on success is not told. Requests for kinds that need
-/// [care](crate::Kind::CAREFUL) are sent one by one, in their place in the order.
+/// [care](crate::Kind::READ_BEFORE_CHANGE) are sent one by one, in their place in the order.
 ///
 /// ```no_run
 /// use tc_core::{Connection, Handle, Request, Verb};
@@ -79,7 +79,7 @@ impl<T: Transport, F: FnMut(usize, Result<(), Cause>)> Batch<'_, T, F> {
     /// An error means that the request cannot be put into bytes: it has no index
     /// then, and the batch is as it was.
     pub fn push(&mut self, verb: Verb, request: &Request<'_>) -> Result<usize, Error> {
-        if request.needs_care(verb) {
+        if request.reads_first(verb) {
             return Ok(self.apply(verb, request));
         }
         if self.waiting == 0 {

@@ -6,7 +6,7 @@
 use crate::exchange::request::Request;
 use crate::exchange::select::Select;
 use crate::wire::handle::Handle;
-use crate::wire::message::{Entry, TcHeader};
+use crate::wire::message::TcHeader;
 use crate::wire::uapi::*;
 use crate::wire::verb::TcType;
 
@@ -116,33 +116,12 @@ impl Select {
     }
 }
 
-impl Entry<'_> {
-    /// A filter's priority.
-    pub const fn priority(&self) -> u16 {
-        (self.header.info >> 16) as u16
-    }
-
-    /// The Ethernet protocol that a filter looks at, in the machine's byte
-    /// order; 0 in an answer about all of them.
-    pub const fn protocol(&self) -> u16 {
-        u16::from_be(self.header.info as u16)
-    }
-
-    /// The shared block that a filter is in.
-    pub const fn block(&self) -> Option<u32> {
-        match self.header.ifindex {
-            TCM_IFINDEX_MAGIC_BLOCK => Some(self.header.parent.raw()),
-            _ => None,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use bytes::BytesMut;
 
-    use crate::wire::message::Messages;
+    use crate::wire::message::{Entry, Messages};
     use crate::wire::verb::Verb;
 
     #[test]

@@ -6,7 +6,7 @@ use crate::exchange::action::Target;
 use crate::kind::Estimator;
 use crate::kind::Stab;
 use crate::kind::{Fill, FillContext, Kind};
-use crate::kind::{Options, TcOps, ops_of};
+use crate::kind::{Options, TcOps};
 use crate::wire::attr::AttrWriter;
 use crate::wire::error::EncodeError;
 use crate::wire::handle::Handle;
@@ -100,15 +100,18 @@ impl<'a> Request<'a> {
         self
     }
 
-    /// The kind and its options, as a value of the kind's type. `None` in
-    /// place of options is said by [`Request::options_of`].
+    /// The kind and its options. [`Request::options_of`] takes a kind without
+    /// options.
     #[must_use]
-    pub fn options<K: Kind>(self, options: &'a K) -> Self {
-        self.options_of(ops_of::<K>(), Some(options))
+    pub fn options<K: Kind>(mut self, options: &'a K) -> Self {
+        self.kind = K::KIND;
+        self.ops = None;
+        self.options = Some(options);
+        self
     }
 
-    /// The kind by its operations, which a registry found, and its options, if
-    /// there are any.
+    /// The kind by the operations that a registry found, and its options, if
+    /// any.
     #[must_use]
     pub fn options_of(mut self, ops: &'a dyn TcOps, options: Option<&'a dyn Options>) -> Self {
         self.kind = ops.kind();
@@ -163,7 +166,7 @@ impl<'a> Request<'a> {
         &self.header
     }
 
-    /// The kind's operations, if its options were given.
+    /// The kind's operations, if they were given.
     pub const fn ops(&self) -> Option<&'a dyn TcOps> {
         self.ops
     }
@@ -178,11 +181,17 @@ impl<'a> Request<'a> {
         self.stab.is_some()
     }
 
-    /// Whether more than one message is needed to carry it out; see
-    /// [`Kind::CAREFUL`].
-    pub(crate) fn needs_care(&self, verb: Verb) -> bool {
+    /// Whether the object must be read before this request; see
+    /// [`Kind::READ_BEFORE_CHANGE`].
+    pub(crate) fn reads_first(&self, verb: Verb) -> bool {
         matches!(verb, Verb::Add | Verb::Change | Verb::Replace)
-            && self.ops.is_some_and(|ops| ops.is_careful())
+            && (self.ops.is_some_and(|ops| ops.reads_before_change())
+                || self.options.is_some_and(Options::reads_before_change))
+    }
+
+    /// The request with other options of its kind.
+    pub(crate) fn other_options(self, options: &'a dyn Options) -> Self {
+        Self { options: Some(options), ..self }
     }
 
     /// The kind's name; empty if none was given.
@@ -265,8 +274,8 @@ impl<'a> Request<'a> {
         if let Some(block) = self.egress_block {
             out.attr_u32(TCA_EGRESS_BLOCK, block);
         }
-        if let Some(ops) = self.ops {
-            self.fill(ops, verb, &mut out)?;
+        if self.ops.is_some() || self.options.is_some() {
+            self.fill(verb, &mut out)?;
         }
         if self.tc_type == TcType::Filter {
             estimator(&mut out);
@@ -277,10 +286,15 @@ impl<'a> Request<'a> {
         out.finish()
     }
 
-    fn fill(&self, ops: &dyn TcOps, verb: Verb, out: &mut AttrWriter<'_>) -> Result<(), EncodeError> {
+    fn fill(&self, verb: Verb, out: &mut AttrWriter<'_>) -> Result<(), EncodeError> {
         let context = FillContext { verb, as_tc: self.as_tc };
         let start = out.begin(TCA_OPTIONS);
-        match ops.msg_fill(self.options, &context, out)? {
+        let fill = match (self.ops, self.options) {
+            (Some(ops), options) => ops.msg_fill(options, &context, out),
+            (None, Some(options)) => options.fill(&context, out),
+            (None, None) => Ok(Fill::Absent),
+        };
+        match fill? {
             Fill::Absent => out.truncate(start),
             Fill::Written => out.end(start),
             Fill::Nested => {

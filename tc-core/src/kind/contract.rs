@@ -1,12 +1,23 @@
 //! What every kind keeps to, whoever wrote it: for the tests of its crate.
 //!
 //! ```
-//! # use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Wording};
-//! # use tc_core::{print::Printer, words::{WordError, Words, WordsContext}};
+//! # use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords, Syntax};
+//! # use tc_core::{object, print::Printer, words::{WordError, Words, WordsContext}};
 //! # #[derive(Clone, Debug, PartialEq)]
 //! # struct Shelf { places: u32 }
 //! # impl Kind for Shelf {
+//! #     type Object = object::Qdisc;
 //! #     const KIND: &'static str = "shelf";
+//! #     fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
+//! #         out.attr_u32(1, self.places);
+//! #         Ok(Fill::Written)
+//! #     }
+//! #     fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+//! #         let places = Attrs::new(payload).find(1)?.ok_or(DecodeError::Missing { what: "places" })?;
+//! #         Ok(Self { places: places.u32()? })
+//! #     }
+//! # }
+//! # impl Syntax for Shelf {
 //! #     const USAGE: &'static str = "Usage: ... shelf [ places NUMBER ]\n";
 //! #     fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
 //! #         let mut places = 100;
@@ -19,16 +30,8 @@
 //! #         }
 //! #         Ok(Some(Self { places }))
 //! #     }
-//! #     fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
-//! #         out.attr_u32(1, self.places);
-//! #         Ok(Fill::Written)
-//! #     }
-//! #     fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
-//! #         let places = Attrs::new(payload).find(1)?.ok_or(DecodeError::Missing { what: "places" })?;
-//! #         Ok(Self { places: places.u32()? })
-//! #     }
 //! #     fn print(&self, out: &mut Printer) { out.item("places", "places ", self.places, " "); }
-//! #     fn write_words(&self, out: &mut Wording<'_>) { out.say("places", self.places); }
+//! #     fn to_words(&self, out: &mut OptionWords<'_>) { out.say("places", self.places); }
 //! # }
 //! use tc_core::contract;
 //!
@@ -40,8 +43,7 @@ use bytes::BytesMut;
 
 use crate::kind::print::{Form, Printer, Style};
 use crate::kind::words::{Environment, Usual, WordError, Words, WordsContext};
-use crate::kind::{Fill, FillContext, Kind};
-use crate::kind::{Options, TcOps, ops_of};
+use crate::kind::{Fill, FillContext, KindWithWords, Options, TcOps, ops_of};
 use crate::wire::attr::AttrWriter;
 use crate::wire::error::EncodeError;
 use crate::wire::verb::{TcType, Verb};
@@ -67,7 +69,7 @@ pub struct Broken {
 /// - a payload that is cut short is an error or a value; one with an attribute
 ///   more at its end means the same;
 /// - what can be read can be printed, as text and as JSON that is valid.
-pub fn check<K: Kind>(commands: &[&str]) -> Result<(), Broken> {
+pub fn check<K: KindWithWords>(commands: &[&str]) -> Result<(), Broken> {
     let commands: Vec<_> = commands.iter().map(|words| (*words, Verb::Add)).collect();
     check_ops(ops_of::<K>(), &commands, &Usual)
 }
@@ -190,7 +192,7 @@ fn hold(kept: bool, what: impl FnOnce() -> String) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kind::Wording;
+    use crate::kind::{Kind, OptionWords, Syntax, object};
     use crate::wire::attr::Attrs;
     use crate::wire::error::DecodeError;
 
@@ -199,16 +201,8 @@ mod tests {
     struct Number<const OFF: u32>(u32);
 
     impl<const OFF: u32> Kind for Number<OFF> {
+        type Object = object::Qdisc;
         const KIND: &'static str = "number";
-        const USAGE: &'static str = "Usage: ... number NUMBER\n";
-
-        fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
-            match words.next() {
-                None => Ok(None),
-                Some("help") => Err(WordError::Help),
-                Some(word) => word.parse().map(|n| Some(Self(n))).map_err(|_| WordError::what_is(word)),
-            }
-        }
 
         fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
             out.attr_u32(1, self.0);
@@ -219,12 +213,24 @@ mod tests {
             let number = Attrs::new(payload).find(1)?.ok_or(DecodeError::Missing { what: "number" })?;
             Ok(Self(number.u32()? + OFF))
         }
+    }
+
+    impl<const OFF: u32> Syntax for Number<OFF> {
+        const USAGE: &'static str = "Usage: ... number NUMBER\n";
+
+        fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
+            match words.next() {
+                None => Ok(None),
+                Some("help") => Err(WordError::Help),
+                Some(word) => word.parse().map(|n| Some(Self(n))).map_err(|_| WordError::what_is(word)),
+            }
+        }
 
         fn print(&self, out: &mut Printer) {
             out.item("number", "number ", self.0, " ");
         }
 
-        fn write_words(&self, out: &mut Wording<'_>) {
+        fn to_words(&self, out: &mut OptionWords<'_>) {
             out.text("number", self.0.to_string());
         }
     }

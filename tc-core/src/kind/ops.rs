@@ -1,42 +1,42 @@
-//! The object-safe face of kinds: [`TcOps`] for a kind, [`Options`] for a value
-//! of its type. Both follow from [`Kind`].
+//! The object-safe face of kinds: [`Options`] for a value of a kind's type,
+//! [`TcOps`] for a kind with words. Both follow from the typed traits.
 
 use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use crate::kind::filter::FilterPlace;
+use crate::kind::object::ObjectType;
 use crate::kind::print::Printer;
+use crate::kind::syntax::SyntaxOf;
 use crate::kind::words::{Environment, WordError, Words, WordsContext};
-use crate::kind::{Fill, FillContext, Kind};
-use crate::kind::{Upkeep, Wording};
+use crate::kind::{ChangeSemantics, Fill, FillContext, Kind, OptionWords};
 use crate::wire::attr::AttrWriter;
 use crate::wire::error::{DecodeError, EncodeError};
 use crate::wire::handle::Handle;
 use crate::wire::verb::{TcType, Verb};
 
-/// Options of some kind: any type that is a [`Kind`].
+/// Options of some kind: any value whose type is a [`Kind`].
 pub trait Options: Any + fmt::Debug + Send + Sync {
     /// The kind's name.
     fn kind(&self) -> &'static str;
-    /// What it is a kind of.
+    /// The type of the kind's objects.
     fn tc_type(&self) -> TcType;
     /// A copy in a box.
     fn boxed(&self) -> Box<dyn Options>;
-    /// See [`Kind::follow_up`].
-    fn follow_up(&self, verb: Verb) -> Option<Box<dyn Options>>;
-    /// The operations of the kind.
-    fn ops(&self) -> &'static dyn TcOps;
-    /// See [`Kind::print`].
-    fn print_options(&self, out: &mut Printer);
-    /// Whether the other options are of the same kind and equal.
+    /// Whether the other options are of this kind and equal.
     fn equals(&self, other: &dyn Options) -> bool;
-    /// See [`Kind::write_words`].
-    fn write_words(&self, out: &mut Wording<'_>);
-    /// See [`Kind::kept`].
-    fn kept(&self, environment: &dyn Environment) -> Box<dyn Options>;
-    /// See [`Kind::blocks`].
-    fn blocks(&self) -> Vec<u32>;
+    /// See [`Kind::encode`].
+    fn fill(&self, context: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError>;
+    /// See [`Kind::READ_BEFORE_CHANGE`].
+    fn reads_before_change(&self) -> bool;
+    /// See [`Kind::second_request`].
+    fn second_request(&self, verb: Verb) -> Option<Box<dyn Options>>;
+    /// See [`Kind::as_dumped`].
+    fn as_dumped(&self, environment: &dyn Environment) -> Box<dyn Options>;
+    /// See [`Kind::filter_blocks`].
+    fn filter_blocks(&self) -> Vec<u32>;
 }
 
 impl<K: Kind> Options for K {
@@ -45,71 +45,62 @@ impl<K: Kind> Options for K {
     }
 
     fn tc_type(&self) -> TcType {
-        K::TYPE
+        K::Object::TYPE
     }
 
     fn boxed(&self) -> Box<dyn Options> {
         Box::new(self.clone())
     }
 
-    fn follow_up(&self, verb: Verb) -> Option<Box<dyn Options>> {
-        Kind::follow_up(self, verb).map(|options| Box::new(options) as Box<dyn Options>)
-    }
-
-    fn ops(&self) -> &'static dyn TcOps {
-        ops_of::<K>()
-    }
-
-    fn print_options(&self, out: &mut Printer) {
-        Kind::print(self, out);
-    }
-
     fn equals(&self, other: &dyn Options) -> bool {
         other.downcast_ref::<K>() == Some(self)
     }
 
-    fn write_words(&self, out: &mut Wording<'_>) {
-        Kind::write_words(self, out);
+    fn fill(&self, context: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
+        self.encode(context, out)
     }
 
-    fn kept(&self, environment: &dyn Environment) -> Box<dyn Options> {
-        Box::new(Kind::kept(self, environment))
+    fn reads_before_change(&self) -> bool {
+        K::READ_BEFORE_CHANGE
     }
 
-    fn blocks(&self) -> Vec<u32> {
-        Kind::blocks(self)
+    fn second_request(&self, verb: Verb) -> Option<Box<dyn Options>> {
+        Kind::second_request(self, verb).map(|options| Box::new(options) as Box<dyn Options>)
+    }
+
+    fn as_dumped(&self, environment: &dyn Environment) -> Box<dyn Options> {
+        Box::new(Kind::as_dumped(self, environment))
+    }
+
+    fn filter_blocks(&self) -> Vec<u32> {
+        Kind::filter_blocks(self)
     }
 }
 
 impl dyn Options {
-    /// The options as the type they are of, if it is this one.
+    /// The options as a value of type `K`, if that is their type.
     pub fn downcast_ref<K: Kind>(&self) -> Option<&K> {
         (self as &dyn Any).downcast_ref()
     }
 }
 
-/// The operations of a kind: what a registry holds, in the role of libnl's
-/// `struct rtnl_tc_ops`.
+/// The operations of a kind with words, which a registry holds: the role of
+/// libnl's `struct rtnl_tc_ops`.
 ///
-/// Every [`Kind`] has them through [`ops_of`]; nobody needs to implement this
-/// by hand.
+/// Every [`KindWithWords`] has them through [`ops_of`]; no kind implements this
+/// trait by hand.
 pub trait TcOps: Send + Sync {
     /// The kind's name.
     fn kind(&self) -> &'static str;
-    /// What it is a kind of.
+    /// The type of the kind's objects.
     fn tc_type(&self) -> TcType;
     /// The text for `help`.
     fn usage(&self) -> &'static str;
-    /// See [`Kind::CAREFUL`].
-    fn is_careful(&self) -> bool;
-    /// See [`Kind::UPKEEP`].
-    fn upkeep(&self) -> &'static Upkeep;
-    /// Reads options from words.
-    fn parse_words(
-        &self,
-        words: &mut Words<'_>,
-        context: &WordsContext<'_>,
-    ) -> Result<Option<Box<dyn Options>>, WordError>;
+    /// See [`Kind::READ_BEFORE_CHANGE`].
+    fn reads_before_change(&self) -> bool;
+    /// See [`Kind::CHANGE`].
+    fn change_semantics(&self) -> &'static ChangeSemantics;
+
     /// Appends the payload of `TCA_OPTIONS`. Options of another kind are an
     /// error.
     fn msg_fill(
@@ -120,18 +111,54 @@ pub trait TcOps: Send + Sync {
     ) -> Result<Fill, EncodeError>;
     /// Reads the payload of `TCA_OPTIONS`.
     fn msg_parse(&self, payload: &[u8]) -> Result<Box<dyn Options>, DecodeError>;
-    /// Prints the payload of `TCA_OPTIONS`; on an error nothing was printed.
-    fn print(&self, payload: &[u8], out: &mut Printer) -> Result<(), DecodeError>;
-    /// See [`Kind::parse_handle`].
-    fn parse_handle(&self, text: &str) -> Result<Handle, WordError>;
-    /// See [`Kind::write_handle`].
-    fn write_handle(&self, handle: Handle) -> String;
-    /// Prints the payload of a filter's `TCA_OPTIONS`; on an error nothing was
-    /// printed.
-    fn print_filter(&self, payload: &[u8], handle: Handle, out: &mut Printer) -> Result<(), DecodeError>;
-    /// Prints the payload of `TCA_STATS_APP`; returns whether there was
-    /// anything to print.
+
+    /// Reads options from words; with those of a filter comes its handle.
+    /// The place counts for filters alone.
+    fn parse_words_at(
+        &self,
+        words: &mut Words<'_>,
+        context: &WordsContext<'_>,
+        place: &FilterPlace<'_>,
+    ) -> Result<(Option<Box<dyn Options>>, Handle), WordError>;
+    /// Prints the payload of `TCA_OPTIONS`; on an error nothing is printed. The
+    /// place counts for filters alone.
+    fn print_at(&self, payload: &[u8], place: &FilterPlace<'_>, out: &mut Printer)
+    -> Result<(), DecodeError>;
+    /// Prints options that were read before; returns false, and prints nothing,
+    /// if they are of another kind.
+    fn print_options(&self, options: &dyn Options, out: &mut Printer) -> bool;
+    /// Describes options in words. Options of another kind are inexpressible.
+    /// The place counts for filters alone.
+    fn to_words_at(&self, options: &dyn Options, place: &FilterPlace<'_>, out: &mut OptionWords<'_>);
+    /// Prints the payload of `TCA_STATS_APP`; returns whether it printed
+    /// anything.
     fn print_xstats(&self, payload: &[u8], out: &mut Printer) -> Result<bool, DecodeError>;
+    /// Reads the handle of a filter.
+    fn parse_handle(&self, text: &str) -> Result<Handle, WordError>;
+    /// Writes the handle of a filter so that [`TcOps::parse_handle`] reads it.
+    fn write_handle(&self, handle: Handle) -> String;
+
+    /// Reads options from words, for a filter without a known place.
+    fn parse_words(
+        &self,
+        words: &mut Words<'_>,
+        context: &WordsContext<'_>,
+    ) -> Result<Option<Box<dyn Options>>, WordError> {
+        self.parse_words_at(words, context, &FilterPlace::default()).map(|(options, _)| options)
+    }
+    /// Prints the payload of `TCA_OPTIONS`, for a filter without a known place.
+    fn print(&self, payload: &[u8], out: &mut Printer) -> Result<(), DecodeError> {
+        self.print_at(payload, &FilterPlace::default(), out)
+    }
+    /// Describes options in words, for a filter without a known place.
+    fn to_words(&self, options: &dyn Options, out: &mut OptionWords<'_>) {
+        self.to_words_at(options, &FilterPlace::default(), out);
+    }
+    /// These operations for the life of the program, if they are those of a
+    /// type.
+    fn to_static(&self) -> Option<&'static dyn TcOps> {
+        None
+    }
 }
 
 impl fmt::Debug for dyn TcOps + '_ {
@@ -140,46 +167,61 @@ impl fmt::Debug for dyn TcOps + '_ {
     }
 }
 
+/// A kind that has words: it implements [`Syntax`](crate::Syntax) or
+/// [`FilterSyntax`](crate::FilterSyntax), and has this trait by that.
+pub trait KindWithWords: Kind {
+    #[doc(hidden)]
+    const OPS: &'static dyn TcOps;
+    #[doc(hidden)]
+    fn shared_ops() -> Arc<dyn TcOps>;
+}
+
+impl<K: Kind> KindWithWords for K
+where
+    K::Object: SyntaxOf<K>,
+{
+    const OPS: &'static dyn TcOps = &Adapter::<K>(PhantomData);
+
+    fn shared_ops() -> Arc<dyn TcOps> {
+        Arc::new(Adapter::<K>(PhantomData))
+    }
+}
+
 /// The operations of a kind.
-pub const fn ops_of<K: Kind>() -> &'static dyn TcOps {
-    &Adapter::<K>(PhantomData)
+pub const fn ops_of<K: KindWithWords>() -> &'static dyn TcOps {
+    K::OPS
 }
 
 /// The operations of a kind, for a registry that is filled at run time.
-pub fn shared_ops_of<K: Kind>() -> Arc<dyn TcOps> {
-    Arc::new(Adapter::<K>(PhantomData))
+pub fn shared_ops_of<K: KindWithWords>() -> Arc<dyn TcOps> {
+    K::shared_ops()
 }
 
-/// The one bridge between the two layers.
+/// The one bridge between the typed traits and [`TcOps`].
 struct Adapter<K>(PhantomData<fn() -> K>);
 
-impl<K: Kind> TcOps for Adapter<K> {
+impl<K: Kind> TcOps for Adapter<K>
+where
+    K::Object: SyntaxOf<K>,
+{
     fn kind(&self) -> &'static str {
         K::KIND
     }
 
     fn tc_type(&self) -> TcType {
-        K::TYPE
+        K::Object::TYPE
     }
 
     fn usage(&self) -> &'static str {
-        K::USAGE
+        K::Object::USAGE
     }
 
-    fn is_careful(&self) -> bool {
-        K::CAREFUL
+    fn reads_before_change(&self) -> bool {
+        K::READ_BEFORE_CHANGE
     }
 
-    fn upkeep(&self) -> &'static Upkeep {
-        const { &K::UPKEEP }
-    }
-
-    fn parse_words(
-        &self,
-        words: &mut Words<'_>,
-        context: &WordsContext<'_>,
-    ) -> Result<Option<Box<dyn Options>>, WordError> {
-        Ok(K::parse_words(words, context)?.map(|options| Box::new(options) as Box<dyn Options>))
+    fn change_semantics(&self) -> &'static ChangeSemantics {
+        const { &K::CHANGE }
     }
 
     fn msg_fill(
@@ -197,25 +239,52 @@ impl<K: Kind> TcOps for Adapter<K> {
         Ok(Box::new(K::decode(payload)?))
     }
 
-    fn print(&self, payload: &[u8], out: &mut Printer) -> Result<(), DecodeError> {
-        K::decode(payload)?.print(out);
+    fn parse_words_at(
+        &self,
+        words: &mut Words<'_>,
+        context: &WordsContext<'_>,
+        place: &FilterPlace<'_>,
+    ) -> Result<(Option<Box<dyn Options>>, Handle), WordError> {
+        let (options, handle): (Option<K>, _) = K::Object::parse(words, context, place)?;
+        Ok((options.map(|options| Box::new(options) as Box<dyn Options>), handle))
+    }
+
+    fn print_at(
+        &self,
+        payload: &[u8],
+        place: &FilterPlace<'_>,
+        out: &mut Printer,
+    ) -> Result<(), DecodeError> {
+        K::Object::print(&K::decode(payload)?, place, out);
         Ok(())
     }
 
-    fn parse_handle(&self, text: &str) -> Result<Handle, WordError> {
-        K::parse_handle(text)
+    fn print_options(&self, options: &dyn Options, out: &mut Printer) -> bool {
+        let Some(options) = options.downcast_ref::<K>() else { return false };
+        K::Object::print(options, &FilterPlace::default(), out);
+        true
     }
 
-    fn write_handle(&self, handle: Handle) -> String {
-        K::write_handle(handle)
-    }
-
-    fn print_filter(&self, payload: &[u8], handle: Handle, out: &mut Printer) -> Result<(), DecodeError> {
-        K::decode(payload)?.print_filter(handle, out);
-        Ok(())
+    fn to_words_at(&self, options: &dyn Options, place: &FilterPlace<'_>, out: &mut OptionWords<'_>) {
+        match options.downcast_ref::<K>() {
+            Some(options) => K::Object::to_words(options, place, out),
+            None => out.cannot_say(&format!("options of {} in words of {}", options.kind(), K::KIND)),
+        }
     }
 
     fn print_xstats(&self, payload: &[u8], out: &mut Printer) -> Result<bool, DecodeError> {
-        K::print_xstats(payload, out)
+        K::Object::print_xstats(payload, out)
+    }
+
+    fn parse_handle(&self, text: &str) -> Result<Handle, WordError> {
+        K::Object::parse_handle(text)
+    }
+
+    fn write_handle(&self, handle: Handle) -> String {
+        K::Object::write_handle(handle)
+    }
+
+    fn to_static(&self) -> Option<&'static dyn TcOps> {
+        Some(K::OPS)
     }
 }

@@ -1,7 +1,7 @@
 //! Rate specifications, which tbf, htb and police share, and the link layers
 //! that they and size tables account for.
 
-use crate::kind::Wording;
+use crate::kind::OptionWords;
 use crate::kind::words::{WordsContext, is_prefix};
 use crate::wire::attr::{AttrWriter, Reader};
 use crate::wire::error::DecodeError;
@@ -142,7 +142,7 @@ impl RateSpec {
     }
 
     /// Says what is added to packets, where it is not nothing.
-    pub fn write_words(&self, out: &mut Wording<'_>) {
+    pub fn to_words(&self, out: &mut OptionWords<'_>) {
         let number = |key: &str, number: u16| match number {
             0 => String::new(),
             number => format!("{key} {number}"),

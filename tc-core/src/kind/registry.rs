@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use crate::kind::Kind;
-use crate::kind::{TcOps, ops_of, shared_ops_of};
+use crate::kind::object::ObjectType;
+use crate::kind::{KindWithWords, TcOps, ops_of, shared_ops_of};
 use crate::wire::verb::TcType;
 
 /// Where a kind comes from.
@@ -36,16 +36,23 @@ pub struct Registration {
 }
 
 impl Registration {
-    pub const fn new<K: Kind>(package: &'static str, version: &'static str, location: &'static str) -> Self {
+    pub const fn new<K: KindWithWords>(
+        package: &'static str,
+        version: &'static str,
+        location: &'static str,
+    ) -> Self {
         let origin = Origin { package, version, location };
-        Self { tc_type: K::TYPE, kind: K::KIND, ops: ops_of::<K>(), origin }
+        Self { tc_type: K::Object::TYPE, kind: K::KIND, ops: ops_of::<K>(), origin }
     }
 }
 
 inventory::collect!(Registration);
 
-/// Registers kinds: from then on every registry of a program that links the
-/// crate has them. libnl's `rtnl_tc_register`, without the call.
+/// Registers kinds: every registry of a program that links the crate has them
+/// (libnl's `rtnl_tc_register`, without the call).
+///
+/// A kind implements [`Kind`](crate::Kind), and [`Syntax`](crate::Syntax) or, for
+/// a filter, [`FilterSyntax`](crate::FilterSyntax).
 ///
 /// A binary that never names the crate does not link it: an application says
 /// `use my_kinds as _;`.
@@ -53,7 +60,8 @@ inventory::collect!(Registration);
 /// ```
 /// use tc_core::print::Printer;
 /// use tc_core::words::{WordError, Words, WordsContext};
-/// use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, Registry, TcType, Wording};
+/// use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords, Reader};
+/// use tc_core::{Registry, Syntax, TcType, object};
 ///
 /// /// `skbprio`: drops the lowest priority when full.
 /// #[derive(Clone, Debug, PartialEq)]
@@ -65,7 +73,20 @@ inventory::collect!(Registration);
 /// tc_core::register!(Skbprio);
 ///
 /// impl Kind for Skbprio {
+///     type Object = object::Qdisc;
 ///     const KIND: &'static str = "skbprio";
+///
+///     fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
+///         out.put_u32(self.limit);
+///         Ok(Fill::Written)
+///     }
+///
+///     fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+///         Ok(Self { limit: Reader::new(payload).u32()? })
+///     }
+/// }
+///
+/// impl Syntax for Skbprio {
 ///     const USAGE: &'static str = "Usage: ... <skbprio> [ limit NUMBER ]\n";
 ///
 ///     fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
@@ -80,20 +101,11 @@ inventory::collect!(Registration);
 ///         Ok(Some(Self { limit }))
 ///     }
 ///
-///     fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
-///         out.put_u32(self.limit);
-///         Ok(Fill::Written)
-///     }
-///
-///     fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
-///         Ok(Self { limit: Reader::new(payload).u32()? })
-///     }
-///
 ///     fn print(&self, out: &mut Printer) {
 ///         out.item("limit", "limit ", self.limit, " ");
 ///     }
 ///
-///     fn write_words(&self, out: &mut Wording<'_>) {
+///     fn to_words(&self, out: &mut OptionWords<'_>) {
 ///         out.say("limit", self.limit);
 ///     }
 /// }
@@ -184,7 +196,7 @@ impl Registry {
     }
 
     /// Adds a kind at run time.
-    pub fn register<K: Kind>(&mut self, origin: Origin) -> Result<(), RegistryError> {
+    pub fn register<K: KindWithWords>(&mut self, origin: Origin) -> Result<(), RegistryError> {
         self.register_ops(shared_ops_of::<K>(), origin)
     }
 

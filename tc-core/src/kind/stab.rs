@@ -109,7 +109,7 @@ impl Stab {
 
     /// What a dump says of it: the numbers that go with the table that is sent.
     #[must_use]
-    pub fn kept(&self) -> Self {
+    pub fn as_dumped(&self) -> Self {
         let table = Table::of(self);
         let mtu = if table.slots.is_empty() { 0 } else { table.mtu };
         Self { mtu, tsize: table.slots.len() as u32, ..self.clone() }

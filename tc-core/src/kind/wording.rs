@@ -1,9 +1,9 @@
 //! Options put into words: what `tc` has to read so that the kernel keeps what
 //! it told.
 //!
-//! [`Kind::write_words`](crate::Kind::write_words) says options one item after
-//! the other. The same items tell whether an object is as it is wanted, and
-//! what it takes to make it so: [`Wording::difference`].
+//! [`Syntax::to_words`](crate::Syntax::to_words) describes options item by item.
+//! The items also show whether an object is as desired, and the change that
+//! makes it so: [`OptionWords::difference`].
 
 mod difference;
 
@@ -12,12 +12,12 @@ use std::fmt::{self, Display};
 use crate::wire::device::DeviceNames;
 use crate::wire::units::{parse_rate, words_of_rate, words_of_size};
 
-pub use difference::{Change, Difference, Upkeep};
+pub use difference::{Change, ChangeSemantics, Difference};
 
 /// Options as words, and what each of them means to a comparison.
 ///
-/// A kind says its options by [`Kind::write_words`](crate::Kind::write_words),
-/// one item for each, under a key by which two wordings are matched:
+/// A kind describes its options in [`Syntax::to_words`](crate::Syntax::to_words),
+/// one item for each, under a key by which two descriptions are matched:
 ///
 /// | said by | words | compared | without a value |
 /// |---|---|---|---|
@@ -26,18 +26,18 @@ pub use difference::{Change, Difference, Upkeep};
 /// | [`say_sticky`](Self::say_sticky), [`sticky_text`](Self::sticky_text) | yes | yes | off; only a new object can be so |
 /// | [`say_if`](Self::say_if), [`switch`](Self::switch) | yes | yes | left to the kernel: as good as any |
 /// | [`silent`](Self::silent), [`silent_sticky`](Self::silent_sticky) | no | yes | as `text`, as `sticky_text` |
-/// | [`untold`](Self::untold) | yes | no | |
+/// | [`not_dumped`](Self::not_dumped) | yes | no | |
 ///
 /// ```
-/// use tc_core::Wording;
+/// use tc_core::OptionWords;
 ///
-/// let mut words = Wording::new();
+/// let mut words = OptionWords::new();
 /// words.say("limit", 10);
 /// words.flag("ecn", true);
 /// assert_eq!(words.lines(), ["limit 10 ecn"]);
 /// ```
 #[derive(Clone, Default)]
-pub struct Wording<'n> {
+pub struct OptionWords<'n> {
     items: Vec<Item>,
     group: String,
     line: usize,
@@ -65,7 +65,7 @@ enum Meaning {
     Open,
 }
 
-impl<'n> Wording<'n> {
+impl<'n> OptionWords<'n> {
     /// No words yet; devices are not known by name.
     pub fn new() -> Self {
         Self::default()
@@ -137,7 +137,7 @@ impl<'n> Wording<'n> {
     }
 
     /// Words for what a dump does not tell: they count in no comparison.
-    pub fn untold(&mut self, key: &str, text: impl Into<String>) {
+    pub fn not_dumped(&mut self, key: &str, text: impl Into<String>) {
         self.push(key, text.into(), Meaning::Open);
     }
 
@@ -217,9 +217,9 @@ impl<'n> Wording<'n> {
     }
 }
 
-impl fmt::Debug for Wording<'_> {
+impl fmt::Debug for OptionWords<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Wording").field("items", &self.items).field("unsayable", &self.unsayable).finish()
+        f.debug_struct("OptionWords").field("items", &self.items).field("unsayable", &self.unsayable).finish()
     }
 }
 
@@ -227,8 +227,8 @@ impl fmt::Debug for Wording<'_> {
 mod tests {
     use super::*;
 
-    pub(super) fn words(say: impl FnOnce(&mut Wording<'_>)) -> Wording<'static> {
-        let mut words = Wording::new();
+    pub(super) fn words(say: impl FnOnce(&mut OptionWords<'_>)) -> OptionWords<'static> {
+        let mut words = OptionWords::new();
         say(&mut words);
         words
     }

@@ -8,7 +8,9 @@ use tc_core::action::{Control, Times};
 use tc_core::print::Printer;
 use tc_core::units::parse_decimal;
 use tc_core::words::{Environment, WordError, Words, WordsContext, is_prefix};
-use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, TcType, Wording};
+use tc_core::{
+    AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords, Syntax, object,
+};
 
 tc_core::register!(Gact);
 
@@ -49,8 +51,51 @@ impl Gact {
 }
 
 impl Kind for Gact {
+    type Object = object::Action;
     const KIND: &'static str = "gact";
-    const TYPE: TcType = TcType::Action;
+
+    fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
+        {
+            let mut parms = out.nest(PARMS);
+            parms.put_u32(self.index);
+            parms.put_u32(0); // capab
+            parms.put_i32(self.control.raw());
+            parms.put_i32(self.refcnt);
+            parms.put_i32(self.bindcnt);
+        }
+        if let Some(random) = self.random {
+            let mut prob = out.nest(PROB);
+            prob.put_u16(random.ptype);
+            prob.put_u16(random.pval);
+            prob.put_i32(random.control.raw());
+        }
+        Ok(Fill::Nested)
+    }
+
+    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+        let table = Attrs::new(payload).table::<{ PROB as usize + 1 }>()?;
+        let attr = |kind: u16| table[usize::from(kind)];
+        let mut reader = attr(PARMS).ok_or(DecodeError::Missing { what: "gact parameters" })?.reader();
+        let index = reader.u32()?;
+        reader.skip(4)?;
+        Ok(Self {
+            index,
+            control: Control::from_raw(reader.i32()?),
+            refcnt: reader.i32()?,
+            bindcnt: reader.i32()?,
+            random: attr(PROB).map(|attr| Random::decode(attr.payload)).transpose()?,
+            times: attr(TM).map(|attr| Times::decode(&attr)).transpose()?,
+        })
+    }
+
+    fn as_dumped(&self, _: &dyn Environment) -> Self {
+        // Kernel: one in none is one in one.
+        let random = self.random.map(|random| Random { pval: random.pval.max(1), ..random });
+        Self { random, ..*self }
+    }
+}
+
+impl Syntax for Gact {
     const USAGE: &'static str = "\
 Usage: ... gact <ACTION> [RAND] [INDEX]
 Where: \tACTION := reclassify | drop | continue | pass | pipe |
@@ -89,63 +134,6 @@ Where: \tACTION := reclassify | drop | continue | pass | pipe |
         Ok(Some(gact))
     }
 
-    fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
-        {
-            let mut parms = out.nest(PARMS);
-            parms.put_u32(self.index);
-            parms.put_u32(0); // capab
-            parms.put_i32(self.control.raw());
-            parms.put_i32(self.refcnt);
-            parms.put_i32(self.bindcnt);
-        }
-        if let Some(random) = self.random {
-            let mut prob = out.nest(PROB);
-            prob.put_u16(random.ptype);
-            prob.put_u16(random.pval);
-            prob.put_i32(random.control.raw());
-        }
-        Ok(Fill::Nested)
-    }
-
-    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
-        let table = Attrs::new(payload).table::<{ PROB as usize + 1 }>()?;
-        let attr = |kind: u16| table[usize::from(kind)];
-        let mut reader = attr(PARMS).ok_or(DecodeError::Missing { what: "gact parameters" })?.reader();
-        let index = reader.u32()?;
-        reader.skip(4)?;
-        Ok(Self {
-            index,
-            control: Control::from_raw(reader.i32()?),
-            refcnt: reader.i32()?,
-            bindcnt: reader.i32()?,
-            random: attr(PROB).map(|attr| Random::decode(attr.payload)).transpose()?,
-            times: attr(TM).map(|attr| Times::decode(&attr)).transpose()?,
-        })
-    }
-
-    fn write_words(&self, out: &mut Wording<'_>) {
-        let mut control = |control: Control| {
-            let words = control.words();
-            if words.is_none() {
-                out.cannot_say(&format!("the control action {}", control.raw()));
-            }
-            words.unwrap_or_default()
-        };
-        let (first, random) = (control(self.control), self.random.filter(|random| random.ptype != 0));
-        let random = random.map(|random| {
-            format!("random {} {} {}", random.type_name(), control(random.control), random.pval)
-        });
-        out.text("control", first);
-        out.text("random", random.unwrap_or_default());
-        out.say_if("index", Some(self.index).filter(|index| *index != 0));
-    }
-
-    fn kept(&self, _: &dyn Environment) -> Self {
-        // Kernel: one in none is one in one.
-        let random = self.random.map(|random| Random { pval: random.pval.max(1), ..random });
-        Self { random, ..*self }
-    }
-
     fn print(&self, out: &mut Printer) {
         out.item("kind", "", Self::KIND, " ");
         self.control.print("action ", out);
@@ -166,6 +154,23 @@ Where: \tACTION := reclassify | drop | continue | pass | pipe |
             times.print(out);
         }
         out.newline();
+    }
+
+    fn to_words(&self, out: &mut OptionWords<'_>) {
+        let mut control = |control: Control| {
+            let words = control.words();
+            if words.is_none() {
+                out.cannot_say(&format!("the control action {}", control.raw()));
+            }
+            words.unwrap_or_default()
+        };
+        let (first, random) = (control(self.control), self.random.filter(|random| random.ptype != 0));
+        let random = random.map(|random| {
+            format!("random {} {} {}", random.type_name(), control(random.control), random.pval)
+        });
+        out.text("control", first);
+        out.text("random", random.unwrap_or_default());
+        out.say_if("index", Some(self.index).filter(|index| *index != 0));
     }
 }
 

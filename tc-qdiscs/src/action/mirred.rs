@@ -12,7 +12,9 @@ use tc_core::action::{Control, Times};
 use tc_core::print::Printer;
 use tc_core::units::parse_u32;
 use tc_core::words::{WordError, Words, WordsContext, is_prefix};
-use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, TcType, Wording};
+use tc_core::{
+    AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords, Syntax, object,
+};
 
 tc_core::register!(Mirred);
 
@@ -77,8 +79,47 @@ impl Mirred {
 }
 
 impl Kind for Mirred {
+    type Object = object::Action;
     const KIND: &'static str = "mirred";
-    const TYPE: TcType = TcType::Action;
+
+    fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
+        let mut parms = out.nest(PARMS);
+        parms.put_u32(self.index);
+        parms.put_u32(0); // capab
+        parms.put_i32(self.control.raw());
+        parms.put_i32(self.refcnt);
+        parms.put_i32(self.bindcnt);
+        parms.put_i32(self.eaction.raw());
+        parms.put_i32(self.ifindex);
+        drop(parms);
+        if let Some(block) = self.block {
+            out.attr_u32(BLOCKID, block.get());
+        }
+        Ok(Fill::Nested)
+    }
+
+    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+        let table = Attrs::new(payload).table::<{ BLOCKID as usize + 1 }>()?;
+        let parms = table[usize::from(PARMS)].ok_or(DecodeError::Missing { what: "mirred parameters" })?;
+        let times = table[usize::from(TM)].map(|attr| Times::decode(&attr)).transpose()?;
+        let block = table[usize::from(BLOCKID)].map(|attr| attr.u32()).transpose()?;
+        let mut reader = parms.reader();
+        let index = reader.u32()?;
+        reader.skip(4)?;
+        Ok(Self {
+            index,
+            control: Control::from_raw(reader.i32()?),
+            refcnt: reader.i32()?,
+            bindcnt: reader.i32()?,
+            eaction: Eaction::from_raw(reader.i32()?),
+            ifindex: reader.i32()?,
+            block: block.and_then(NonZero::new),
+            times,
+        })
+    }
+}
+
+impl Syntax for Mirred {
     const USAGE: &'static str = "\
 Usage: mirred <DIRECTION> <ACTION> [index INDEX] <dev DEVICENAME>
 where:
@@ -117,64 +158,6 @@ where:
         Ok(Some(mirred))
     }
 
-    fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
-        let mut parms = out.nest(PARMS);
-        parms.put_u32(self.index);
-        parms.put_u32(0); // capab
-        parms.put_i32(self.control.raw());
-        parms.put_i32(self.refcnt);
-        parms.put_i32(self.bindcnt);
-        parms.put_i32(self.eaction.raw());
-        parms.put_i32(self.ifindex);
-        drop(parms);
-        if let Some(block) = self.block {
-            out.attr_u32(BLOCKID, block.get());
-        }
-        Ok(Fill::Nested)
-    }
-
-    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
-        let table = Attrs::new(payload).table::<{ BLOCKID as usize + 1 }>()?;
-        let parms = table[usize::from(PARMS)].ok_or(DecodeError::Missing { what: "mirred parameters" })?;
-        let times = table[usize::from(TM)].map(|attr| Times::decode(&attr)).transpose()?;
-        let block = table[usize::from(BLOCKID)].map(|attr| attr.u32()).transpose()?;
-        let mut reader = parms.reader();
-        let index = reader.u32()?;
-        reader.skip(4)?;
-        Ok(Self {
-            index,
-            control: Control::from_raw(reader.i32()?),
-            refcnt: reader.i32()?,
-            bindcnt: reader.i32()?,
-            eaction: Eaction::from_raw(reader.i32()?),
-            ifindex: reader.i32()?,
-            block: block.and_then(NonZero::new),
-            times,
-        })
-    }
-
-    fn write_words(&self, out: &mut Wording<'_>) {
-        let Some((direction, action)) = self.eaction.words() else {
-            out.cannot_say(&format!("mirred action {}", self.eaction.raw()));
-            return out.say_if("index", Some(self.index).filter(|index| *index != 0));
-        };
-        match self.block {
-            Some(block) => out.text("target", format!("{direction} {action} blockid {block}")),
-            None => {
-                let dev = out.device_name(self.ifindex);
-                out.text("target", format!("{direction} {action} dev {dev}"));
-            }
-        }
-        match Self::to(self.eaction, 0).control == self.control {
-            true => out.text("control", ""),
-            false => match self.control.words() {
-                Some(words) if action == "mirror" => out.text("control", words),
-                _ => out.cannot_say(&format!("the control action {}", self.control.raw())),
-            },
-        }
-        out.say_if("index", Some(self.index).filter(|index| *index != 0));
-    }
-
     fn print(&self, out: &mut Printer) {
         out.item("kind", "", Self::KIND, " ");
         let (long, action, direction) = self.eaction.names();
@@ -196,6 +179,28 @@ where:
             times.print(out);
         }
         out.newline();
+    }
+
+    fn to_words(&self, out: &mut OptionWords<'_>) {
+        let Some((direction, action)) = self.eaction.words() else {
+            out.cannot_say(&format!("mirred action {}", self.eaction.raw()));
+            return out.say_if("index", Some(self.index).filter(|index| *index != 0));
+        };
+        match self.block {
+            Some(block) => out.text("target", format!("{direction} {action} blockid {block}")),
+            None => {
+                let dev = out.device_name(self.ifindex);
+                out.text("target", format!("{direction} {action} dev {dev}"));
+            }
+        }
+        match Self::to(self.eaction, 0).control == self.control {
+            true => out.text("control", ""),
+            false => match self.control.words() {
+                Some(words) if action == "mirror" => out.text("control", words),
+                _ => out.cannot_say(&format!("the control action {}", self.control.raw())),
+            },
+        }
+        out.say_if("index", Some(self.index).filter(|index| *index != 0));
     }
 }
 

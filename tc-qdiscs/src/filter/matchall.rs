@@ -10,7 +10,8 @@ use tc_core::print::Printer;
 use tc_core::uapi::*;
 use tc_core::words::{Environment, WordError, Words, WordsContext, is_prefix};
 use tc_core::{
-    AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Handle, Kind, TcType, Upkeep, Wording,
+    AttrWriter, Attrs, ChangeSemantics, DecodeError, EncodeError, Fill, FillContext, FilterPlace,
+    FilterSyntax, Handle, Kind, OptionWords, object,
 };
 
 tc_core::register!(Matchall);
@@ -44,51 +45,9 @@ pub struct Matchall {
 }
 
 impl Kind for Matchall {
+    type Object = object::Filter;
     const KIND: &'static str = "matchall";
-    const TYPE: TcType = TcType::Filter;
-    const USAGE: &'static str = "\
-Usage: ... matchall [skip_sw | skip_hw]
-                 [ action ACTION_SPEC ] [ classid CLASSID ]
-
-Where: SELECTOR := SAMPLE SAMPLE ...
-       FILTERID := X:Y:Z
-       ACTION_SPEC := ... look at individual actions
-
-NOTE: CLASSID is parsed as hexadecimal input.
-";
-    const UPKEEP: Upkeep = Upkeep::REFUSES_CHANGE;
-
-    fn parse_words(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
-        if words.is_empty() {
-            return Ok(None);
-        }
-        let mut matchall = Self::default();
-        while let Some(word) = words.next() {
-            match word {
-                word if is_prefix(word, "classid") || word == "flowid" => {
-                    let illegal = |_| WordError::Kind("Illegal \"classid\"".into());
-                    matchall.class = Some(words.value()?.parse().map_err(illegal)?);
-                }
-                word if is_prefix(word, "action") => {
-                    if words.is_empty() {
-                        return Err(WordError::Incomplete);
-                    }
-                    matchall.actions = Actions::parse_words(words, context)?;
-                }
-                // As in tc, one of these cannot be the last word.
-                "skip_hw" if words.is_empty() => return Err(WordError::Incomplete),
-                "skip_sw" if words.is_empty() => return Err(WordError::Incomplete),
-                "skip_hw" => matchall.flags |= TCA_CLS_FLAGS_SKIP_HW,
-                "skip_sw" => matchall.flags |= TCA_CLS_FLAGS_SKIP_SW,
-                "help" => return Err(WordError::Help),
-                word => return Err(WordError::what_is(word)),
-            }
-        }
-        if matchall.flags == TCA_CLS_FLAGS_SKIP_HW | TCA_CLS_FLAGS_SKIP_SW {
-            return Err(WordError::Kind("skip_hw and skip_sw are mutually exclusive".into()));
-        }
-        Ok(Some(matchall))
-    }
+    const CHANGE: ChangeSemantics = ChangeSemantics::REFUSES_CHANGE;
 
     /// The attributes come in one order; `tc` writes class and actions in the
     /// order of the words.
@@ -117,26 +76,64 @@ NOTE: CLASSID is parsed as hexadecimal input.
         })
     }
 
-    fn write_words(&self, out: &mut Wording<'_>) {
-        // In front of others: tc wants something behind them.
-        out.flag("skip_hw", self.flags & TCA_CLS_FLAGS_SKIP_HW != 0);
-        out.flag("skip_sw", self.flags & TCA_CLS_FLAGS_SKIP_SW != 0);
-        out.text("classid", self.class.map(|class| format!("classid {class}")).unwrap_or_default());
-        self.actions.write_words(out);
+    fn as_dumped(&self, environment: &dyn Environment) -> Self {
+        Self { actions: self.actions.as_dumped(environment), ..self.clone() }
+    }
+}
+
+impl FilterSyntax for Matchall {
+    const USAGE: &'static str = "\
+Usage: ... matchall [skip_sw | skip_hw]
+                 [ action ACTION_SPEC ] [ classid CLASSID ]
+
+Where: SELECTOR := SAMPLE SAMPLE ...
+       FILTERID := X:Y:Z
+       ACTION_SPEC := ... look at individual actions
+
+NOTE: CLASSID is parsed as hexadecimal input.
+";
+
+    fn parse_filter(
+        words: &mut Words<'_>,
+        context: &WordsContext<'_>,
+        place: &FilterPlace<'_>,
+    ) -> Result<(Option<Self>, Handle), WordError> {
+        let handle = Self::handle_in(place)?;
+        if words.is_empty() {
+            return Ok((None, handle));
+        }
+        let mut matchall = Self::default();
+        while let Some(word) = words.next() {
+            match word {
+                word if is_prefix(word, "classid") || word == "flowid" => {
+                    let illegal = |_| WordError::Kind("Illegal \"classid\"".into());
+                    matchall.class = Some(words.value()?.parse().map_err(illegal)?);
+                }
+                word if is_prefix(word, "action") => {
+                    if words.is_empty() {
+                        return Err(WordError::Incomplete);
+                    }
+                    matchall.actions = Actions::parse_words(words, context)?;
+                }
+                // As in tc, one of these cannot be the last word.
+                "skip_hw" if words.is_empty() => return Err(WordError::Incomplete),
+                "skip_sw" if words.is_empty() => return Err(WordError::Incomplete),
+                "skip_hw" => matchall.flags |= TCA_CLS_FLAGS_SKIP_HW,
+                "skip_sw" => matchall.flags |= TCA_CLS_FLAGS_SKIP_SW,
+                "help" => return Err(WordError::Help),
+                word => return Err(WordError::what_is(word)),
+            }
+        }
+        if matchall.flags == TCA_CLS_FLAGS_SKIP_HW | TCA_CLS_FLAGS_SKIP_SW {
+            return Err(WordError::Kind("skip_hw and skip_sw are mutually exclusive".into()));
+        }
+        Ok((Some(matchall), handle))
     }
 
-    fn kept(&self, environment: &dyn Environment) -> Self {
-        Self { actions: self.actions.kept(environment), ..self.clone() }
-    }
-
-    fn print(&self, out: &mut Printer) {
-        self.print_filter(Handle::UNSPEC, out);
-    }
-
-    fn print_filter(&self, handle: Handle, out: &mut Printer) {
-        if !handle.is_unspec() {
-            out.json("handle", handle.raw());
-            out.text(&format!("handle {:#x} ", handle.raw()));
+    fn print(&self, place: &FilterPlace<'_>, out: &mut Printer) {
+        if !place.handle.is_unspec() {
+            out.json("handle", place.handle.raw());
+            out.text(&format!("handle {:#x} ", place.handle.raw()));
         }
         if let Some(class) = self.class {
             out.item("flowid", "flowid ", class, " ");
@@ -161,6 +158,14 @@ NOTE: CLASSID is parsed as hexadecimal input.
             self.actions.print(out);
         }
     }
+
+    fn to_words(&self, _: &FilterPlace<'_>, out: &mut OptionWords<'_>) {
+        // Before the others: tc expects a word after them.
+        out.flag("skip_hw", self.flags & TCA_CLS_FLAGS_SKIP_HW != 0);
+        out.flag("skip_sw", self.flags & TCA_CLS_FLAGS_SKIP_SW != 0);
+        out.text("classid", self.class.map(|class| format!("classid {class}")).unwrap_or_default());
+        self.actions.to_words(out);
+    }
 }
 
 const CLASSID: u16 = 1;
@@ -177,7 +182,8 @@ mod tests {
 
     fn parse(words: &[&str]) -> Result<Option<Matchall>, WordError> {
         let context = WordsContext { environment: &Devices, ..WordsContext::new(Verb::Add) };
-        Matchall::parse_words(&mut Words::new(words), &context)
+        let read = Matchall::parse_filter(&mut Words::new(words), &context, &FilterPlace::default());
+        read.map(|(options, _)| options)
     }
 
     #[test]
@@ -198,6 +204,18 @@ mod tests {
             assert_eq!(parse(words), Ok(Some(expected)), "{words:?}");
         }
         assert_eq!(parse(&[]), Ok(None));
+    }
+
+    #[test]
+    fn handle_comes_from_the_place() {
+        let read = |word| {
+            let mut place = FilterPlace::default();
+            place.handle_word = Some(word);
+            let context = WordsContext::new(Verb::Add);
+            Matchall::parse_filter(&mut Words::new(&[]), &context, &place)
+        };
+        assert_eq!(read("0x10"), Ok((None, Handle::from_raw(16))));
+        assert_eq!(read("x").unwrap_err().to_string(), "Illegal handle \"x\", must be numeric.");
     }
 
     #[test]

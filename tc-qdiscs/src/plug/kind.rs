@@ -17,7 +17,10 @@
 use tc_core::print::Printer;
 use tc_core::units::parse_size;
 use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, Upkeep, Verb, Wording};
+use tc_core::{
+    AttrWriter, ChangeSemantics, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords, Reader,
+    Syntax, Verb, object,
+};
 
 tc_core::register!(Plug);
 
@@ -94,10 +97,47 @@ impl Plug {
 }
 
 impl Kind for Plug {
+    type Object = object::Qdisc;
     const KIND: &'static str = "plug";
+    const READ_BEFORE_CHANGE: bool = true;
+    const CHANGE: ChangeSemantics =
+        ChangeSemantics::USUAL.not_dumped(&["limit", "block, release, release_indefinite"]);
+
+    fn encode(&self, context: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
+        let (action, limit) = match (self.limit_bytes, self.action, context.verb) {
+            (Some(limit), ..) => (LIMIT, limit),
+            (None, Some(action), Verb::Change) => (action.number(), 0),
+            (None, ..) => return Ok(Fill::Absent),
+        };
+        out.put_i32(action);
+        out.put_u32(limit);
+        Ok(Fill::Written)
+    }
+
+    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(payload);
+        let (action, limit) = (reader.i32()?, reader.u32()?);
+        Ok(match action {
+            BUFFER => Self::buffer(),
+            RELEASE_ONE => Self::release_one(),
+            RELEASE_INDEFINITE => Self::release_indefinite(),
+            LIMIT => Self::set_limit(limit),
+            _ => return Err(DecodeError::Malformed { what: "plug action" }),
+        })
+    }
+
+    fn second_request(&self, verb: Verb) -> Option<Self> {
+        let told = match (verb, self.limit_bytes) {
+            (Verb::Change, None) => true,                          // the action was all
+            (Verb::Add, _) => self.action == Some(Action::Buffer), // new plugs hold
+            _ => false,
+        };
+        self.action.filter(|_| !told).map(|action| Self { limit_bytes: None, action: Some(action) })
+    }
+}
+
+impl Syntax for Plug {
     const USAGE: &'static str = "Usage: ... plug [block | release | release_indefinite | limit NUMBER]\n";
-    const CAREFUL: bool = true;
-    const UPKEEP: Upkeep = Upkeep::USUAL.untold(&["limit", "block, release, release_indefinite"]);
 
     fn parse_words(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
         let mut plug = Self::default();
@@ -123,50 +163,18 @@ impl Kind for Plug {
         Ok((plug != Self::default()).then_some(plug))
     }
 
-    fn encode(&self, context: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
-        let (action, limit) = match (self.limit_bytes, self.action, context.verb) {
-            (Some(limit), ..) => (LIMIT, limit),
-            (None, Some(action), Verb::Change) => (action.number(), 0),
-            (None, ..) => return Ok(Fill::Absent),
-        };
-        out.put_i32(action);
-        out.put_u32(limit);
-        Ok(Fill::Written)
-    }
-
-    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
-        let mut reader = Reader::new(payload);
-        let (action, limit) = (reader.i32()?, reader.u32()?);
-        Ok(match action {
-            BUFFER => Self::buffer(),
-            RELEASE_ONE => Self::release_one(),
-            RELEASE_INDEFINITE => Self::release_indefinite(),
-            LIMIT => Self::set_limit(limit),
-            _ => return Err(DecodeError::Malformed { what: "plug action" }),
-        })
-    }
-
-    fn write_words(&self, out: &mut Wording<'_>) {
-        // Of no dump: the kernel tells nothing.
-        if let Some(bytes) = self.limit_bytes {
-            out.untold("limit", format!("limit {bytes}"));
-        }
-        if let Some(action) = self.action {
-            out.untold("action", action.word());
-        }
-    }
-
     fn print(&self, _: &mut Printer) {
         // As tc: the kernel sends no options, and tc shows none.
     }
 
-    fn follow_up(&self, verb: Verb) -> Option<Self> {
-        let told = match (verb, self.limit_bytes) {
-            (Verb::Change, None) => true,                          // the action was all
-            (Verb::Add, _) => self.action == Some(Action::Buffer), // new plugs hold
-            _ => false,
-        };
-        self.action.filter(|_| !told).map(|action| Self { limit_bytes: None, action: Some(action) })
+    fn to_words(&self, out: &mut OptionWords<'_>) {
+        // Of no dump: the kernel tells nothing.
+        if let Some(bytes) = self.limit_bytes {
+            out.not_dumped("limit", format!("limit {bytes}"));
+        }
+        if let Some(action) = self.action {
+            out.not_dumped("action", action.word());
+        }
     }
 }
 
@@ -236,13 +244,13 @@ mod tests {
     fn what_the_first_message_cannot_say_follows() {
         let both = Plug::release_indefinite().limit(9);
         let action = Some(Plug::release_indefinite());
-        assert_eq!(both.follow_up(Verb::Add), action);
-        assert_eq!(both.follow_up(Verb::Change), action);
-        assert_eq!(Plug::release_indefinite().follow_up(Verb::Replace), action);
-        assert_eq!(Plug::release_indefinite().follow_up(Verb::Change), None);
-        assert_eq!(Plug::buffer().follow_up(Verb::Add), None, "a new plug holds");
-        assert_eq!(Plug::buffer().follow_up(Verb::Replace), Some(Plug::buffer()), "an old one may not");
-        assert_eq!(Plug::set_limit(9).follow_up(Verb::Replace), None);
+        assert_eq!(both.second_request(Verb::Add), action);
+        assert_eq!(both.second_request(Verb::Change), action);
+        assert_eq!(Plug::release_indefinite().second_request(Verb::Replace), action);
+        assert_eq!(Plug::release_indefinite().second_request(Verb::Change), None);
+        assert_eq!(Plug::buffer().second_request(Verb::Add), None, "a new plug holds");
+        assert_eq!(Plug::buffer().second_request(Verb::Replace), Some(Plug::buffer()), "an old one may not");
+        assert_eq!(Plug::set_limit(9).second_request(Verb::Replace), None);
     }
 
     #[test]

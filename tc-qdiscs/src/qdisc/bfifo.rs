@@ -7,7 +7,9 @@
 
 use tc_core::print::{Printer, Size};
 use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, Wording};
+use tc_core::{
+    AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords, Reader, Syntax, object,
+};
 
 use crate::qdisc::pfifo::{USAGE, parse_limit};
 
@@ -28,12 +30,8 @@ pub struct Bfifo {
 }
 
 impl Kind for Bfifo {
+    type Object = object::Qdisc;
     const KIND: &'static str = "bfifo";
-    const USAGE: &'static str = USAGE;
-
-    fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
-        Ok(parse_limit(Self::KIND, words)?.map(|limit_bytes| Self { limit_bytes }))
-    }
 
     fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
         out.put_u32(self.limit_bytes);
@@ -43,12 +41,20 @@ impl Kind for Bfifo {
     fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
         Ok(Self { limit_bytes: Reader::new(payload).u32()? })
     }
+}
 
-    fn write_words(&self, out: &mut Wording<'_>) {
-        out.say_size("limit", self.limit_bytes);
+impl Syntax for Bfifo {
+    const USAGE: &'static str = USAGE;
+
+    fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
+        Ok(parse_limit(Self::KIND, words)?.map(|limit_bytes| Self { limit_bytes }))
     }
 
     fn print(&self, out: &mut Printer) {
         out.item("limit", "limit ", Size(self.limit_bytes), "");
+    }
+
+    fn to_words(&self, out: &mut OptionWords<'_>) {
+        out.say_size("limit", self.limit_bytes);
     }
 }

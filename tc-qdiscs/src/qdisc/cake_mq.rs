@@ -8,7 +8,7 @@
 
 use tc_core::print::Printer;
 use tc_core::words::{Environment, WordError, Words, WordsContext};
-use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Wording};
+use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords, Syntax, object};
 
 use crate::qdisc::cake::Cake;
 
@@ -28,12 +28,8 @@ tc_core::register!(CakeMq);
 pub struct CakeMq(pub Cake);
 
 impl Kind for CakeMq {
+    type Object = object::Qdisc;
     const KIND: &'static str = "cake_mq";
-    const USAGE: &'static str = Cake::USAGE;
-
-    fn parse_words(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
-        Ok(Cake::parse_words(words, context)?.map(Self))
-    }
 
     fn encode(&self, context: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
         self.0.encode(context, out)
@@ -43,16 +39,24 @@ impl Kind for CakeMq {
         Cake::decode(payload).map(Self)
     }
 
-    fn write_words(&self, out: &mut Wording<'_>) {
-        self.0.write_words(out);
+    fn as_dumped(&self, environment: &dyn Environment) -> Self {
+        Self(self.0.as_dumped(environment))
     }
+}
 
-    fn kept(&self, environment: &dyn Environment) -> Self {
-        Self(self.0.kept(environment))
+impl Syntax for CakeMq {
+    const USAGE: &'static str = Cake::USAGE;
+
+    fn parse_words(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
+        Ok(Cake::parse_words(words, context)?.map(Self))
     }
 
     fn print(&self, out: &mut Printer) {
         self.0.print(out);
+    }
+
+    fn to_words(&self, out: &mut OptionWords<'_>) {
+        self.0.to_words(out);
     }
 
     fn print_xstats(payload: &[u8], out: &mut Printer) -> Result<bool, DecodeError> {

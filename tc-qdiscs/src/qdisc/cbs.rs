@@ -9,7 +9,9 @@
 use tc_core::print::Printer;
 use tc_core::units::{parse_i32, parse_u8};
 use tc_core::words::{WordError, Words, WordsContext, is_prefix};
-use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Wording};
+use tc_core::{
+    AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords, Syntax, object,
+};
 
 tc_core::register!(Cbs);
 
@@ -44,7 +46,34 @@ pub struct Cbs {
 }
 
 impl Kind for Cbs {
+    type Object = object::Qdisc;
     const KIND: &'static str = "cbs";
+
+    fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
+        let mut parms = out.nest(TCA_CBS_PARMS);
+        parms.put(&[self.offload.into(), 0, 0, 0]);
+        for number in [self.hicredit_bytes, self.locredit_bytes, self.idleslope_kbit, self.sendslope_kbit] {
+            parms.put_i32(number);
+        }
+        Ok(Fill::Written)
+    }
+
+    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+        let parms = Attrs::new(payload).find(TCA_CBS_PARMS)?;
+        let mut reader = parms.ok_or(DecodeError::Missing { what: "cbs parameters" })?.reader();
+        let offload = reader.u8()? != 0;
+        reader.skip(3)?;
+        Ok(Self {
+            hicredit_bytes: reader.i32()?,
+            locredit_bytes: reader.i32()?,
+            idleslope_kbit: reader.i32()?,
+            sendslope_kbit: reader.i32()?,
+            offload,
+        })
+    }
+}
+
+impl Syntax for Cbs {
     const USAGE: &'static str = USAGE;
 
     fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
@@ -75,43 +104,20 @@ impl Kind for Cbs {
         Ok(Some(cbs))
     }
 
-    fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
-        let mut parms = out.nest(TCA_CBS_PARMS);
-        parms.put(&[self.offload.into(), 0, 0, 0]);
-        for number in [self.hicredit_bytes, self.locredit_bytes, self.idleslope_kbit, self.sendslope_kbit] {
-            parms.put_i32(number);
-        }
-        Ok(Fill::Written)
-    }
-
-    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
-        let parms = Attrs::new(payload).find(TCA_CBS_PARMS)?;
-        let mut reader = parms.ok_or(DecodeError::Missing { what: "cbs parameters" })?.reader();
-        let offload = reader.u8()? != 0;
-        reader.skip(3)?;
-        Ok(Self {
-            hicredit_bytes: reader.i32()?,
-            locredit_bytes: reader.i32()?,
-            idleslope_kbit: reader.i32()?,
-            sendslope_kbit: reader.i32()?,
-            offload,
-        })
-    }
-
-    fn write_words(&self, out: &mut Wording<'_>) {
-        out.say("hicredit", self.hicredit_bytes);
-        out.say("locredit", self.locredit_bytes);
-        out.say("sendslope", self.sendslope_kbit);
-        out.say("idleslope", self.idleslope_kbit);
-        out.say("offload", u8::from(self.offload));
-    }
-
     fn print(&self, out: &mut Printer) {
         out.item("hicredit", "hicredit ", self.hicredit_bytes, " ");
         out.item("locredit", "locredit ", self.locredit_bytes, " ");
         out.item("sendslope", "sendslope ", self.sendslope_kbit, " ");
         out.item("idleslope", "idleslope ", self.idleslope_kbit, " ");
         out.item("offload", "offload ", u8::from(self.offload), " ");
+    }
+
+    fn to_words(&self, out: &mut OptionWords<'_>) {
+        out.say("hicredit", self.hicredit_bytes);
+        out.say("locredit", self.locredit_bytes);
+        out.say("sendslope", self.sendslope_kbit);
+        out.say("idleslope", self.idleslope_kbit);
+        out.say("offload", u8::from(self.offload));
     }
 }
 

@@ -11,7 +11,8 @@ use tc_core::print::Printer;
 use tc_core::units::{parse_size, parse_u32};
 use tc_core::words::{Environment, WordError, Words, WordsContext};
 use tc_core::{
-    AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, Upkeep, Wording,
+    AttrWriter, Attrs, ChangeSemantics, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords,
+    Reader, Syntax, object,
 };
 
 use crate::common::u32_at;
@@ -46,11 +47,54 @@ pub struct Choke {
 }
 
 impl Kind for Choke {
+    type Object = object::Qdisc;
     const KIND: &'static str = "choke";
+    const CHANGE: ChangeSemantics = ChangeSemantics::USUAL.not_dumped(&red::math::NOT_DUMPED);
+
+    fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
+        {
+            let mut nest = out.nest(PARMS);
+            for number in [self.limit_packets, self.min_packets, self.max_packets] {
+                nest.put_u32(number);
+            }
+            nest.put(&[self.average_log, self.probability_log, self.cell_log, self.flags.raw() as u8]);
+        }
+        if let Some(Damping(table)) = &self.damping {
+            out.attr(STAB, table);
+        }
+        out.attr_u32_if(MAX_P, self.max_probability);
+        Ok(Fill::Written)
+    }
+
+    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+        let table = Attrs::new(payload).table::<{ MAX_P as usize + 1 }>()?;
+        let parms = table[usize::from(PARMS)].ok_or(DecodeError::Missing { what: "parameters" })?;
+        let mut parms = parms.reader();
+        let (limit_packets, min_packets, max_packets) = (parms.u32()?, parms.u32()?, parms.u32()?);
+        let [average_log, probability_log, cell_log, flags] = parms.array()?;
+        let stab = table[usize::from(STAB)].map(|attr| attr.reader().array()).transpose()?;
+        Ok(Self {
+            limit_packets,
+            min_packets,
+            max_packets,
+            average_log,
+            probability_log,
+            cell_log,
+            flags: Flags::from_raw(flags.into()),
+            damping: stab.map(Damping),
+            max_probability: u32_at(&table, MAX_P)?,
+        })
+    }
+
+    fn as_dumped(&self, _: &dyn Environment) -> Self {
+        Self { damping: None, ..*self }
+    }
+}
+
+impl Syntax for Choke {
     const USAGE: &'static str = "\
 Usage: ... choke limit PACKETS bandwidth KBPS [ecn]\n\
 \t\t [ min PACKETS ] [ max PACKETS ] [ burst PACKETS ]\n";
-    const UPKEEP: Upkeep = Upkeep::USUAL.untold(&red::math::UNTOLD);
 
     fn parse_words(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
         let (mut limit, mut min, mut max, mut burst) = (0, 0, 0, 0);
@@ -102,42 +146,18 @@ Usage: ... choke limit PACKETS bandwidth KBPS [ecn]\n\
         }))
     }
 
-    fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
-        {
-            let mut nest = out.nest(PARMS);
-            for number in [self.limit_packets, self.min_packets, self.max_packets] {
-                nest.put_u32(number);
-            }
-            nest.put(&[self.average_log, self.probability_log, self.cell_log, self.flags.raw() as u8]);
+    fn print(&self, out: &mut Printer) {
+        out.item("limit", "limit ", self.limit_packets, "p ");
+        out.item("min", "min ", self.min_packets, "p ");
+        out.item("max", "max ", self.max_packets, "p ");
+        self.flags.print(out);
+        if out.style().details {
+            print_logs(self.average_log, self.max_probability, self.probability_log, out);
+            out.item("Scell_log", "Scell_log ", self.cell_log, "");
         }
-        if let Some(Damping(table)) = &self.damping {
-            out.attr(STAB, table);
-        }
-        out.attr_u32_if(MAX_P, self.max_probability);
-        Ok(Fill::Written)
     }
 
-    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
-        let table = Attrs::new(payload).table::<{ MAX_P as usize + 1 }>()?;
-        let parms = table[usize::from(PARMS)].ok_or(DecodeError::Missing { what: "parameters" })?;
-        let mut parms = parms.reader();
-        let (limit_packets, min_packets, max_packets) = (parms.u32()?, parms.u32()?, parms.u32()?);
-        let [average_log, probability_log, cell_log, flags] = parms.array()?;
-        let stab = table[usize::from(STAB)].map(|attr| attr.reader().array()).transpose()?;
-        Ok(Self {
-            limit_packets,
-            min_packets,
-            max_packets,
-            average_log,
-            probability_log,
-            cell_log,
-            flags: Flags::from_raw(flags.into()),
-            damping: stab.map(Damping),
-            max_probability: u32_at(&table, MAX_P)?,
-        })
-    }
-
-    fn write_words(&self, out: &mut Wording<'_>) {
+    fn to_words(&self, out: &mut OptionWords<'_>) {
         out.say("limit", self.limit_packets);
         out.say("min", self.min_packets);
         out.say("max", self.max_packets);
@@ -152,25 +172,10 @@ Usage: ... choke limit PACKETS bandwidth KBPS [ecn]\n\
             max_probability: self.max_probability,
             adaptive: false,
         }
-        .write_words(curve, out);
+        .to_words(curve, out);
         out.flag("ecn", self.flags.ecn);
         if (Flags { ecn: false, ..self.flags }) != Flags::default() {
             out.cannot_say("harddrop");
-        }
-    }
-
-    fn kept(&self, _: &dyn Environment) -> Self {
-        Self { damping: None, ..*self }
-    }
-
-    fn print(&self, out: &mut Printer) {
-        out.item("limit", "limit ", self.limit_packets, "p ");
-        out.item("min", "min ", self.min_packets, "p ");
-        out.item("max", "max ", self.max_packets, "p ");
-        self.flags.print(out);
-        if out.style().details {
-            print_logs(self.average_log, self.max_probability, self.probability_log, out);
-            out.item("Scell_log", "Scell_log ", self.cell_log, "");
         }
     }
 

@@ -7,9 +7,9 @@
 //! Kernel, `net/sched/sch_ingress.c`: a dump has an empty `TCA_OPTIONS`.
 
 use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{Kind, Upkeep};
+use tc_core::{ChangeSemantics, Kind, Syntax, object};
 
-use crate::common::no_options;
+use crate::common::{no_option_words, no_options};
 
 tc_core::register!(Clsact);
 
@@ -18,9 +18,15 @@ tc_core::register!(Clsact);
 pub struct Clsact;
 
 impl Kind for Clsact {
+    type Object = object::Qdisc;
     const KIND: &'static str = "clsact";
+    const CHANGE: ChangeSemantics = ChangeSemantics::REFUSES_CHANGE;
+
+    no_options!();
+}
+
+impl Syntax for Clsact {
     const USAGE: &'static str = "Usage: ... clsact\n";
-    const UPKEEP: Upkeep = Upkeep::REFUSES_CHANGE;
 
     fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
         match words.next() {
@@ -29,5 +35,5 @@ impl Kind for Clsact {
         }
     }
 
-    no_options!();
+    no_option_words!();
 }

@@ -9,7 +9,8 @@
 use tc_core::print::{Printer, Time};
 use tc_core::words::{Environment, WordError, Words, WordsContext};
 use tc_core::{
-    AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, Wording, zero_extended,
+    AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords, Reader, Syntax, object,
+    zero_extended,
 };
 
 use crate::common::not_zero;
@@ -42,15 +43,8 @@ pub struct Codel {
 }
 
 impl Kind for Codel {
+    type Object = object::Qdisc;
     const KIND: &'static str = "codel";
-    const USAGE: &'static str = "\
-Usage: ... codel [ limit PACKETS ] [ target TIME ]\n\
-\t\t [ interval TIME ] [ ecn | noecn ]\n\
-\t\t [ ce_threshold TIME ]\n";
-
-    fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
-        params::parse_words(PARAMS, words)
-    }
 
     fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
         let order = [LIMIT, INTERVAL, TARGET, ECN, CE_THRESHOLD];
@@ -62,16 +56,27 @@ Usage: ... codel [ limit PACKETS ] [ target TIME ]\n\
         params::decode(PARAMS, payload)
     }
 
-    fn write_words(&self, out: &mut Wording<'_>) {
-        params::write_words(PARAMS, self, out);
+    fn as_dumped(&self, environment: &dyn Environment) -> Self {
+        params::as_dumped(PARAMS, self, environment)
     }
+}
 
-    fn kept(&self, environment: &dyn Environment) -> Self {
-        params::kept(PARAMS, self, environment)
+impl Syntax for Codel {
+    const USAGE: &'static str = "\
+Usage: ... codel [ limit PACKETS ] [ target TIME ]\n\
+\t\t [ interval TIME ] [ ecn | noecn ]\n\
+\t\t [ ce_threshold TIME ]\n";
+
+    fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
+        params::parse_words(PARAMS, words)
     }
 
     fn print(&self, out: &mut Printer) {
         params::print(PARAMS, self, out);
+    }
+
+    fn to_words(&self, out: &mut OptionWords<'_>) {
+        params::to_words(PARAMS, self, out);
     }
 
     fn print_xstats(payload: &[u8], out: &mut Printer) -> Result<bool, DecodeError> {

@@ -10,10 +10,11 @@ use tc_core::print::{Printer, Size};
 use tc_core::units::{parse_size, words_of_size};
 use tc_core::words::{WordError, Words, WordsContext};
 use tc_core::{
-    AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, TcType, Upkeep, Wording,
+    AttrWriter, Attrs, ChangeSemantics, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords,
+    Reader, Syntax, object,
 };
 
-use crate::common::no_options;
+use crate::common::{no_option_words, no_options};
 
 tc_core::register!(Drr, DrrClass);
 
@@ -38,9 +39,15 @@ pub struct DrrClass {
 }
 
 impl Kind for Drr {
+    type Object = object::Qdisc;
     const KIND: &'static str = "drr";
+    const CHANGE: ChangeSemantics = ChangeSemantics::REFUSES_CHANGE;
+
+    no_options!();
+}
+
+impl Syntax for Drr {
     const USAGE: &'static str = "Usage: ... drr\n";
-    const UPKEEP: Upkeep = Upkeep::REFUSES_CHANGE;
 
     fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
         match words.next() {
@@ -50,12 +57,27 @@ impl Kind for Drr {
         }
     }
 
-    no_options!();
+    no_option_words!();
 }
 
 impl Kind for DrrClass {
+    type Object = object::Class;
     const KIND: &'static str = "drr";
-    const TYPE: TcType = TcType::Class;
+
+    fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
+        if let Some(quantum) = self.quantum_bytes {
+            out.attr_u32(TCA_DRR_QUANTUM, quantum);
+        }
+        Ok(Fill::Written)
+    }
+
+    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+        let quantum = Attrs::new(payload).find(TCA_DRR_QUANTUM)?;
+        Ok(Self { quantum_bytes: quantum.map(|attr| attr.u32()).transpose()? })
+    }
+}
+
+impl Syntax for DrrClass {
     const USAGE: &'static str = "Usage: ... drr quantum SIZE\n";
 
     fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
@@ -72,26 +94,14 @@ impl Kind for DrrClass {
         Ok(Some(class))
     }
 
-    fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
-        if let Some(quantum) = self.quantum_bytes {
-            out.attr_u32(TCA_DRR_QUANTUM, quantum);
-        }
-        Ok(Fill::Written)
-    }
-
-    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
-        let quantum = Attrs::new(payload).find(TCA_DRR_QUANTUM)?;
-        Ok(Self { quantum_bytes: quantum.map(|attr| attr.u32()).transpose()? })
-    }
-
-    fn write_words(&self, out: &mut Wording<'_>) {
-        out.say_if("quantum", self.quantum_bytes.map(words_of_size));
-    }
-
     fn print(&self, out: &mut Printer) {
         if let Some(quantum) = self.quantum_bytes {
             out.item("quantum", "quantum ", Size(quantum), " ");
         }
+    }
+
+    fn to_words(&self, out: &mut OptionWords<'_>) {
+        out.say_if("quantum", self.quantum_bytes.map(words_of_size));
     }
 
     fn print_xstats(payload: &[u8], out: &mut Printer) -> Result<bool, DecodeError> {

@@ -11,7 +11,9 @@ mod words;
 
 use tc_core::print::{Float, Formatted, Item, Null, Printer, Style, Time};
 use tc_core::words::{Environment, WordError, Words, WordsContext};
-use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, Wording};
+use tc_core::{
+    AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords, Reader, Syntax, object,
+};
 
 use crate::common::u32_at;
 
@@ -87,12 +89,8 @@ impl EcnMask {
 }
 
 impl Kind for Dualpi2 {
+    type Object = object::Qdisc;
     const KIND: &'static str = "dualpi2";
-    const USAGE: &'static str = words::USAGE;
-
-    fn parse_words(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
-        words::parse(words, context).map(Some)
-    }
 
     fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
         out.attr_u32_if(LIMIT, self.limit_packets);
@@ -138,15 +136,19 @@ impl Kind for Dualpi2 {
         })
     }
 
-    fn write_words(&self, out: &mut Wording<'_>) {
-        words::write(self, out);
-    }
-
-    fn kept(&self, _: &dyn Environment) -> Self {
-        let kept = |parts: Option<u32>| parts.map(tuning::kept);
+    fn as_dumped(&self, _: &dyn Environment) -> Self {
+        let kept = |parts: Option<u32>| parts.map(tuning::as_dumped);
         let (alpha, beta) = (self.tuning.alpha_256th_hz, self.tuning.beta_256th_hz);
         let tuning = Tuning { alpha_256th_hz: kept(alpha), beta_256th_hz: kept(beta), ..self.tuning };
         Self { tuning, ..*self }
+    }
+}
+
+impl Syntax for Dualpi2 {
+    const USAGE: &'static str = words::USAGE;
+
+    fn parse_words(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
+        words::parse(words, context).map(Some)
     }
 
     fn print(&self, out: &mut Printer) {
@@ -181,6 +183,10 @@ impl Kind for Dualpi2 {
                 out.json("split-gso", Null(""));
             }
         }
+    }
+
+    fn to_words(&self, out: &mut OptionWords<'_>) {
+        words::write(self, out);
     }
 
     fn print_xstats(payload: &[u8], out: &mut Printer) -> Result<bool, DecodeError> {

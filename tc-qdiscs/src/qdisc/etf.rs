@@ -10,7 +10,10 @@
 use tc_core::print::Printer;
 use tc_core::units::parse_i32;
 use tc_core::words::{WordError, Words, WordsContext, is_prefix};
-use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Upkeep, Wording};
+use tc_core::{
+    AttrWriter, Attrs, ChangeSemantics, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords,
+    Syntax, object,
+};
 
 tc_core::register!(Etf);
 
@@ -93,9 +96,39 @@ impl Clock {
 }
 
 impl Kind for Etf {
+    type Object = object::Qdisc;
     const KIND: &'static str = "etf";
+    const CHANGE: ChangeSemantics = ChangeSemantics::REFUSES_CHANGE;
+
+    fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
+        let flag = |on, bit| if on { bit } else { 0 };
+        let mut parms = out.nest(TCA_ETF_PARMS);
+        parms.put_i32(self.delta_ns);
+        parms.put_i32(self.clock.map_or(NO_CLOCK, Clock::raw));
+        parms.put_u32(
+            flag(self.deadline_mode, DEADLINE_MODE_ON)
+                | flag(self.offload, OFFLOAD_ON)
+                | flag(self.skip_sock_check, SKIP_SOCK_CHECK),
+        );
+        Ok(Fill::Written)
+    }
+
+    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+        let parms = Attrs::new(payload).find(TCA_ETF_PARMS)?;
+        let mut reader = parms.ok_or(DecodeError::Missing { what: "etf parameters" })?.reader();
+        let (delta_ns, clock, flags) = (reader.i32()?, reader.i32()?, reader.u32()?);
+        Ok(Self {
+            delta_ns,
+            clock: (clock != NO_CLOCK).then(|| Clock::from_raw(clock)),
+            offload: flags & OFFLOAD_ON != 0,
+            deadline_mode: flags & DEADLINE_MODE_ON != 0,
+            skip_sock_check: flags & SKIP_SOCK_CHECK != 0,
+        })
+    }
+}
+
+impl Syntax for Etf {
     const USAGE: &'static str = USAGE;
-    const UPKEEP: Upkeep = Upkeep::REFUSES_CHANGE;
 
     fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
         let mut etf = Self::default();
@@ -128,33 +161,18 @@ impl Kind for Etf {
         Ok(Some(etf))
     }
 
-    fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
-        let flag = |on, bit| if on { bit } else { 0 };
-        let mut parms = out.nest(TCA_ETF_PARMS);
-        parms.put_i32(self.delta_ns);
-        parms.put_i32(self.clock.map_or(NO_CLOCK, Clock::raw));
-        parms.put_u32(
-            flag(self.deadline_mode, DEADLINE_MODE_ON)
-                | flag(self.offload, OFFLOAD_ON)
-                | flag(self.skip_sock_check, SKIP_SOCK_CHECK),
-        );
-        Ok(Fill::Written)
+    fn print(&self, out: &mut Printer) {
+        let on_off = |on| if on { "on" } else { "off" };
+        out.item("clockid", "clockid ", self.clock.unwrap_or(Clock::Other(NO_CLOCK)).name(), " ");
+        // tc's JSON has it without a sign.
+        out.text_item("delta ", self.delta_ns, " ");
+        out.json("delta", self.delta_ns.cast_unsigned());
+        out.item("offload", "offload ", on_off(self.offload), " ");
+        out.item("deadline_mode", "deadline_mode ", on_off(self.deadline_mode), " ");
+        out.item("skip_sock_check", "skip_sock_check ", on_off(self.skip_sock_check), "");
     }
 
-    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
-        let parms = Attrs::new(payload).find(TCA_ETF_PARMS)?;
-        let mut reader = parms.ok_or(DecodeError::Missing { what: "etf parameters" })?.reader();
-        let (delta_ns, clock, flags) = (reader.i32()?, reader.i32()?, reader.u32()?);
-        Ok(Self {
-            delta_ns,
-            clock: (clock != NO_CLOCK).then(|| Clock::from_raw(clock)),
-            offload: flags & OFFLOAD_ON != 0,
-            deadline_mode: flags & DEADLINE_MODE_ON != 0,
-            skip_sock_check: flags & SKIP_SOCK_CHECK != 0,
-        })
-    }
-
-    fn write_words(&self, out: &mut Wording<'_>) {
+    fn to_words(&self, out: &mut OptionWords<'_>) {
         match self.clock {
             None => out.text("clockid", ""),
             Some(clock) => {
@@ -168,17 +186,6 @@ impl Kind for Etf {
         out.flag("deadline_mode", self.deadline_mode);
         out.flag("offload", self.offload);
         out.flag("skip_sock_check", self.skip_sock_check);
-    }
-
-    fn print(&self, out: &mut Printer) {
-        let on_off = |on| if on { "on" } else { "off" };
-        out.item("clockid", "clockid ", self.clock.unwrap_or(Clock::Other(NO_CLOCK)).name(), " ");
-        // tc's JSON has it without a sign.
-        out.text_item("delta ", self.delta_ns, " ");
-        out.json("delta", self.delta_ns.cast_unsigned());
-        out.item("offload", "offload ", on_off(self.offload), " ");
-        out.item("deadline_mode", "deadline_mode ", on_off(self.deadline_mode), " ");
-        out.item("skip_sock_check", "skip_sock_check ", on_off(self.skip_sock_check), "");
     }
 }
 

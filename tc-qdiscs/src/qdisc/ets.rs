@@ -15,7 +15,8 @@ use tc_core::print::Printer;
 use tc_core::uapi::NLA_F_NESTED;
 use tc_core::words::{Environment, WordError, Words, WordsContext};
 use tc_core::{
-    Attr, AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, TcType, Upkeep, Wording,
+    Attr, AttrWriter, Attrs, ChangeSemantics, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords,
+    Syntax, object,
 };
 
 use words::{parse_quantum, refuse_second};
@@ -59,13 +60,8 @@ impl Ets {
 }
 
 impl Kind for Ets {
+    type Object = object::Qdisc;
     const KIND: &'static str = "ets";
-    const USAGE: &'static str =
-        "Usage: ... ets [bands NUMBER] [strict NUMBER] [quanta Q1 Q2...] [priomap P1 P2...]\n";
-
-    fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
-        words::read(words).map(Some)
-    }
 
     fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
         out.attr_u8(TCA_ETS_NBANDS, self.bands);
@@ -98,29 +94,19 @@ impl Kind for Ets {
         })
     }
 
-    fn write_words(&self, out: &mut Wording<'_>) {
-        out.say("bands", self.bands);
-        out.text("strict", if self.strict == 0 { String::new() } else { format!("strict {}", self.strict) });
-        let list = |key: &str, list: Vec<String>| match list.is_empty() {
-            true => String::new(),
-            false => format!("{key} {}", list.join(" ")),
-        };
-        let quanta = list("quanta", self.quanta_bytes.iter().map(u32::to_string).collect());
-        out.untold("quanta", quanta);
-        // What is not said is the kernel's to choose.
-        for band in 0..usize::from(self.bands.saturating_sub(self.strict)) {
-            match self.quanta_bytes.get(band) {
-                Some(quantum) => out.silent(&format!("quantum {band}"), quantum),
-                None => out.leave_open(&format!("quantum {band}")),
-            }
-        }
-        out.text("priomap", list("priomap", self.priomap.iter().map(u8::to_string).collect()));
-    }
-
-    fn kept(&self, _: &dyn Environment) -> Self {
+    fn as_dumped(&self, _: &dyn Environment) -> Self {
         let mut kept = self.clone();
         kept.priomap.resize(PRIORITIES, self.bands.saturating_sub(1));
         kept
+    }
+}
+
+impl Syntax for Ets {
+    const USAGE: &'static str =
+        "Usage: ... ets [bands NUMBER] [strict NUMBER] [quanta Q1 Q2...] [priomap P1 P2...]\n";
+
+    fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
+        words::read(words).map(Some)
     }
 
     fn print(&self, out: &mut Printer) {
@@ -135,6 +121,25 @@ impl Kind for Ets {
             print_list("priomap", self.priomap.iter().copied().map(u32::from), out);
         }
     }
+
+    fn to_words(&self, out: &mut OptionWords<'_>) {
+        out.say("bands", self.bands);
+        out.text("strict", if self.strict == 0 { String::new() } else { format!("strict {}", self.strict) });
+        let list = |key: &str, list: Vec<String>| match list.is_empty() {
+            true => String::new(),
+            false => format!("{key} {}", list.join(" ")),
+        };
+        let quanta = list("quanta", self.quanta_bytes.iter().map(u32::to_string).collect());
+        out.not_dumped("quanta", quanta);
+        // What is not said is the kernel's to choose.
+        for band in 0..usize::from(self.bands.saturating_sub(self.strict)) {
+            match self.quanta_bytes.get(band) {
+                Some(quantum) => out.silent(&format!("quantum {band}"), quantum),
+                None => out.leave_open(&format!("quantum {band}")),
+            }
+        }
+        out.text("priomap", list("priomap", self.priomap.iter().map(u8::to_string).collect()));
+    }
 }
 
 /// The options of a class of an ets: of one of its bands.
@@ -146,10 +151,25 @@ pub struct EtsClass {
 }
 
 impl Kind for EtsClass {
+    type Object = object::Class;
     const KIND: &'static str = "ets";
-    const TYPE: TcType = TcType::Class;
+    const CHANGE: ChangeSemantics = ChangeSemantics { of_qdisc: true, ..ChangeSemantics::USUAL };
+
+    fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
+        if let Some(quantum) = self.quantum_bytes {
+            out.attr_u32(TCA_ETS_QUANTA_BAND, quantum);
+        }
+        Ok(Fill::Nested)
+    }
+
+    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+        let quantum = Attrs::new(payload).find(TCA_ETS_QUANTA_BAND)?;
+        Ok(Self { quantum_bytes: quantum.map(|attr| attr.u32()).transpose()? })
+    }
+}
+
+impl Syntax for EtsClass {
     const USAGE: &'static str = "Usage: ... ets [quantum Q1]\n";
-    const UPKEEP: Upkeep = Upkeep { of_qdisc: true, ..Upkeep::USUAL };
 
     fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
         let mut class = Self::default();
@@ -166,26 +186,14 @@ impl Kind for EtsClass {
         Ok(Some(class))
     }
 
-    fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
-        if let Some(quantum) = self.quantum_bytes {
-            out.attr_u32(TCA_ETS_QUANTA_BAND, quantum);
-        }
-        Ok(Fill::Nested)
-    }
-
-    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
-        let quantum = Attrs::new(payload).find(TCA_ETS_QUANTA_BAND)?;
-        Ok(Self { quantum_bytes: quantum.map(|attr| attr.u32()).transpose()? })
-    }
-
-    fn write_words(&self, out: &mut Wording<'_>) {
-        out.say_if("quantum", self.quantum_bytes);
-    }
-
     fn print(&self, out: &mut Printer) {
         if let Some(quantum) = self.quantum_bytes {
             out.item("quantum", "quantum ", quantum, " ");
         }
+    }
+
+    fn to_words(&self, out: &mut OptionWords<'_>) {
+        out.say_if("quantum", self.quantum_bytes);
     }
 }
 

@@ -14,7 +14,10 @@ use tc_core::print::{Null, Printer, Rate, Size, Time, TimeNs};
 use tc_core::rate::parse_rate_of_link;
 use tc_core::units::{parse_rate32, parse_time_ns, parse_time_us, parse_u32, words_of_rate};
 use tc_core::words::{Environment, WordError, Words, WordsContext};
-use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Upkeep, Wording};
+use tc_core::{
+    AttrWriter, Attrs, ChangeSemantics, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords,
+    Syntax, object,
+};
 
 use crate::common::{bool_at, jiffies_us, u32_at, us};
 
@@ -81,70 +84,9 @@ pub struct Fq {
 }
 
 impl Kind for Fq {
+    type Object = object::Qdisc;
     const KIND: &'static str = "fq";
-    const USAGE: &'static str = "\
-Usage: ... fq\t[ limit PACKETS ] [ flow_limit PACKETS ]\n\
-\t\t[ quantum BYTES ] [ initial_quantum BYTES ]\n\
-\t\t[ maxrate RATE ] [ buckets NUMBER ]\n\
-\t\t[ [no]pacing ] [ refill_delay TIME ]\n\
-\t\t[ bands 3 priomap P0 P1 ... P14 P15 ]\n\
-\t\t[ weights W1 W2 W3 ]\n\
-\t\t[ low_rate_threshold RATE ]\n\
-\t\t[ orphan_mask MASK]\n\
-\t\t[ timer_slack TIME]\n\
-\t\t[ ce_threshold TIME ]\n\
-\t\t[ horizon TIME ]\n\
-\t\t[ horizon_{cap|drop} ]\n\
-\t\t[ offload_horizon TIME ]\n";
-    const UPKEEP: Upkeep = Upkeep::USUAL.untold(&["defrate"]);
-
-    fn parse_words(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
-        let mut options = Self::default();
-        while let Some(word) = words.next() {
-            let illegal = |_: &str| format!("Illegal \"{word}\"");
-            match word {
-                "limit" => options.limit_packets = Some(words.parse(parse_u32, illegal)?),
-                "flow_limit" => options.flow_limit_packets = Some(words.parse(parse_u32, illegal)?),
-                "buckets" => {
-                    let buckets = words.parse(parse_u32, illegal)?;
-                    // tc takes 0 for not given, and the next power of two.
-                    options.buckets_log = buckets.checked_sub(1).map(|below| 32 - below.leading_zeros());
-                }
-                "maxrate" => options.max_rate = Some(parse_rate(word, words, context)?),
-                "defrate" => options.default_rate = Some(parse_rate(word, words, context)?),
-                "low_rate_threshold" => {
-                    options.low_rate_threshold = Some(words.parse(parse_rate32, illegal)?);
-                }
-                "ce_threshold" => options.ce_threshold_us = Some(words.parse(parse_time_us, illegal)?),
-                "timer_slack" => {
-                    let out_of_range = |_| WordError::Kind("Illegal (out of range) \"timer_slack\"".into());
-                    let ns = words.parse(parse_time_ns, illegal)?;
-                    options.timer_slack_ns = Some(u32::try_from(ns).map_err(out_of_range)?);
-                }
-                "horizon_drop" => options.horizon_drop = Some(true),
-                "horizon_cap" => options.horizon_drop = Some(false),
-                "horizon" => options.horizon_us = Some(words.parse(parse_time_us, illegal)?),
-                "quantum" => options.quantum_bytes = Some(words.parse(parse_u32, illegal)?),
-                "initial_quantum" => options.initial_quantum_bytes = Some(words.parse(parse_u32, illegal)?),
-                // tc's text names another word here.
-                "orphan_mask" => {
-                    let illegal = |_: &str| "Illegal \"initial_quantum\"".into();
-                    options.orphan_mask = Some(words.parse(parse_u32, illegal)?);
-                }
-                "refill_delay" => options.refill_delay_us = Some(words.parse(parse_time_us, illegal)?),
-                "bands" if options.bands.is_some() => return Err(bands::duplicate(word)),
-                "bands" => options.bands = Some(Bands::parse(words)?),
-                "weights" if options.weights.is_some() => return Err(bands::duplicate(word)),
-                "weights" => options.weights = Some(bands::parse_weights(words)?),
-                "offload_horizon" => options.offload_horizon_us = Some(words.parse(parse_time_us, illegal)?),
-                "pacing" => options.pacing = Some(true),
-                "nopacing" => options.pacing = Some(false),
-                "help" => return Err(WordError::Help),
-                word => return Err(WordError::what_is(word)),
-            }
-        }
-        Ok(Some(options))
-    }
+    const CHANGE: ChangeSemantics = ChangeSemantics::USUAL.not_dumped(&["defrate"]);
 
     fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
         out.attr_u32_if(BUCKETS_LOG, self.buckets_log);
@@ -200,31 +142,74 @@ Usage: ... fq\t[ limit PACKETS ] [ flow_limit PACKETS ]\n\
         })
     }
 
-    fn write_words(&self, out: &mut Wording<'_>) {
-        let rate = |rate: Option<u32>| rate.map(|rate| words_of_rate(rate.into()));
-        out.say_if("limit", self.limit_packets);
-        out.say_if("flow_limit", self.flow_limit_packets);
-        out.say_if("buckets", self.buckets_log.map(|log| 1u32.checked_shl(log).unwrap_or(0)));
-        out.say_if("orphan_mask", self.orphan_mask);
-        out.switch("pacing", self.pacing, "pacing", "nopacing");
-        out.say_if("quantum", self.quantum_bytes);
-        out.say_if("initial_quantum", self.initial_quantum_bytes);
-        out.say_if("maxrate", rate(self.max_rate));
-        out.say_if("defrate", rate(self.default_rate));
-        out.say_if("low_rate_threshold", rate(self.low_rate_threshold));
-        out.say_if("refill_delay", self.refill_delay_us.map(us));
-        out.say_if("ce_threshold", self.ce_threshold_us.map(us));
-        out.say_if("timer_slack", self.timer_slack_ns.map(|ns| format!("{ns}ns")));
-        out.say_if("horizon", self.horizon_us.map(us));
-        out.switch("horizon_drop", self.horizon_drop, "horizon_drop", "horizon_cap");
-        out.say_if("bands", self.bands.as_ref().map(Bands::words));
-        out.say_if("weights", self.weights.map(|weights| weights.map(|weight| weight.to_string()).join(" ")));
-        out.say_if("offload_horizon", self.offload_horizon_us.map(us));
-    }
-
-    fn kept(&self, environment: &dyn Environment) -> Self {
+    fn as_dumped(&self, environment: &dyn Environment) -> Self {
         let hz = environment.timer_hz();
         Self { refill_delay_us: self.refill_delay_us.map(|us| jiffies_us(us, hz)), ..*self }
+    }
+}
+
+impl Syntax for Fq {
+    const USAGE: &'static str = "\
+Usage: ... fq\t[ limit PACKETS ] [ flow_limit PACKETS ]\n\
+\t\t[ quantum BYTES ] [ initial_quantum BYTES ]\n\
+\t\t[ maxrate RATE ] [ buckets NUMBER ]\n\
+\t\t[ [no]pacing ] [ refill_delay TIME ]\n\
+\t\t[ bands 3 priomap P0 P1 ... P14 P15 ]\n\
+\t\t[ weights W1 W2 W3 ]\n\
+\t\t[ low_rate_threshold RATE ]\n\
+\t\t[ orphan_mask MASK]\n\
+\t\t[ timer_slack TIME]\n\
+\t\t[ ce_threshold TIME ]\n\
+\t\t[ horizon TIME ]\n\
+\t\t[ horizon_{cap|drop} ]\n\
+\t\t[ offload_horizon TIME ]\n";
+
+    fn parse_words(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
+        let mut options = Self::default();
+        while let Some(word) = words.next() {
+            let illegal = |_: &str| format!("Illegal \"{word}\"");
+            match word {
+                "limit" => options.limit_packets = Some(words.parse(parse_u32, illegal)?),
+                "flow_limit" => options.flow_limit_packets = Some(words.parse(parse_u32, illegal)?),
+                "buckets" => {
+                    let buckets = words.parse(parse_u32, illegal)?;
+                    // tc takes 0 for not given, and the next power of two.
+                    options.buckets_log = buckets.checked_sub(1).map(|below| 32 - below.leading_zeros());
+                }
+                "maxrate" => options.max_rate = Some(parse_rate(word, words, context)?),
+                "defrate" => options.default_rate = Some(parse_rate(word, words, context)?),
+                "low_rate_threshold" => {
+                    options.low_rate_threshold = Some(words.parse(parse_rate32, illegal)?);
+                }
+                "ce_threshold" => options.ce_threshold_us = Some(words.parse(parse_time_us, illegal)?),
+                "timer_slack" => {
+                    let out_of_range = |_| WordError::Kind("Illegal (out of range) \"timer_slack\"".into());
+                    let ns = words.parse(parse_time_ns, illegal)?;
+                    options.timer_slack_ns = Some(u32::try_from(ns).map_err(out_of_range)?);
+                }
+                "horizon_drop" => options.horizon_drop = Some(true),
+                "horizon_cap" => options.horizon_drop = Some(false),
+                "horizon" => options.horizon_us = Some(words.parse(parse_time_us, illegal)?),
+                "quantum" => options.quantum_bytes = Some(words.parse(parse_u32, illegal)?),
+                "initial_quantum" => options.initial_quantum_bytes = Some(words.parse(parse_u32, illegal)?),
+                // tc's text names another word here.
+                "orphan_mask" => {
+                    let illegal = |_: &str| "Illegal \"initial_quantum\"".into();
+                    options.orphan_mask = Some(words.parse(parse_u32, illegal)?);
+                }
+                "refill_delay" => options.refill_delay_us = Some(words.parse(parse_time_us, illegal)?),
+                "bands" if options.bands.is_some() => return Err(bands::duplicate(word)),
+                "bands" => options.bands = Some(Bands::parse(words)?),
+                "weights" if options.weights.is_some() => return Err(bands::duplicate(word)),
+                "weights" => options.weights = Some(bands::parse_weights(words)?),
+                "offload_horizon" => options.offload_horizon_us = Some(words.parse(parse_time_us, illegal)?),
+                "pacing" => options.pacing = Some(true),
+                "nopacing" => options.pacing = Some(false),
+                "help" => return Err(WordError::Help),
+                word => return Err(WordError::what_is(word)),
+            }
+        }
+        Ok(Some(options))
     }
 
     fn print(&self, out: &mut Printer) {
@@ -254,6 +239,28 @@ Usage: ... fq\t[ limit PACKETS ] [ flow_limit PACKETS ]\n\
             None => {}
         }
         out.item_if("offload_horizon", "offload_horizon ", self.offload_horizon_us.map(Time), " ");
+    }
+
+    fn to_words(&self, out: &mut OptionWords<'_>) {
+        let rate = |rate: Option<u32>| rate.map(|rate| words_of_rate(rate.into()));
+        out.say_if("limit", self.limit_packets);
+        out.say_if("flow_limit", self.flow_limit_packets);
+        out.say_if("buckets", self.buckets_log.map(|log| 1u32.checked_shl(log).unwrap_or(0)));
+        out.say_if("orphan_mask", self.orphan_mask);
+        out.switch("pacing", self.pacing, "pacing", "nopacing");
+        out.say_if("quantum", self.quantum_bytes);
+        out.say_if("initial_quantum", self.initial_quantum_bytes);
+        out.say_if("maxrate", rate(self.max_rate));
+        out.say_if("defrate", rate(self.default_rate));
+        out.say_if("low_rate_threshold", rate(self.low_rate_threshold));
+        out.say_if("refill_delay", self.refill_delay_us.map(us));
+        out.say_if("ce_threshold", self.ce_threshold_us.map(us));
+        out.say_if("timer_slack", self.timer_slack_ns.map(|ns| format!("{ns}ns")));
+        out.say_if("horizon", self.horizon_us.map(us));
+        out.switch("horizon_drop", self.horizon_drop, "horizon_drop", "horizon_cap");
+        out.say_if("bands", self.bands.as_ref().map(Bands::words));
+        out.say_if("weights", self.weights.map(|weights| weights.map(|weight| weight.to_string()).join(" ")));
+        out.say_if("offload_horizon", self.offload_horizon_us.map(us));
     }
 
     fn print_xstats(payload: &[u8], out: &mut Printer) -> Result<bool, DecodeError> {

@@ -12,8 +12,8 @@ use tc_core::print::{Hex0x, Printer, Time};
 use tc_core::units::parse_u8;
 use tc_core::words::{Environment, WordError, Words, WordsContext};
 use tc_core::{
-    AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, Upkeep, Wording,
-    zero_extended,
+    AttrWriter, Attrs, ChangeSemantics, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords,
+    Reader, Syntax, object, zero_extended,
 };
 
 use crate::common::not_zero;
@@ -65,28 +65,10 @@ pub struct Selector {
 }
 
 impl Kind for FqCodel {
+    type Object = object::Qdisc;
     const KIND: &'static str = "fq_codel";
-    const USAGE: &'static str = "\
-Usage: ... fq_codel\t[ limit PACKETS ] [ flows NUMBER ]\n\
-[ memory_limit BYTES ]\n\
-[ target TIME ] [ interval TIME ]\n\
-[ quantum BYTES ] [ [no]ecn ]\n\
-[ ce_threshold TIME ]\n\
-[ ce_threshold_selector VALUE/MASK ]\n\
-[ drop_batch SIZE ]\n";
-    const UPKEEP: Upkeep =
-        Upkeep::USUAL.fixed(&["flows"]).untold(&["ce_threshold_selector without ce_threshold"]);
-
-    fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
-        let mut options = Self::default();
-        while let Some(word) = words.next() {
-            match word {
-                "ce_threshold_selector" => options.ce_threshold_selector = parse_selector(words.value()?)?,
-                word => params::parse_word(PARAMS, word, words, &mut options)?,
-            }
-        }
-        Ok(Some(options))
-    }
+    const CHANGE: ChangeSemantics =
+        ChangeSemantics::USUAL.fixed(&["flows"]).not_dumped(&["ce_threshold_selector without ce_threshold"]);
 
     fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
         let before_selector = [LIMIT, FLOWS, QUANTUM, INTERVAL, TARGET, ECN, CE_THRESHOLD];
@@ -108,21 +90,36 @@ Usage: ... fq_codel\t[ limit PACKETS ] [ flows NUMBER ]\n\
         Ok(Self { ce_threshold_selector: selector, ..params::decode(PARAMS, payload)? })
     }
 
-    fn write_words(&self, out: &mut Wording<'_>) {
-        let selector = self.ce_threshold_selector.filter(|s| s.value | s.mask != 0);
-        let selector = selector.map(|Selector { value, mask }| format!("{value:#x}/{mask:#x}"));
-        params::write_words(PARAMS, self, out);
-        out.say_sticky("ce_threshold_selector", selector);
-    }
-
-    fn kept(&self, environment: &dyn Environment) -> Self {
+    fn as_dumped(&self, environment: &dyn Environment) -> Self {
         Self {
             quantum_bytes: self.quantum_bytes.map(|bytes| bytes.max(256)),
             // Told only beside a threshold.
             ce_threshold_selector: self.ce_threshold_us.and(self.ce_threshold_selector),
             memory_limit_bytes: self.memory_limit_bytes.map(|bytes| bytes.min(1 << 31)),
-            ..params::kept(PARAMS, self, environment)
+            ..params::as_dumped(PARAMS, self, environment)
         }
+    }
+}
+
+impl Syntax for FqCodel {
+    const USAGE: &'static str = "\
+Usage: ... fq_codel\t[ limit PACKETS ] [ flows NUMBER ]\n\
+[ memory_limit BYTES ]\n\
+[ target TIME ] [ interval TIME ]\n\
+[ quantum BYTES ] [ [no]ecn ]\n\
+[ ce_threshold TIME ]\n\
+[ ce_threshold_selector VALUE/MASK ]\n\
+[ drop_batch SIZE ]\n";
+
+    fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
+        let mut options = Self::default();
+        while let Some(word) = words.next() {
+            match word {
+                "ce_threshold_selector" => options.ce_threshold_selector = parse_selector(words.value()?)?,
+                word => params::parse_word(PARAMS, word, words, &mut options)?,
+            }
+        }
+        Ok(Some(options))
     }
 
     fn print(&self, out: &mut Printer) {
@@ -136,6 +133,13 @@ Usage: ... fq_codel\t[ limit PACKETS ] [ flows NUMBER ]\n\
         }
         let drop_batch_packets = self.drop_batch_packets.and_then(not_zero);
         params::print(behind, &Self { drop_batch_packets, ..*self }, out);
+    }
+
+    fn to_words(&self, out: &mut OptionWords<'_>) {
+        let selector = self.ce_threshold_selector.filter(|s| s.value | s.mask != 0);
+        let selector = selector.map(|Selector { value, mask }| format!("{value:#x}/{mask:#x}"));
+        params::to_words(PARAMS, self, out);
+        out.say_sticky("ce_threshold_selector", selector);
     }
 
     fn print_xstats(payload: &[u8], out: &mut Printer) -> Result<bool, DecodeError> {

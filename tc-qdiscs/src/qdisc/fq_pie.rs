@@ -9,7 +9,8 @@
 use tc_core::print::Printer;
 use tc_core::words::{Environment, WordError, Words, WordsContext};
 use tc_core::{
-    AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, Upkeep, Wording, zero_extended,
+    AttrWriter, ChangeSemantics, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords, Reader,
+    Syntax, object, zero_extended,
 };
 
 use crate::params::{self, Param, Unit, number, switch};
@@ -56,20 +57,10 @@ pub struct FqPie {
 }
 
 impl Kind for FqPie {
+    type Object = object::Qdisc;
     const KIND: &'static str = "fq_pie";
-    const USAGE: &'static str = "\
-Usage: ... fq_pie [ limit PACKETS ] [ flows NUMBER ]
-                  [ target TIME ] [ tupdate TIME ]
-                  [ alpha NUMBER ] [ beta NUMBER ]
-                  [ quantum BYTES ] [ memory_limit BYTES ]
-                  [ ecn_prob PERCENTAGE ] [ [no]ecn ]
-                  [ [no]bytemode ] [ [no_]dq_rate_estimator ]
-";
-    const UPKEEP: Upkeep = Upkeep::USUAL.fixed(&["flows"]).untold(&["target above 4.29 s"]);
-
-    fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
-        params::parse_words(PARAMS, words)
-    }
+    const CHANGE: ChangeSemantics =
+        ChangeSemantics::USUAL.fixed(&["flows"]).not_dumped(&["target above 4.29 s"]);
 
     fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
         params::encode(PARAMS, LIMIT..=DQ_RATE_ESTIMATOR, self, out);
@@ -80,16 +71,31 @@ Usage: ... fq_pie [ limit PACKETS ] [ flows NUMBER ]
         params::decode(PARAMS, payload)
     }
 
-    fn write_words(&self, out: &mut Wording<'_>) {
-        params::write_words(PARAMS, self, out);
+    fn as_dumped(&self, environment: &dyn Environment) -> Self {
+        params::as_dumped(PARAMS, self, environment)
     }
+}
 
-    fn kept(&self, environment: &dyn Environment) -> Self {
-        params::kept(PARAMS, self, environment)
+impl Syntax for FqPie {
+    const USAGE: &'static str = "\
+Usage: ... fq_pie [ limit PACKETS ] [ flows NUMBER ]
+                  [ target TIME ] [ tupdate TIME ]
+                  [ alpha NUMBER ] [ beta NUMBER ]
+                  [ quantum BYTES ] [ memory_limit BYTES ]
+                  [ ecn_prob PERCENTAGE ] [ [no]ecn ]
+                  [ [no]bytemode ] [ [no_]dq_rate_estimator ]
+";
+
+    fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
+        params::parse_words(PARAMS, words)
     }
 
     fn print(&self, out: &mut Printer) {
         params::print(PARAMS, self, out);
+    }
+
+    fn to_words(&self, out: &mut OptionWords<'_>) {
+        params::to_words(PARAMS, self, out);
     }
 
     fn print_xstats(payload: &[u8], out: &mut Printer) -> Result<bool, DecodeError> {

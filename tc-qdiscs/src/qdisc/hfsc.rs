@@ -16,7 +16,7 @@ use tc_core::print::{Hex, Hex0x, Printer};
 use tc_core::units::parse_hex;
 use tc_core::words::{WordError, Words, WordsContext, is_prefix};
 use tc_core::{
-    AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, TcType, Wording,
+    AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords, Reader, Syntax, object,
 };
 
 pub use curve::ServiceCurve;
@@ -32,7 +32,20 @@ pub struct Hfsc {
 }
 
 impl Kind for Hfsc {
+    type Object = object::Qdisc;
     const KIND: &'static str = "hfsc";
+
+    fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
+        out.put_u16(self.default_minor);
+        Ok(Fill::Written)
+    }
+
+    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+        Ok(Self { default_minor: Reader::new(payload).u16()? })
+    }
+}
+
+impl Syntax for Hfsc {
     const USAGE: &'static str =
         "Usage: ... hfsc [ default CLASSID ]\n\n default: default class for unclassified packets\n";
 
@@ -55,25 +68,16 @@ impl Kind for Hfsc {
         Ok(Some(hfsc))
     }
 
-    fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
-        out.put_u16(self.default_minor);
-        Ok(Fill::Written)
-    }
-
-    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
-        Ok(Self { default_minor: Reader::new(payload).u16()? })
-    }
-
-    fn write_words(&self, out: &mut Wording<'_>) {
-        out.say("default", format_args!("{:x}", self.default_minor));
-    }
-
     fn print(&self, out: &mut Printer) {
         if self.default_minor != 0 {
             // tc 6.1 prints text in its JSON here; the value is that of tc 7.
             out.text_item("default ", Hex(self.default_minor.into()), " ");
             out.json("default", Hex0x(self.default_minor.into()));
         }
+    }
+
+    fn to_words(&self, out: &mut OptionWords<'_>) {
+        out.say("default", format_args!("{:x}", self.default_minor));
     }
 }
 
@@ -112,8 +116,38 @@ impl HfscClass {
 }
 
 impl Kind for HfscClass {
+    type Object = object::Class;
     const KIND: &'static str = "hfsc";
-    const TYPE: TcType = TcType::Class;
+
+    fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
+        let curves = [
+            (TCA_HFSC_RSC, &self.real_time),
+            (TCA_HFSC_FSC, &self.link_share),
+            (TCA_HFSC_USC, &self.upper_limit),
+        ];
+        for (kind, curve) in curves {
+            if let Some(curve) = curve {
+                curve.encode(&mut out.nest(kind));
+            }
+        }
+        Ok(Fill::Written)
+    }
+
+    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+        let table = Attrs::new(payload).table::<{ TCA_HFSC_USC as usize + 1 }>()?;
+        let curve = |kind: u16| {
+            let read = |attr: tc_core::Attr<'_>| ServiceCurve::decode(&mut attr.reader());
+            table[usize::from(kind)].map(read).transpose().map_err(|error| error.at_attribute(kind))
+        };
+        Ok(Self {
+            real_time: curve(TCA_HFSC_RSC)?,
+            link_share: curve(TCA_HFSC_FSC)?,
+            upper_limit: curve(TCA_HFSC_USC)?,
+        })
+    }
+}
+
+impl Syntax for HfscClass {
     const USAGE: &'static str = USAGE;
 
     fn parse_words(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
@@ -145,39 +179,6 @@ impl Kind for HfscClass {
         Ok(Some(class))
     }
 
-    fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
-        let curves = [
-            (TCA_HFSC_RSC, &self.real_time),
-            (TCA_HFSC_FSC, &self.link_share),
-            (TCA_HFSC_USC, &self.upper_limit),
-        ];
-        for (kind, curve) in curves {
-            if let Some(curve) = curve {
-                curve.encode(&mut out.nest(kind));
-            }
-        }
-        Ok(Fill::Written)
-    }
-
-    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
-        let table = Attrs::new(payload).table::<{ TCA_HFSC_USC as usize + 1 }>()?;
-        let curve = |kind: u16| {
-            let read = |attr: tc_core::Attr<'_>| ServiceCurve::decode(&mut attr.reader());
-            table[usize::from(kind)].map(read).transpose().map_err(|error| error.at_attribute(kind))
-        };
-        Ok(Self {
-            real_time: curve(TCA_HFSC_RSC)?,
-            link_share: curve(TCA_HFSC_FSC)?,
-            upper_limit: curve(TCA_HFSC_USC)?,
-        })
-    }
-
-    fn write_words(&self, out: &mut Wording<'_>) {
-        for (key, curve) in [("rt", self.real_time), ("ls", self.link_share), ("ul", self.upper_limit)] {
-            out.say_sticky(key, curve.map(|curve| curve.words()));
-        }
-    }
-
     fn print(&self, out: &mut Printer) {
         let both_in_one = self.real_time.is_some() && self.real_time == self.link_share;
         let (sc, rt, ls) = match both_in_one {
@@ -188,6 +189,12 @@ impl Kind for HfscClass {
             if let Some(curve) = curve {
                 curve.print(name, out);
             }
+        }
+    }
+
+    fn to_words(&self, out: &mut OptionWords<'_>) {
+        for (key, curve) in [("rt", self.real_time), ("ls", self.link_share), ("ul", self.upper_limit)] {
+            out.say_sticky(key, curve.map(|curve| curve.words()));
         }
     }
 

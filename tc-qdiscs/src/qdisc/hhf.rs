@@ -7,7 +7,9 @@
 
 use tc_core::print::Printer;
 use tc_core::words::{Environment, WordError, Words, WordsContext};
-use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, Wording};
+use tc_core::{
+    AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords, Reader, Syntax, object,
+};
 
 use crate::params::{self, Param, Unit, number};
 
@@ -42,7 +44,24 @@ pub struct Hhf {
 }
 
 impl Kind for Hhf {
+    type Object = object::Qdisc;
     const KIND: &'static str = "hhf";
+
+    fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
+        params::encode(PARAMS, BACKLOG_LIMIT..=NON_HH_WEIGHT, self, out);
+        Ok(Fill::Written)
+    }
+
+    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+        params::decode(PARAMS, payload)
+    }
+
+    fn as_dumped(&self, environment: &dyn Environment) -> Self {
+        params::as_dumped(PARAMS, self, environment)
+    }
+}
+
+impl Syntax for Hhf {
     const USAGE: &'static str = "\
 Usage: ... hhf\t[ limit PACKETS ] [ quantum BYTES]\n\
 \t\t[ hh_limit NUMBER ]\n\
@@ -55,31 +74,18 @@ Usage: ... hhf\t[ limit PACKETS ] [ quantum BYTES]\n\
         params::parse_words(PARAMS, words)
     }
 
-    fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
-        params::encode(PARAMS, BACKLOG_LIMIT..=NON_HH_WEIGHT, self, out);
-        Ok(Fill::Written)
+    fn print(&self, out: &mut Printer) {
+        params::print(PARAMS, self, out);
     }
 
-    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
-        params::decode(PARAMS, payload)
-    }
-
-    fn write_words(&self, out: &mut Wording<'_>) {
+    fn to_words(&self, out: &mut OptionWords<'_>) {
         let (first, last): (Vec<_>, Vec<_>) = PARAMS.iter().partition(|param| param.word() != "hh_limit");
-        params::write_words(first, self, out);
+        params::to_words(first, self, out);
         if self.hh_limit.is_some_and(|limit| limit != USUAL_HH_LIMIT) {
             // Kernel: a new one has the usual limit, whatever was asked for.
             out.next_line();
         }
-        params::write_words(last, self, out);
-    }
-
-    fn kept(&self, environment: &dyn Environment) -> Self {
-        params::kept(PARAMS, self, environment)
-    }
-
-    fn print(&self, out: &mut Printer) {
-        params::print(PARAMS, self, out);
+        params::to_words(last, self, out);
     }
 
     fn print_xstats(payload: &[u8], out: &mut Printer) -> Result<bool, DecodeError> {

@@ -14,7 +14,10 @@ mod class;
 use tc_core::print::{Formatted, Hex0x, Null, Printer};
 use tc_core::units::{UnitError, parse_decimal, parse_hex};
 use tc_core::words::{Environment, WordError, Words, WordsContext, is_prefix};
-use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Upkeep, Wording};
+use tc_core::{
+    AttrWriter, Attrs, ChangeSemantics, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords,
+    Syntax, object,
+};
 
 pub use builder::HtbClassBuilder;
 pub use class::{HtbClass, HtbXstats};
@@ -66,30 +69,9 @@ impl Default for Htb {
 }
 
 impl Kind for Htb {
+    type Object = object::Qdisc;
     const KIND: &'static str = "htb";
-    const USAGE: &'static str = USAGE;
-    const UPKEEP: Upkeep = Upkeep::REFUSES_CHANGE.untold(&["debug"]);
-
-    fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
-        let mut htb = Self::default();
-        while let Some(word) = words.next() {
-            if is_prefix(word, "r2q") {
-                htb.r2q = number("r2q", words, parse_decimal)?;
-            } else if is_prefix(word, "default") {
-                htb.default_minor = number("default", words, parse_hex)?;
-            } else if is_prefix(word, "debug") {
-                htb.debug |= debug_bits(words.value()?);
-            } else if is_prefix(word, "direct_qlen") {
-                let packets = number("direct_qlen", words, parse_decimal)?;
-                htb.direct_qlen_packets = Some(packets).filter(|packets| *packets != u32::MAX);
-            } else if is_prefix(word, "offload") {
-                htb.offload = true;
-            } else {
-                return Err(WordError::what_is(word));
-            }
-        }
-        Ok(Some(htb))
-    }
+    const CHANGE: ChangeSemantics = ChangeSemantics::REFUSES_CHANGE.not_dumped(&["debug"]);
 
     fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
         {
@@ -124,15 +106,33 @@ impl Kind for Htb {
         })
     }
 
-    fn write_words(&self, out: &mut Wording<'_>) {
-        out.say("r2q", self.r2q);
-        out.say("default", format_args!("{:x}", self.default_minor));
-        out.say_if("direct_qlen", self.direct_qlen_packets);
-        out.flag("offload", self.offload);
-    }
-
-    fn kept(&self, _: &dyn Environment) -> Self {
+    fn as_dumped(&self, _: &dyn Environment) -> Self {
         Self { r2q: self.r2q.max(1), ..*self }
+    }
+}
+
+impl Syntax for Htb {
+    const USAGE: &'static str = USAGE;
+
+    fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
+        let mut htb = Self::default();
+        while let Some(word) = words.next() {
+            if is_prefix(word, "r2q") {
+                htb.r2q = number("r2q", words, parse_decimal)?;
+            } else if is_prefix(word, "default") {
+                htb.default_minor = number("default", words, parse_hex)?;
+            } else if is_prefix(word, "debug") {
+                htb.debug |= debug_bits(words.value()?);
+            } else if is_prefix(word, "direct_qlen") {
+                let packets = number("direct_qlen", words, parse_decimal)?;
+                htb.direct_qlen_packets = Some(packets).filter(|packets| *packets != u32::MAX);
+            } else if is_prefix(word, "offload") {
+                htb.offload = true;
+            } else {
+                return Err(WordError::what_is(word));
+            }
+        }
+        Ok(Some(htb))
     }
 
     fn print(&self, out: &mut Printer) {
@@ -148,6 +148,13 @@ impl Kind for Htb {
             out.item("direct_qlen", " direct_qlen ", packets, "");
         }
         print_offload(self.offload, out);
+    }
+
+    fn to_words(&self, out: &mut OptionWords<'_>) {
+        out.say("r2q", self.r2q);
+        out.say("default", format_args!("{:x}", self.default_minor));
+        out.say_if("direct_qlen", self.direct_qlen_packets);
+        out.flag("offload", self.offload);
     }
 }
 

@@ -8,7 +8,10 @@
 
 use tc_core::print::Printer;
 use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Upkeep, Wording};
+use tc_core::{
+    AttrWriter, ChangeSemantics, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords, Syntax,
+    object,
+};
 
 tc_core::register!(Ingress);
 
@@ -17,9 +20,21 @@ tc_core::register!(Ingress);
 pub struct Ingress;
 
 impl Kind for Ingress {
+    type Object = object::Qdisc;
     const KIND: &'static str = "ingress";
+    const CHANGE: ChangeSemantics = ChangeSemantics::REFUSES_CHANGE;
+
+    fn encode(&self, _: &FillContext, _: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
+        Ok(Fill::Absent)
+    }
+
+    fn decode(_: &[u8]) -> Result<Self, DecodeError> {
+        Ok(Self)
+    }
+}
+
+impl Syntax for Ingress {
     const USAGE: &'static str = "Usage: ... ingress\n";
-    const UPKEEP: Upkeep = Upkeep::REFUSES_CHANGE;
 
     fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
         while let Some(word) = words.next() {
@@ -32,19 +47,11 @@ impl Kind for Ingress {
         Ok(None)
     }
 
-    fn encode(&self, _: &FillContext, _: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
-        Ok(Fill::Absent)
-    }
-
-    fn decode(_: &[u8]) -> Result<Self, DecodeError> {
-        Ok(Self)
-    }
-
-    fn write_words(&self, _: &mut Wording<'_>) {
-        // There are no words.
-    }
-
     fn print(&self, out: &mut Printer) {
         out.text("---------------- ");
+    }
+
+    fn to_words(&self, _: &mut OptionWords<'_>) {
+        // There are no words.
     }
 }

@@ -5,9 +5,9 @@
 //! transmit queues; a dump has no `TCA_OPTIONS`.
 
 use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{Kind, Upkeep};
+use tc_core::{ChangeSemantics, Kind, Syntax, object};
 
-use crate::common::{no_options, no_words};
+use crate::common::{no_option_words, no_options, no_words};
 
 tc_core::register!(Mq);
 
@@ -16,13 +16,19 @@ tc_core::register!(Mq);
 pub struct Mq;
 
 impl Kind for Mq {
+    type Object = object::Qdisc;
     const KIND: &'static str = "mq";
+    const CHANGE: ChangeSemantics = ChangeSemantics::REFUSES_CHANGE;
+
+    no_options!();
+}
+
+impl Syntax for Mq {
     const USAGE: &'static str = "Usage: ... mq\n";
-    const UPKEEP: Upkeep = Upkeep::REFUSES_CHANGE;
 
     fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
         no_words(words)
     }
 
-    no_options!();
+    no_option_words!();
 }

@@ -8,7 +8,9 @@
 
 use tc_core::print::{Formatted, Printer};
 use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, Wording};
+use tc_core::{
+    AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords, Reader, Syntax, object,
+};
 
 tc_core::register!(Multiq);
 
@@ -22,16 +24,8 @@ pub struct Multiq {
 }
 
 impl Kind for Multiq {
+    type Object = object::Qdisc;
     const KIND: &'static str = "multiq";
-    const USAGE: &'static str = "Usage: ... multiq [help]\n";
-
-    fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
-        match words.next() {
-            None => Ok(Some(Self::default())),
-            Some("help") => Err(WordError::Help),
-            Some(word) => Err(WordError::what_is(word)),
-        }
-    }
 
     fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
         out.put_u16(self.bands);
@@ -43,9 +37,17 @@ impl Kind for Multiq {
         let mut reader = Reader::new(payload);
         Ok(Self { bands: reader.u16()?, max_bands: reader.u16()? })
     }
+}
 
-    fn write_words(&self, _: &mut Wording<'_>) {
-        // There are no words.
+impl Syntax for Multiq {
+    const USAGE: &'static str = "Usage: ... multiq [help]\n";
+
+    fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
+        match words.next() {
+            None => Ok(Some(Self::default())),
+            Some("help") => Err(WordError::Help),
+            Some(word) => Err(WordError::what_is(word)),
+        }
     }
 
     fn print(&self, out: &mut Printer) {
@@ -53,6 +55,10 @@ impl Kind for Multiq {
         out.text_item("bands ", Formatted(format_args!("{}/{}", self.bands, self.max_bands)), " ");
         out.json("bands", self.bands);
         out.json("max_bands", self.max_bands);
+    }
+
+    fn to_words(&self, _: &mut OptionWords<'_>) {
+        // There are no words.
     }
 }
 

@@ -5,9 +5,9 @@
 //! has no `TCA_OPTIONS`.
 
 use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{Kind, Upkeep};
+use tc_core::{ChangeSemantics, Kind, Syntax, object};
 
-use crate::common::{no_options, no_words};
+use crate::common::{no_option_words, no_options, no_words};
 
 tc_core::register!(Noqueue);
 
@@ -16,13 +16,19 @@ tc_core::register!(Noqueue);
 pub struct Noqueue;
 
 impl Kind for Noqueue {
+    type Object = object::Qdisc;
     const KIND: &'static str = "noqueue";
+    const CHANGE: ChangeSemantics = ChangeSemantics::REFUSES_CHANGE;
+
+    no_options!();
+}
+
+impl Syntax for Noqueue {
     const USAGE: &'static str = "Usage: ... noqueue\n";
-    const UPKEEP: Upkeep = Upkeep::REFUSES_CHANGE;
 
     fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
         no_words(words)
     }
 
-    no_options!();
+    no_option_words!();
 }

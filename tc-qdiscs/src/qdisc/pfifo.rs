@@ -9,7 +9,9 @@
 use tc_core::print::Printer;
 use tc_core::units::parse_size;
 use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, Wording};
+use tc_core::{
+    AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords, Reader, Syntax, object,
+};
 
 tc_core::register!(Pfifo);
 
@@ -28,12 +30,8 @@ pub struct Pfifo {
 }
 
 impl Kind for Pfifo {
+    type Object = object::Qdisc;
     const KIND: &'static str = "pfifo";
-    const USAGE: &'static str = USAGE;
-
-    fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
-        Ok(parse_limit(Self::KIND, words)?.map(|limit_packets| Self { limit_packets }))
-    }
 
     fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
         out.put_u32(self.limit_packets);
@@ -43,13 +41,21 @@ impl Kind for Pfifo {
     fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
         Ok(Self { limit_packets: Reader::new(payload).u32()? })
     }
+}
 
-    fn write_words(&self, out: &mut Wording<'_>) {
-        out.say("limit", self.limit_packets);
+impl Syntax for Pfifo {
+    const USAGE: &'static str = USAGE;
+
+    fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
+        Ok(parse_limit(Self::KIND, words)?.map(|limit_packets| Self { limit_packets }))
     }
 
     fn print(&self, out: &mut Printer) {
         out.item("limit", "limit ", self.limit_packets, "p");
+    }
+
+    fn to_words(&self, out: &mut OptionWords<'_>) {
+        out.say("limit", self.limit_packets);
     }
 }
 

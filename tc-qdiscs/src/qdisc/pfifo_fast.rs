@@ -8,7 +8,10 @@
 
 use tc_core::print::Printer;
 use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Upkeep, Wording};
+use tc_core::{
+    AttrWriter, ChangeSemantics, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords, Syntax,
+    object,
+};
 
 use crate::qdisc::prio::Prio;
 
@@ -22,16 +25,9 @@ pub struct PfifoFast {
 }
 
 impl Kind for PfifoFast {
+    type Object = object::Qdisc;
     const KIND: &'static str = "pfifo_fast";
-    const USAGE: &'static str = "Usage: ... pfifo_fast\n";
-    const UPKEEP: Upkeep = Upkeep::REFUSES_CHANGE;
-
-    fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
-        match words.next() {
-            None => Ok(None),
-            Some(_) => Err(WordError::NoOptions { kind: Self::KIND }),
-        }
-    }
+    const CHANGE: ChangeSemantics = ChangeSemantics::REFUSES_CHANGE;
 
     fn encode(&self, _: &FillContext, _: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
         Ok(Fill::Absent)
@@ -40,12 +36,23 @@ impl Kind for PfifoFast {
     fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
         Ok(Self { bands: Prio::decode(payload)? })
     }
+}
 
-    fn write_words(&self, _: &mut Wording<'_>) {
-        // There are no words.
+impl Syntax for PfifoFast {
+    const USAGE: &'static str = "Usage: ... pfifo_fast\n";
+
+    fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
+        match words.next() {
+            None => Ok(None),
+            Some(_) => Err(WordError::NoOptions { kind: Self::KIND }),
+        }
     }
 
     fn print(&self, out: &mut Printer) {
         self.bands.print(out);
+    }
+
+    fn to_words(&self, _: &mut OptionWords<'_>) {
+        // There are no words.
     }
 }

@@ -8,7 +8,9 @@
 
 use tc_core::print::Printer;
 use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, Wording};
+use tc_core::{
+    AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords, Reader, Syntax, object,
+};
 
 use crate::qdisc::pfifo::{USAGE, parse_limit};
 
@@ -29,12 +31,8 @@ pub struct PfifoHeadDrop {
 }
 
 impl Kind for PfifoHeadDrop {
+    type Object = object::Qdisc;
     const KIND: &'static str = "pfifo_head_drop";
-    const USAGE: &'static str = USAGE;
-
-    fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
-        Ok(parse_limit(Self::KIND, words)?.map(|limit_packets| Self { limit_packets }))
-    }
 
     fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
         out.put_u32(self.limit_packets);
@@ -44,12 +42,20 @@ impl Kind for PfifoHeadDrop {
     fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
         Ok(Self { limit_packets: Reader::new(payload).u32()? })
     }
+}
 
-    fn write_words(&self, out: &mut Wording<'_>) {
-        out.say("limit", self.limit_packets);
+impl Syntax for PfifoHeadDrop {
+    const USAGE: &'static str = USAGE;
+
+    fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
+        Ok(parse_limit(Self::KIND, words)?.map(|limit_packets| Self { limit_packets }))
     }
 
     fn print(&self, out: &mut Printer) {
         out.item("limit", "limit ", self.limit_packets, "p");
+    }
+
+    fn to_words(&self, out: &mut OptionWords<'_>) {
+        out.say("limit", self.limit_packets);
     }
 }

@@ -8,7 +8,10 @@
 
 use tc_core::print::{Float, Printer, Time};
 use tc_core::words::{Environment, WordError, Words, WordsContext};
-use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, Upkeep, Wording};
+use tc_core::{
+    AttrWriter, ChangeSemantics, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords, Reader,
+    Syntax, object,
+};
 
 use crate::params::{self, Param, Unit, number, switch};
 
@@ -46,18 +49,9 @@ pub struct Pie {
 }
 
 impl Kind for Pie {
+    type Object = object::Qdisc;
     const KIND: &'static str = "pie";
-    const USAGE: &'static str = "\
-Usage: ... pie [ limit PACKETS ] [ target TIME ]
-               [ tupdate TIME ] [ alpha ALPHA ] [ beta BETA ]
-               [ bytemode | nobytemode ] [ ecn | noecn ]
-               [ dq_rate_estimator | no_dq_rate_estimator ]
-";
-    const UPKEEP: Upkeep = Upkeep::USUAL.untold(&["target above 4.29 s"]);
-
-    fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
-        params::parse_words(PARAMS, words)
-    }
+    const CHANGE: ChangeSemantics = ChangeSemantics::USUAL.not_dumped(&["target above 4.29 s"]);
 
     fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
         let order = [LIMIT, TUPDATE, TARGET, ALPHA, BETA, ECN, BYTEMODE, DQ_RATE_ESTIMATOR];
@@ -69,16 +63,29 @@ Usage: ... pie [ limit PACKETS ] [ target TIME ]
         params::decode(PARAMS, payload)
     }
 
-    fn write_words(&self, out: &mut Wording<'_>) {
-        params::write_words(PARAMS, self, out);
+    fn as_dumped(&self, environment: &dyn Environment) -> Self {
+        params::as_dumped(PARAMS, self, environment)
     }
+}
 
-    fn kept(&self, environment: &dyn Environment) -> Self {
-        params::kept(PARAMS, self, environment)
+impl Syntax for Pie {
+    const USAGE: &'static str = "\
+Usage: ... pie [ limit PACKETS ] [ target TIME ]
+               [ tupdate TIME ] [ alpha ALPHA ] [ beta BETA ]
+               [ bytemode | nobytemode ] [ ecn | noecn ]
+               [ dq_rate_estimator | no_dq_rate_estimator ]
+";
+
+    fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
+        params::parse_words(PARAMS, words)
     }
 
     fn print(&self, out: &mut Printer) {
         params::print(PARAMS, self, out);
+    }
+
+    fn to_words(&self, out: &mut OptionWords<'_>) {
+        params::to_words(PARAMS, self, out);
     }
 
     fn print_xstats(payload: &[u8], out: &mut Printer) -> Result<bool, DecodeError> {

@@ -14,7 +14,9 @@ use tc_core::print::Printer;
 use tc_core::uapi::TCA_OPTIONS;
 use tc_core::units::parse_decimal;
 use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, Wording};
+use tc_core::{
+    AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords, Reader, Syntax, object,
+};
 
 tc_core::register!(Prio);
 
@@ -47,7 +49,36 @@ impl Default for Prio {
 }
 
 impl Kind for Prio {
+    type Object = object::Qdisc;
     const KIND: &'static str = "prio";
+
+    fn encode(&self, context: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
+        out.put_u32(self.bands);
+        out.put(&self.priomap);
+        if context.as_tc || self.multiqueue.is_some() {
+            let mut nest = out.nest(TCA_OPTIONS);
+            match self.multiqueue {
+                None => {}
+                Some(false) => nest.attr_flag(TCA_PRIO_MQ),
+                Some(true) => nest.attr_u8(TCA_PRIO_MQ, 1),
+            }
+        }
+        Ok(Fill::Written)
+    }
+
+    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(payload);
+        let (bands, priomap) = (reader.u32()?, reader.array()?);
+        let multiqueue = match Attrs::new(reader.rest()).find(TCA_OPTIONS)? {
+            Some(nest) => nest.attrs().find(TCA_PRIO_MQ)?,
+            None => None,
+        };
+        let is_on = |payload: &[u8]| payload.first().is_some_and(|byte| *byte != 0);
+        Ok(Self { bands, priomap, multiqueue: multiqueue.map(|attr| is_on(attr.payload)) })
+    }
+}
+
+impl Syntax for Prio {
     const USAGE: &'static str = "Usage: ... prio bands NUMBER priomap P1 P2...[multiqueue]\n";
 
     fn parse_words(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
@@ -84,39 +115,6 @@ impl Kind for Prio {
         Ok(Some(prio))
     }
 
-    fn encode(&self, context: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
-        out.put_u32(self.bands);
-        out.put(&self.priomap);
-        if context.as_tc || self.multiqueue.is_some() {
-            let mut nest = out.nest(TCA_OPTIONS);
-            match self.multiqueue {
-                None => {}
-                Some(false) => nest.attr_flag(TCA_PRIO_MQ),
-                Some(true) => nest.attr_u8(TCA_PRIO_MQ, 1),
-            }
-        }
-        Ok(Fill::Written)
-    }
-
-    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
-        let mut reader = Reader::new(payload);
-        let (bands, priomap) = (reader.u32()?, reader.array()?);
-        let multiqueue = match Attrs::new(reader.rest()).find(TCA_OPTIONS)? {
-            Some(nest) => nest.attrs().find(TCA_PRIO_MQ)?,
-            None => None,
-        };
-        let is_on = |payload: &[u8]| payload.first().is_some_and(|byte| *byte != 0);
-        Ok(Self { bands, priomap, multiqueue: multiqueue.map(|attr| is_on(attr.payload)) })
-    }
-
-    fn write_words(&self, out: &mut Wording<'_>) {
-        out.say("bands", self.bands);
-        out.say("priomap", self.priomap.map(|band| band.to_string()).join(" "));
-        if self.multiqueue.is_some() {
-            out.untold("multiqueue", "multiqueue");
-        }
-    }
-
     fn print(&self, out: &mut Printer) {
         out.item("bands", "bands ", self.bands, " ");
         out.text("priomap");
@@ -129,6 +127,14 @@ impl Kind for Prio {
             out.text(if on { " multiqueue: on " } else { " multiqueue: off " });
         }
         out.json("multiqueue", self.multiqueue == Some(true));
+    }
+
+    fn to_words(&self, out: &mut OptionWords<'_>) {
+        out.say("bands", self.bands);
+        out.say("priomap", self.priomap.map(|band| band.to_string()).join(" "));
+        if self.multiqueue.is_some() {
+            out.not_dumped("multiqueue", "multiqueue");
+        }
     }
 }
 

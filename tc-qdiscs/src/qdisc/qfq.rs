@@ -12,10 +12,11 @@ use tc_core::print::Printer;
 use tc_core::units::parse_decimal;
 use tc_core::words::{WordError, Words, WordsContext, is_prefix};
 use tc_core::{
-    AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, TcType, Upkeep, Wording,
+    AttrWriter, Attrs, ChangeSemantics, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords,
+    Syntax, object,
 };
 
-use crate::common::no_options;
+use crate::common::{no_option_words, no_options};
 
 tc_core::register!(Qfq, QfqClass);
 
@@ -41,9 +42,15 @@ pub struct QfqClass {
 }
 
 impl Kind for Qfq {
+    type Object = object::Qdisc;
     const KIND: &'static str = "qfq";
+    const CHANGE: ChangeSemantics = ChangeSemantics::REFUSES_CHANGE;
+
+    no_options!();
+}
+
+impl Syntax for Qfq {
     const USAGE: &'static str = "Usage: ... qfq\n";
-    const UPKEEP: Upkeep = Upkeep::REFUSES_CHANGE;
 
     fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
         match words.next() {
@@ -53,12 +60,30 @@ impl Kind for Qfq {
         }
     }
 
-    no_options!();
+    no_option_words!();
 }
 
 impl Kind for QfqClass {
+    type Object = object::Class;
     const KIND: &'static str = "qfq";
-    const TYPE: TcType = TcType::Class;
+
+    fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
+        // tc writes them in the order of the words; to the kernel it is the same.
+        for (kind, value) in [(TCA_QFQ_WEIGHT, self.weight), (TCA_QFQ_LMAX, self.max_packet_bytes)] {
+            if let Some(value) = value {
+                out.attr_u32(kind, value);
+            }
+        }
+        Ok(Fill::Written)
+    }
+
+    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+        let value = |kind| Attrs::new(payload).find(kind)?.map(|attr| attr.u32()).transpose();
+        Ok(Self { weight: value(TCA_QFQ_WEIGHT)?, max_packet_bytes: value(TCA_QFQ_LMAX)? })
+    }
+}
+
+impl Syntax for QfqClass {
     const USAGE: &'static str = "Usage: ... qfq weight NUMBER maxpkt BYTES\n";
 
     fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
@@ -77,26 +102,6 @@ impl Kind for QfqClass {
         Ok(Some(class))
     }
 
-    fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
-        // tc writes them in the order of the words; to the kernel it is the same.
-        for (kind, value) in [(TCA_QFQ_WEIGHT, self.weight), (TCA_QFQ_LMAX, self.max_packet_bytes)] {
-            if let Some(value) = value {
-                out.attr_u32(kind, value);
-            }
-        }
-        Ok(Fill::Written)
-    }
-
-    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
-        let value = |kind| Attrs::new(payload).find(kind)?.map(|attr| attr.u32()).transpose();
-        Ok(Self { weight: value(TCA_QFQ_WEIGHT)?, max_packet_bytes: value(TCA_QFQ_LMAX)? })
-    }
-
-    fn write_words(&self, out: &mut Wording<'_>) {
-        out.say_if("weight", self.weight);
-        out.say_if("maxpkt", self.max_packet_bytes);
-    }
-
     fn print(&self, out: &mut Printer) {
         if let Some(weight) = self.weight {
             out.item("weight", "weight ", weight, " ");
@@ -104,6 +109,11 @@ impl Kind for QfqClass {
         if let Some(bytes) = self.max_packet_bytes {
             out.item("maxpkt", "maxpkt ", bytes, " ");
         }
+    }
+
+    fn to_words(&self, out: &mut OptionWords<'_>) {
+        out.say_if("weight", self.weight);
+        out.say_if("maxpkt", self.max_packet_bytes);
     }
 }
 

@@ -10,7 +10,8 @@ use tc_core::print::{Float, Printer, Time};
 use tc_core::units::{parse_u32, split_number};
 use tc_core::words::{Environment, WordError, Words, WordsContext};
 use tc_core::{
-    AttrWriter, Attrs, Change, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, Upkeep, Wording,
+    AttrWriter, Attrs, Change, ChangeSemantics, DecodeError, EncodeError, Fill, FillContext, Kind,
+    OptionWords, Reader, Syntax, object,
 };
 
 use crate::common::{jiffies_ms, not_zero};
@@ -65,42 +66,9 @@ impl Default for Sfb {
 }
 
 impl Kind for Sfb {
+    type Object = object::Qdisc;
     const KIND: &'static str = "sfb";
-    const USAGE: &'static str = "\
-Usage: ... sfb [ rehash SECS ] [ db SECS ]\n\
-\t    [ limit PACKETS ] [ max PACKETS ] [ target PACKETS ]\n\
-\t    [ increment FLOAT ] [ decrement FLOAT ]\n\
-\t    [ penalty_rate PPS ] [ penalty_burst PACKETS ]\n";
-    const UPKEEP: Upkeep = Upkeep { change: Change::DropsChild, ..Upkeep::USUAL };
-
-    fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
-        let mut options = Self { max_packets: 0, target_packets: 0, ..Self::default() };
-        while let Some(word) = words.next() {
-            let illegal = |_: &str| format!("Illegal \"{word}\"");
-            match word {
-                "rehash" => options.rehash_ms = words.parse(parse_u32, illegal)?,
-                "db" => options.warmup_ms = words.parse(parse_u32, illegal)?,
-                "limit" => options.limit_packets = words.parse(parse_u32, illegal)?,
-                "max" => options.max_packets = words.parse(parse_u32, illegal)?,
-                "target" => options.target_packets = words.parse(parse_u32, illegal)?,
-                "increment" => options.increment = parse_probability(word, words)?,
-                "decrement" => options.decrement = parse_probability(word, words)?,
-                "penalty_rate" => options.penalty_rate_pps = words.parse(parse_u32, illegal)?,
-                "penalty_burst" => options.penalty_burst_packets = words.parse(parse_u32, illegal)?,
-                word => return Err(WordError::what_is(word)),
-            }
-        }
-        // tc takes 0 for not given.
-        options.max_packets = match (options.max_packets, options.target_packets) {
-            (0, 0) => 25,
-            (0, target) => target.wrapping_mul(5).wrapping_add(1) / 4,
-            (max, _) => max,
-        };
-        if options.target_packets == 0 {
-            options.target_packets = options.max_packets.wrapping_mul(4).wrapping_add(3) / 5;
-        }
-        Ok(Some(options))
-    }
+    const CHANGE: ChangeSemantics = ChangeSemantics { change: Change::DropsChild, ..ChangeSemantics::USUAL };
 
     fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
         let mut nest = out.nest(PARMS);
@@ -136,22 +104,46 @@ Usage: ... sfb [ rehash SECS ] [ db SECS ]\n\
         })
     }
 
-    fn write_words(&self, out: &mut Wording<'_>) {
-        out.say("rehash", self.rehash_ms);
-        out.say("db", self.warmup_ms);
-        out.say_if("limit", not_zero(self.limit_packets));
-        out.say("max", self.max_packets);
-        out.say("target", self.target_packets);
-        let share = |parts: u32| f64::from(parts) / f64::from(MAX_PROB);
-        out.say("increment", share(self.increment));
-        out.say("decrement", share(self.decrement));
-        out.say("penalty_rate", self.penalty_rate_pps);
-        out.say("penalty_burst", self.penalty_burst_packets);
-    }
-
-    fn kept(&self, environment: &dyn Environment) -> Self {
+    fn as_dumped(&self, environment: &dyn Environment) -> Self {
         let hz = environment.timer_hz();
         Self { rehash_ms: jiffies_ms(self.rehash_ms, hz), warmup_ms: jiffies_ms(self.warmup_ms, hz), ..*self }
+    }
+}
+
+impl Syntax for Sfb {
+    const USAGE: &'static str = "\
+Usage: ... sfb [ rehash SECS ] [ db SECS ]\n\
+\t    [ limit PACKETS ] [ max PACKETS ] [ target PACKETS ]\n\
+\t    [ increment FLOAT ] [ decrement FLOAT ]\n\
+\t    [ penalty_rate PPS ] [ penalty_burst PACKETS ]\n";
+
+    fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
+        let mut options = Self { max_packets: 0, target_packets: 0, ..Self::default() };
+        while let Some(word) = words.next() {
+            let illegal = |_: &str| format!("Illegal \"{word}\"");
+            match word {
+                "rehash" => options.rehash_ms = words.parse(parse_u32, illegal)?,
+                "db" => options.warmup_ms = words.parse(parse_u32, illegal)?,
+                "limit" => options.limit_packets = words.parse(parse_u32, illegal)?,
+                "max" => options.max_packets = words.parse(parse_u32, illegal)?,
+                "target" => options.target_packets = words.parse(parse_u32, illegal)?,
+                "increment" => options.increment = parse_probability(word, words)?,
+                "decrement" => options.decrement = parse_probability(word, words)?,
+                "penalty_rate" => options.penalty_rate_pps = words.parse(parse_u32, illegal)?,
+                "penalty_burst" => options.penalty_burst_packets = words.parse(parse_u32, illegal)?,
+                word => return Err(WordError::what_is(word)),
+            }
+        }
+        // tc takes 0 for not given.
+        options.max_packets = match (options.max_packets, options.target_packets) {
+            (0, 0) => 25,
+            (0, target) => target.wrapping_mul(5).wrapping_add(1) / 4,
+            (max, _) => max,
+        };
+        if options.target_packets == 0 {
+            options.target_packets = options.max_packets.wrapping_mul(4).wrapping_add(3) / 5;
+        }
+        Ok(Some(options))
     }
 
     fn print(&self, out: &mut Printer) {
@@ -166,6 +158,19 @@ Usage: ... sfb [ rehash SECS ] [ db SECS ]\n\
         out.item("decrement", "decrement ", share(self.decrement), " ");
         out.item("penalty_rate", "penalty_rate ", self.penalty_rate_pps, "pps ");
         out.item("penalty_burst", "penalty_burst ", self.penalty_burst_packets, "p ");
+    }
+
+    fn to_words(&self, out: &mut OptionWords<'_>) {
+        out.say("rehash", self.rehash_ms);
+        out.say("db", self.warmup_ms);
+        out.say_if("limit", not_zero(self.limit_packets));
+        out.say("max", self.max_packets);
+        out.say("target", self.target_packets);
+        let share = |parts: u32| f64::from(parts) / f64::from(MAX_PROB);
+        out.say("increment", share(self.increment));
+        out.say("decrement", share(self.decrement));
+        out.say("penalty_rate", self.penalty_rate_pps);
+        out.say("penalty_burst", self.penalty_burst_packets);
     }
 
     fn print_xstats(payload: &[u8], out: &mut Printer) -> Result<bool, DecodeError> {

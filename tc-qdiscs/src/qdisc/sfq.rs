@@ -13,7 +13,8 @@ use tc_core::print::{Printer, Size};
 use tc_core::units::{parse_i32, parse_size, parse_u32, words_of_size};
 use tc_core::words::{Environment, WordError, Words, WordsContext};
 use tc_core::{
-    AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, Upkeep, Wording, zero_extended,
+    AttrWriter, ChangeSemantics, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords, Reader,
+    Syntax, object, zero_extended,
 };
 
 use crate::common::not_zero;
@@ -53,7 +54,49 @@ pub struct Sfq {
 }
 
 impl Kind for Sfq {
+    type Object = object::Qdisc;
     const KIND: &'static str = "sfq";
+    const CHANGE: ChangeSemantics =
+        ChangeSemantics::REFUSES_CHANGE.not_dumped(&["redflowlimit", "avpkt and burst beyond ewma"]);
+
+    fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
+        out.put_u32(self.quantum_bytes);
+        out.put_i32(self.perturb_secs);
+        out.put_u32(self.limit_packets);
+        out.put_u32(self.divisor);
+        out.put_u32(self.flows);
+        out.put_u32(self.depth_packets);
+        out.put_u32(self.headdrop.into());
+        self.red.encode(out);
+        Ok(Fill::Written)
+    }
+
+    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+        if payload.len() < OLD_LENGTH {
+            return Err(DecodeError::Short { need: OLD_LENGTH, have: payload.len() });
+        }
+        // What is between the two lengths is of no kernel.
+        let known = if payload.len() < LENGTH { &payload[..OLD_LENGTH] } else { payload };
+        let all: [u8; LENGTH] = zero_extended(known);
+        let mut reader = Reader::new(&all);
+        Ok(Self {
+            quantum_bytes: reader.u32()?,
+            perturb_secs: reader.i32()?,
+            limit_packets: reader.u32()?,
+            divisor: reader.u32()?,
+            flows: reader.u32()?,
+            depth_packets: reader.u32()?,
+            headdrop: reader.u32()? != 0,
+            red: FlowRed::decode(&mut reader)?,
+        })
+    }
+
+    fn as_dumped(&self, _: &dyn Environment) -> Self {
+        as_dumped(self)
+    }
+}
+
+impl Syntax for Sfq {
     const USAGE: &'static str = "\
 Usage: ... sfq\t[ limit NUMBER ] [ perturb SECS ] [ quantum BYTES ]\n\
 \t\t[ divisor NUMBER ] [ flows NUMBER] [ depth NUMBER ]\n\
@@ -61,7 +104,6 @@ Usage: ... sfq\t[ limit NUMBER ] [ perturb SECS ] [ quantum BYTES ]\n\
 \t\t[ redflowlimit BYTES ] [ min BYTES ] [ max BYTES ]\n\
 \t\t[ avpkt BYTES ] [ burst PACKETS ] [ probability P ]\n\
 \t\t[ ecn ] [ harddrop ]\n";
-    const UPKEEP: Upkeep = Upkeep::REFUSES_CHANGE.untold(&["redflowlimit", "avpkt and burst beyond ewma"]);
 
     fn parse_words(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
         if words.is_empty() {
@@ -106,57 +148,6 @@ Usage: ... sfq\t[ limit NUMBER ] [ perturb SECS ] [ quantum BYTES ]\n\
         Ok(Some(sfq))
     }
 
-    fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
-        out.put_u32(self.quantum_bytes);
-        out.put_i32(self.perturb_secs);
-        out.put_u32(self.limit_packets);
-        out.put_u32(self.divisor);
-        out.put_u32(self.flows);
-        out.put_u32(self.depth_packets);
-        out.put_u32(self.headdrop.into());
-        self.red.encode(out);
-        Ok(Fill::Written)
-    }
-
-    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
-        if payload.len() < OLD_LENGTH {
-            return Err(DecodeError::Short { need: OLD_LENGTH, have: payload.len() });
-        }
-        // What is between the two lengths is of no kernel.
-        let known = if payload.len() < LENGTH { &payload[..OLD_LENGTH] } else { payload };
-        let all: [u8; LENGTH] = zero_extended(known);
-        let mut reader = Reader::new(&all);
-        Ok(Self {
-            quantum_bytes: reader.u32()?,
-            perturb_secs: reader.i32()?,
-            limit_packets: reader.u32()?,
-            divisor: reader.u32()?,
-            flows: reader.u32()?,
-            depth_packets: reader.u32()?,
-            headdrop: reader.u32()? != 0,
-            red: FlowRed::decode(&mut reader)?,
-        })
-    }
-
-    fn write_words(&self, out: &mut Wording<'_>) {
-        out.say_if("quantum", not_zero(self.quantum_bytes).map(words_of_size));
-        out.say("perturb", self.perturb_secs);
-        // Kernel: a limit that is said also bounds the flows; one below them was never said.
-        match not_zero(self.limit_packets) {
-            Some(limit) if limit < self.flows => out.silent("limit", limit),
-            limit => out.say_if("limit", limit),
-        }
-        out.say_if("divisor", not_zero(self.divisor));
-        out.say_if("flows", not_zero(self.flows));
-        out.say_if("depth", not_zero(self.depth_packets));
-        out.flag("headdrop", self.headdrop);
-        out.group("red", |out| self.red.write_words(out));
-    }
-
-    fn kept(&self, _: &dyn Environment) -> Self {
-        kept(self)
-    }
-
     fn print(&self, out: &mut Printer) {
         out.item("limit", "limit ", self.limit_packets, "p ");
         out.item("quantum", "quantum ", Size(self.quantum_bytes), " ");
@@ -178,6 +169,21 @@ Usage: ... sfq\t[ limit NUMBER ] [ perturb SECS ] [ quantum BYTES ]\n\
         }
     }
 
+    fn to_words(&self, out: &mut OptionWords<'_>) {
+        out.say_if("quantum", not_zero(self.quantum_bytes).map(words_of_size));
+        out.say("perturb", self.perturb_secs);
+        // Kernel: a limit that is said also bounds the flows; one below them was never said.
+        match not_zero(self.limit_packets) {
+            Some(limit) if limit < self.flows => out.silent("limit", limit),
+            limit => out.say_if("limit", limit),
+        }
+        out.say_if("divisor", not_zero(self.divisor));
+        out.say_if("flows", not_zero(self.flows));
+        out.say_if("depth", not_zero(self.depth_packets));
+        out.flag("headdrop", self.headdrop);
+        out.group("red", |out| self.red.to_words(out));
+    }
+
     fn print_xstats(payload: &[u8], out: &mut Printer) -> Result<bool, DecodeError> {
         out.item("allot", "  allot ", Reader::new(payload).i32()?, "");
         Ok(true)
@@ -190,7 +196,7 @@ const OLD_LENGTH: usize = 20;
 const LENGTH: usize = 72;
 
 /// What the kernel makes of the numbers for a new qdisc (`sfq_change`).
-fn kept(asked: &Sfq) -> Sfq {
+fn as_dumped(asked: &Sfq) -> Sfq {
     const MAX_FLOWS: u32 = 0x10000 - 127 - 1;
     const MAX_DEPTH: u32 = 127;
     let or = |number: u32, usual: u32| if number == 0 { usual } else { number };

@@ -9,7 +9,9 @@
 use tc_core::print::Printer;
 use tc_core::units::parse_size;
 use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, Wording};
+use tc_core::{
+    AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords, Reader, Syntax, object,
+};
 
 tc_core::register!(Skbprio);
 
@@ -28,7 +30,20 @@ pub struct Skbprio {
 }
 
 impl Kind for Skbprio {
+    type Object = object::Qdisc;
     const KIND: &'static str = "skbprio";
+
+    fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
+        out.put_u32(self.limit_packets);
+        Ok(Fill::Written)
+    }
+
+    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+        Ok(Self { limit_packets: Reader::new(payload).u32()? })
+    }
+}
+
+impl Syntax for Skbprio {
     const USAGE: &'static str = "Usage: ... <skbprio> [ limit NUMBER ]\n";
 
     fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
@@ -47,21 +62,12 @@ impl Kind for Skbprio {
         Ok(skbprio)
     }
 
-    fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
-        out.put_u32(self.limit_packets);
-        Ok(Fill::Written)
-    }
-
-    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
-        Ok(Self { limit_packets: Reader::new(payload).u32()? })
-    }
-
-    fn write_words(&self, out: &mut Wording<'_>) {
-        out.say("limit", self.limit_packets);
-    }
-
     fn print(&self, out: &mut Printer) {
         out.item("limit", "limit ", self.limit_packets, " ");
+    }
+
+    fn to_words(&self, out: &mut OptionWords<'_>) {
+        out.say("limit", self.limit_packets);
     }
 }
 

@@ -17,7 +17,10 @@ use tc_core::print::{Formatted, Hex, Printer, Rate, Size, Time};
 use tc_core::rate::{LinkLayer, RateSpec};
 use tc_core::units::{PrintSize, bytes_of_ticks, cut_u32, transmit_bytes, us_from_ticks};
 use tc_core::words::{Environment, WordError, Words, WordsContext};
-use tc_core::{Attr, AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Upkeep, Wording};
+use tc_core::{
+    Attr, AttrWriter, Attrs, ChangeSemantics, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords,
+    Syntax, object,
+};
 
 pub use builder::TbfBuilder;
 
@@ -84,15 +87,10 @@ impl Tbf {
 }
 
 impl Kind for Tbf {
+    type Object = object::Qdisc;
     const KIND: &'static str = "tbf";
-    const USAGE: &'static str = USAGE;
-    const UPKEEP: Upkeep = Upkeep::USUAL
-        .untold(&["the cells of burst and mtu", "bytes of burst and mtu that pass within one tick"]);
-
-    fn parse_words(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
-        let builder = TbfBuilder::new(0, 0).read_words(words, context)?;
-        builder.build().map(Some).map_err(|missing| WordError::KindUsage(missing.to_string()))
-    }
+    const CHANGE: ChangeSemantics = ChangeSemantics::USUAL
+        .not_dumped(&["the cells of burst and mtu", "bytes of burst and mtu that pass within one tick"]);
 
     fn encode(&self, context: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
         {
@@ -147,26 +145,21 @@ impl Kind for Tbf {
         read(parms).map_err(|error: DecodeError| error.at_attribute(TCA_TBF_PARMS))
     }
 
-    fn write_words(&self, out: &mut Wording<'_>) {
-        out.say_rate("rate", self.rate.rate);
-        self.burst.write_words("burst", &self.rate, out);
-        out.say_size("limit", self.limit_bytes);
-        match &self.peak {
-            None => ["peakrate", "mtu"].into_iter().for_each(|key| out.text(key, "")),
-            Some(peak) => {
-                out.say_rate("peakrate", peak.rate.rate);
-                peak.mtu.write_words("mtu", &peak.rate, out);
-            }
-        }
-        self.rate.write_words(out);
-    }
-
-    fn kept(&self, _: &dyn Environment) -> Self {
+    fn as_dumped(&self, _: &dyn Environment) -> Self {
         Self {
-            burst: self.burst.kept(&self.rate),
-            peak: self.peak.map(|peak| Peak { mtu: peak.mtu.kept(&peak.rate), ..peak }),
+            burst: self.burst.as_dumped(&self.rate),
+            peak: self.peak.map(|peak| Peak { mtu: peak.mtu.as_dumped(&peak.rate), ..peak }),
             ..*self
         }
+    }
+}
+
+impl Syntax for Tbf {
+    const USAGE: &'static str = USAGE;
+
+    fn parse_words(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
+        let builder = TbfBuilder::new(0, 0).read_words(words, context)?;
+        builder.build().map(Some).map_err(|missing| WordError::KindUsage(missing.to_string()))
     }
 
     fn print(&self, out: &mut Printer) {
@@ -196,18 +189,32 @@ impl Kind for Tbf {
             out.item("linklayer", "linklayer ", self.rate.linklayer.name(), " ");
         }
     }
+
+    fn to_words(&self, out: &mut OptionWords<'_>) {
+        out.say_rate("rate", self.rate.rate);
+        self.burst.to_words("burst", &self.rate, out);
+        out.say_size("limit", self.limit_bytes);
+        match &self.peak {
+            None => ["peakrate", "mtu"].into_iter().for_each(|key| out.text(key, "")),
+            Some(peak) => {
+                out.say_rate("peakrate", peak.rate.rate);
+                peak.mtu.to_words("mtu", &peak.rate, out);
+            }
+        }
+        self.rate.to_words(out);
+    }
 }
 
 impl Bucket {
     /// What the kernel makes of the bytes (`psched_l2t_ns`).
-    fn kept(self, rate: &RateSpec) -> Self {
+    fn as_dumped(self, rate: &RateSpec) -> Self {
         match self.bytes {
             Some(bytes) => Self { ticks: rate.kernel_ticks(bytes) as u32, bytes: None },
             None => self,
         }
     }
 
-    fn write_words(self, key: &str, rate: &RateSpec, out: &mut Wording<'_>) {
+    fn to_words(self, key: &str, rate: &RateSpec, out: &mut OptionWords<'_>) {
         let ticks_of = |bytes| rate.kernel_ticks(bytes);
         match self.bytes.or_else(|| bytes_of_ticks(self.ticks.into(), ticks_of)) {
             Some(bytes) => out.say_size(key, bytes),

@@ -7,9 +7,9 @@
 //! a hardware address; a dump has no `TCA_OPTIONS`.
 
 use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{Kind, Upkeep};
+use tc_core::{ChangeSemantics, Kind, Syntax, object};
 
-use crate::common::{no_options, no_words};
+use crate::common::{no_option_words, no_options, no_words};
 
 tc_core::register!(Teql0);
 
@@ -18,13 +18,19 @@ tc_core::register!(Teql0);
 pub struct Teql0;
 
 impl Kind for Teql0 {
+    type Object = object::Qdisc;
     const KIND: &'static str = "teql0";
+    const CHANGE: ChangeSemantics = ChangeSemantics::REFUSES_CHANGE;
+
+    no_options!();
+}
+
+impl Syntax for Teql0 {
     const USAGE: &'static str = "Usage: ... teql0\n";
-    const UPKEEP: Upkeep = Upkeep::REFUSES_CHANGE;
 
     fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
         no_words(words)
     }
 
-    no_options!();
+    no_option_words!();
 }

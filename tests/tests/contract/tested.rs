@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 use tc_core::print::{Form, Printer, Style};
 use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{AttrWriter, EncodeError, Fill, FillContext, Options, Registered, TcOps, Verb, Wording};
+use tc_core::{AttrWriter, EncodeError, Fill, FillContext, OptionWords, Options, Registered, TcOps, Verb};
 use tests::captures::{self, Capture};
 
 /// Words that no capture has.
@@ -129,9 +129,9 @@ impl Tested {
         for as_tc in [true, false] {
             let _written = self.fill(Some(&*options), FillContext { verb: Verb::Change, as_tc });
         }
-        for told in [&*options, &*options.kept(&captures::Machine)] {
-            let mut words = Wording::with_names(&captures::Machine);
-            told.write_words(&mut words);
+        for told in [&*options, &*options.as_dumped(&captures::Machine)] {
+            let mut words = OptionWords::with_names(&captures::Machine);
+            self.ops.to_words(told, &mut words);
             let is_tidy = |line: &String| !line.contains("  ") && line.trim() == line;
             assert!(!words.unsayable().is_empty() || words.lines().iter().all(is_tidy), "{words:?}");
         }

@@ -3,9 +3,7 @@
 use std::fmt;
 
 use tc_core::link::LinkChange;
-use tc_core::print::Printer;
-use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Stab, Verb, Wording};
+use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Stab, Verb, object};
 
 /// A command or a packet.
 #[derive(Clone, Debug, PartialEq)]
@@ -127,12 +125,8 @@ impl fmt::Display for RawPlug {
 }
 
 impl Kind for RawPlug {
+    type Object = object::Qdisc;
     const KIND: &'static str = "plug";
-    const USAGE: &'static str = "";
-
-    fn parse_words(_: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
-        Ok(None)
-    }
 
     fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
         let bytes = [self.action.to_ne_bytes(), self.limit.to_ne_bytes()].concat();
@@ -143,8 +137,4 @@ impl Kind for RawPlug {
     fn decode(_: &[u8]) -> Result<Self, DecodeError> {
         Err(DecodeError::Malformed { what: "raw plug" })
     }
-
-    fn print(&self, _: &mut Printer) {}
-
-    fn write_words(&self, _: &mut Wording<'_>) {}
 }

@@ -99,10 +99,10 @@ fn lines<'s>(snapshot: &'s Snapshot<'_>, details: bool) -> Vec<Exported<'s>> {
 }
 
 fn note(object: &Object<'_>, snapshot: &Snapshot<'_>, details: bool) -> Option<String> {
-    let untold = object.upkeep.untold;
+    let not_dumped = object.change_semantics.not_dumped;
     let is_wanted = snapshot.noted.contains(&object.place) || details;
-    (is_wanted && !untold.is_empty())
-        .then(|| format!("{}: the kernel does not tell {}", describe(object), untold.join(", ")))
+    (is_wanted && !not_dumped.is_empty())
+        .then(|| format!("{}: the kernel does not tell {}", describe(object), not_dumped.join(", ")))
 }
 
 fn is_below(object: &Object<'_>, above: &Object<'_>) -> bool {

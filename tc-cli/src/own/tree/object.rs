@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-use tc_core::{Difference, Handle, Stab, TcType, Upkeep, Wording};
+use tc_core::{ChangeSemantics, Difference, Handle, OptionWords, Stab, TcType};
 
 use crate::protocol;
 
@@ -50,8 +50,8 @@ pub(super) struct Object<'n> {
     /// The shared blocks that the options name.
     pub(super) more_blocks: Vec<u32>,
     /// `None`: nothing is said of its options.
-    pub(super) words: Option<Wording<'n>>,
-    pub(super) upkeep: Upkeep,
+    pub(super) words: Option<OptionWords<'n>>,
+    pub(super) change_semantics: ChangeSemantics,
     /// The commands that make it; their verb is left out.
     pub(super) lines: Vec<Vec<String>>,
 }
@@ -167,17 +167,17 @@ impl Object<'_> {
             return renew(format!("blocks {:?}", there.blocks.iter().flatten().collect::<Vec<_>>()));
         }
         let difference = match (&self.words, &there.words) {
-            (Some(wanted), Some(words)) => wanted.difference(words, &self.upkeep),
+            (Some(wanted), Some(words)) => wanted.difference(words, &self.change_semantics),
             _ => Difference::None,
         };
-        if difference != Difference::None || self.stab.as_ref().map(Stab::kept) == there.stab {
+        if difference != Difference::None || self.stab.as_ref().map(Stab::as_dumped) == there.stab {
             return difference;
         }
         let stab = there
             .stab
             .as_ref()
             .map_or("no stab".into(), |stab| format!("stab {}", stab.words().unwrap_or_default()));
-        match self.upkeep.change {
+        match self.change_semantics.change {
             tc_core::Change::Refused => renew(stab),
             _ => Difference::Change { was: stab },
         }

@@ -183,7 +183,7 @@ impl<'p, 'n> Plan<'p, 'n> {
         if let (Some(step), Some(line)) = (steps.first_mut(), object.lines.first()) {
             let mut line = line.clone();
             // Kernel: fq_codel and fq_pie refuse this in a change also where it is the same.
-            let fixed = |word: &String| word == "flows" && object.upkeep.fixed.contains(&"flows");
+            let fixed = |word: &String| word == "flows" && object.change_semantics.fixed.contains(&"flows");
             if let Some(at) =
                 line.iter().position(fixed).filter(|at| first == "change" && at + 1 < line.len())
             {
@@ -226,7 +226,7 @@ impl<'p> Gone<'p> {
             let blocks = object.blocks.iter().flatten().chain(&object.more_blocks).copied();
             match (&object.place, plan.fates[at]) {
                 (Place::Qdisc { dev, .. }, Fate::Stays) => {
-                    if changes && object.upkeep.change == Change::DropsChild {
+                    if changes && object.change_semantics.change == Change::DropsChild {
                         gone.childless.insert((dev, object.handle.major()));
                     }
                     gone.blocks.extend(blocks);

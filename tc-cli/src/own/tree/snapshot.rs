@@ -8,7 +8,8 @@ use tc_core::message::Entry;
 use tc_core::uapi::{TCA_CHAIN, TCA_EGRESS_BLOCK, TCA_INGRESS_BLOCK, TCA_STAB, TCA_STATS2};
 use tc_core::words::{Environment, Words, WordsContext};
 use tc_core::{
-    Connection, Handle, Options, Registry, Select, Stab, TcOps, TcType, Transport, Upkeep, Verb, Wording,
+    ChangeSemantics, Connection, Handle, OptionWords, Options, Registry, Select, Stab, TcOps, TcType,
+    Transport, Verb,
 };
 
 use super::object::{FilterPlace, Object, On, Place, hook, in_order};
@@ -132,7 +133,7 @@ impl<'n> Reader<'_, 'n> {
     /// the qdisc.
     fn has_classes(&self, kind: &str) -> bool {
         match self.registry.get(TcType::Class, kind) {
-            Some(ops) => !ops.upkeep().of_qdisc,
+            Some(ops) => !ops.change_semantics().of_qdisc,
             None => self.registry.get(TcType::Qdisc, kind).is_none(),
         }
     }
@@ -224,7 +225,9 @@ impl<'n> Reader<'_, 'n> {
                 None
             }
         };
-        let words = options.as_deref().map(|options| self.wording(options));
+        let filter_place = tc_core::FilterPlace::of(entry);
+        let words = options.as_deref().zip(ops);
+        let words = words.map(|(options, ops)| self.words(options, ops, &filter_place));
         let stab = entry.attr(TCA_STAB).map(|attr| Stab::decode(&attr));
         let stab = stab.and_then(|stab| stab.map_err(|error| lost.push(error.to_string())).ok());
         let is_class = tc_type == TcType::Class;
@@ -235,53 +238,61 @@ impl<'n> Reader<'_, 'n> {
             protocol: if tc_type == TcType::Filter { entry.protocol() } else { 0 },
             stab,
             blocks: [number(TCA_INGRESS_BLOCK), number(TCA_EGRESS_BLOCK)],
-            more_blocks: options.as_deref().map(Options::blocks).unwrap_or_default(),
+            more_blocks: options.as_deref().map(Options::filter_blocks).unwrap_or_default(),
             words,
-            upkeep: ops.map_or(Upkeep::USUAL, |ops| *ops.upkeep()),
+            change_semantics: ops.map_or(ChangeSemantics::USUAL, |ops| *ops.change_semantics()),
             lines: Vec::new(),
             place,
         };
         object.lines = lines(&object, ops, header.handle, &mut lost);
         if let Some(ops) = ops {
-            lost.extend(self.check(&object, ops));
+            lost.extend(self.check(&object, ops, &filter_place));
         }
         let estimator = "the kernel does not tell the times of its estimator";
         let lost = Lost { why: lost, beside: has_estimator(entry).then_some(estimator) };
         if !lost.is_beside() || lost.beside.is_some() {
             snapshot.lost.insert(object.place.clone(), lost);
         }
-        if object.words.is_none() && !object.upkeep.untold.is_empty() {
+        if object.words.is_none() && !object.change_semantics.not_dumped.is_empty() {
             snapshot.noted.insert(object.place.clone());
         }
         snapshot.objects.push(object);
     }
 
-    fn wording(&self, options: &dyn Options) -> Wording<'n> {
-        let mut words = Wording::with_names(self.names);
-        options.write_words(&mut words);
+    pub(super) fn words(
+        &self,
+        options: &dyn Options,
+        ops: &dyn TcOps,
+        place: &tc_core::FilterPlace<'_>,
+    ) -> OptionWords<'n> {
+        let mut words = OptionWords::with_names(self.names);
+        ops.to_words_at(options, place, &mut words);
         words
     }
 
-    /// Whether the words say all: they are read, and have to mean the same.
-    fn check(&self, object: &Object<'n>, ops: &dyn TcOps) -> Vec<String> {
+    /// Reads the words back, and returns the reasons why they do not describe
+    /// the object.
+    fn check(&self, object: &Object<'n>, ops: &dyn TcOps, place: &tc_core::FilterPlace<'_>) -> Vec<String> {
         let Some(words) = &object.words else { return Vec::new() };
         if !words.unsayable().is_empty() {
             return words.unsayable().iter().map(|what| format!("there are no words for {what}")).collect();
         }
-        let mut again = Wording::with_names(self.names);
+        let mut again = OptionWords::with_names(self.names);
         for (number, line) in words.lines().iter().enumerate() {
             let verb = if number == 0 { Verb::Add } else { Verb::Change };
             let line: Vec<_> = line.split_whitespace().collect();
             let context =
                 WordsContext { verb, dev: object.place.dev(), environment: &Silent(self.environment) };
-            match ops.parse_words(&mut Words::new(&line), &context) {
-                Ok(Some(options)) => again.amend(&self.wording(&*options.kept(self.environment))),
-                Ok(None) => {}
+            match ops.parse_words_at(&mut Words::new(&line), &context, place) {
+                Ok((Some(options), _)) => {
+                    again.amend(&self.words(&*options.as_dumped(self.environment), ops, place));
+                }
+                Ok((None, _)) => {}
                 Err(error) => return vec![format!("tc does not take {:?}: {error}", line.join(" "))],
             }
         }
         let none = tc_core::Difference::None;
-        let usual = &Upkeep::USUAL;
+        let usual = &ChangeSemantics::USUAL;
         match words.difference(&again, usual) == none && again.difference(words, usual) == none {
             true => Vec::new(),
             false => vec![format!("tc takes {:?} for something else", words.lines().join(" "))],
@@ -354,7 +365,7 @@ fn lines(
         }
     }
     head.push(object.kind.clone());
-    let words = object.words.as_ref().map_or(vec![String::new()], Wording::lines);
+    let words = object.words.as_ref().map_or(vec![String::new()], OptionWords::lines);
     let line = |words: &String| {
         let mut line = head.clone();
         line.extend(words.split_whitespace().map(str::to_owned));

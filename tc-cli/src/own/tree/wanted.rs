@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use tc_core::{Handle, Options, Stab, TcType, Upkeep, Verb, Wording};
+use tc_core::{ChangeSemantics, Handle, Options, Stab, TcType, Verb};
 
 use super::object::{FilterPlace, Object, On, Place, hook, in_order};
 use super::snapshot::{Reader, class_parent};
@@ -160,21 +160,21 @@ fn object<'n>(change: &Change<'_>, words: &[&str], reader: &Reader<'_, 'n>) -> R
         return Err(needs(&format!("a {} needs its kind", change.tc_type)));
     }
     let is_class = change.tc_type == TcType::Class;
-    let options = change.options.as_deref().map(|options| options.kept(reader.environment));
+    let options = change.options.as_deref().map(|options| options.as_dumped(reader.environment));
     Ok(Object {
         kind: change.kind.to_owned(),
         handle: if change.tc_type == TcType::Qdisc { change.handle } else { Handle::UNSPEC },
         parent: if is_class { class_parent(change.parent, change.handle) } else { Handle::UNSPEC },
         protocol: change.place.protocol.unwrap_or_default(),
-        stab: change.stab.as_ref().map(Stab::kept),
+        stab: change.stab.as_ref().map(Stab::as_dumped),
         blocks: [change.ingress_block, change.egress_block],
-        more_blocks: options.as_deref().map(Options::blocks).unwrap_or_default(),
-        words: options.map(|options| {
-            let mut words = Wording::with_names(reader.names);
-            options.write_words(&mut words);
-            words
+        more_blocks: options.as_deref().map(Options::filter_blocks).unwrap_or_default(),
+        words: options.zip(change.ops).map(|(options, ops)| {
+            let mut place = change.place.of_filter(change.parent, None);
+            place.handle = change.handle;
+            reader.words(&*options, ops, &place)
         }),
-        upkeep: change.ops.map_or(Upkeep::USUAL, |ops| *ops.upkeep()),
+        change_semantics: change.ops.map_or(ChangeSemantics::USUAL, |ops| *ops.change_semantics()),
         lines: vec![without_verb(words)],
         place,
     })

@@ -8,16 +8,15 @@ mod notices;
 mod path;
 
 use super::*;
-use crate::kind::print::Printer;
-use crate::kind::words::{WordError, Words, WordsContext};
 use crate::{
     AttrWriter, Connection, DecodeError, EncodeError, Fill, FillContext, Handle, Kind, Reader, Request, Verb,
-    Wording,
+    object,
 };
 
 const ETH0: i32 = 2;
 
-/// A kind that is read before a change, and needs a second request.
+/// A kind without words: a change reads it first, and some options take a second
+/// request.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Gate {
     number: u32,
@@ -25,13 +24,9 @@ struct Gate {
 }
 
 impl Kind for Gate {
+    type Object = object::Qdisc;
     const KIND: &'static str = "gate";
-    const USAGE: &'static str = "Usage: ... gate\n";
-    const CAREFUL: bool = true;
-
-    fn parse_words(_: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
-        Ok(None)
-    }
+    const READ_BEFORE_CHANGE: bool = true;
 
     fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
         out.put_u32(self.number);
@@ -42,11 +37,7 @@ impl Kind for Gate {
         Ok(Self { number: Reader::new(payload).u32()?, later: None })
     }
 
-    fn print(&self, _: &mut Printer) {}
-
-    fn write_words(&self, _: &mut Wording<'_>) {}
-
-    fn follow_up(&self, _: Verb) -> Option<Self> {
+    fn second_request(&self, _: Verb) -> Option<Self> {
         self.later.map(|number| Self { number, later: None })
     }
 }

@@ -14,9 +14,8 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use crate::kind::Options;
-use crate::kind::Registry;
-use crate::kind::{Fill, FillContext, Kind};
+use crate::kind::object;
+use crate::kind::{Fill, FillContext, Kind, Options, Registry, TcOps};
 use crate::wire::attr::{Attr, AttrWriter, Attrs};
 use crate::wire::error::{DecodeError, EncodeError};
 use crate::wire::stats::Stats;
@@ -157,14 +156,15 @@ pub struct Action {
 #[derive(Debug)]
 enum ActionOptions {
     Absent,
-    Known(Box<dyn Options>),
+    /// With the words of the kind, if the program has them.
+    Known(Box<dyn Options>, Option<&'static dyn TcOps>),
     Raw(Bytes),
 }
 
 impl Action {
     /// An action with these options.
-    pub fn new<K: Kind>(options: K) -> Self {
-        Self::of(K::KIND, ActionOptions::Known(Box::new(options)))
+    pub fn new<K: Kind<Object = object::Action>>(options: K) -> Self {
+        Self::of(K::KIND, ActionOptions::Known(Box::new(options), None))
     }
 
     /// The action of a kind with this index, to delete or to get it.
@@ -188,7 +188,7 @@ impl Action {
     /// The options as a value of type `K`, if they are of that kind.
     pub fn options_as<K: Kind>(&self) -> Option<&K> {
         match &self.options {
-            ActionOptions::Known(options) => options.downcast_ref(),
+            ActionOptions::Known(options, _) => options.downcast_ref(),
             _ => None,
         }
     }
@@ -226,9 +226,9 @@ impl Action {
         match &self.options {
             ActionOptions::Absent => {}
             ActionOptions::Raw(bytes) => out.attr(TCA_ACT_OPTIONS | NLA_F_NESTED, bytes),
-            ActionOptions::Known(options) => {
+            ActionOptions::Known(options, _) => {
                 let start = out.begin(TCA_ACT_OPTIONS);
-                match options.ops().msg_fill(Some(&**options), context, out)? {
+                match options.fill(context, out)? {
                     Fill::Absent => out.truncate(start),
                     Fill::Written => out.end(start),
                     Fill::Nested => {
@@ -279,10 +279,18 @@ impl ActionOptions {
     fn decode(kind: &str, payload: &[u8]) -> Self {
         let registry = Registry::global().ok();
         let ops = registry.and_then(|registry| registry.get(TcType::Action, kind));
-        match ops.map(|ops| ops.msg_parse(payload)) {
-            Some(Ok(options)) => Self::Known(options),
+        match ops.map(|ops| (ops.msg_parse(payload), ops.to_static())) {
+            Some((Ok(options), words)) => Self::Known(options, words),
             _ => Self::Raw(Bytes::copy_from_slice(payload)),
         }
+    }
+
+    /// The words of the options' kind: those that came with them, or those that
+    /// the program has.
+    fn words(&self) -> Option<(&dyn Options, &'static dyn TcOps)> {
+        let Self::Known(options, words) = self else { return None };
+        let linked = || Registry::global().ok()?.get(TcType::Action, options.kind())?.to_static();
+        Some((&**options, words.or_else(linked)?))
     }
 }
 
@@ -290,7 +298,7 @@ impl Clone for ActionOptions {
     fn clone(&self) -> Self {
         match self {
             Self::Absent => Self::Absent,
-            Self::Known(options) => Self::Known(options.boxed()),
+            Self::Known(options, words) => Self::Known(options.boxed(), *words),
             Self::Raw(bytes) => Self::Raw(bytes.clone()),
         }
     }
@@ -300,7 +308,7 @@ impl PartialEq for ActionOptions {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Absent, Self::Absent) => true,
-            (Self::Known(one), Self::Known(other)) => one.equals(&**other),
+            (Self::Known(one, _), Self::Known(other, _)) => one.equals(&**other),
             (Self::Raw(one), Self::Raw(other)) => one == other,
             _ => false,
         }

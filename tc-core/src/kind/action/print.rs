@@ -32,10 +32,11 @@ impl Actions {
 
 impl Action {
     fn print(&self, bound: bool, out: &mut Printer) {
+        // As in tc, the kind's own print begins with its name.
+        let printed = self.options.words().is_some_and(|(options, words)| words.print_options(options, out));
         match &self.options {
-            // As in tc, the kind's own print begins with its name.
-            ActionOptions::Known(options) => options.print_options(out),
-            ActionOptions::Absent => out.item("kind", "", &*self.kind, " "),
+            ActionOptions::Known(..) if printed => {}
+            ActionOptions::Known(..) | ActionOptions::Absent => out.item("kind", "", &*self.kind, " "),
             ActionOptions::Raw(bytes) => {
                 out.item("kind", "", &*self.kind, " ");
                 out.text_item("[Unknown action, optlen=", bytes.len(), "] ");

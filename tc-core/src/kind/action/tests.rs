@@ -3,9 +3,9 @@ use bytes::BytesMut;
 use super::*;
 use crate::Reader;
 use crate::exchange::request::Request;
-use crate::kind::Wording;
 use crate::kind::print::{Form, Printer, Style};
 use crate::kind::words::{Environment, WordError, Words, WordsContext};
+use crate::kind::{OptionWords, Syntax};
 use crate::kind::{Origin, RegistryError};
 use crate::wire::message::{Entry, Messages};
 use crate::wire::verb::Verb;
@@ -15,8 +15,20 @@ use crate::wire::verb::Verb;
 struct Mark(u32);
 
 impl Kind for Mark {
+    type Object = object::Action;
     const KIND: &'static str = "mark";
-    const TYPE: TcType = TcType::Action;
+
+    fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
+        out.put_u32(self.0);
+        Ok(Fill::Nested)
+    }
+
+    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+        Ok(Self(Reader::new(payload).u32()?))
+    }
+}
+
+impl Syntax for Mark {
     const USAGE: &'static str = "Usage: ... mark NUMBER\n";
 
     fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
@@ -29,22 +41,13 @@ impl Kind for Mark {
         }
     }
 
-    fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
-        out.put_u32(self.0);
-        Ok(Fill::Nested)
-    }
-
-    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
-        Ok(Self(Reader::new(payload).u32()?))
-    }
-
     fn print(&self, out: &mut Printer) {
         out.item("kind", "", "mark", " ");
         out.item("mark", "", self.0, "");
         out.newline();
     }
 
-    fn write_words(&self, out: &mut Wording<'_>) {
+    fn to_words(&self, out: &mut OptionWords<'_>) {
         out.text("mark", self.0.to_string());
     }
 }

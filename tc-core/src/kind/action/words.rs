@@ -2,7 +2,7 @@
 
 use super::print::HW_STATS;
 use super::{Action, ActionOptions, Actions, Bitfield32, Control};
-use crate::kind::Wording;
+use crate::kind::OptionWords;
 use crate::kind::words::{Environment, WordError, Words, WordsContext, is_prefix};
 use crate::wire::uapi::*;
 use crate::wire::verb::TcType;
@@ -41,24 +41,25 @@ impl Actions {
         Ok(actions)
     }
 
-    /// Says the actions in words; see [`Kind::write_words`](crate::Kind::write_words).
-    pub fn write_words(&self, out: &mut Wording<'_>) {
+    /// Describes the actions in words; see [`Syntax::to_words`](crate::Syntax::to_words).
+    pub fn to_words(&self, out: &mut OptionWords<'_>) {
         for (place, action) in self.iter().enumerate() {
-            out.group(&format!("action {place}"), |out| action.write_words(out));
+            out.group(&format!("action {place}"), |out| action.to_words(out));
         }
     }
 
-    /// What a dump says of them; see [`Kind::kept`](crate::Kind::kept).
+    /// The actions as the kernel reports them; see
+    /// [`Kind::as_dumped`](crate::Kind::as_dumped).
     #[must_use]
-    pub fn kept(&self, environment: &dyn Environment) -> Self {
-        let keep = |action: &Action| {
-            let mut kept = action.clone();
-            if let ActionOptions::Known(options) = &action.options {
-                kept.options = ActionOptions::Known((**options).kept(environment));
+    pub fn as_dumped(&self, environment: &dyn Environment) -> Self {
+        let dumped = |action: &Action| {
+            let mut dumped = action.clone();
+            if let ActionOptions::Known(options, words) = &action.options {
+                dumped.options = ActionOptions::Known((**options).as_dumped(environment), *words);
             }
-            kept
+            dumped
         };
-        self.iter().map(keep).collect()
+        self.iter().map(dumped).collect()
     }
 }
 
@@ -89,15 +90,19 @@ impl Action {
             WordError::Help => WordError::Usage(ops.usage().to_owned()),
             other => other,
         })?;
-        let mut action = Self::of(ops.kind(), options.map_or(ActionOptions::Absent, ActionOptions::Known));
+        let known = |options| ActionOptions::Known(options, ops.to_static());
+        let mut action = Self::of(ops.kind(), options.map_or(ActionOptions::Absent, known));
         action.parse_common(words)?;
         Ok(action)
     }
 
-    fn write_words(&self, out: &mut Wording<'_>) {
+    fn to_words(&self, out: &mut OptionWords<'_>) {
         out.text("kind", format!("action {}", self.kind));
         match &self.options {
-            ActionOptions::Known(options) => (**options).write_words(out),
+            ActionOptions::Known(..) => match self.options.words() {
+                Some((options, words)) => words.to_words(options, out),
+                None => out.cannot_say(&format!("options of the action {}", self.kind)),
+            },
             ActionOptions::Absent => {}
             ActionOptions::Raw(_) => out.cannot_say(&format!("options of the action {}", self.kind)),
         }

@@ -24,6 +24,9 @@ pub struct Style {
     pub iec: bool,
     /// `-N`: numbers in place of names.
     pub numeric: bool,
+    /// `-p`: protocol fields in place of raw numbers, where a filter kind knows
+    /// them.
+    pub pretty: bool,
     /// `-o`: one line for each object; inner line ends become `\`.
     pub oneline: bool,
     /// `-c`: device names in colour.

@@ -1,21 +1,21 @@
 //! Two wordings compared: what is wanted, and what there is.
 
-use super::{Item, Meaning, Wording};
+use super::{Item, Meaning, OptionWords};
 
 /// What it takes to make an object what is wanted.
 ///
 /// ```
-/// use tc_core::{Difference, Upkeep, Wording};
+/// use tc_core::{ChangeSemantics, Difference, OptionWords};
 ///
 /// let limit = |packets: u32| {
-///     let mut words = Wording::new();
+///     let mut words = OptionWords::new();
 ///     words.say("limit", packets);
 ///     words
 /// };
-/// let upkeep = Upkeep::USUAL;
-/// assert_eq!(limit(10).difference(&limit(10), &upkeep), Difference::None);
+/// let semantics = ChangeSemantics::USUAL;
+/// assert_eq!(limit(10).difference(&limit(10), &semantics), Difference::None);
 /// let change = Difference::Change { was: "limit 10".into() };
-/// assert_eq!(limit(20).difference(&limit(10), &upkeep), change);
+/// assert_eq!(limit(20).difference(&limit(10), &semantics), change);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Difference {
@@ -33,21 +33,21 @@ pub enum Difference {
     },
 }
 
-/// What a change does to an object, and what the kernel does not tell of it.
+/// The effect of a change of an object, and the options that dumps leave out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Upkeep {
-    /// What a change does.
+pub struct ChangeSemantics {
+    /// The effect of a change.
     pub change: Change,
-    /// Keys of the wording that only a new object can have otherwise.
+    /// Keys of options that a change cannot set: only a new object can.
     pub fixed: &'static [&'static str],
-    /// What a dump does not tell, or not all of, by the words for it.
-    pub untold: &'static [&'static str],
-    /// Of classes: that they come and go with the qdisc, whose options say all
-    /// of theirs.
+    /// The words of options that a dump leaves out, in whole or in part.
+    pub not_dumped: &'static [&'static str],
+    /// Classes only: the qdisc makes and removes the classes, and its options
+    /// contain theirs.
     pub of_qdisc: bool,
 }
 
-/// What a change does to an object.
+/// The effect of a change of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
     /// It changes the object where it is.
@@ -58,26 +58,26 @@ pub enum Change {
     Refused,
 }
 
-impl Upkeep {
-    /// That of most kinds: all can be changed, and all is told.
-    pub const USUAL: Self = Self { change: Change::InPlace, fixed: &[], untold: &[], of_qdisc: false };
-    /// That of a kind that cannot be changed.
+impl ChangeSemantics {
+    /// Most kinds: a change can set all options, and a dump has all of them.
+    pub const USUAL: Self = Self { change: Change::InPlace, fixed: &[], not_dumped: &[], of_qdisc: false };
+    /// A kind that cannot be changed.
     pub const REFUSES_CHANGE: Self = Self { change: Change::Refused, ..Self::USUAL };
 
-    /// The same with keys that cannot be changed.
+    /// Sets the keys of options that a change cannot set.
     #[must_use]
     pub const fn fixed(self, fixed: &'static [&'static str]) -> Self {
         Self { fixed, ..self }
     }
 
-    /// The same with words for what a dump does not tell.
+    /// Sets the words of options that a dump leaves out.
     #[must_use]
-    pub const fn untold(self, untold: &'static [&'static str]) -> Self {
-        Self { untold, ..self }
+    pub const fn not_dumped(self, not_dumped: &'static [&'static str]) -> Self {
+        Self { not_dumped, ..self }
     }
 }
 
-impl Wording<'_> {
+impl OptionWords<'_> {
     /// Whether both say the same, with nothing left open by one alone.
     pub fn is_same(&self, other: &Self) -> bool {
         let told = |words: &Self| -> Vec<(String, String)> {
@@ -102,7 +102,7 @@ impl Wording<'_> {
 
     /// What it takes to make an object what these words say that is now what
     /// `there` says.
-    pub fn difference(&self, there: &Self, upkeep: &Upkeep) -> Difference {
+    pub fn difference(&self, there: &Self, semantics: &ChangeSemantics) -> Difference {
         let mut was = Vec::new();
         let mut renew = false;
         for (wanted, there) in self.pairs(there) {
@@ -114,14 +114,15 @@ impl Wording<'_> {
             }
             let sticky = there.is_some_and(|item| item.meaning == Meaning::Sticky);
             let key = wanted.or(there).map_or("", |item| item.key.as_str());
-            renew |= (wanted_value.is_empty() && (sticky || wanted.is_none())) || upkeep.fixed.contains(&key);
+            renew |=
+                (wanted_value.is_empty() && (sticky || wanted.is_none())) || semantics.fixed.contains(&key);
             was.push(match there_value {
                 "" => format!("no {key}"),
                 value => value.to_owned(),
             });
         }
         let was_text = was.join(" ");
-        match (was.is_empty(), renew || upkeep.change == Change::Refused) {
+        match (was.is_empty(), renew || semantics.change == Change::Refused) {
             (true, _) => Difference::None,
             (false, false) => Difference::Change { was: was_text },
             (false, true) => Difference::Renew { was: was_text },
@@ -145,8 +146,8 @@ mod tests {
     use super::super::tests::words;
     use super::*;
 
-    fn difference(wanted: &Wording<'_>, there: &Wording<'_>) -> Difference {
-        wanted.difference(there, &Upkeep::USUAL.fixed(&["flows"]))
+    fn difference(wanted: &OptionWords<'_>, there: &OptionWords<'_>) -> Difference {
+        wanted.difference(there, &ChangeSemantics::USUAL.fixed(&["flows"]))
     }
 
     #[test]
@@ -176,7 +177,7 @@ mod tests {
         assert!(matches!(difference(&there, &wanted), Difference::Change { .. }));
         let flows = |number: u32| words(|out| out.say("flows", number));
         assert!(matches!(difference(&flows(1), &flows(2)), Difference::Renew { .. }));
-        let refused = flows(1).difference(&flows(2), &Upkeep::REFUSES_CHANGE);
+        let refused = flows(1).difference(&flows(2), &ChangeSemantics::REFUSES_CHANGE);
         assert!(matches!(refused, Difference::Renew { .. }));
     }
 

@@ -11,7 +11,9 @@ mod words;
 
 use tc_core::print::Printer;
 use tc_core::words::{Environment, WordError, Words, WordsContext};
-use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Wording};
+use tc_core::{
+    AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords, Syntax, object,
+};
 
 use crate::common::{bool_at, u32_at};
 
@@ -156,12 +158,8 @@ numbers! {
 }
 
 impl Kind for Cake {
+    type Object = object::Qdisc;
     const KIND: &'static str = "cake";
-    const USAGE: &'static str = words::USAGE;
-
-    fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
-        words::parse(words).map(Some)
-    }
 
     fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
         if let Some(bandwidth) = self.bandwidth {
@@ -212,18 +210,26 @@ impl Kind for Cake {
         })
     }
 
-    fn write_words(&self, out: &mut Wording<'_>) {
-        words::write(self, out);
-    }
-
-    fn kept(&self, _: &dyn Environment) -> Self {
+    fn as_dumped(&self, _: &dyn Environment) -> Self {
         // Kernel: a target and a round trip time of 0 are 1.
         let least = |us: Option<u32>| us.map(|us| us.max(1));
         Self { rtt_us: least(self.rtt_us), target_us: least(self.target_us), ..*self }
     }
+}
+
+impl Syntax for Cake {
+    const USAGE: &'static str = words::USAGE;
+
+    fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
+        words::parse(words).map(Some)
+    }
 
     fn print(&self, out: &mut Printer) {
         print::options(self, out);
+    }
+
+    fn to_words(&self, out: &mut OptionWords<'_>) {
+        words::write(self, out);
     }
 
     fn print_xstats(payload: &[u8], out: &mut Printer) -> Result<bool, DecodeError> {

@@ -1,6 +1,6 @@
 //! Words: most are switches; many name a framing, and add its bytes.
 
-use tc_core::Wording;
+use tc_core::OptionWords;
 use tc_core::units::{
     parse_decimal, parse_rate, parse_size, parse_time_us, parse_u32, words_of_rate, words_of_size,
 };
@@ -72,13 +72,13 @@ pub(super) fn parse(words: &mut Words<'_>) -> Result<Cake, WordError> {
     Ok(cake)
 }
 
-pub(super) fn write(cake: &Cake, out: &mut Wording<'_>) {
+pub(super) fn write(cake: &Cake, out: &mut OptionWords<'_>) {
     match cake.bandwidth {
         None => out.leave_open("bandwidth"),
         Some(0) => out.text("bandwidth", "unlimited"),
         // It goes up and down with what arrives.
         Some(rate) if cake.autorate_ingress == Some(true) => {
-            out.untold("bandwidth", format!("bandwidth {}", words_of_rate(rate)));
+            out.not_dumped("bandwidth", format!("bandwidth {}", words_of_rate(rate)));
         }
         Some(rate) => out.say_rate("bandwidth", rate),
     }

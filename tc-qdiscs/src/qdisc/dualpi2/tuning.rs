@@ -33,7 +33,7 @@ impl Tuning {
 
 /// What a dump tells of an alpha or beta: the kernel keeps it scaled to
 /// probabilities and nanoseconds (`dualpi2_scale_alpha_beta` and back).
-pub(super) fn kept(parts: u32) -> u32 {
+pub(super) fn as_dumped(parts: u32) -> u32 {
     const MOST: u64 = u32::MAX as u64;
     const BILLION: u64 = 1_000_000_000;
     let scaled = ((u64::from(parts) * MOST) >> 2) / BILLION;

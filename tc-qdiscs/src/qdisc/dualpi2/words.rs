@@ -1,10 +1,10 @@
 //! Words.
 
-use tc_core::Wording;
+use tc_core::OptionWords;
 use tc_core::units::{parse_decimal, parse_i32, parse_percent, parse_time_us, split_number};
 use tc_core::words::{WordError, Words, WordsContext};
 
-use super::tuning::{Gains, MOST_HERTZ, SCALE, kept};
+use super::tuning::{Gains, MOST_HERTZ, SCALE, as_dumped};
 use super::{Dualpi2, EcnMask};
 use crate::common::{asked, not_zero};
 
@@ -84,9 +84,9 @@ pub(super) fn parse(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result
     Ok(options)
 }
 
-pub(super) fn write(options: &Dualpi2, out: &mut Wording<'_>) {
+pub(super) fn write(options: &Dualpi2, out: &mut OptionWords<'_>) {
     let us = |us: Option<u32>| us.map(|us| format!("{us}us"));
-    let hertz = |told: Option<u32>| told.map(|told| f64::from(asked(told, kept)) / f64::from(SCALE));
+    let hertz = |told: Option<u32>| told.map(|told| f64::from(asked(told, as_dumped)) / f64::from(SCALE));
     out.say_if("limit", options.limit_packets);
     out.say_if("memlimit", options.memory_limit_bytes);
     out.say_if("target", us(options.tuning.target_us));

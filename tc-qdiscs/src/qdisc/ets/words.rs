@@ -126,7 +126,7 @@ mod tests {
     use super::super::EtsClass;
     use super::*;
     use tc_core::words::WordsContext;
-    use tc_core::{Kind, Verb};
+    use tc_core::{Syntax, Verb};
 
     fn parse(words: &str) -> Result<Ets, WordError> {
         let words: Vec<_> = words.split_whitespace().collect();

@@ -14,7 +14,10 @@ mod words;
 use tc_core::print::{Printer, Size};
 use tc_core::units::words_of_size;
 use tc_core::words::{Environment, WordError, Words, WordsContext};
-use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Upkeep, Wording};
+use tc_core::{
+    AttrWriter, ChangeSemantics, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords, Syntax,
+    object,
+};
 
 use crate::qdisc::red::math::{Curve, Kept};
 use crate::qdisc::red::{Damping, Flags, print_logs};
@@ -129,13 +132,9 @@ pub struct Marks {
 }
 
 impl Kind for Gred {
+    type Object = object::Qdisc;
     const KIND: &'static str = "gred";
-    const USAGE: &'static str = words::USAGE;
-    const UPKEEP: Upkeep = Upkeep::USUAL.untold(&crate::qdisc::red::math::UNTOLD);
-
-    fn parse_words(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
-        words::parse(words, context).map(Some)
-    }
+    const CHANGE: ChangeSemantics = ChangeSemantics::USUAL.not_dumped(&crate::qdisc::red::math::NOT_DUMPED);
 
     fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
         match self {
@@ -150,25 +149,19 @@ impl Kind for Gred {
         wire::decode(payload)
     }
 
-    fn write_words(&self, out: &mut Wording<'_>) {
-        match self {
-            Self::Setup(setup) => setup.write_words(out),
-            Self::Queue(queue) => queue.write_words(out),
-            Self::State(state) => {
-                state.setup.write_words(out);
-                for (queue, _) in &state.queues {
-                    out.next_line();
-                    queue.write_words(out);
-                }
-            }
-        }
-    }
-
-    fn kept(&self, _: &dyn Environment) -> Self {
+    fn as_dumped(&self, _: &dyn Environment) -> Self {
         match self {
             Self::Queue(queue) => Self::Queue(Box::new(Queue { damping: None, ..**queue })),
             other => other.clone(),
         }
+    }
+}
+
+impl Syntax for Gred {
+    const USAGE: &'static str = words::USAGE;
+
+    fn parse_words(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
+        words::parse(words, context).map(Some)
     }
 
     fn print(&self, out: &mut Printer) {
@@ -186,10 +179,24 @@ impl Kind for Gred {
             }
         });
     }
+
+    fn to_words(&self, out: &mut OptionWords<'_>) {
+        match self {
+            Self::Setup(setup) => setup.to_words(out),
+            Self::Queue(queue) => queue.to_words(out),
+            Self::State(state) => {
+                state.setup.to_words(out);
+                for (queue, _) in &state.queues {
+                    out.next_line();
+                    queue.to_words(out);
+                }
+            }
+        }
+    }
 }
 
 impl Setup {
-    fn write_words(&self, out: &mut Wording<'_>) {
+    fn to_words(&self, out: &mut OptionWords<'_>) {
         out.say("setup vqs", self.queues);
         out.say("default", self.default_queue);
         out.flag("grio", self.grio);
@@ -200,7 +207,7 @@ impl Setup {
 }
 
 impl Queue {
-    fn write_words(&self, out: &mut Wording<'_>) {
+    fn to_words(&self, out: &mut OptionWords<'_>) {
         out.group(&format!("vq {}", self.queue), |out| {
             out.say("vq", self.queue);
             out.say_if("prio", Some(self.prio).filter(|prio| *prio != 0));
@@ -214,7 +221,7 @@ impl Queue {
                 max_probability: self.max_probability,
                 adaptive: false,
             }
-            .write_words(|packet| Curve::between(self.min_bytes, self.max_bytes, packet), out);
+            .to_words(|packet| Curve::between(self.min_bytes, self.max_bytes, packet), out);
             let flags = self.flags.unwrap_or_default();
             out.flag("ecn", flags.ecn);
             out.flag("harddrop", flags.harddrop);

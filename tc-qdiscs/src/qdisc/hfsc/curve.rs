@@ -172,7 +172,7 @@ fn curve_of_delay(umax: u32, dmax: u32, rate: u32) -> ServiceCurve {
 mod tests {
     use super::super::HfscClass;
     use super::*;
-    use tc_core::{Kind, Verb};
+    use tc_core::{Syntax, Verb};
 
     fn parse(words: &str) -> Result<HfscClass, WordError> {
         let words: Vec<_> = words.split_whitespace().collect();

@@ -12,7 +12,8 @@ use tc_core::rate::{LinkLayer, RateSpec};
 use tc_core::units::{bytes_of_ticks, checked_transmit_ticks, transmit_bytes};
 use tc_core::words::{Environment, WordError, Words, WordsContext};
 use tc_core::{
-    AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, TcType, Upkeep, Wording,
+    AttrWriter, Attrs, ChangeSemantics, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords,
+    Reader, Syntax, object,
 };
 
 use super::builder::HtbClassBuilder;
@@ -72,15 +73,10 @@ impl HtbClass {
 }
 
 impl Kind for HtbClass {
+    type Object = object::Class;
     const KIND: &'static str = "htb";
-    const TYPE: TcType = TcType::Class;
-    const USAGE: &'static str = USAGE;
-    const UPKEEP: Upkeep = Upkeep::USUAL.untold(&["mtu and the cells of burst and cburst"]);
-
-    fn parse_words(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
-        let builder = HtbClassBuilder::new(0).read_words(words, context)?;
-        builder.build().map(Some).map_err(|error| WordError::Kind(error.to_string()))
-    }
+    const CHANGE: ChangeSemantics =
+        ChangeSemantics::USUAL.not_dumped(&["mtu and the cells of burst and cburst"]);
 
     fn encode(&self, context: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
         for (kind, spec) in [(TCA_HTB_RATE64, &self.rate), (TCA_HTB_CEIL64, &self.ceil)] {
@@ -127,32 +123,17 @@ impl Kind for HtbClass {
         read(parms.reader()).map_err(|error: DecodeError| error.at_attribute(TCA_HTB_PARMS))
     }
 
-    fn write_words(&self, out: &mut Wording<'_>) {
-        // Kernel: of a class with children they do not count.
-        let inner = self.level > 0;
-        let quantum = Some(self.quantum_bytes).filter(|bytes| *bytes != 0);
-        match quantum {
-            Some(bytes) if inner => out.untold("quantum", format!("quantum {bytes}")),
-            quantum => out.say_if("quantum", quantum),
-        }
-        match inner {
-            true => out.untold("prio", format!("prio {}", self.prio)),
-            false => out.say("prio", self.prio),
-        }
-        out.say_rate("rate", self.rate.rate);
-        let mut mtu = write_burst("burst", self.rate.rate, self.burst_ticks, out);
-        out.say_rate("ceil", self.ceil.rate);
-        mtu = write_burst("cburst", self.ceil.rate, self.cburst_ticks, out).or(mtu);
-        out.untold("mtu", mtu.unwrap_or_default());
-        self.rate.write_words(out);
-        let frame = |spec: &RateSpec| (spec.overhead, spec.mpu, spec.linklayer);
-        if frame(&self.rate) != frame(&self.ceil) {
-            out.cannot_say("a framing of ceil other than that of rate");
-        }
-    }
-
-    fn kept(&self, _: &dyn Environment) -> Self {
+    fn as_dumped(&self, _: &dyn Environment) -> Self {
         Self { prio: self.prio.min(7), ..*self }
+    }
+}
+
+impl Syntax for HtbClass {
+    const USAGE: &'static str = USAGE;
+
+    fn parse_words(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
+        let builder = HtbClassBuilder::new(0).read_words(words, context)?;
+        builder.build().map(Some).map_err(|error| WordError::Kind(error.to_string()))
     }
 
     fn print(&self, out: &mut Printer) {
@@ -196,6 +177,30 @@ impl Kind for HtbClass {
         print_offload(self.offload, out);
     }
 
+    fn to_words(&self, out: &mut OptionWords<'_>) {
+        // Kernel: of a class with children they do not count.
+        let inner = self.level > 0;
+        let quantum = Some(self.quantum_bytes).filter(|bytes| *bytes != 0);
+        match quantum {
+            Some(bytes) if inner => out.not_dumped("quantum", format!("quantum {bytes}")),
+            quantum => out.say_if("quantum", quantum),
+        }
+        match inner {
+            true => out.not_dumped("prio", format!("prio {}", self.prio)),
+            false => out.say("prio", self.prio),
+        }
+        out.say_rate("rate", self.rate.rate);
+        let mut mtu = write_burst("burst", self.rate.rate, self.burst_ticks, out);
+        out.say_rate("ceil", self.ceil.rate);
+        mtu = write_burst("cburst", self.ceil.rate, self.cburst_ticks, out).or(mtu);
+        out.not_dumped("mtu", mtu.unwrap_or_default());
+        self.rate.to_words(out);
+        let frame = |spec: &RateSpec| (spec.overhead, spec.mpu, spec.linklayer);
+        if frame(&self.rate) != frame(&self.ceil) {
+            out.cannot_say("a framing of ceil other than that of rate");
+        }
+    }
+
     fn print_xstats(payload: &[u8], out: &mut Printer) -> Result<bool, DecodeError> {
         HtbXstats::decode(payload)?.print(out);
         Ok(true)
@@ -204,7 +209,7 @@ impl Kind for HtbClass {
 
 /// Says a burst. One of nothing is what follows from an MTU of nothing, whose
 /// words are returned.
-fn write_burst(key: &str, rate: u64, ticks: u32, out: &mut Wording<'_>) -> Option<&'static str> {
+fn write_burst(key: &str, rate: u64, ticks: u32, out: &mut OptionWords<'_>) -> Option<&'static str> {
     let ticks_of = |bytes| checked_transmit_ticks(rate, bytes).map_or(u64::MAX, u64::from);
     match bytes_of_ticks(ticks.into(), ticks_of) {
         Some(bytes) => out.say_size(key, bytes),

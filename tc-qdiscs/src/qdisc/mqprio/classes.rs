@@ -2,7 +2,7 @@
 
 use tc_core::units::parse_decimal;
 use tc_core::words::Words;
-use tc_core::{AttrWriter, DecodeError, Reader, Wording};
+use tc_core::{AttrWriter, DecodeError, OptionWords, Reader};
 
 /// `TC_QOPT_MAX_QUEUE`: most traffic classes, and the number of priorities.
 pub const MAX_CLASSES: usize = 16;
@@ -64,7 +64,7 @@ impl TrafficClasses {
     }
 
     /// Says how many there are, their map and their queues.
-    pub(crate) fn write_words(&self, out: &mut Wording<'_>) {
+    pub(crate) fn to_words(&self, out: &mut OptionWords<'_>) {
         // Kernel: a command that fails can take the classes of the qdisc that is there away.
         match self.count {
             0 => out.cannot_say("num_tc 0, which the kernel refuses"),

@@ -16,7 +16,10 @@ use tc_core::print::{Printer, Rate};
 use tc_core::uapi::NLA_F_NESTED;
 use tc_core::units::{parse_decimal, parse_rate, words_of_rate};
 use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{Attr, AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Upkeep, Wording};
+use tc_core::{
+    Attr, AttrWriter, Attrs, ChangeSemantics, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords,
+    Syntax, object,
+};
 
 use preemption::ByClass;
 
@@ -56,52 +59,9 @@ pub struct Mqprio {
 }
 
 impl Kind for Mqprio {
+    type Object = object::Qdisc;
     const KIND: &'static str = "mqprio";
-    const USAGE: &'static str = "\
-Usage: ... mqprio\t[num_tc NUMBER] [map P0 P1 ...]\n\
-\t\t\t[queues count1@offset1 count2@offset2 ...] [hw 1|0]\n\
-\t\t\t[fp FP0 FP1 FP2 ...]\n\
-\t\t\t[mode dcb|channel]\n\
-\t\t\t[shaper bw_rlimit SHAPER_PARAMS]\n\
-Where: SHAPER_PARAMS := { min_rate MIN_RATE1 MIN_RATE2 ...|\n\
-\t\t\t  max_rate MAX_RATE1 MAX_RATE2 ... }\n";
-    const UPKEEP: Upkeep = Upkeep::REFUSES_CHANGE;
-
-    fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
-        let map = [0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 1, 1, 3, 3, 3, 3];
-        let mut options = Self {
-            classes: TrafficClasses { count: 8, map, hw: 1, ..Default::default() },
-            ..Default::default()
-        };
-        let mut pairs = 0;
-        while let Some(word) = words.next() {
-            let illegal = |_: &str| format!("Illegal \"{word}\"");
-            let (hw, shaped) = (options.classes.hw != 0, options.shaper == Some(Shaper::BandwidthRate));
-            match word {
-                "num_tc" => options.classes.count = words.parse(parse_decimal, illegal)?,
-                "map" => options.classes.parse_map(words),
-                "queues" => pairs += options.classes.parse_queues(words),
-                "hw" => options.classes.hw = words.parse(parse_decimal, illegal)?,
-                "fp" => preemption::parse(words, &mut options.preemption),
-                "mode" if hw => Mode::parse_words(words, &mut options.mode)?,
-                "shaper" if hw => Shaper::parse_words(words, &mut options.shaper)?,
-                "min_rate" | "max_rate" if shaped => {
-                    let Self { classes, min_rates, max_rates, .. } = &mut options;
-                    let rates = if word == "min_rate" { min_rates } else { max_rates };
-                    parse_rates(word, words, classes.count, rates.get_or_insert_default())?;
-                }
-                "help" => return Err(WordError::Help),
-                word => return Err(WordError::invalid("unknown argument", word)),
-            }
-        }
-        let count = options.classes.count;
-        if pairs > count.into() {
-            return Err(WordError::Kind(format!(
-                "queues count/offset pair count {pairs} can not be higher than given num_tc {count}"
-            )));
-        }
-        Ok(Some(options))
-    }
+    const CHANGE: ChangeSemantics = ChangeSemantics::REFUSES_CHANGE;
 
     fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
         self.classes.encode(out);
@@ -139,20 +99,52 @@ Where: SHAPER_PARAMS := { min_rate MIN_RATE1 MIN_RATE2 ...|\n\
             preemption: preemption::decode(attributes)?,
         })
     }
+}
 
-    fn write_words(&self, out: &mut Wording<'_>) {
-        self.classes.write_words(out);
-        out.say("hw", self.classes.hw);
-        preemption::write_words(&self.preemption, out);
-        Mode::write_words(self.mode, out);
-        Shaper::write_words(self.shaper, out);
-        for (key, rates) in [("min_rate", self.min_rates), ("max_rate", self.max_rates)] {
-            let rates = rates.map(|rates| {
-                let used = rates.iter().take(self.classes.count.into());
-                used.map(|rate| words_of_rate(*rate)).collect::<Vec<_>>().join(" ")
-            });
-            out.text(key, rates.map(|rates| format!("{key} {rates}")).unwrap_or_default());
+impl Syntax for Mqprio {
+    const USAGE: &'static str = "\
+Usage: ... mqprio\t[num_tc NUMBER] [map P0 P1 ...]\n\
+\t\t\t[queues count1@offset1 count2@offset2 ...] [hw 1|0]\n\
+\t\t\t[fp FP0 FP1 FP2 ...]\n\
+\t\t\t[mode dcb|channel]\n\
+\t\t\t[shaper bw_rlimit SHAPER_PARAMS]\n\
+Where: SHAPER_PARAMS := { min_rate MIN_RATE1 MIN_RATE2 ...|\n\
+\t\t\t  max_rate MAX_RATE1 MAX_RATE2 ... }\n";
+
+    fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
+        let map = [0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 1, 1, 3, 3, 3, 3];
+        let mut options = Self {
+            classes: TrafficClasses { count: 8, map, hw: 1, ..Default::default() },
+            ..Default::default()
+        };
+        let mut pairs = 0;
+        while let Some(word) = words.next() {
+            let illegal = |_: &str| format!("Illegal \"{word}\"");
+            let (hw, shaped) = (options.classes.hw != 0, options.shaper == Some(Shaper::BandwidthRate));
+            match word {
+                "num_tc" => options.classes.count = words.parse(parse_decimal, illegal)?,
+                "map" => options.classes.parse_map(words),
+                "queues" => pairs += options.classes.parse_queues(words),
+                "hw" => options.classes.hw = words.parse(parse_decimal, illegal)?,
+                "fp" => preemption::parse(words, &mut options.preemption),
+                "mode" if hw => Mode::parse_words(words, &mut options.mode)?,
+                "shaper" if hw => Shaper::parse_words(words, &mut options.shaper)?,
+                "min_rate" | "max_rate" if shaped => {
+                    let Self { classes, min_rates, max_rates, .. } = &mut options;
+                    let rates = if word == "min_rate" { min_rates } else { max_rates };
+                    parse_rates(word, words, classes.count, rates.get_or_insert_default())?;
+                }
+                "help" => return Err(WordError::Help),
+                word => return Err(WordError::invalid("unknown argument", word)),
+            }
         }
+        let count = options.classes.count;
+        if pairs > count.into() {
+            return Err(WordError::Kind(format!(
+                "queues count/offset pair count {pairs} can not be higher than given num_tc {count}"
+            )));
+        }
+        Ok(Some(options))
     }
 
     fn print(&self, out: &mut Printer) {
@@ -177,6 +169,21 @@ Where: SHAPER_PARAMS := { min_rate MIN_RATE1 MIN_RATE2 ...|\n\
         let nothing_more = Self { classes: self.classes, ..Self::default() };
         if *self != nothing_more {
             self.print_attributes(out);
+        }
+    }
+
+    fn to_words(&self, out: &mut OptionWords<'_>) {
+        self.classes.to_words(out);
+        out.say("hw", self.classes.hw);
+        preemption::to_words(&self.preemption, out);
+        Mode::to_words(self.mode, out);
+        Shaper::to_words(self.shaper, out);
+        for (key, rates) in [("min_rate", self.min_rates), ("max_rate", self.max_rates)] {
+            let rates = rates.map(|rates| {
+                let used = rates.iter().take(self.classes.count.into());
+                used.map(|rate| words_of_rate(*rate)).collect::<Vec<_>>().join(" ")
+            });
+            out.text(key, rates.map(|rates| format!("{key} {rates}")).unwrap_or_default());
         }
     }
 }

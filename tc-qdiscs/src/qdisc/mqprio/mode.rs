@@ -1,6 +1,6 @@
 //! Who chooses the queue of a packet, and how rates are held.
 
-use tc_core::Wording;
+use tc_core::OptionWords;
 use tc_core::print::Printer;
 use tc_core::words::{WordError, Words, is_prefix};
 
@@ -53,7 +53,7 @@ impl Mode {
         Ok(())
     }
 
-    pub(super) fn write_words(mode: Option<Self>, out: &mut Wording<'_>) {
+    pub(super) fn to_words(mode: Option<Self>, out: &mut OptionWords<'_>) {
         match mode {
             None => out.text("mode", ""),
             Some(Self::Dcb) => out.say("mode", "dcb"),
@@ -103,7 +103,7 @@ impl Shaper {
         Ok(())
     }
 
-    pub(super) fn write_words(shaper: Option<Self>, out: &mut Wording<'_>) {
+    pub(super) fn to_words(shaper: Option<Self>, out: &mut OptionWords<'_>) {
         match shaper {
             None => out.text("shaper", ""),
             Some(Self::Dcb) => out.say("shaper", "dcb"),

@@ -4,7 +4,7 @@
 use tc_core::print::Printer;
 use tc_core::uapi::NLA_F_NESTED;
 use tc_core::words::Words;
-use tc_core::{AttrWriter, Attrs, DecodeError, Wording};
+use tc_core::{AttrWriter, Attrs, DecodeError, OptionWords};
 
 use super::MAX_CLASSES;
 use crate::common::u32_at;
@@ -91,7 +91,7 @@ pub(super) fn decode(attributes: &[u8]) -> Result<ByClass<Preemption>, DecodeErr
 
 /// Says the classes up to the last one that is not express, which all are if
 /// nothing is said.
-pub(crate) fn write_words(list: &ByClass<Preemption>, out: &mut Wording<'_>) {
+pub(crate) fn to_words(list: &ByClass<Preemption>, out: &mut OptionWords<'_>) {
     let is_told = |preemption: &Option<Preemption>| preemption.is_some_and(|it| it != Preemption::Express);
     let count = list.iter().rposition(is_told).map_or(0, |last| last + 1);
     let words = list[..count].iter().map(|preemption| preemption.map_or("E", Preemption::name));

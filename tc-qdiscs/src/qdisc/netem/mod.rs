@@ -17,7 +17,10 @@ mod words;
 
 use tc_core::print::Printer;
 use tc_core::words::{Environment, WordError, Words, WordsContext};
-use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Upkeep, Wording};
+use tc_core::{
+    AttrWriter, ChangeSemantics, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords, Syntax,
+    object,
+};
 
 pub use distribution::{Distribution, table};
 
@@ -211,13 +214,9 @@ pub struct Slot {
 }
 
 impl Kind for Netem {
+    type Object = object::Qdisc;
     const KIND: &'static str = "netem";
-    const USAGE: &'static str = words::USAGE;
-    const UPKEEP: Upkeep = Upkeep::USUAL.untold(&["distribution", "slot distribution"]);
-
-    fn parse_words(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
-        words::parse(words, context).map(Some)
-    }
+    const CHANGE: ChangeSemantics = ChangeSemantics::USUAL.not_dumped(&["distribution", "slot distribution"]);
 
     fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
         wire::encode(self, out);
@@ -228,11 +227,7 @@ impl Kind for Netem {
         wire::decode(payload)
     }
 
-    fn write_words(&self, out: &mut Wording<'_>) {
-        wording::write_words(self, out);
-    }
-
-    fn kept(&self, _: &dyn Environment) -> Self {
+    fn as_dumped(&self, _: &dyn Environment) -> Self {
         Self {
             // Kernel: cut to what its tables can stretch.
             jitter_ns: self.jitter_ns.saturating_abs().min(i32::MAX.into()),
@@ -241,9 +236,21 @@ impl Kind for Netem {
             ..self.clone()
         }
     }
+}
+
+impl Syntax for Netem {
+    const USAGE: &'static str = words::USAGE;
+
+    fn parse_words(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
+        words::parse(words, context).map(Some)
+    }
 
     fn print(&self, out: &mut Printer) {
         print::options(self, out);
+    }
+
+    fn to_words(&self, out: &mut OptionWords<'_>) {
+        wording::to_words(self, out);
     }
 
     fn print_xstats(payload: &[u8], out: &mut Printer) -> Result<bool, DecodeError> {

@@ -1,12 +1,12 @@
 //! Options as words.
 
-use tc_core::Wording;
+use tc_core::OptionWords;
 use tc_core::units::words_of_rate;
 
 use super::wire::{in_ticks, is_in_ticks};
 use super::{Chance, Distribution, LossModel, Netem, Rate, Share};
 
-pub(super) fn write_words(netem: &Netem, out: &mut Wording<'_>) {
+pub(super) fn to_words(netem: &Netem, out: &mut OptionWords<'_>) {
     out.say("limit", netem.limit_packets);
     let correlations = netem.correlations.unwrap_or_default();
     let is_some = |share: Share| share != Share::NONE;
@@ -21,7 +21,7 @@ pub(super) fn write_words(netem: &Netem, out: &mut Wording<'_>) {
             format!("delay {delay} {jitter} {}", percent(correlations.delay))
         }
     };
-    out.untold("delay", delay);
+    out.not_dumped("delay", delay);
     out.silent("latency", words_of_time(netem.delay_ns));
     out.silent("jitter", words_of_time(netem.jitter_ns));
     for (key, correlation) in [
@@ -33,7 +33,7 @@ pub(super) fn write_words(netem: &Netem, out: &mut Wording<'_>) {
     }
     let distribution = |samples: &[i16]| Distribution::of(samples).unwrap_or("(a file's)");
     if !netem.distribution.is_empty() {
-        out.untold("distribution", format!("distribution {}", distribution(&netem.distribution)));
+        out.not_dumped("distribution", format!("distribution {}", distribution(&netem.distribution)));
     }
     let loss = match netem.loss_model {
         Some(LossModel::State { p13, p31, p32, p23, p14 }) => {
@@ -44,11 +44,11 @@ pub(super) fn write_words(netem: &Netem, out: &mut Wording<'_>) {
         }
         None => with_correlation("loss", netem.loss, correlations.loss),
     };
-    out.untold("loss words", loss.clone());
+    out.not_dumped("loss words", loss.clone());
     // A random loss beside a model does not count; its correlation is sent all the same.
     let model = netem.loss_model.map_or_else(|| percent(netem.loss), |_| loss);
     out.silent("loss", model);
-    out.untold("duplicate words", with_correlation("duplicate", netem.duplicate, correlations.duplicate));
+    out.not_dumped("duplicate words", with_correlation("duplicate", netem.duplicate, correlations.duplicate));
     out.silent("duplicate", percent(netem.duplicate));
     let chance = |name: &str, chance: Option<Chance>| {
         let Chance { probability, correlation } = chance.unwrap_or_default();
@@ -73,7 +73,7 @@ pub(super) fn write_words(netem: &Netem, out: &mut Wording<'_>) {
     out.say_if("seed", netem.seed);
 }
 
-fn write_slot(netem: &Netem, distribution: &dyn Fn(&[i16]) -> &'static str, out: &mut Wording<'_>) {
+fn write_slot(netem: &Netem, distribution: &dyn Fn(&[i16]) -> &'static str, out: &mut OptionWords<'_>) {
     let Some(slot) =
         netem.slot.filter(|slot| slot.min_delay_ns | slot.max_delay_ns | slot.distribution_jitter_ns != 0)
     else {

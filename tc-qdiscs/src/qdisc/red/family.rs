@@ -1,6 +1,6 @@
 //! What red has in common with choke, gred and sfq.
 
-use tc_core::Wording;
+use tc_core::OptionWords;
 use tc_core::print::{Float, Printer};
 use tc_core::rate::parse_rate_of_link;
 use tc_core::words::{WordError, Words, WordsContext};
@@ -34,7 +34,7 @@ impl Flags {
             | (self.nodrop as u32) << 3
     }
 
-    pub(crate) fn write_words(self, out: &mut Wording<'_>) {
+    pub(crate) fn to_words(self, out: &mut OptionWords<'_>) {
         out.flag("ecn", self.ecn);
         out.flag("harddrop", self.harddrop);
         out.flag("adaptive", self.adaptive);

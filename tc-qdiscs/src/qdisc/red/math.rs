@@ -2,7 +2,7 @@
 //! about their traffic. C's conversions of numbers are kept, so that the bytes
 //! are those of `tc`.
 
-use tc_core::Wording;
+use tc_core::OptionWords;
 use tc_core::units::{TICK_NS, cut_u32, split_number, transmit_ticks, words_of_rate};
 use tc_core::words::{WordError, Words, WordsContext};
 
@@ -124,7 +124,7 @@ impl Curve {
 }
 
 /// What words for red say, and a dump does not.
-pub(crate) const UNTOLD: [&str; 1] =
+pub(crate) const NOT_DUMPED: [&str; 1] =
     ["the damping table: avpkt, burst and bandwidth beyond their logarithms"];
 
 /// What the kernel keeps of a traffic that words told.
@@ -143,13 +143,13 @@ pub(crate) struct Kept {
 impl Kept {
     /// Says a traffic of which the same is kept. `curve_of` has the lengths, for
     /// packets of a size.
-    pub(crate) fn write_words(self, curve_of: impl Fn(u32) -> Curve, out: &mut Wording<'_>) {
+    pub(crate) fn to_words(self, curve_of: impl Fn(u32) -> Curve, out: &mut OptionWords<'_>) {
         // What is compared is what is kept.
         out.silent("ewma", self.average_log);
         out.silent("Scell_log", self.cell_log.unwrap_or_default());
         let probability = self.probability();
         match self.adaptive {
-            true => out.untold("probability", format!("probability {probability}")),
+            true => out.not_dumped("probability", format!("probability {probability}")),
             false => out.say("probability", probability),
         }
         let Some((curve, bandwidth)) = self.traffic(curve_of) else {
@@ -160,10 +160,10 @@ impl Kept {
                 self.cell_log.unwrap_or_default()
             ));
         };
-        out.untold("avpkt", format!("avpkt {}b", curve.average_packet));
-        out.untold("burst", format!("burst {}", curve.burst));
+        out.not_dumped("avpkt", format!("avpkt {}b", curve.average_packet));
+        out.not_dumped("burst", format!("burst {}", curve.burst));
         if self.cell_log.is_some() {
-            out.untold("bandwidth", format!("bandwidth {}", words_of_rate(bandwidth.into())));
+            out.not_dumped("bandwidth", format!("bandwidth {}", words_of_rate(bandwidth.into())));
         }
     }
 

@@ -14,7 +14,8 @@ use tc_core::print::{Printer, Size};
 use tc_core::units::{parse_decimal, parse_size, parse_u32};
 use tc_core::words::{Environment, WordError, Words, WordsContext, is_prefix};
 use tc_core::{
-    AttrWriter, Attrs, Change, DecodeError, EncodeError, Fill, FillContext, Kind, Reader, Upkeep, Wording,
+    AttrWriter, Attrs, Change, ChangeSemantics, DecodeError, EncodeError, Fill, FillContext, Kind,
+    OptionWords, Reader, Syntax, object,
 };
 
 use crate::common::u32_at;
@@ -127,55 +128,12 @@ impl Red {
 }
 
 impl Kind for Red {
+    type Object = object::Qdisc;
     const KIND: &'static str = "red";
-    const USAGE: &'static str = "\
-Usage: ... red\tlimit BYTES [min BYTES] [max BYTES] avpkt BYTES [burst PACKETS]\n\
-\t\t[adaptive] [probability PROBABILITY] [bandwidth KBPS]\n\
-\t\t[ecn] [harddrop] [nodrop]\n\
-\t\t[qevent early_drop block IDX] [qevent mark block IDX]\n";
-    const UPKEEP: Upkeep = Upkeep {
+    const CHANGE: ChangeSemantics = ChangeSemantics {
         change: Change::DropsChild,
-        ..Upkeep::USUAL.fixed(&["qevent early_drop", "qevent mark"]).untold(&math::UNTOLD)
+        ..ChangeSemantics::USUAL.fixed(&["qevent early_drop", "qevent mark"]).not_dumped(&math::NOT_DUMPED)
     };
-
-    fn parse_words(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
-        let mut red = Self::default();
-        let (mut min, mut max, mut burst, mut average_packet) = (0, 0, 0, 0);
-        let (mut probability, mut bandwidth) = (0.02, 0);
-        while let Some(word) = words.next() {
-            let illegal = |_: &str| format!("Illegal \"{word}\"");
-            match word {
-                "limit" => red.limit_bytes = words.parse(parse_size, illegal)?,
-                "min" => min = words.parse(parse_size, illegal)?,
-                "max" => max = words.parse(parse_size, illegal)?,
-                "burst" => burst = words.parse(parse_u32, illegal)?,
-                "avpkt" => average_packet = words.parse(parse_size, illegal)?,
-                "probability" => probability = parse_probability(words)?,
-                "bandwidth" => bandwidth = parse_bandwidth(words, context)?,
-                "ecn" => red.flags.ecn = true,
-                "harddrop" => red.flags.harddrop = true,
-                "nodrop" => red.flags.nodrop = true,
-                "adaptative" | "adaptive" => red.flags.adaptive = true,
-                word if is_prefix(word, "qevent") => parse_qevent(words, &mut red)?,
-                "help" => return Err(WordError::Help),
-                word => return Err(WordError::what_is(word)),
-            }
-        }
-        if red.limit_bytes == 0 || average_packet == 0 {
-            return Err(WordError::Kind("RED: Required parameter (limit, avpkt) is missing".into()));
-        }
-        // tc takes 0 for not given.
-        max = match (max, min) {
-            (0, 0) => red.limit_bytes / 4,
-            (0, min) => min.wrapping_mul(3),
-            (max, _) => max,
-        };
-        min = if min == 0 { max / 3 } else { min };
-        burst = if burst == 0 { Curve::usual_burst(min, max, average_packet) } else { burst };
-        bandwidth = or_10_mbit("RED", bandwidth, context);
-        let curve = Curve { min, max, burst, average_packet, probability };
-        red.computed(&curve, bandwidth, context).map(Some)
-    }
 
     fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
         {
@@ -222,31 +180,59 @@ Usage: ... red\tlimit BYTES [min BYTES] [max BYTES] avpkt BYTES [burst PACKETS]\
         })
     }
 
-    fn write_words(&self, out: &mut Wording<'_>) {
-        out.say_size("limit", self.limit_bytes);
-        out.say_size("min", self.min_bytes);
-        out.say_size("max", self.max_bytes);
-        Kept {
-            average_log: self.average_log,
-            probability_log: self.probability_log,
-            cell_log: Some(self.cell_log),
-            max_probability: self.max_probability,
-            adaptive: self.flags.adaptive,
-        }
-        .write_words(|packet| Curve::between(self.min_bytes, self.max_bytes, packet), out);
-        self.flags.write_words(out);
-        for (name, block) in [("early_drop", self.early_drop_block), ("mark", self.mark_block)] {
-            let text = block.map(|block| format!("qevent {name} block {block}"));
-            out.text(&format!("qevent {name}"), text.unwrap_or_default());
-        }
-    }
-
-    fn kept(&self, _: &dyn Environment) -> Self {
+    fn as_dumped(&self, _: &dyn Environment) -> Self {
         Self { damping: None, ..*self }
     }
 
-    fn blocks(&self) -> Vec<u32> {
+    fn filter_blocks(&self) -> Vec<u32> {
         self.early_drop_block.into_iter().chain(self.mark_block).collect()
+    }
+}
+
+impl Syntax for Red {
+    const USAGE: &'static str = "\
+Usage: ... red\tlimit BYTES [min BYTES] [max BYTES] avpkt BYTES [burst PACKETS]\n\
+\t\t[adaptive] [probability PROBABILITY] [bandwidth KBPS]\n\
+\t\t[ecn] [harddrop] [nodrop]\n\
+\t\t[qevent early_drop block IDX] [qevent mark block IDX]\n";
+
+    fn parse_words(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
+        let mut red = Self::default();
+        let (mut min, mut max, mut burst, mut average_packet) = (0, 0, 0, 0);
+        let (mut probability, mut bandwidth) = (0.02, 0);
+        while let Some(word) = words.next() {
+            let illegal = |_: &str| format!("Illegal \"{word}\"");
+            match word {
+                "limit" => red.limit_bytes = words.parse(parse_size, illegal)?,
+                "min" => min = words.parse(parse_size, illegal)?,
+                "max" => max = words.parse(parse_size, illegal)?,
+                "burst" => burst = words.parse(parse_u32, illegal)?,
+                "avpkt" => average_packet = words.parse(parse_size, illegal)?,
+                "probability" => probability = parse_probability(words)?,
+                "bandwidth" => bandwidth = parse_bandwidth(words, context)?,
+                "ecn" => red.flags.ecn = true,
+                "harddrop" => red.flags.harddrop = true,
+                "nodrop" => red.flags.nodrop = true,
+                "adaptative" | "adaptive" => red.flags.adaptive = true,
+                word if is_prefix(word, "qevent") => parse_qevent(words, &mut red)?,
+                "help" => return Err(WordError::Help),
+                word => return Err(WordError::what_is(word)),
+            }
+        }
+        if red.limit_bytes == 0 || average_packet == 0 {
+            return Err(WordError::Kind("RED: Required parameter (limit, avpkt) is missing".into()));
+        }
+        // tc takes 0 for not given.
+        max = match (max, min) {
+            (0, 0) => red.limit_bytes / 4,
+            (0, min) => min.wrapping_mul(3),
+            (max, _) => max,
+        };
+        min = if min == 0 { max / 3 } else { min };
+        burst = if burst == 0 { Curve::usual_burst(min, max, average_packet) } else { burst };
+        bandwidth = or_10_mbit("RED", bandwidth, context);
+        let curve = Curve { min, max, burst, average_packet, probability };
+        red.computed(&curve, bandwidth, context).map(Some)
     }
 
     fn print(&self, out: &mut Printer) {
@@ -269,6 +255,25 @@ Usage: ... red\tlimit BYTES [min BYTES] [max BYTES] avpkt BYTES [burst PACKETS]\
                     });
                 }
             });
+        }
+    }
+
+    fn to_words(&self, out: &mut OptionWords<'_>) {
+        out.say_size("limit", self.limit_bytes);
+        out.say_size("min", self.min_bytes);
+        out.say_size("max", self.max_bytes);
+        Kept {
+            average_log: self.average_log,
+            probability_log: self.probability_log,
+            cell_log: Some(self.cell_log),
+            max_probability: self.max_probability,
+            adaptive: self.flags.adaptive,
+        }
+        .to_words(|packet| Curve::between(self.min_bytes, self.max_bytes, packet), out);
+        self.flags.to_words(out);
+        for (name, block) in [("early_drop", self.early_drop_block), ("mark", self.mark_block)] {
+            let text = block.map(|block| format!("qevent {name} block {block}"));
+            out.text(&format!("qevent {name}"), text.unwrap_or_default());
         }
     }
 

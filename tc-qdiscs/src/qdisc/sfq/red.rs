@@ -3,7 +3,7 @@
 use tc_core::print::{Printer, Size};
 use tc_core::units::{parse_size, parse_u32};
 use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{AttrWriter, DecodeError, Reader, Wording};
+use tc_core::{AttrWriter, DecodeError, OptionWords, Reader};
 
 use crate::qdisc::red::math::{Curve, Kept, parse_probability};
 use crate::qdisc::red::{Flags, print_probability};
@@ -91,12 +91,12 @@ impl FlowRed {
         })
     }
 
-    pub(super) fn write_words(&self, out: &mut Wording<'_>) {
+    pub(super) fn to_words(&self, out: &mut OptionWords<'_>) {
         if self.min_bytes == 0 {
             return;
         }
         // Kernel: it does not look at the limit; tc wants one.
-        out.untold("redflowlimit", format!("redflowlimit {}", self.max_bytes));
+        out.not_dumped("redflowlimit", format!("redflowlimit {}", self.max_bytes));
         out.say("min", self.min_bytes);
         out.say("max", self.max_bytes);
         Kept {
@@ -106,7 +106,7 @@ impl FlowRed {
             max_probability: Some(self.max_probability),
             adaptive: false,
         }
-        .write_words(|packet| Curve::between(self.min_bytes, self.max_bytes, packet), out);
+        .to_words(|packet| Curve::between(self.min_bytes, self.max_bytes, packet), out);
         out.flag("ecn", self.flags.ecn);
         out.flag("harddrop", self.flags.harddrop);
     }

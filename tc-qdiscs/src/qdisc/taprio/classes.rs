@@ -4,7 +4,7 @@ use tc_core::print::Printer;
 use tc_core::uapi::NLA_F_NESTED;
 use tc_core::units::parse_decimal;
 use tc_core::words::Words;
-use tc_core::{AttrWriter, Attrs, DecodeError, Wording};
+use tc_core::{AttrWriter, Attrs, DecodeError, OptionWords};
 
 use crate::common::u32_at;
 use crate::qdisc::mqprio::preemption::{self, ByClass, given};
@@ -35,13 +35,13 @@ impl Classes {
     }
 
     /// What is as if it were not said is not said: older tc does not know it.
-    pub(super) fn write_words(&self, out: &mut Wording<'_>) {
+    pub(super) fn to_words(&self, out: &mut OptionWords<'_>) {
         let sizes = self.max_sdu_bytes.map(Option::unwrap_or_default);
         let count = sizes.iter().rposition(|bytes| *bytes != 0).map_or(0, |last| last + 1);
         let words: Vec<_> = sizes[..count].iter().map(u32::to_string).collect();
         let text = if words.is_empty() { String::new() } else { format!("max-sdu {}", words.join(" ")) };
         out.sticky_text("max-sdu", text);
-        preemption::write_words(&self.preemption, out);
+        preemption::to_words(&self.preemption, out);
     }
 
     pub(super) fn encode(&self, out: &mut AttrWriter<'_>) {

@@ -13,7 +13,10 @@ mod words;
 
 use tc_core::print::{Hex0x, Printer};
 use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, Upkeep, Wording};
+use tc_core::{
+    AttrWriter, Attrs, ChangeSemantics, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords,
+    Syntax, object,
+};
 
 use crate::common::u32_at;
 use crate::qdisc::mqprio::{Queues, TrafficClasses};
@@ -89,13 +92,10 @@ impl Clock {
 }
 
 impl Kind for Taprio {
+    type Object = object::Qdisc;
     const KIND: &'static str = "taprio";
-    const USAGE: &'static str = words::USAGE;
-    const UPKEEP: Upkeep = Upkeep::USUAL.fixed(&["num_tc", "map", "queues", "clockid", "flags"]);
-
-    fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
-        words::parse(words).map(Some)
-    }
+    const CHANGE: ChangeSemantics =
+        ChangeSemantics::USUAL.fixed(&["num_tc", "map", "queues", "clockid", "flags"]);
 
     fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
         if let Some(clock) = self.clock {
@@ -126,27 +126,13 @@ impl Kind for Taprio {
             by_class: Classes::decode(payload)?,
         })
     }
+}
 
-    fn write_words(&self, out: &mut Wording<'_>) {
-        match &self.classes {
-            Some(classes) => classes.write_words(out),
-            None => ["num_tc", "map", "queues"].into_iter().for_each(|key| out.leave_open(key)),
-        }
-        // A schedule that waits takes the place of the one that runs.
-        self.admin.as_ref().unwrap_or(&self.schedule).write_words(out);
-        match self.clock {
-            None => out.leave_open("clockid"),
-            Some(clock) => {
-                if Clock::by_name(clock.name()) != Some(clock) {
-                    out.cannot_say(&format!("clockid {}", clock.0));
-                }
-                out.say("clockid", format_args!("CLOCK_{}", clock.name()));
-            }
-        }
-        let flags = self.flags.filter(|flags| *flags != 0);
-        out.text("flags", flags.map(|flags| format!("flags {flags:#x}")).unwrap_or_default());
-        out.say_sticky("txtime-delay", self.txtime_delay_ns);
-        self.by_class.write_words(out);
+impl Syntax for Taprio {
+    const USAGE: &'static str = words::USAGE;
+
+    fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
+        words::parse(words).map(Some)
     }
 
     fn print(&self, out: &mut Printer) {
@@ -182,6 +168,28 @@ impl Kind for Taprio {
             out.object("admin", |out| admin.print(out));
         }
         self.by_class.print(out);
+    }
+
+    fn to_words(&self, out: &mut OptionWords<'_>) {
+        match &self.classes {
+            Some(classes) => classes.to_words(out),
+            None => ["num_tc", "map", "queues"].into_iter().for_each(|key| out.leave_open(key)),
+        }
+        // A schedule that waits takes the place of the one that runs.
+        self.admin.as_ref().unwrap_or(&self.schedule).to_words(out);
+        match self.clock {
+            None => out.leave_open("clockid"),
+            Some(clock) => {
+                if Clock::by_name(clock.name()) != Some(clock) {
+                    out.cannot_say(&format!("clockid {}", clock.0));
+                }
+                out.say("clockid", format_args!("CLOCK_{}", clock.name()));
+            }
+        }
+        let flags = self.flags.filter(|flags| *flags != 0);
+        out.text("flags", flags.map(|flags| format!("flags {flags:#x}")).unwrap_or_default());
+        out.say_sticky("txtime-delay", self.txtime_delay_ns);
+        self.by_class.to_words(out);
     }
 
     /// Counters of devices that keep the schedule themselves, since Linux 6.5.

@@ -2,7 +2,7 @@
 
 use tc_core::print::{Hex0x, Printer};
 use tc_core::uapi::NLA_F_NESTED;
-use tc_core::{Attr, AttrWriter, DecodeError, Wording};
+use tc_core::{Attr, AttrWriter, DecodeError, OptionWords};
 
 use super::TABLE;
 use crate::common::u32_at;
@@ -79,7 +79,7 @@ impl Schedule {
         })
     }
 
-    pub(super) fn write_words(&self, out: &mut Wording<'_>) {
+    pub(super) fn to_words(&self, out: &mut OptionWords<'_>) {
         let entries = self.entries.iter().flatten();
         let words: Vec<_> = entries
             .map(|entry| {

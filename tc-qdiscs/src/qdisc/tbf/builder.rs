@@ -215,7 +215,7 @@ fn illegal(name: &str, value: &str) -> WordError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tc_core::{Kind, Verb};
+    use tc_core::{Syntax, Verb};
 
     fn parse(words: &str) -> Result<Tbf, WordError> {
         let words: Vec<_> = words.split_whitespace().collect();
