@@ -1,4 +1,4 @@
-//! What several kinds share.
+//! Shared parts of several kinds.
 
 use tc_core::units::TICK_NS;
 use tc_core::words::{WordError, Words};
@@ -63,25 +63,24 @@ pub(crate) fn us(us: u32) -> String {
     format!("{us}us")
 }
 
-/// What CoDel tells of a time: it keeps units of 1024 ns.
+/// A time as CoDel reports it: it keeps units of 1024 ns.
 pub(crate) fn codel_us(us: u32) -> u32 {
     let units = (u64::from(us) * 1000) >> 10;
     ((units << 10) / 1000) as u32
 }
 
-/// What PIE tells of a target: it keeps ticks, and tells 32 bits of nanoseconds.
+/// A target as PIE reports it: it keeps ticks, and dumps 32 bits of nanoseconds.
 pub(crate) fn ticks_us(us: u32) -> u32 {
     let ns = u64::from(us) * 1000 / u64::from(TICK_NS) * u64::from(TICK_NS);
     ns as u32 / 1000
 }
 
-/// What is told of a time that is kept in timer interrupts, of which it takes
-/// as many as are needed.
+/// The reported value of a time that is kept in jiffies, rounded up.
 pub(crate) fn jiffies_us(us: u32, hz: u32) -> u32 {
     in_jiffies(us, 1_000_000, hz)
 }
 
-/// The same in milliseconds.
+/// The reported value of a time in milliseconds that is kept in jiffies.
 pub(crate) fn jiffies_ms(ms: u32, hz: u32) -> u32 {
     in_jiffies(ms, 1000, hz)
 }
@@ -103,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_told_is_asked_for_again() {
+    fn a_reported_time_is_requested_again() {
         // tc qdisc add ... codel: target 5ms is shown as 4.99ms (Linux 6.1).
         assert_eq!((codel_us(5000), asked(4999, codel_us)), (4999, 5000));
         assert_eq!((ticks_us(5), asked(4, ticks_us), ticks_us(15_000)), (4, 5, 15_000));

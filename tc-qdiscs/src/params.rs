@@ -1,5 +1,5 @@
-//! Options that are numbers, each in an attribute of its own: a table says once
-//! what each is called, where it goes, and how it reads and prints.
+//! Options that are numbers, each in one attribute: a table has the name, the
+//! place, the parser and the format of each.
 //!
 //! A table stands in the order in which `tc` prints. An option of another form
 //! (a mask, an array) is handled beside it.
@@ -18,7 +18,7 @@ pub(crate) struct Param<O> {
     unit: Unit,
     field: Field<O>,
     most: u32,
-    /// What `tc` takes for no number at all.
+    /// The number that `tc` treats as absent.
     not_given: Option<u32>,
     sticky: bool,
 }
@@ -30,7 +30,7 @@ enum Field<O> {
     Switch(fn(&mut O) -> &mut Option<bool>),
 }
 
-/// What the number of a parameter is.
+/// The type of a parameter's number.
 #[derive(Clone, Copy)]
 pub(crate) enum Unit {
     Number,
@@ -120,7 +120,7 @@ pub(crate) fn parse_words<O: Copy + Default>(
     Ok(Some(options))
 }
 
-/// Reads one of these parameters; what other words there can be is `help`.
+/// Reads one of these parameters, or `help`.
 pub(crate) fn parse_word<O: Copy>(
     params: &[Param<O>],
     word: &str,
@@ -213,7 +213,7 @@ impl Unit {
         }
     }
 
-    /// Words for what to ask the kernel for, of which it then tells this.
+    /// Words whose values the kernel reports as these.
     fn asked(self, told: u32) -> String {
         match self {
             Self::Number | Self::Packets | Self::Bytes | Self::Switch { .. } => told.to_string(),
@@ -224,7 +224,7 @@ impl Unit {
         }
     }
 
-    /// What the kernel tells of what it was asked for.
+    /// The options as the kernel reports them after accepting these.
     fn told(self, asked: u32, environment: &dyn Environment) -> u32 {
         match self {
             Self::CodelUs => codel_us(asked),

@@ -19,27 +19,27 @@ tc_core::register!(Gact);
 pub struct Gact {
     /// The action's own number; 0 lets the kernel choose one.
     pub index: u32,
-    /// What becomes of the packet.
+    /// The fate of the packet.
     pub control: Control,
-    /// What becomes of some packets instead.
+    /// Another fate for some of the packets.
     pub random: Option<Random>,
-    /// How many use it, which the kernel tells.
+    /// The reference count (reported only).
     pub refcnt: i32,
-    /// How many filters use it, which the kernel tells.
+    /// The number of filters bound to it (reported only).
     pub bindcnt: i32,
-    /// When it was used, which the kernel tells.
+    /// Times of use (reported only).
     pub times: Option<Times>,
 }
 
-/// What becomes of one packet in so many (`struct tc_gact_p`).
+/// Another fate for one packet in `value` (`struct tc_gact_p`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Random {
     /// `PGACT_NONE` (0), `PGACT_NETRAND` (1): chosen by chance, or
     /// `PGACT_DETERM` (2): counted.
     pub ptype: u16,
-    /// One in so many; at most 10000.
+    /// One packet in this number; at most 10000.
     pub pval: u16,
-    /// What becomes of it.
+    /// Its fate.
     pub control: Control,
 }
 
@@ -213,7 +213,7 @@ const PROB: u16 = 3;
 const NETRAND: u16 = 1;
 const DETERM: u16 = 2;
 
-/// Where no control action can be read, `tc` says so and shows its usage.
+/// Without a readable control action, `tc` reports it and prints its usage.
 fn or_usage(error: WordError) -> WordError {
     match error {
         WordError::Kind(text) => WordError::KindUsage(text),

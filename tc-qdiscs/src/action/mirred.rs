@@ -18,10 +18,10 @@ use tc_core::{
 
 tc_core::register!(Mirred);
 
-/// What becomes of a packet: `TCA_EGRESS_REDIR` and its like.
+/// The operation: `TCA_EGRESS_REDIR` and its like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Eaction {
-    /// Nothing said: an action that is there already is named by its index.
+    /// Unspecified: the index names an existing action.
     #[default]
     Unsaid,
     /// It leaves through the device.
@@ -41,21 +41,21 @@ pub enum Eaction {
 pub struct Mirred {
     /// The action's own number; 0 lets the kernel choose one.
     pub index: u32,
-    /// What becomes of the packet here: [`Control::Stolen`] for a redirect,
+    /// The fate of the original packet: [`Control::Stolen`] for a redirect,
     /// [`Control::Pipe`] for a mirror.
     pub control: Control,
-    /// What is sent where.
+    /// The operation and direction.
     pub eaction: Eaction,
     /// The device's index; 0 for none.
     pub ifindex: i32,
-    /// The shared block to whose devices it goes, in place of one device. Since
-    /// Linux 6.8; older kernels pass over it.
+    /// The shared block to whose devices packets go, instead of one device. Since
+    /// Linux 6.8; older kernels ignore it.
     pub block: Option<NonZero<u32>>,
-    /// How many use it, which the kernel tells.
+    /// The reference count (reported only).
     pub refcnt: i32,
-    /// How many filters use it, which the kernel tells.
+    /// The number of filters bound to it (reported only).
     pub bindcnt: i32,
-    /// When it was used, which the kernel tells.
+    /// Times of use (reported only).
     pub times: Option<Times>,
 }
 
@@ -204,7 +204,7 @@ where:
     }
 }
 
-/// What the words have said so far.
+/// The parameters read so far.
 #[derive(Default)]
 struct Read<'a> {
     mirred: Mirred,
@@ -219,8 +219,8 @@ impl Default for Mirred {
 }
 
 impl<'a> Read<'a> {
-    /// Reads up to the device or block, which ends it. `tc` passes over words that it
-    /// does not know here, and so do we.
+    /// Reads up to the device or block, which ends it. Like `tc`, it skips unknown
+    /// words here.
     fn read_target(&mut self, words: &mut Words<'a>) -> Result<(), WordError> {
         let (mut egress, mut ingress) = (false, false);
         let (mut mirror, mut redirect) = (false, false);

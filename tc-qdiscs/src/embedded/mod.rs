@@ -37,8 +37,8 @@ pub use ingress::Ingress;
 pub use plug::Plug;
 pub use prio::Prio;
 
-/// Gives an embedded kernel all kinds: those with a behaviour of their own here,
-/// and every kind of qdiscs, filters and actions of the registry.
+/// Gives an embedded kernel all kinds: those implemented here, and every qdisc,
+/// filter and action kind of the registry.
 #[must_use]
 pub fn kinds(mut builder: Builder) -> Builder {
     if let Ok(registry) = Registry::of_program() {

@@ -42,10 +42,10 @@ fn the_leak_of_two_open_epochs() {
     assert_eq!(sent(&kernel, eth0), ["a0", "a1", "b0"]);
 }
 
-/// Releases of packets that a reset has thrown away are used up by whoever asks
-/// for packets, and only a release asks by itself.
+/// Releases of purged packets are used up by each dequeue, and only a release
+/// dequeues by itself.
 #[test]
-fn releases_of_what_is_gone_are_used_up_as_on_linux() {
+fn releases_of_purged_packets_are_used_up() {
     for (queues, sent_of_three) in [(1, &["x", "y"][..]), (2, &["x"])] {
         let kernel = kinds(Kernel::builder()).device(Device::new("eth0").tx_queues(queues)).build();
         let mut tc = Connection::over(kernel.connect());
@@ -79,7 +79,7 @@ fn a_reset_breaks_the_epochs() {
 }
 
 #[test]
-fn what_is_above_a_limit_is_dropped_and_counted() {
+fn packets_above_a_limit_are_dropped_and_counted() {
     let (kernel, mut tc, eth0) = kernel();
     let root = Request::qdisc(eth0).parent(Handle::ROOT);
     tc.add(&root.clone().options(&Plug::set_limit(5))).unwrap();

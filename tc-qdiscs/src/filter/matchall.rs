@@ -35,12 +35,12 @@ tc_core::register!(Matchall);
 pub struct Matchall {
     /// The class that packets go to.
     pub class: Option<Handle>,
-    /// What is done with a packet.
+    /// The actions on a packet.
     pub actions: Actions,
-    /// `TCA_CLS_FLAGS_*`: whether software or hardware is passed over; the
-    /// kernel tells whether the filter is in hardware.
+    /// `TCA_CLS_FLAGS_*`: whether software or hardware is skipped; the kernel
+    /// reports whether the filter is in hardware.
     pub flags: u32,
-    /// How many packets the filter has seen, which the kernel tells.
+    /// The number of packets that the filter has seen (reported only).
     pub hits: Option<u64>,
 }
 
@@ -56,7 +56,7 @@ impl Kind for Matchall {
             out.attr_u32(CLASSID, class.raw());
         }
         self.actions.encode(ACT, context, out)?;
-        // The kernel refuses what only it can say.
+        // The kernel refuses its own flags.
         let flags = self.flags & (TCA_CLS_FLAGS_SKIP_HW | TCA_CLS_FLAGS_SKIP_SW | TCA_CLS_FLAGS_VERBOSE);
         if flags != 0 {
             out.attr_u32(FLAGS, flags);
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_the_kernel_can_say_is_not_sent_back() {
+    fn reported_fields_are_not_sent() {
         let there = Matchall { flags: TCA_CLS_FLAGS_NOT_IN_HW, hits: Some(7), ..Matchall::default() };
         let bytes = message(&Request::filter(1).options(&there), Verb::Add);
         assert_eq!(&bytes[36..], b"\x0d\0\x01\0matchall\0\0\0\0\x04\0\x02\0");

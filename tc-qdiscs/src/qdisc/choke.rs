@@ -36,8 +36,7 @@ pub struct Choke {
     pub probability_log: u8,
     /// Size of the damping table's steps, as a logarithm to base 2 of ticks.
     pub cell_log: u8,
-    /// What to do with packets; only [`Flags::ecn`] and [`Flags::harddrop`]
-    /// count.
+    /// Flags; only [`Flags::ecn`] and [`Flags::harddrop`] count.
     pub flags: Flags,
     /// How fast the average falls while nothing comes. Needed in a request;
     /// never in a dump.

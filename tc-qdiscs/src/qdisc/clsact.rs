@@ -1,5 +1,5 @@
-//! `clsact`: places for filters on what a device receives and on what it
-//! sends. It holds no packets and takes no options.
+//! `clsact`: hooks for filters on received and on transmitted packets. It holds
+//! no packets and takes no options.
 //!
 //! Its handle is always `ffff:`, its parent `clsact`
 //! ([`Handle::CLSACT`](tc_core::Handle::CLSACT)).
@@ -13,7 +13,7 @@ use crate::common::{no_option_words, no_options};
 
 tc_core::register!(Clsact);
 
-/// The options of a clsact qdisc: there are none.
+/// The options of a clsact qdisc, which has none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Clsact;
 

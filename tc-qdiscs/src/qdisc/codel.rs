@@ -35,8 +35,7 @@ pub struct Codel {
     pub target_us: Option<u32>,
     /// How long the delay may stay above the target, in microseconds (100000).
     pub interval_us: Option<u32>,
-    /// Whether to mark packets that say they support it, in place of dropping
-    /// them (no).
+    /// Whether to mark ECN-capable packets instead of dropping them (no).
     pub ecn: Option<bool>,
     /// Delay in microseconds above which all such packets are marked (none).
     pub ce_threshold_us: Option<u32>,

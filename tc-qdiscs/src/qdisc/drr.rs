@@ -1,10 +1,10 @@
 //! `drr`: classes that take turns, each with a quantum of bytes. A filter has to
-//! say which class a packet goes to; others are dropped.
+//! select the class of a packet; other packets are dropped.
 //!
 //! UAPI: the qdisc has no options; a class has a nest with `TCA_DRR_QUANTUM`.
 //!
-//! Kernel, `net/sched/sch_drr.c`: the quantum of a new class is the device's MTU
-//! if it is not said; a class without `TCA_OPTIONS` is refused.
+//! Kernel, `net/sched/sch_drr.c`: the default quantum of a new class is the
+//! device's MTU; a class without `TCA_OPTIONS` is refused.
 
 use tc_core::print::{Printer, Size};
 use tc_core::units::{parse_size, words_of_size};
@@ -18,7 +18,7 @@ use crate::common::{no_option_words, no_options};
 
 tc_core::register!(Drr, DrrClass);
 
-/// The options of a drr: there are none.
+/// The options of a drr, which has none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Drr;
 

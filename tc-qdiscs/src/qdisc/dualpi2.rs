@@ -65,8 +65,7 @@ pub struct Dualpi2 {
     pub split_gso: Option<bool>,
 }
 
-/// `TC_DUALPI2_ECN_MASK_*`: bits of the ECN field, one of which a packet has to
-/// have.
+/// `TC_DUALPI2_ECN_MASK_*`: bits of the ECN field. A packet needs one of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EcnMask(pub u8);
 
@@ -264,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mask_that_has_no_word_is_nothing() {
+    fn a_mask_without_a_word_prints_nothing() {
         let names = [0, 1, 2, 3, 4].map(|mask| EcnMask(mask).name(false));
         assert_eq!(names, ["", "l4s_ect", "any_ect", "any_ect", ""]);
     }

@@ -1,5 +1,5 @@
-//! `etf`: earliest transmission time first. Each packet carries the time at
-//! which it shall go out (`SO_TXTIME`); the queue holds it until a little before.
+//! `etf`: earliest transmission time first. Each packet carries its transmission
+//! time (`SO_TXTIME`); the queue holds it until shortly before.
 //!
 //! UAPI: a nest with `TCA_ETF_PARMS`, `struct tc_etf_qopt`.
 //!
@@ -48,7 +48,7 @@ pub enum Clock {
     Realtime,
     /// Time since some start, without steps.
     Monotonic,
-    /// The same, and it goes on during suspend.
+    /// `CLOCK_BOOTTIME`: also runs during suspend.
     Boottime,
     /// International atomic time.
     Tai,
@@ -210,7 +210,7 @@ CLOCKID must be a valid SYS-V id (i.e. CLOCK_TAI)
 
 const TCA_ETF_PARMS: u16 = 1;
 
-/// What tc sends where no clock is named.
+/// The value that tc sends without a clock.
 const NO_CLOCK: i32 = -1;
 
 const DEADLINE_MODE_ON: u32 = 1;

@@ -1,5 +1,5 @@
 //! `ets`: enhanced transmission selection of IEEE 802.1Qaz. The first bands are
-//! strict, each before the next; the others share what is left, each with a
+//! strict, each before the next; the others share the rest, each with a
 //! quantum of bytes in its turn. The packet's priority chooses the band.
 //!
 //! UAPI: a nest of `TCA_ETS_*`; all nests have `NLA_F_NESTED`, and the kernel
@@ -38,7 +38,7 @@ pub struct Ets {
     pub bands: u8,
     /// How many of them are strict.
     pub strict: u8,
-    /// Bytes in a turn, for each band behind the strict ones; not 0.
+    /// Bytes in a turn, for each band after the strict ones; not 0.
     pub quanta_bytes: Vec<u32>,
     /// The band of each priority, from 0 to at most 15; strict bands come first.
     pub priomap: Vec<u8>,
@@ -52,7 +52,7 @@ impl Ets {
         Self { bands, strict, quanta_bytes, priomap: Vec::new() }
     }
 
-    /// The same with a band for each priority.
+    /// Sets the band of each priority.
     #[must_use]
     pub fn priomap(self, priomap: impl Into<Vec<u8>>) -> Self {
         Self { priomap: priomap.into(), ..self }
@@ -131,7 +131,7 @@ impl Syntax for Ets {
         };
         let quanta = list("quanta", self.quanta_bytes.iter().map(u32::to_string).collect());
         out.not_dumped("quanta", quanta);
-        // What is not said is the kernel's to choose.
+        // The kernel chooses what is unspecified.
         for band in 0..usize::from(self.bands.saturating_sub(self.strict)) {
             match self.quanta_bytes.get(band) {
                 Some(quantum) => out.silent(&format!("quantum {band}"), quantum),

@@ -5,7 +5,8 @@
 //!
 //! Kernel, `net/sched/sch_fq.c`: times are kept in nanoseconds; the default rate
 //! is not used any more. Bands are there since Linux 6.7, the horizon of the
-//! device since 6.13; what an older kernel does not know, it ignores.
+//! device since 6.13; older kernels ignore options that they do
+//! not know.
 
 mod bands;
 mod stats;
@@ -63,8 +64,8 @@ pub struct Fq {
     pub refill_delay_us: Option<u32>,
     /// Flows for packets without a socket, less one (1023).
     pub orphan_mask: Option<u32>,
-    /// Delay in microseconds above which packets that support it are marked.
-    /// `u32::MAX` is none, the default.
+    /// Delay in microseconds above which ECN-capable packets are marked (default
+    /// `u32::MAX`: never).
     pub ce_threshold_us: Option<u32>,
     /// How exact timers are, in nanoseconds (10000).
     pub timer_slack_ns: Option<u32>,

@@ -42,8 +42,7 @@ pub struct FqCodel {
     pub target_us: Option<u32>,
     /// How long the delay may stay above the target, in microseconds (100000).
     pub interval_us: Option<u32>,
-    /// Whether to mark packets that say they support it, in place of dropping
-    /// them (yes).
+    /// Whether to mark ECN-capable packets instead of dropping them (yes).
     pub ecn: Option<bool>,
     /// Delay in microseconds above which all such packets are marked (none).
     pub ce_threshold_us: Option<u32>,
@@ -167,8 +166,8 @@ const PARAMS: &[Param<FqCodel>] = &[
     number(DROP_BATCH_SIZE, "drop_batch", Unit::Number, |codel| &mut codel.drop_batch_packets),
 ];
 
-/// `struct tc_fq_codel_xstats`: counters of the qdisc, or of one flow. What an
-/// older kernel does not count is 0.
+/// `struct tc_fq_codel_xstats`: counters of the qdisc, or of one flow. Counters
+/// that an older kernel lacks are 0.
 ///
 /// ```no_run
 /// use tc_core::{Connection, Select};
@@ -199,7 +198,7 @@ pub struct FqCodelStats {
     pub max_packet_bytes: u32,
     /// Packets dropped because the qdisc was full.
     pub drop_overlimit: u32,
-    /// Packets marked in place of being dropped.
+    /// Packets marked instead of dropped.
     pub ecn_mark: u32,
     /// How often a packet began a flow.
     pub new_flow_count: u32,
@@ -329,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn what_tc_takes_for_not_given_is_not_given() {
+    fn values_that_tc_treats_as_absent_are_absent() {
         let words =
             "limit 0 target 0 ce_threshold 4294967295 memory_limit 4294967295 ce_threshold_selector 255/1";
         assert_eq!(parse(words), Ok(FqCodel::default()));

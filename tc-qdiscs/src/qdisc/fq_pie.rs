@@ -47,11 +47,11 @@ pub struct FqPie {
     /// Percentage of dropping below which packets are marked instead, below 100
     /// (10).
     pub ecn_prob_percent: Option<u32>,
-    /// Whether to mark packets that say they support it (no).
+    /// Whether to mark ECN-capable packets (no).
     pub ecn: Option<bool>,
     /// Whether large packets are dropped more often than small ones (no).
     pub bytemode: Option<bool>,
-    /// Whether the delay is estimated from the departure rate, in place of
+    /// Whether the delay is estimated from the departure rate instead of
     /// timestamps (no).
     pub dq_rate_estimator: Option<bool>,
 }

@@ -1,4 +1,4 @@
-//! `hhf`: tells heavy hitters from other flows, and serves the others first.
+//! `hhf`: separates heavy hitters from other flows, and serves the others first.
 //!
 //! UAPI: attributes (`TCA_HHF_*`); statistics in `struct tc_hhf_xstats`.
 //!

@@ -1,5 +1,5 @@
-//! `ingress`: a place for filters on what a device receives. It holds no
-//! packets and takes no options.
+//! `ingress`: a hook for filters on received packets. It holds no packets and
+//! takes no options.
 //!
 //! Its handle is always `ffff:`, its parent `ingress`
 //! ([`Handle::INGRESS`](tc_core::Handle::INGRESS)).
@@ -15,7 +15,7 @@ use tc_core::{
 
 tc_core::register!(Ingress);
 
-/// The options of an ingress qdisc: there are none.
+/// The options of an ingress qdisc, which has none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ingress;
 

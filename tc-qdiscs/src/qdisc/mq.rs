@@ -11,7 +11,7 @@ use crate::common::{no_option_words, no_options, no_words};
 
 tc_core::register!(Mq);
 
-/// The options of an mq: there are none.
+/// The options of an mq, which has none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Mq;
 

@@ -4,7 +4,7 @@
 //! UAPI: `struct tc_multiq_qopt { __u16 bands; __u16 max_bands; }`, bare.
 //!
 //! Kernel, `net/sched/sch_multiq.c`: only on a device with several transmit
-//! queues; options have to be there, and what they say is not read.
+//! queues; options are required, and their content is ignored.
 
 use tc_core::print::{Formatted, Printer};
 use tc_core::words::{WordError, Words, WordsContext};
@@ -69,7 +69,7 @@ mod tests {
     use tc_core::print::{Form, Style};
 
     #[test]
-    fn there_are_no_words_but_options() {
+    fn no_words_still_send_options() {
         let parse =
             |words: &[&str]| Multiq::parse_words(&mut Words::new(words), &WordsContext::new(Verb::Add));
         assert_eq!(parse(&[]), Ok(Some(Multiq::default())));

@@ -1,8 +1,8 @@
 //! `noqueue`: no queue at all; packets go to the driver at once, or are dropped.
 //! It takes no options.
 //!
-//! Kernel, `net/sched/sch_generic.c`: what virtual devices have by default; a dump
-//! has no `TCA_OPTIONS`.
+//! Kernel, `net/sched/sch_generic.c`: the default of virtual devices; a dump has
+//! no `TCA_OPTIONS`.
 
 use tc_core::words::{WordError, Words, WordsContext};
 use tc_core::{ChangeSemantics, Kind, Syntax, object};
@@ -11,7 +11,7 @@ use crate::common::{no_option_words, no_options, no_words};
 
 tc_core::register!(Noqueue);
 
-/// The options of a noqueue qdisc: there are none.
+/// The options of a noqueue qdisc, which has none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Noqueue;
 

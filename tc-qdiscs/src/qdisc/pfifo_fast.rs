@@ -1,5 +1,5 @@
-//! `pfifo_fast`: three bands that are served in strict order, without classes;
-//! what devices have by default. It takes no options.
+//! `pfifo_fast`: three bands that are served in strict order, without classes; the
+//! default of devices. It takes no options.
 //!
 //! UAPI: a dump has `struct tc_prio_qopt`, as prio.
 //!
@@ -17,7 +17,7 @@ use crate::qdisc::prio::Prio;
 
 tc_core::register!(PfifoFast);
 
-/// What the kernel tells of a pfifo_fast. It is never sent.
+/// The reported options of a pfifo_fast. They are never sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PfifoFast {
     /// Its bands, always the same three.

@@ -38,12 +38,12 @@ pub struct Pie {
     pub alpha: Option<u32>,
     /// Weight of the delay's trend, in sixteenths, at most 32 (20).
     pub beta: Option<u32>,
-    /// Whether to mark packets that say they support it, in place of dropping
-    /// them, while the probability is low (no).
+    /// Whether to mark ECN-capable packets instead of dropping them, while the
+    /// probability is low (no).
     pub ecn: Option<bool>,
     /// Whether large packets are dropped more often than small ones (no).
     pub bytemode: Option<bool>,
-    /// Whether the delay is estimated from the departure rate, in place of
+    /// Whether the delay is estimated from the departure rate instead of
     /// timestamps (no).
     pub dq_rate_estimator: Option<bool>,
 }

@@ -1,11 +1,11 @@
 //! `prio`: bands that are served in strict order, the first one first.
 //!
-//! Each band is a class with a qdisc of its own (a pfifo at first). A packet's
+//! Each band is a class with its qdisc (a pfifo at first). A packet's
 //! band comes from a filter, from its priority if that names a class, or from
 //! the map.
 //!
 //! UAPI: `struct tc_prio_qopt { int bands; __u8 priomap[TC_PRIO_MAX + 1]; }`,
-//! bare; `tc` puts an empty nest of attributes behind it, for
+//! bare; `tc` appends an empty nest of attributes, for
 //! `TCA_PRIO_MQ`, which no kernel since 2.6.27 reads.
 //!
 //! Kernel, `net/sched/sch_prio.c`: 2 to 16 bands; options are needed.
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_map_that_is_too_short_keeps_the_default_behind_it() {
+    fn a_short_map_keeps_the_rest_of_the_default() {
         let prio = parse("bands 4 priomap 3 02 multiqueue").unwrap();
         assert_eq!((prio.bands, prio.priomap[..4].to_vec()), (4, vec![3, 2, 2, 2]));
         assert_eq!(prio.multiqueue, Some(false));

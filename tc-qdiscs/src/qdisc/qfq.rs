@@ -1,12 +1,12 @@
 //! `qfq`: classes that share by weight, with a delay close to the ideal and
-//! little work for each packet. A filter has to say which class a packet goes
-//! to; others are dropped.
+//! little work for each packet. A filter has to select the class of a packet;
+//! other packets are dropped.
 //!
 //! UAPI: the qdisc has no options; a class has a nest with `TCA_QFQ_WEIGHT` and
 //! `TCA_QFQ_LMAX`.
 //!
-//! Kernel, `net/sched/sch_qfq.c`: also on a change what is not said gets its
-//! default; a class without `TCA_OPTIONS` is refused.
+//! Kernel, `net/sched/sch_qfq.c`: a change resets unspecified options to
+//! their defaults; a class without `TCA_OPTIONS` is refused.
 
 use tc_core::print::Printer;
 use tc_core::units::parse_decimal;
@@ -20,7 +20,7 @@ use crate::common::{no_option_words, no_options};
 
 tc_core::register!(Qfq, QfqClass);
 
-/// The options of a qfq: there are none.
+/// The options of a qfq, which has none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Qfq;
 
@@ -34,10 +34,9 @@ pub struct Qfq;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct QfqClass {
-    /// The share, 1 to 1024; 1 if it is not said.
+    /// The weight, 1 to 1024 (default 1).
     pub weight: Option<u32>,
-    /// The largest packet in bytes, 512 to 65536; the device's MTU if it is not
-    /// said.
+    /// The largest packet in bytes, 512 to 65536 (default: the device's MTU).
     pub max_packet_bytes: Option<u32>,
 }
 

@@ -195,14 +195,14 @@ Usage: ... sfb [ rehash SECS ] [ db SECS ]\n\
 }
 
 const PARMS: u16 = 1;
-/// `SFB_MAX_PROB`: what stands for 1.
+/// `SFB_MAX_PROB`: the number that represents 1.
 const MAX_PROB: u32 = 0xffff;
 
 fn share(parts: u32) -> Float {
     Float(f64::from(parts) / f64::from(MAX_PROB))
 }
 
-/// Reads a probability. As `strtod`, tc passes over what follows a number.
+/// Reads a probability. Like `strtod`, tc skips the text after a number.
 fn parse_probability(key: &str, words: &mut Words<'_>) -> Result<u32, WordError> {
     let number = split_number(words.value()?).map(|(number, _)| number);
     match number.filter(|number| (0.0..=1.0).contains(number)) {

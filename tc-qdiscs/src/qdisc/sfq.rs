@@ -75,7 +75,7 @@ impl Kind for Sfq {
         if payload.len() < OLD_LENGTH {
             return Err(DecodeError::Short { need: OLD_LENGTH, have: payload.len() });
         }
-        // What is between the two lengths is of no kernel.
+        // No kernel sends a length between the two.
         let known = if payload.len() < LENGTH { &payload[..OLD_LENGTH] } else { payload };
         let all: [u8; LENGTH] = zero_extended(known);
         let mut reader = Reader::new(&all);
@@ -172,7 +172,7 @@ Usage: ... sfq\t[ limit NUMBER ] [ perturb SECS ] [ quantum BYTES ]\n\
     fn to_words(&self, out: &mut OptionWords<'_>) {
         out.say_if("quantum", not_zero(self.quantum_bytes).map(words_of_size));
         out.say("perturb", self.perturb_secs);
-        // Kernel: a limit that is said also bounds the flows; one below them was never said.
+        // Kernel: an explicit limit also bounds the flows; one below them was not explicit.
         match not_zero(self.limit_packets) {
             Some(limit) if limit < self.flows => out.silent("limit", limit),
             limit => out.say_if("limit", limit),
@@ -195,7 +195,7 @@ const OLD_LENGTH: usize = 20;
 /// Length of `struct tc_sfq_qopt_v1`.
 const LENGTH: usize = 72;
 
-/// What the kernel makes of the numbers for a new qdisc (`sfq_change`).
+/// The kernel's normalisation of a new qdisc (`sfq_change`).
 fn as_dumped(asked: &Sfq) -> Sfq {
     const MAX_FLOWS: u32 = 0x10000 - 127 - 1;
     const MAX_DEPTH: u32 = 127;

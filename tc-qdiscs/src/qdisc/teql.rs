@@ -13,7 +13,7 @@ use crate::common::{no_option_words, no_options, no_words};
 
 tc_core::register!(Teql0);
 
-/// The options of a teql: there are none.
+/// The options of a teql, which has none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Teql0;
 

@@ -10,7 +10,7 @@ fn parse(words: &[&str]) -> Result<(Mirred, usize), WordError> {
 }
 
 #[test]
-fn words_are_read_and_what_follows_stays() {
+fn words_are_read_and_the_rest_stays() {
     let to = Mirred::to;
     for (words, mirred, left) in [
         (&["egress", "redirect", "dev", "lo"][..], to(Eaction::EgressRedirect, 1), 0),

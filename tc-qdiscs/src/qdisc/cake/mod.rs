@@ -4,7 +4,7 @@
 //! UAPI: attributes (`TCA_CAKE_*`); statistics in attributes too
 //! (`TCA_CAKE_STATS_*`).
 //!
-//! Kernel, `net/sched/sch_cake.c`: what a change does not name stays as it is.
+//! Kernel, `net/sched/sch_cake.c`: a change leaves options that it does not name.
 
 mod print;
 mod words;
@@ -42,9 +42,9 @@ pub struct Cake {
     /// How packets are sorted into tins of different priority
     /// ([`Diffserv::DIFFSERV3`]).
     pub diffserv: Option<Diffserv>,
-    /// Among what the bandwidth is shared ([`FlowMode::TRIPLE_ISOLATE`]).
+    /// The flows that share the bandwidth ([`FlowMode::TRIPLE_ISOLATE`]).
     pub flow_mode: Option<FlowMode>,
-    /// Whether hosts behind address translation are told apart (no).
+    /// Whether hosts beyond address translation are distinguished (no).
     pub nat: Option<bool>,
     /// Whether DSCP marks are removed (no).
     pub wash: Option<bool>,
@@ -62,7 +62,7 @@ pub struct Cake {
     pub target_us: Option<u32>,
     /// Framing below ([`Framing::NONE`]).
     pub framing: Option<Framing>,
-    /// Bytes added to each packet (or taken away), -64 to 256.
+    /// Bytes added to each packet, -64 to 256.
     pub overhead: Option<i32>,
     /// Packets count as they are, without knowledge of the device's framing.
     pub raw: bool,
@@ -116,7 +116,7 @@ numbers! {
         PRECEDENCE = 4 "precedence",
     }
 
-    /// `CAKE_FLOW_*`: what is told apart.
+/// `CAKE_FLOW_*`: the definition of a flow.
     FlowMode {
         /// Nothing.
         FLOWBLIND = 0 "flowblind",

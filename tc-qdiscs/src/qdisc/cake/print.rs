@@ -112,7 +112,7 @@ enum Row {
     Number,
 }
 
-/// The table's rows, in the order of the text: number, text, what it is.
+/// The table's rows, in the order of the text: number, text, type.
 const ROWS: [(usize, &str, Row); 20] = [
     (THRESHOLD_RATE64, "  thresh  ", Row::Rate),
     (13, "  target  ", Row::Time),
@@ -180,7 +180,7 @@ impl Stats {
     }
 
     pub(super) fn print(&self, out: &mut Printer) {
-        // What is not of 64 bits was read from 32.
+        // The others were read from 32 bits.
         let number = |kind: usize| self.numbers[kind].map(|number| number as u32);
         if let (Some(used), Some(limit)) = (number(MEMORY_USED), number(MEMORY_LIMIT)) {
             out.item("memory_used", " memory used: ", Size(used), "");
@@ -222,7 +222,7 @@ impl Stats {
         }
     }
 
-    /// What a class has: a flow.
+    /// The statistics of a class: a flow.
     fn print_flow(&self, out: &mut Printer) {
         let number = |kind: usize| self.numbers[kind].map(|number| number as u32);
         let signed = |kind: usize| number(kind).map(u32::cast_signed);
@@ -272,7 +272,7 @@ impl Stats {
             }
         }
         for (kind, text, row) in ROWS {
-            // The first tin says which rows there are.
+            // The first tin determines the rows.
             if self.tins.first().is_none_or(|tin| tin[kind].is_none()) {
                 continue;
             }

@@ -76,7 +76,7 @@ pub(super) fn write(cake: &Cake, out: &mut OptionWords<'_>) {
     match cake.bandwidth {
         None => out.leave_open("bandwidth"),
         Some(0) => out.text("bandwidth", "unlimited"),
-        // It goes up and down with what arrives.
+        // It follows the arriving traffic.
         Some(rate) if cake.autorate_ingress == Some(true) => {
             out.not_dumped("bandwidth", format!("bandwidth {}", words_of_rate(rate)));
         }
@@ -134,7 +134,7 @@ fn find_preset(word: &str) -> Option<(u32, u32)> {
     })
 }
 
-/// Words that each are a value of their own.
+/// Words that are values.
 fn parse_mode(word: &str, cake: &mut Cake) -> Result<(), WordError> {
     if let Some(mode) = Diffserv::by_name(word) {
         cake.diffserv = Some(mode);
@@ -150,7 +150,7 @@ fn parse_mode(word: &str, cake: &mut Cake) -> Result<(), WordError> {
     Ok(())
 }
 
-/// Framings with what they add to a packet.
+/// Framings, and the bytes that they add to a packet.
 fn parse_framing(word: &str, cake: &mut Cake) -> Result<(), WordError> {
     let (framing, bytes) = match word {
         "raw" => {
@@ -162,7 +162,7 @@ fn parse_framing(word: &str, cake: &mut Cake) -> Result<(), WordError> {
             (cake.framing, cake.overhead) = (Some(Framing::ATM), Some(48));
             return Ok(());
         }
-        // Done by the kernel itself; its dumps may say it.
+        // The kernel sets it; dumps may have it.
         "via-ethernet" => return Ok(()),
         "ipoa-vcmux" => (Some(Framing::ATM), 8),
         "ipoa-llcsnap" => (Some(Framing::ATM), 16),

@@ -23,15 +23,15 @@ pub(super) const SCALE: u32 = 256;
 pub(super) const MOST_HERTZ: f32 = 16_777_215.0;
 
 impl Tuning {
-    /// What fits round trips of at most `max_rtt_us` and typically
-    /// `typical_rtt_us` microseconds, as `tc` computes it. Too long or too short
-    /// ones are an error with `tc`'s text.
+    /// Computes, as `tc` does, the tuning for round trips of at most `max_rtt_us` and
+    /// typically `typical_rtt_us` microseconds. Fails with `tc`'s text if one is out
+    /// of bounds.
     pub fn for_round_trips(max_rtt_us: u32, typical_rtt_us: u32) -> Result<Self, WordError> {
         Gains::of(max_rtt_us, typical_rtt_us).map(|gains| gains.tuning())
     }
 }
 
-/// What a dump tells of an alpha or beta: the kernel keeps it scaled to
+/// An alpha or beta as the kernel reports it: it is kept scaled to
 /// probabilities and nanoseconds (`dualpi2_scale_alpha_beta` and back).
 pub(super) fn as_dumped(parts: u32) -> u32 {
     const MOST: u64 = u32::MAX as u64;
@@ -40,7 +40,7 @@ pub(super) fn as_dumped(parts: u32) -> u32 {
     (((scaled * BILLION) << 2) / MOST) as u32
 }
 
-/// What follows from round trip times.
+/// Parameters derived from round trip times.
 pub(super) struct Gains {
     max_rtt_us: u32,
     typical_rtt_us: u32,
@@ -57,7 +57,7 @@ impl Gains {
         }
         let (max_rtt, third) = (f64::from(max_rtt_us), f64::from(max_rtt_us) / 3.0);
         let tupdate_us = if f64::from(typical_rtt_us) < third { typical_rtt_us } else { third as u32 }.max(1);
-        // The constants have 32 bits in tc, and what is computed with them 64.
+        // In tc the constants have 32 bits, and the results 64.
         let alpha = f64::from(tupdate_us) / max_rtt / max_rtt * 1e6 * f64::from(0.1_f32);
         let beta = f64::from(0.3_f32) / max_rtt * 1e6;
         let least = 1.0 / f64::from(SCALE);
@@ -82,7 +82,7 @@ impl Gains {
         }
     }
 
-    /// What `tc` says of it.
+    /// The text of `tc`.
     pub(super) fn said(&self) -> String {
         let Self { alpha, beta, .. } = self;
         let [most, typical, update] = [self.max_rtt_us, self.typical_rtt_us, self.tupdate_us].map(PrintTime);

@@ -71,7 +71,7 @@ pub(super) fn parse(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result
     let (most, typical) = match (max_rtt, typical_rtt) {
         (None, None) => return Ok(options),
         (Some(most), None) => (most, (most / MAX_BY_TYPICAL).max(1)),
-        // tc multiplies in 32 bits and goes on with what is left.
+        // tc multiplies in 32 bits and truncates.
         (None, Some(typical)) => (typical.checked_mul(MAX_BY_TYPICAL).ok_or_else(too_long)?, typical),
         (Some(most), Some(typical)) => (most, typical),
     };

@@ -41,7 +41,7 @@ pub(super) fn read(words: &mut Words<'_>) -> Result<Ets, WordError> {
     Ok(ets)
 }
 
-/// What does not fit together, in `tc`'s words.
+/// Checks that the options fit together, with the texts of `tc`.
 fn check(ets: &Ets) -> Result<(), WordError> {
     if ets.bands == 0 {
         let text = "One of \"bands\", \"quanta\" or \"strict\" needs to be specified";
@@ -70,7 +70,7 @@ impl List {
             Self::None => return Err(WordError::what_is(word)),
             Self::Quanta => {
                 let quantum = parse_quantum(word)?;
-                // Past 16 tc writes behind its table, and sends them all: the kernel refuses them.
+                // tc writes past its table of 16, and sends all; the kernel refuses them.
                 if ets.quanta_bytes.len() == usize::from(u8::MAX) {
                     return error(&format!("The number of \"quanta\" must be <= {MAX_BANDS}"));
                 }

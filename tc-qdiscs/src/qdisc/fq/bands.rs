@@ -1,4 +1,4 @@
-//! Bands: which priority belongs to which, and how much each may send.
+//! Bands: the band of each priority, and the weight of each band.
 
 use tc_core::print::Printer;
 use tc_core::units::parse_decimal;
@@ -42,7 +42,7 @@ impl Bands {
         Ok(bands)
     }
 
-    /// The words behind `bands`.
+    /// The words after `bands`.
     pub(super) fn words(&self) -> String {
         format!("{} priomap {}", self.count, self.priomap.map(|band| band.to_string()).join(" "))
     }

@@ -73,7 +73,7 @@ mod tests {
     use tc_core::print::{Form, Style};
 
     #[test]
-    fn counters_of_bands_are_printed_where_there_are_some() {
+    fn counters_of_bands_are_printed_if_present() {
         let text = |payload: &[u8]| {
             let mut out = Printer::new(Form::Text, Style::default());
             print(payload, &mut out).unwrap();

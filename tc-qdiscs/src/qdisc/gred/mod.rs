@@ -1,5 +1,5 @@
-//! `gred`: up to 16 virtual queues in one, each with its own red; packets say
-//! in the low bits of `skb->tc_index` which one is theirs.
+//! `gred`: up to 16 virtual queues in one, each with its own red. The low bits of
+//! `skb->tc_index` select the queue of a packet.
 //!
 //! UAPI: attributes (`TCA_GRED_*`). A gred is set up first
 //! (`struct tc_gred_sopt`); then changes give its virtual queues their
@@ -27,7 +27,7 @@ tc_core::register!(Gred);
 /// `MAX_DPs`: most virtual queues of a gred.
 pub const MAX_QUEUES: usize = 16;
 
-/// The options of a gred: what is asked for, or what there is.
+/// The options of a gred: a request, or the reported state.
 ///
 /// ```
 /// use tc_qdiscs::gred::{Gred, Setup};
@@ -41,11 +41,11 @@ pub enum Gred {
     Setup(Setup),
     /// The parameters of one virtual queue: all further requests.
     Queue(Box<Queue>),
-    /// What the kernel tells. It cannot be sent.
+    /// The reported state. It cannot be sent.
     State(Box<State>),
 }
 
-/// `struct tc_gred_sopt`, and what stands beside it.
+/// `struct tc_gred_sopt`, and the attributes beside it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Setup {
     /// Number of virtual queues, 1 to 16.
@@ -54,15 +54,14 @@ pub struct Setup {
     pub default_queue: u32,
     /// Whether queues of higher priority go first into the average of others.
     pub grio: bool,
-    /// What to do with packets; only [`Flags::ecn`] and [`Flags::harddrop`]
-    /// count.
+    /// Flags; only [`Flags::ecn`] and [`Flags::harddrop`] count.
     pub flags: Flags,
     /// Most bytes in the qdisc. `None`: the device's `txqueuelen` in packets of
     /// its MTU.
     pub limit_bytes: Option<u32>,
 }
 
-/// `struct tc_gred_qopt`, and what stands beside it: one virtual queue.
+/// `struct tc_gred_qopt` and the attributes beside it: one virtual queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Queue {
     /// Which one, counted from 0.
@@ -86,11 +85,11 @@ pub struct Queue {
     pub damping: Option<Damping>,
     /// Probability at `max_bytes`, in parts of 2^32.
     pub max_probability: Option<u32>,
-    /// What to do with its packets, in place of what the setup says.
+    /// Flags of this queue, which override those of the setup.
     pub flags: Option<Flags>,
 }
 
-/// What the kernel tells of a gred.
+/// The reported state of a gred.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
     /// How it was set up.
@@ -99,7 +98,7 @@ pub struct State {
     pub queues: Vec<(Queue, Counters)>,
 }
 
-/// What went through a virtual queue.
+/// Counters of a virtual queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Average length in bytes.
@@ -114,7 +113,7 @@ pub struct Counters {
     pub limit_drops: u32,
     /// Packets dropped for other reasons.
     pub other_drops: u32,
-    /// Packets marked above and below `max_bytes`; older kernels do not tell.
+    /// Packets marked above and below `max_bytes`; absent from older kernels.
     pub marks: Option<Marks>,
     /// Packets.
     pub packets: u32,
@@ -122,7 +121,7 @@ pub struct Counters {
     pub bytes: u32,
 }
 
-/// Packets marked in place of being dropped.
+/// Packets marked instead of dropped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Marks {
     /// Above `max_bytes`.

@@ -93,7 +93,7 @@ fn decode_setup(attr: &Attr<'_>, limit: Option<Attr<'_>>) -> Result<Setup, Decod
     Ok(Setup { queues, default_queue, grio: grio != 0, flags, limit_bytes })
 }
 
-/// `struct tc_gred_qopt`, without what stands beside it.
+/// `struct tc_gred_qopt`, without the attributes beside it.
 fn decode_queue(reader: &mut Reader<'_>) -> Result<(Queue, Counters), DecodeError> {
     let (limit_bytes, min_bytes, max_bytes, queue) =
         (reader.u32()?, reader.u32()?, reader.u32()?, reader.u32()?);
@@ -128,8 +128,7 @@ fn decode_queue(reader: &mut Reader<'_>) -> Result<(Queue, Counters), DecodeErro
     Ok((parameters, counters))
 }
 
-/// The kernel tells of all 16 places; those that are not used have a number
-/// above.
+/// The kernel dumps all 16 places; unused ones have a number above.
 fn decode_queues(
     parms: &Attr<'_>,
     max_p: Option<Attr<'_>>,
@@ -154,7 +153,7 @@ fn decode_queues(
     Ok(queues)
 }
 
-/// What `TCA_GRED_VQ_LIST` tells of a queue, beside its parameters.
+/// The contents of `TCA_GRED_VQ_LIST` for a queue, besides its parameters.
 #[derive(Clone, Copy, Debug, Default)]
 struct Info {
     flags: Option<Flags>,
@@ -167,7 +166,7 @@ struct Info {
 }
 
 impl Info {
-    /// These counters in place of those of the struct.
+    /// Replaces the counters of the struct with these.
     fn counters(self, of_struct: &Counters) -> Counters {
         Counters {
             forced_drops: self.forced_drops,
@@ -213,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_number_that_cannot_be_is_passed_over() {
+    fn an_impossible_queue_number_is_skipped() {
         let mut buffer = bytes::BytesMut::new();
         {
             let mut out = AttrWriter::new(&mut buffer);

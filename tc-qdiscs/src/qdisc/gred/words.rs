@@ -40,7 +40,7 @@ pub(super) fn parse(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result
             "burst" => curve.burst = words.parse(parse_u32, illegal)?,
             "avpkt" => curve.average_packet = words.parse(parse_size, illegal)?,
             "probability" => curve.probability = parse_probability(words)?,
-            // tc takes what a word begins with, and cuts it to 8 bits.
+            // tc reads the number at the start of a word, and cuts it to 8 bits.
             "prio" => prio = words.parse(parse_decimal, illegal)?,
             "bandwidth" => bandwidth = parse_bandwidth(words, context)?,
             "ecn" => flags.ecn = true,

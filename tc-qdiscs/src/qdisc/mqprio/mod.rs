@@ -1,11 +1,11 @@
-//! `mqprio`: traffic classes, each with transmit queues of its own, chosen by a
-//! packet's priority; often by the device itself.
+//! `mqprio`: traffic classes, each with its transmit queues. A packet's priority
+//! chooses the class, often in hardware.
 //!
 //! UAPI: `struct tc_mqprio_qopt`, bare, then attributes (`TCA_MQPRIO_*`).
 //!
 //! Kernel, `net/sched/sch_mqprio.c`: only as root, and only of a device with
-//! several transmit queues; it cannot be changed. Without `hw`, what stands in
-//! the attributes is refused. Frame preemption is there since Linux 6.4, which
+//! several transmit queues; it cannot be changed. Without `hw`, the
+//! attributes are refused. Frame preemption is there since Linux 6.4, which
 //! dumps it always.
 
 mod classes;
@@ -46,7 +46,7 @@ tc_core::register!(Mqprio);
 pub struct Mqprio {
     /// The classes.
     pub classes: TrafficClasses,
-    /// Who chooses the queue within a class, for the device (DCB).
+    /// The chooser of the queue within a class, for the device (DCB).
     pub mode: Option<Mode>,
     /// How the device holds rates (DCB).
     pub shaper: Option<Shaper>,
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn more_classes_than_there_can_be_are_not_printed() {
+    fn excess_classes_are_not_printed() {
         let mut payload = [0; 84];
         payload[0] = 255;
         let mut out = Printer::new(tc_core::print::Form::Text, tc_core::print::Style::default());

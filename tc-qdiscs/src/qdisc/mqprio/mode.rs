@@ -1,4 +1,4 @@
-//! Who chooses the queue of a packet, and how rates are held.
+//! The chooser of a packet's queue, and the shaper.
 
 use tc_core::OptionWords;
 use tc_core::print::Printer;
@@ -43,7 +43,7 @@ impl Mode {
         }
     }
 
-    /// As tc: DCB is not sent, unless something else was said before.
+    /// As tc: DCB is not sent, unless another mode came before.
     pub(super) fn parse_words(words: &mut Words<'_>, mode: &mut Option<Self>) -> Result<(), WordError> {
         match words.value()? {
             word if is_prefix(word, "dcb") => *mode = mode.map(|_| Self::Dcb),
@@ -62,7 +62,7 @@ impl Mode {
         }
     }
 
-    /// As tc: none is DCB, and a number that it does not know is nothing.
+    /// As tc: absent means DCB, and an unknown number prints nothing.
     pub(super) fn print(mode: Option<Self>, out: &mut Printer) {
         match mode {
             None => out.item("mode", "\n             mode:", "dcb", ""),

@@ -9,7 +9,7 @@ use tc_core::{AttrWriter, Attrs, DecodeError, OptionWords};
 use super::MAX_CLASSES;
 use crate::common::u32_at;
 
-/// `TC_FP_*`: what a packet of a class does.
+/// `TC_FP_*`: the preemption of a class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Preemption {
     /// Interrupts a preemptible one (`TC_FP_EXPRESS`).
@@ -89,8 +89,7 @@ pub(super) fn decode(attributes: &[u8]) -> Result<ByClass<Preemption>, DecodeErr
     Ok(list)
 }
 
-/// Says the classes up to the last one that is not express, which all are if
-/// nothing is said.
+/// Writes the classes up to the last one that is not express, the default.
 pub(crate) fn to_words(list: &ByClass<Preemption>, out: &mut OptionWords<'_>) {
     let is_told = |preemption: &Option<Preemption>| preemption.is_some_and(|it| it != Preemption::Express);
     let count = list.iter().rposition(is_told).map_or(0, |last| last + 1);
@@ -109,7 +108,7 @@ pub(crate) fn print(list: &ByClass<Preemption>, out: &mut Printer) {
     out.newline();
 }
 
-/// What is given, up to the last one.
+/// The given entries, up to the last one.
 pub(crate) fn given<T>(list: &ByClass<T>) -> &[Option<T>] {
     let count = list.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
     &list[..count]

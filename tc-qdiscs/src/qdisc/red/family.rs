@@ -1,4 +1,4 @@
-//! What red has in common with choke, gred and sfq.
+//! The common parts of red, choke, gred and sfq.
 
 use tc_core::OptionWords;
 use tc_core::print::{Float, Printer};
@@ -8,13 +8,13 @@ use tc_core::words::{WordError, Words, WordsContext};
 /// `TC_RED_*`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Flags {
-    /// Mark packets that support it, in place of dropping them.
+    /// Mark ECN-capable packets instead of dropping them.
     pub ecn: bool,
     /// Drop all packets above the most length, also those that could be marked.
     pub harddrop: bool,
     /// Let the kernel adapt the probability.
     pub adaptive: bool,
-    /// Never drop early what cannot be marked. Needs `ecn`.
+    /// Never drop packets early that are not ECN-capable. Needs `ecn`.
     pub nodrop: bool,
 }
 
@@ -49,7 +49,7 @@ impl Flags {
     }
 }
 
-/// The logarithms that `tc -d` shows; a probability of 0 is none.
+/// The logarithms that `tc -d` shows; a probability of 0 counts as absent.
 pub(crate) fn print_logs(average: u8, probability: Option<u32>, probability_log: u8, out: &mut Printer) {
     out.item("ewma", "ewma ", average, " ");
     match probability.filter(|probability| *probability != 0) {
@@ -71,7 +71,7 @@ pub(crate) fn parse_bandwidth(words: &mut Words<'_>, context: &WordsContext<'_>)
     u32::try_from(rate).map_err(|_| illegal(String::new()))
 }
 
-/// The bandwidth, or what red and gred take if none was given.
+/// The bandwidth, or the default of red and gred.
 pub(crate) fn or_10_mbit(name: &str, bandwidth: u32, context: &WordsContext<'_>) -> u32 {
     if bandwidth != 0 {
         return bandwidth;

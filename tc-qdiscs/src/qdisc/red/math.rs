@@ -1,5 +1,5 @@
-//! What red, choke, gred and sfq compute for the kernel from what people know
-//! about their traffic. C's conversions of numbers are kept, so that the bytes
+//! The arithmetic by which red, choke, gred and sfq derive the kernel's parameters
+//! from a description of the traffic. C's conversions of numbers are kept, so that the bytes
 //! are those of `tc`.
 
 use tc_core::OptionWords;
@@ -8,8 +8,8 @@ use tc_core::words::{WordError, Words, WordsContext};
 
 use super::Damping;
 
-/// The queue's average length in bytes at which packets are dropped at all, and
-/// at which all are, and what passes through it.
+/// A description of the traffic: the average queue lengths in bytes at which
+/// drops begin and at which all packets are dropped, and the packets.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Curve {
     pub(crate) min: u32,
@@ -84,14 +84,13 @@ impl Curve {
         None
     }
 
-    /// The burst that `tc` chooses if none is given. `unit` is what min and max
-    /// are counted in.
+    /// The default burst of `tc`. `unit` is the unit of min and max.
     pub(crate) fn usual_burst(min: u32, max: u32, unit: u32) -> u32 {
         let packets = min.wrapping_mul(2).wrapping_add(max);
         packets.checked_div(unit.wrapping_mul(3)).unwrap_or(0)
     }
 
-    /// The probability as 32 bits behind the point.
+    /// The probability as a fixed-point number with 32 fractional bits.
     pub(crate) fn probability_32(&self) -> u32 {
         cut_u32(self.probability * 4_294_967_296.0)
     }
@@ -123,11 +122,11 @@ impl Curve {
     }
 }
 
-/// What words for red say, and a dump does not.
+/// Parameters in the words of red that a dump lacks.
 pub(crate) const NOT_DUMPED: [&str; 1] =
     ["the damping table: avpkt, burst and bandwidth beyond their logarithms"];
 
-/// What the kernel keeps of a traffic that words told.
+/// The kernel's parameters for a described traffic.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Kept {
     pub(crate) average_log: u8,
@@ -141,10 +140,10 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
-    /// Says a traffic of which the same is kept. `curve_of` has the lengths, for
-    /// packets of a size.
+    /// Writes words for a traffic that leads to the same parameters. `curve_of` has
+    /// the lengths, for packets of a size.
     pub(crate) fn to_words(self, curve_of: impl Fn(u32) -> Curve, out: &mut OptionWords<'_>) {
-        // What is compared is what is kept.
+        // The kept parameters are compared.
         out.silent("ewma", self.average_log);
         out.silent("Scell_log", self.cell_log.unwrap_or_default());
         let probability = self.probability();
@@ -232,8 +231,8 @@ pub(crate) fn damping(
     Ok((cell_log, Damping(table)))
 }
 
-/// Reads a probability. As `scanf`, tc passes over what follows a number; unlike
-/// here it takes any number, and computes nonsense of it.
+/// Reads a probability. Like `scanf`, tc skips the text after a number. tc also
+/// accepts any number, with meaningless results.
 pub(crate) fn parse_probability(words: &mut Words<'_>) -> Result<f64, WordError> {
     let number = split_number(words.value()?).map(|(number, _)| number);
     number
@@ -265,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_has_tcs_text() {
+    fn impossible_traffic_has_tcs_text() {
         let text = |curve: Curve| curve.logs("RED", &WordsContext::new(Verb::Add)).unwrap_err().to_string();
         assert_eq!(
             text(Curve { burst: 1, ..CURVE }),

@@ -27,7 +27,7 @@ pub(crate) use family::{or_10_mbit, parse_bandwidth, print_logs, print_probabili
 tc_core::register!(Red);
 
 /// The options of a red, as the kernel has them. [`Red::for_traffic`] computes
-/// them from what is known about the traffic.
+/// them from a description of the traffic.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Red {
     /// Most bytes in the queue.
@@ -47,7 +47,7 @@ pub struct Red {
     pub damping: Option<Damping>,
     /// Probability at `max_bytes`, in parts of 2^32.
     pub max_probability: Option<u32>,
-    /// What to do with packets.
+    /// Flags.
     pub flags: Flags,
     /// The shared filter block that packets go to before they are dropped early.
     pub early_drop_block: Option<u32>,
@@ -55,13 +55,13 @@ pub struct Red {
     pub mark_block: Option<u32>,
 }
 
-/// What is known about the traffic through a red.
+/// A description of the traffic through a red.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Traffic {
     /// Bytes of a packet on average; not 0.
     pub average_packet_bytes: u32,
-    /// Packets of a burst that shall pass. `None`: a third of two times the
-    /// least and once the most length.
+    /// Packets of a burst that are accepted. `None`: a third of the sum of twice the
+    /// minimum and the maximum length.
     pub burst_packets: Option<u32>,
     /// Bytes per second of the link.
     pub bandwidth: u32,
@@ -295,7 +295,7 @@ const FLAGS: u16 = 4;
 const EARLY_DROP_BLOCK: u16 = 5;
 const MARK_BLOCK: u16 = 6;
 
-/// `qevent NAME block INDEX`, behind the first word.
+/// `qevent NAME block INDEX`, after the first word.
 fn parse_qevent(words: &mut Words<'_>, red: &mut Red) -> Result<(), WordError> {
     let error = |text: &str| Err(WordError::Kind(text.into()));
     let name = words.value()?;

@@ -23,12 +23,11 @@ pub struct FlowRed {
     pub probability_log: u8,
     /// Size of the damping table's steps; the kernel makes that table itself.
     pub cell_log: u8,
-    /// What to do with packets; only [`Flags::ecn`] and [`Flags::harddrop`]
-    /// count.
+    /// Flags; only [`Flags::ecn`] and [`Flags::harddrop`] count.
     pub flags: Flags,
     /// Probability at `max_bytes`, in parts of 2^32.
     pub max_probability: u32,
-    /// What was done so far, in a dump.
+    /// Counters (reported only).
     pub counters: Counters,
 }
 
@@ -50,7 +49,7 @@ pub struct Counters {
 }
 
 impl FlowRed {
-    /// Appends the part of `struct tc_sfq_qopt_v1` behind the flows.
+    /// Appends the part of `struct tc_sfq_qopt_v1` after the flows.
     pub(super) fn encode(&self, out: &mut AttrWriter<'_>) {
         for number in [self.limit_bytes, self.min_bytes, self.max_bytes] {
             out.put_u32(number);
@@ -153,7 +152,7 @@ pub(super) fn parse(
     Ok(())
 }
 
-/// What the kernel needs for RED, with tc's defaults.
+/// The kernel's parameters for RED, with tc's defaults.
 pub(super) fn compute(
     red: &mut FlowRed,
     mut curve: Curve,

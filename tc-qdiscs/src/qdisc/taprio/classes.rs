@@ -1,4 +1,4 @@
-//! What holds for single classes: their longest packets, and frame preemption.
+//! Options of single classes: longest packets, and frame preemption.
 
 use tc_core::print::Printer;
 use tc_core::uapi::NLA_F_NESTED;
@@ -10,7 +10,7 @@ use crate::common::u32_at;
 use crate::qdisc::mqprio::preemption::{self, ByClass, given};
 use crate::qdisc::mqprio::{MAX_CLASSES, Preemption};
 
-/// What holds for single classes (`TCA_TAPRIO_ATTR_TC_ENTRY`).
+/// Options of single classes (`TCA_TAPRIO_ATTR_TC_ENTRY`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Classes {
     /// Most bytes of a packet, without its Ethernet header; 0 is as many as the
@@ -34,7 +34,7 @@ impl Classes {
         preemption::parse(words, &mut self.preemption);
     }
 
-    /// What is as if it were not said is not said: older tc does not know it.
+    /// Leaves out defaults, which older versions of tc do not know.
     pub(super) fn to_words(&self, out: &mut OptionWords<'_>) {
         let sizes = self.max_sdu_bytes.map(Option::unwrap_or_default);
         let count = sizes.iter().rposition(|bytes| *bytes != 0).map_or(0, |last| last + 1);
@@ -75,8 +75,8 @@ impl Classes {
         Ok(classes)
     }
 
-    /// Linux 6.1 dumps sizes of which its tc does not know: there they are
-    /// printed only if they say something. Newer kernels dump both lists.
+    /// Linux 6.1 dumps sizes that its tc does not know: they are printed only if
+    /// they limit something. Newer kernels dump both lists.
     pub(super) fn print(&self, out: &mut Printer) {
         let sizes = given(&self.max_sdu_bytes);
         let has_preemption = self.preemption != ByClass::default();
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_that_limit_nothing_are_printed_beside_preemption_alone() {
+    fn unlimited_sizes_are_printed_beside_preemption_only() {
         let mut classes = Classes::default();
         classes.max_sdu_bytes[..2].fill(Some(0));
         assert_eq!(text(&classes), "");

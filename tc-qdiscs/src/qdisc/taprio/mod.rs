@@ -52,7 +52,7 @@ pub struct Taprio {
     pub schedule: Schedule,
     /// The schedule that waits, in a dump.
     pub admin: Option<Schedule>,
-    /// What holds for single classes.
+    /// Options of single classes.
     pub by_class: Classes,
 }
 
@@ -136,7 +136,7 @@ impl Syntax for Taprio {
     }
 
     fn print(&self, out: &mut Printer) {
-        // As tc: without classes there is nothing to say.
+        // As tc: nothing without classes.
         let Some(classes) = &self.classes else { return };
         out.item("tc", "tc ", classes.count, " ");
         out.text("map");
@@ -220,7 +220,7 @@ mod tests {
     use tc_core::print::{Form, Style};
 
     #[test]
-    fn counters_are_those_that_came() {
+    fn counters_are_those_of_the_dump() {
         let mut payload = BytesMut::new();
         AttrWriter::new(&mut payload).attr_u64(TX_OVERRUNS, 7);
         let mut out = Printer::new(Form::Text, Style::default());

@@ -16,7 +16,7 @@ pub struct Schedule {
     pub cycle_time_ns: Option<i64>,
     /// How much the last cycle before another schedule may be lengthened.
     pub cycle_time_extension_ns: Option<i64>,
-    /// What happens in a cycle.
+    /// The entries of a cycle.
     pub entries: Option<Vec<Entry>>,
 }
 
@@ -158,5 +158,5 @@ const ENTRY_INTERVAL: u16 = 4;
 /// `TC_TAPRIO_CMD_SET_GATES`.
 const SET_GATES: u8 = 0;
 
-/// What `tc` calls the commands, by their numbers.
+/// The names of `tc` for the commands, by number.
 pub(super) const COMMANDS: [&str; 3] = ["S", "H", "R"];

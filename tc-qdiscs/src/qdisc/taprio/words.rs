@@ -1,7 +1,6 @@
 //! Words.
 //!
-//! Where tc stops reading at a number that it does not understand, and sends
-//! what it has, this is an error.
+//! tc stops reading at a malformed number and sends a part; here this is an error.
 
 use tc_core::units::{parse_decimal, parse_hex, parse_u32};
 use tc_core::words::{WordError, Words};
@@ -62,8 +61,8 @@ fn time_not_zero(ns: i64) -> Option<i64> {
     Some(ns).filter(|ns| *ns != 0)
 }
 
-/// Reads the value of a word that must not come twice. The value has to be there
-/// before that is said.
+/// Reads the value of a word that must not come twice. A missing value takes
+/// precedence over a duplicate.
 fn once<T>(
     key: &str,
     words: &mut Words<'_>,
