@@ -1,7 +1,7 @@
 //! Traffic control on Linux over netlink: requests, dumps, and a registry of
 //! kinds.
 //!
-//! The framework knows netlink and traffic control, and no kind. A kind (a
+//! The framework knows netlink and traffic control, but no kinds. A kind (a
 //! qdisc, class, filter or action such as `tbf`) is a type that implements
 //! [`Kind`] for the kernel and [`Syntax`] or [`FilterSyntax`] for people, and
 //! registers itself with [`register!`]; the [`Registry`] finds it by name for
@@ -9,11 +9,11 @@
 //!
 //! | to | use |
 //! |---|---|
-//! | ask the kernel for something | [`Connection`] with a [`Request`] |
-//! | ask for a few things in one send | [`Connection::pack`] |
-//! | ask for thousands of things | [`Connection::batch`] |
-//! | list what is there | [`Connection::dump`], [`Connection::list`] with a [`Select`] |
-//! | see changes as they happen | [`monitor::Monitor`], or [`monitor::Follower`] with a list after a loss |
+//! | send a request | [`Connection`] with a [`Request`] |
+//! | send a few requests in one datagram | [`Connection::pack`] |
+//! | send thousands of requests | [`Connection::batch`] |
+//! | list objects | [`Connection::dump`], [`Connection::list`] with a [`Select`] |
+//! | receive notices of changes | [`monitor::Monitor`], or [`monitor::Follower`] with a list after a loss |
 //! | add a kind | [`Kind`], [`Syntax`] and [`register!`]; [`contract::check`] in its tests |
 //! | work in another network namespace | [`netns::Namespace`], [`Connection::open_in`] |
 //! | test without a kernel | [`embedded::Kernel`] |

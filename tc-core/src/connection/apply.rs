@@ -15,11 +15,11 @@ use crate::wire::uapi::TCA_STAB;
 use crate::wire::verb::Verb;
 
 impl<T: Transport> Connection<T> {
-    /// Carries a request out, and returns what the kernel warned of.
+    /// Carries a request out, and returns the kernel's warning, if any.
     ///
-    /// One message and its answer; for a kind that needs care, what is there is
-    /// looked up before, and a follow-up is sent behind. Where a follow-up to
-    /// an add fails, what was added is taken away again.
+    /// One message and its answer. For some kinds the object is read before a
+    /// change, and a second request follows. If the second request of an add fails,
+    /// the new object is deleted.
     pub fn apply(&mut self, verb: Verb, request: &Request<'_>) -> Result<Option<ExtAck>, Error> {
         if !request.reads_first(verb) {
             return self.apply_as_it_is(verb, request);
@@ -35,7 +35,7 @@ impl<T: Transport> Connection<T> {
                     Cause::Refused(format!("there is {what}, which is not made a {}", request.kind_name()));
                 return Err(Error::new(verb.name(), request.describe(), cause));
             }
-            // Whatever comes there in between is not touched: the kernel says what is missing.
+            // An object that appears in between is not touched: the kernel reports the missing one.
             (Found::Nothing, Verb::Change) if request.header().handle.is_unspec() => {
                 request.clone().handle(NOBODYS)
             }
@@ -68,14 +68,14 @@ impl<T: Transport> Connection<T> {
         if !made || verb != Verb::Add {
             return Err(partly(error));
         }
-        // The caller shall find all of it or nothing.
+        // All or nothing.
         match self.apply_as_it_is(Verb::Delete, &second) {
             Ok(_) => Err(error),
             Err(_) => Err(partly(error)),
         }
     }
 
-    /// What is there, where the request points.
+    /// The object at the request's place.
     fn find(&mut self, request: &Request<'_>) -> Result<Found, Error> {
         let header = *request.header();
         let mut place = Request::new(request.tc_type(), header.ifindex).parent(header.parent);
@@ -109,7 +109,7 @@ impl<T: Transport> Connection<T> {
 /// A handle that the kernel never chooses by itself: it counts from 8001: up.
 const NOBODYS: Handle = Handle::qdisc(0x7fff);
 
-/// What is there, where a request points.
+/// The object at a request's place.
 enum Found {
     Nothing,
     Own(Own),
@@ -125,7 +125,7 @@ struct Own {
 
 impl Own {
     /// The request, addressed to this object by its handle, with the size table
-    /// that a change would take away.
+    /// that a change would remove.
     fn address<'a>(&'a self, request: Request<'a>) -> Request<'a> {
         let request = request.handle(self.handle);
         match &self.stab {

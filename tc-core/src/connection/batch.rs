@@ -18,17 +18,16 @@ const FULL: usize = 16 * 1024;
 /// Requests that are sent as they come, many in one datagram: the fast way to
 /// do the same to thousands of objects.
 ///
-/// Each request has an outcome of its own, told in order through a callback
-/// once its datagram was answered. Memory stays the same for any number of
-/// them: one datagram's worth of requests is held, and never more of them than
-/// the answers have room for in the receive buffer.
+/// A callback receives the outcome of each request, in order, once its datagram is
+/// answered. Memory is constant: one datagram of requests is held, and never more
+/// requests than their answers have room for in the receive buffer.
 ///
-/// **The kernel goes on past a request that fails.** What is pushed behind it is
-/// carried out all the same; where the first error shall be the end, send one by
-/// one with [`Connection::apply`].
+/// **The kernel continues after a request that fails.** Later requests are carried
+/// out nevertheless. To stop at the first error, use [`Connection::apply`] for each
+/// request.
 ///
-/// Only refusals are answered, and the last request of each datagram: what the
-/// kernel warns of on success is not told. Requests for kinds that need
+/// The kernel answers failed requests and the last one of each datagram. Warnings
+/// of successful requests are not reported. Requests for kinds that need
 /// [care](crate::Kind::READ_BEFORE_CHANGE) are sent one by one, in their place in the order.
 ///
 /// ```no_run
@@ -52,7 +51,7 @@ const FULL: usize = 16 * 1024;
 pub struct Batch<'c, T: Transport, F: FnMut(usize, Result<(), Cause>)> {
     connection: &'c mut Connection<T>,
     each: F,
-    /// How many outcomes were told: the index of the first request that waits.
+    /// The number of reported outcomes: the index of the first pending request.
     told: usize,
     /// How many requests wait to be sent.
     waiting: usize,
@@ -65,7 +64,7 @@ pub struct Batch<'c, T: Transport, F: FnMut(usize, Result<(), Cause>)> {
 }
 
 impl<T: Transport> Connection<T> {
-    /// Starts a batch; `each` is told the outcome of every request by its index.
+    /// Starts a batch. `each` receives the outcome of every request with its index.
     pub fn batch<F: FnMut(usize, Result<(), Cause>)>(&mut self, each: F) -> Batch<'_, T, F> {
         let most = self.room_for_answers(MOST);
         Batch { connection: self, each, told: 0, waiting: 0, most, first: 0, last: 0 }
@@ -73,8 +72,8 @@ impl<T: Transport> Connection<T> {
 }
 
 impl<T: Transport, F: FnMut(usize, Result<(), Cause>)> Batch<'_, T, F> {
-    /// Adds a request and returns its index; sends what waits if that is enough
-    /// for a datagram.
+    /// Adds a request and returns its index. Sends the pending requests if they fill
+    /// a datagram.
     ///
     /// An error means that the request cannot be put into bytes: it has no index
     /// then, and the batch is as it was.
@@ -100,13 +99,13 @@ impl<T: Transport, F: FnMut(usize, Result<(), Cause>)> Batch<'_, T, F> {
         Ok(index)
     }
 
-    /// Sends what waits, and tells all outcomes.
+    /// Sends the pending requests, and reports all outcomes.
     pub fn flush(&mut self) {
         if self.waiting == 0 {
             return;
         }
-        // Kernel: refusals are answered also without it; so the answer to the
-        // last request says that there are no more.
+        // Kernel: errors are answered without the flag as well. The answer to the
+        // last request therefore marks the end.
         edit_flags(self.connection.packed(), self.last, |flags| flags | NLM_F_ACK);
         let end = self.told + self.waiting;
         let answered = match self.connection.send_pack() {
@@ -122,8 +121,8 @@ impl<T: Transport, F: FnMut(usize, Result<(), Cause>)> Batch<'_, T, F> {
         self.waiting = 0;
     }
 
-    /// Sends what waits, tells all outcomes, and returns how many requests there
-    /// were. (A batch that is dropped is flushed too.)
+    /// Sends the pending requests, reports all outcomes, and returns the number of
+    /// requests. (A batch that is dropped is flushed too.)
     pub fn finish(mut self) -> usize {
         self.flush();
         self.told
@@ -137,7 +136,7 @@ impl<T: Transport, F: FnMut(usize, Result<(), Cause>)> Batch<'_, T, F> {
         self.told - 1
     }
 
-    /// Receives answers and tells outcomes, up to those of request `end`.
+    /// Receives answers and reports outcomes, up to that of request `end`.
     fn receive(&mut self, end: usize) -> Result<(), Cause> {
         let first = self.told;
         let mut stray = Stray::default();
@@ -149,7 +148,7 @@ impl<T: Transport, F: FnMut(usize, Result<(), Cause>)> Batch<'_, T, F> {
                     let message = place.message(&self.connection.answer);
                     let Some(index) = self.index(&message, first, end) else { continue };
                     let Some(verdict) = self.connection.verdict(&message)? else { continue };
-                    // Answers come in order: what was passed over succeeded.
+                    // Answers come in order: requests without one succeeded.
                     while self.told < index {
                         self.tell(Ok(()));
                     }
@@ -161,7 +160,7 @@ impl<T: Transport, F: FnMut(usize, Result<(), Cause>)> Batch<'_, T, F> {
         Ok(())
     }
 
-    /// The request that a message answers, if its outcome is still to be told.
+    /// The request that a message answers, if its outcome is pending.
     fn index(&self, message: &Message<'_>, first: usize, end: usize) -> Option<usize> {
         let index = first + self.connection.answers(message, self.first)?;
         (self.told..end).contains(&index).then_some(index)
@@ -221,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn every_outcome_is_told_once_and_in_order() {
+    fn every_outcome_is_reported_once_and_in_order() {
         for count in [0, 1, 2, 3, 63, 64, 65, 1000] {
             let mut tc = Connection::over(Scripted::new(KERNEL));
             let expected: Vec<_> =
@@ -242,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_behind_the_last_answer_is_unknown() {
+    fn outcomes_after_the_last_answer_are_unknown() {
         // The answers to the second half are lost.
         let script: Script = |all| {
             let mut answers = KERNEL(all);
@@ -255,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_to_others_are_passed_over() {
+    fn answers_to_others_are_skipped() {
         let script: Script = |all| {
             let before = Message { sequence: all[0].sequence.wrapping_sub(1), ..all[0] };
             let behind = Message { sequence: all[all.len() - 1].sequence.wrapping_add(1), ..all[0] };
@@ -277,7 +276,7 @@ mod tests {
         batch.push(Verb::Delete, &Request::qdisc(1).parent(Handle::ROOT)).unwrap();
         drop(batch);
         assert_eq!(told, 1);
-        // Unless it is by a panic: who catches it has not said that the rest shall be done.
+        // Except during a panic: its handler did not ask for the rest.
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let mut batch = tc.batch(|_, _| {});
             batch.push(Verb::Delete, &Request::qdisc(1).parent(Handle::ROOT)).unwrap();
@@ -287,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_datagram_that_is_long_is_sent_before_it_has_many_requests() {
+    fn a_long_datagram_is_sent_with_few_requests() {
         let mut tc = Connection::over(Scripted::new(KERNEL));
         let long = "x".repeat(FULL / 4);
         let mut batch = tc.batch(|_, outcome| outcome.unwrap());

@@ -1,4 +1,4 @@
-//! Echoes: what the kernel made of a request, sent back to who asked.
+//! Echoes: the objects that a request created, changed or deleted, sent back to the requester.
 
 use bytes::BytesMut;
 
@@ -12,7 +12,7 @@ use crate::wire::error::EncodeError;
 use crate::wire::message::edit_flags;
 use crate::wire::uapi::NLM_F_ECHO;
 
-/// Whether echoes are asked for, and what came.
+/// Whether echoes are requested, and those received.
 #[derive(Debug, Default)]
 pub(crate) struct Echo {
     on: bool,
@@ -26,14 +26,14 @@ impl Echo {
 }
 
 impl<T: Transport> Connection<T> {
-    /// Whether the kernel shall echo what requests make, change or take away
-    /// (`NLM_F_ECHO`); [`Connection::take_echo`] has it then.
+    /// Sets whether the kernel echoes the objects that requests create, change or
+    /// delete (`NLM_F_ECHO`). [`Connection::take_echo`] returns them.
     pub const fn set_echo(&mut self, on: bool) {
         self.echo.on = on;
     }
 
-    /// What the requests since the last call made, changed or took away, in the
-    /// kernel's order: the qdisc that was replaced comes before the new one.
+    /// Returns the objects that requests created, changed or deleted since the last
+    /// call, in the kernel's order: the qdisc that was replaced comes before the new one.
     pub fn take_echo(&mut self) -> Vec<OwnedEntry> {
         std::mem::take(&mut self.echo.entries)
     }
@@ -71,7 +71,7 @@ impl<T: Transport> Connection<T> {
         }
     }
 
-    /// What comes a second time, with its sequence number, is one echo.
+    /// A repeated datagram with the same sequence number is one echo.
     fn note_echo(&mut self, place: Place) {
         let bytes = place.bytes(&self.answer);
         if self.echo.entries.iter().all(|echo| echo.bytes() != bytes) {

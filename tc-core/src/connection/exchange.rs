@@ -1,4 +1,4 @@
-//! Below requests: datagrams out and in, and which of them answer what.
+//! Datagrams out and in, and the assignment of answers to requests.
 
 use std::io;
 use std::ops::Range;
@@ -19,15 +19,15 @@ use crate::wire::uapi::*;
 const SLOTS: usize = 8;
 pub(super) const SLOT: usize = ROOM / SLOTS;
 
-/// What an answer takes of the receive buffer at most, with what the kernel
-/// counts beside its bytes. Seen on Linux 6.18: 832 bytes for an
+/// The most that an answer takes of the receive buffer, with the kernel's
+/// overhead. Seen on Linux 6.18: 832 bytes for an
 /// acknowledgement, and for a refusal with a text; a very long one takes 1280.
 const ANSWER: usize = 2048;
 
-/// The end of throwing answers away, should somebody keep sending.
+/// Upper bound on stale replies discarded before giving up.
 const MOST_FORGOTTEN: usize = 1000;
 
-/// How often a send that signals stop is tried again.
+/// Maximum EINTR retries for a send.
 const MOST_SIGNALS: u32 = 1000;
 
 impl<T: Transport> Connection<T> {
@@ -41,8 +41,8 @@ impl<T: Transport> Connection<T> {
         self.send_pack()
     }
 
-    /// Waits for an object and the acknowledgement behind it. Kernel: the
-    /// built-in defaults (noqueue) are not shown, only acknowledged.
+    /// Waits for an object and the acknowledgement that follows it. Kernel: the
+    /// built-in defaults (noqueue) are acknowledged without the object.
     pub(super) fn wait_for_object(&mut self) -> Result<Place, Cause> {
         match self.wait()? {
             Answer::Verdict(verdict) => verdict.map_err(Cause::from).and(Err(Cause::NotShown)),
@@ -64,7 +64,7 @@ impl<T: Transport> Connection<T> {
         self.wait_behind(0)
     }
 
-    /// The same, with what comes behind the first `kept` bytes of the buffer.
+    /// Waits for an answer, received after the first `kept` bytes of the buffer.
     fn wait_behind(&mut self, kept: usize) -> Result<Answer, Cause> {
         let mut stray = Stray::default();
         loop {
@@ -126,14 +126,14 @@ impl<T: Transport> Connection<T> {
         Ok(ours.map(|(slot, one)| slot * SLOT..slot * SLOT + one.length))
     }
 
-    /// Throws away what has come: after a loss, the kernel delivers nothing more
-    /// until the receive buffer was empty (`NETLINK_S_CONGESTED`).
+    /// Discards received datagrams: after a loss, the kernel delivers nothing until
+    /// the receive buffer is empty (`NETLINK_S_CONGESTED`).
     pub(crate) fn forget_answers(&mut self) {
         let mut received = [Received::default(); SLOTS];
         for _ in 0..MOST_FORGOTTEN {
             match self.transport.receive_many(&mut self.answer, &mut received, false) {
                 Ok(0) => return,
-                // An error such as ENOBUFS is told once, and hides what waits.
+                // An error such as ENOBUFS is reported once, before the queued datagrams.
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(_) => {}
@@ -169,7 +169,7 @@ impl<T: Transport> Connection<T> {
         &mut self.request
     }
 
-    /// Sends what is in the request buffer. What a signal stopped was not sent.
+    /// Sends the request buffer. A send that a signal stopped sent nothing.
     pub(crate) fn send_pack(&mut self) -> Result<(), Cause> {
         let mut tries = 0;
         loop {
@@ -181,8 +181,8 @@ impl<T: Transport> Connection<T> {
         }
     }
 
-    /// The verdict that a message is, with the attribute at fault found in the
-    /// request; `None` if it is none.
+    /// The verdict in a message, with the attribute at fault found in the request;
+    /// `None` for other messages.
     pub(crate) fn verdict(&self, message: &Message<'_>) -> Result<Option<Verdict>, DecodeError> {
         let mut verdict = match message.kind {
             NLMSG_ERROR => decode_error(message)?,
@@ -210,8 +210,8 @@ impl<T: Transport> Connection<T> {
         self.answers(message, self.sequence) == Some(0)
     }
 
-    /// Which request a message answers, counted from the one with the sequence
-    /// number `first`; `None` if it is for somebody else, or says nothing.
+    /// The request that a message answers, counted from the one with the sequence
+    /// number `first`; `None` if it answers another socket or carries no answer.
     pub(crate) fn answers(&self, message: &Message<'_>, first: u32) -> Option<usize> {
         let mine = message.port == self.transport.port();
         let says = !matches!(message.kind, NLMSG_NOOP | NLMSG_OVERRUN);

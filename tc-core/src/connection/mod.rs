@@ -94,7 +94,7 @@ impl<T: Transport> Connection<T> {
     }
 
     /// How long an answer may take (30 s unless set) before the outcome is
-    /// reported as unknown. No time at all counts as the least that there is.
+    /// reported as unknown. Zero is rounded up to the smallest timeout.
     pub fn set_timeout(&mut self, timeout: Duration) -> Result<(), Error> {
         self.timeout = timeout;
         let set = self.transport.set_timeout(Some(timeout));
@@ -119,22 +119,22 @@ impl<T: Transport> Connection<T> {
         self.apply(Verb::Add, request).map(|_| ())
     }
 
-    /// Changes an object that is there. Options that are not said stay as they
-    /// are, unless the kind says otherwise.
+    /// Changes an existing object. Unspecified options stay as they are, unless the
+    /// kind documents otherwise.
     ///
-    /// Give its handle: see [`Request::handle`]. [`Error::is_not_found`] if there
-    /// is none, [`Error::is_exists`] if there is one of another handle;
+    /// Give its handle: see [`Request::handle`]. [`Error::is_not_found`] if it does
+    /// not exist, [`Error::is_exists`] if there is one with another handle;
     /// [`Error::is_invalid`] or [`Error::is_unsupported`] if the kind cannot be
     /// changed.
     pub fn change(&mut self, request: &Request<'_>) -> Result<(), Error> {
         self.apply(Verb::Change, request).map(|_| ())
     }
 
-    /// Changes an object, or puts a new one in its place.
+    /// Changes an object, or replaces it with a new one.
     ///
-    /// Kernel: a qdisc of the same kind, and of the same handle if one is said, is
-    /// changed. One of the same handle and another kind stays, and that is an
-    /// error ([`Error::is_invalid`]). Any other goes, with all below it.
+    /// Kernel: a qdisc of the same kind, and of the same handle if one is given, is
+    /// changed. One of the same handle and another kind is an error
+    /// ([`Error::is_invalid`]). Any other is deleted with all its descendants.
     pub fn replace(&mut self, request: &Request<'_>) -> Result<(), Error> {
         self.apply(Verb::Replace, request).map(|_| ())
     }
@@ -147,15 +147,15 @@ impl<T: Transport> Connection<T> {
         self.apply(Verb::Link, request).map(|_| ())
     }
 
-    /// Takes an object away, and all that hangs below it. What qdiscs hold is
-    /// lost. [`Error::is_not_found`] if there is none. A device whose root qdisc
-    /// goes gets its default one.
+    /// Deletes an object and all its descendants. Queued packets are lost.
+    /// [`Error::is_not_found`] if it does not exist. A device without its root qdisc
+    /// gets the default one.
     pub fn delete(&mut self, request: &Request<'_>) -> Result<(), Error> {
         self.apply(Verb::Delete, request).map(|_| ())
     }
 
     /// Sends one message and waits for the kernel's verdict: two system calls.
-    /// Returns what the kernel warned of, if it did.
+    /// Returns the kernel's warning, if any.
     ///
     /// Most callers want [`Connection::apply`], which does more for kinds that
     /// need it.
@@ -187,7 +187,7 @@ impl<T: Transport> Connection<T> {
         Entry::decode(&message).map_err(|error| fail(error.into()))
     }
 
-    /// Sends what `encode` writes and waits for its acknowledgement.
+    /// Sends the message that `encode` writes, and waits for its acknowledgement.
     pub(crate) fn transact(
         &mut self,
         encode: impl FnOnce(u32, &mut BytesMut) -> Result<(), EncodeError>,
@@ -207,7 +207,7 @@ impl<T: Transport> Connection<T> {
         self.clean(verdict)
     }
 
-    /// Sends what `encode` writes and waits for the object that answers it.
+    /// Sends the message that `encode` writes, and waits for the object in reply.
     pub(crate) fn ask(
         &mut self,
         encode: impl FnOnce(u32, &mut BytesMut) -> Result<(), EncodeError>,

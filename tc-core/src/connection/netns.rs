@@ -10,10 +10,10 @@ use std::thread;
 use crate::connection::socket;
 use crate::exchange::error::{Cause, Error};
 
-/// A network namespace that is held open: it lives at least as long as this.
+/// A network namespace that is held open: it lives at least as long as this value.
 ///
-/// Threads, not processes, are in a namespace, and what a thread opens (a
-/// connection, a UDP socket) stays in the namespace that it was opened in.
+/// Threads, not processes, are in a namespace. A socket stays in the namespace in
+/// which a thread opened it.
 ///
 /// ```no_run
 /// use tc_core::Connection;
@@ -59,8 +59,8 @@ impl Namespace {
         socket::enter_netns(&self.file).map_err(|error| fail("enter", &self.name, error))
     }
 
-    /// Does something in this namespace, and comes back: on a thread of its own,
-    /// so that the caller's namespace stays what it is whatever happens.
+    /// Runs a closure in this namespace, on a separate thread, so that the caller's
+    /// namespace never changes.
     ///
     /// ```no_run
     /// use std::net::UdpSocket;
@@ -81,8 +81,8 @@ impl Namespace {
     /// Puts the calling thread into a new namespace. All that is in it is a
     /// loopback device that is down.
     ///
-    /// Where the process may not, it first makes a user namespace of its own in
-    /// which it may; the kernel allows that only while it has a single thread.
+    /// A process without the capability first creates a user namespace that grants
+    /// it; the kernel allows that only while it has a single thread.
     pub fn unshare() -> Result<Self, Error> {
         let made = socket::unshare(libc::CLONE_NEWNET).or_else(|error| match error.raw_os_error() {
             Some(libc::EPERM) => socket::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNET),

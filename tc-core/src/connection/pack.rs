@@ -12,15 +12,15 @@ use crate::wire::message::{Message, edit_flags};
 use crate::wire::uapi::*;
 use crate::wire::verb::Verb;
 
-/// Requests that go to the kernel in one send, each with an outcome of its own.
+/// Requests that go to the kernel in one send, each with its own outcome.
 ///
-/// The kernel carries them out in order and does not stop at one that fails:
-/// what must stop at the first error cannot be packed. They are no transaction:
-/// packets, and requests of others, can come between two of them.
+/// The kernel carries them out in order and continues after one that fails. They
+/// are not a transaction: packets, and requests of other processes, can come
+/// between two of them.
 ///
-/// Nothing is allocated as long as all succeed. Each answer is a datagram of
-/// its own: one send, and one receive for each eight of them. For many requests
-/// of which only failures matter, [`Connection::batch`] is faster.
+/// Nothing is allocated as long as all succeed. Each answer is a separate
+/// datagram: one send, and one receive for each eight of them.
+/// [`Connection::batch`] is faster for many requests if only failures matter.
 ///
 /// ```no_run
 /// use tc_core::{Connection, Handle, Request, Verb};
@@ -45,12 +45,12 @@ pub struct Pack<'c, T: Transport> {
     count: usize,
 }
 
-/// What a request of a [`Pack`] was answered with.
+/// The answer to a request of a [`Pack`].
 #[derive(Debug)]
 pub enum Done<'a> {
     /// It was carried out, and the kernel warned of this, if it did.
     Acknowledged(Option<ExtAck>),
-    /// The object, as it was right behind the request, for
+    /// The object, as it was right after the request, for
     /// [`Entry::decode`](crate::wire::message::Entry::decode).
     Shown(Message<'a>),
 }
@@ -74,8 +74,8 @@ impl<T: Transport> Pack<'_, T> {
     }
 
     /// Adds a request that is answered by the object itself, with its counters,
-    /// as it is right behind the request (`NLM_F_ECHO` without `NLM_F_ACK`):
-    /// what else would take a get.
+    /// as it is right after the request (`NLM_F_ECHO` without `NLM_F_ACK`). This saves
+    /// a get.
     ///
     /// For qdiscs with a handle alone. Kernel: a default qdisc with the handle 0
     /// may have nothing shown, and the request is then never answered.
@@ -112,11 +112,11 @@ impl<T: Transport> Pack<'_, T> {
         self.count == 0
     }
 
-    /// Sends all, and tells the outcome of each, by its index, once: in order,
-    /// unless answers were lost. Those come last, with a cause for which
-    /// [`Cause::is_outcome_unknown`] holds.
+    /// Sends all requests, and reports the outcome of each once, with its index: in
+    /// order, unless answers were lost. Those come last, with a cause that is
+    /// [`Cause::is_outcome_unknown`].
     ///
-    /// An error of its own means that nothing was sent.
+    /// If this returns an error, nothing was sent.
     pub fn send(self, mut each: impl FnMut(usize, Result<Done<'_>, Cause>)) -> Result<(), Error> {
         if self.count == 0 {
             return Ok(());
@@ -181,7 +181,7 @@ mod tests {
     use crate::wire::handle::Handle;
     use crate::wire::message::Entry;
 
-    /// Three deletes: what each came to, and how many sends and receives it took.
+    /// Three deletes: their outcomes, and the numbers of sends and receives.
     fn outcomes(script: Script) -> (Vec<(usize, String)>, usize, usize) {
         let mut tc = Connection::over(Scripted::new(script));
         let mut pack = tc.pack();
@@ -209,14 +209,14 @@ mod tests {
     }
 
     #[test]
-    fn each_outcome_is_told_with_its_request() {
+    fn each_outcome_is_reported_with_its_request() {
         let script: Script = |all| vec![verdict(&all[0], 0), verdict(&all[1], 2), verdict(&all[2], 0)];
         let expected = told(&[(0, "done"), (1, "No such file or directory"), (2, "done")]);
         assert_eq!(outcomes(script), (expected, 1, 3));
     }
 
     #[test]
-    fn answers_in_one_datagram_out_of_order_and_twice_are_told_once() {
+    fn merged_reordered_and_repeated_answers_count_once() {
         let script: Script = |all| {
             vec![
                 [verdict(&all[2], 0), verdict(&all[0], 0), verdict(&all[2], 1), verdict(&all[1], 0)].concat(),
@@ -226,13 +226,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_never_answered_is_unknown_and_the_rest_is_not() {
+    fn only_unanswered_requests_are_unknown() {
         let script: Script = |all| vec![verdict(&all[1], 0)];
         assert_eq!(outcomes(script), (told(&[(1, "done"), (0, "unknown"), (2, "unknown")]), 1, 2));
     }
 
     #[test]
-    fn answers_to_others_are_passed_over() {
+    fn answers_to_others_are_skipped() {
         let script: Script = |all| {
             let before = Message { sequence: all[0].sequence.wrapping_sub(1), ..all[0] };
             let behind = Message { sequence: all[2].sequence + 1, ..all[0] };
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pack_has_an_end_and_sequence_numbers_never_wrap_within_one() {
+    fn sequence_numbers_never_wrap_within_a_pack() {
         let script: Script = |all| all.iter().map(|message| verdict(message, 0)).collect();
         let mut tc = Connection::over(Scripted::new(script));
         tc.set_sequence(u32::MAX - 3);

@@ -1,4 +1,4 @@
-//! A transport for tests, which answers as a script says.
+//! A transport for tests, with scripted answers.
 
 use std::collections::VecDeque;
 use std::io;
@@ -8,13 +8,13 @@ use crate::wire::device::DeviceNames;
 use crate::wire::message::{Message, Messages};
 use crate::wire::uapi::NLMSG_ERROR;
 
-/// What the messages of one datagram are answered with.
+/// The answers to the messages of one datagram.
 pub(crate) type Script = fn(&[Message<'_>]) -> Vec<Vec<u8>>;
 
-/// Answers each datagram with what `script` makes of its messages.
+/// Answers each datagram with the result of `script` for its messages.
 pub(crate) struct Scripted {
     script: Script,
-    /// What is received next.
+    /// The datagrams to receive.
     pub(crate) answers: VecDeque<Vec<u8>>,
     /// How many datagrams were sent.
     pub(crate) sends: usize,

@@ -20,14 +20,13 @@ const SLOTS: usize = 8;
 /// A route-netlink socket, bound to a port of the kernel's choice, with extended
 /// acknowledgements asked for.
 ///
-/// It is connected to the kernel, which then refuses what other processes send
-/// to its port.
+/// It is connected to the kernel, which then refuses datagrams of other processes.
 #[derive(Debug)]
 pub struct Socket {
     // Never cloned: netlink-sys closes the descriptor of each copy.
     socket: netlink_sys::Socket,
     port: u32,
-    /// Whether anyone but the kernel can be the sender of what arrives.
+    /// Whether a datagram can come from another sender than the kernel.
     in_group: bool,
     /// The size of the receive buffer; 0 if it was not asked for yet.
     room: usize,
@@ -42,7 +41,7 @@ impl Socket {
         // connected socket (but not so to a group). Neither side then handles
         // an address in each call.
         socket.connect(&SocketAddr::new(0, 0))?;
-        // What came between the two is not the kernel's, which was not asked yet.
+        // A datagram between the two is not from the kernel, which got no request yet.
         while socket.recv(&mut &mut [0u8; 1][..], libc::MSG_DONTWAIT).is_ok() {}
         // Kernels before 4.12 have no extended acknowledgement: errors are then
         // numbers alone.
@@ -55,9 +54,9 @@ impl Socket {
         Ok(socket)
     }
 
-    /// How long a receive waits, a microsecond at least; `None` waits for ever.
+    /// Sets the time limit of a receive, at least a microsecond; `None` has no limit.
     pub fn set_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        // Kernel: no time at all stands for ever.
+        // Kernel: zero means no limit.
         let timeout = timeout.map_or(Duration::ZERO, |timeout| timeout.max(Duration::from_micros(1)));
         let value = libc::timeval {
             tv_sec: libc::time_t::try_from(timeout.as_secs()).unwrap_or(libc::time_t::MAX),
@@ -164,7 +163,7 @@ impl Transport for Socket {
             self.room = self.receive_buffer()?;
         }
         if self.room < bytes {
-            // Kernel: it sets twice what is asked for.
+            // Kernel: it doubles the requested size.
             self.set_receive_buffer(u32::try_from(bytes.div_ceil(2)).unwrap_or(u32::MAX))?;
             self.room = self.receive_buffer()?;
         }
@@ -184,10 +183,10 @@ impl Transport for Socket {
     }
 }
 
-/// Cuts `buffer` into as many shares as `received` has room for, and has them
-/// filled by `receive`, which says how many it filled.
+/// Cuts `buffer` into one share for each of `received`, and has them filled by
+/// `receive`, which returns the number of filled shares.
 ///
-/// What the headers point to is valid, and nobody else's, until `receive` returns.
+/// The headers' pointers are valid and exclusive until `receive` returns.
 fn receive_into_shares(
     buffer: &mut [u8],
     received: &mut [Received],
@@ -226,7 +225,7 @@ fn check(result: libc::c_int) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Puts the calling thread into the network namespace behind `file`.
+/// Moves the calling thread into the network namespace of `file`.
 pub(crate) fn enter_netns(file: &File) -> io::Result<()> {
     // SAFETY: takes a descriptor, which `file` keeps open, and touches no memory.
     check(unsafe { libc::setns(file.as_raw_fd(), libc::CLONE_NEWNET) })
@@ -276,7 +275,7 @@ fn empty_ifreq() -> libc::ifreq {
     unsafe { std::mem::zeroed() }
 }
 
-/// An error for what can be no device's name.
+/// The error for a text that cannot be a device's name.
 fn ifreq_of(name: &str) -> io::Result<libc::ifreq> {
     let mut request = empty_ifreq();
     if name.is_empty() || name.len() >= request.ifr_name.len() {
@@ -297,7 +296,7 @@ fn ifindex_in(request: &libc::ifreq) -> i32 {
     unsafe { request.ifr_ifru.ifru_ifindex }
 }
 
-/// What is no system call, for Miri too: the tests are the kernel.
+/// The parts without system calls, for Miri too: the tests act as the kernel.
 #[cfg(test)]
 mod tests {
     use super::*;

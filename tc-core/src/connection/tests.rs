@@ -17,7 +17,7 @@ const QDISC: [u8; 20] = {
 };
 
 #[test]
-fn a_message_that_says_nothing_is_no_object() {
+fn an_empty_message_is_no_object() {
     let script: Script = |all| {
         let sequence = all[0].sequence;
         let nothing = [NLMSG_NOOP, NLMSG_OVERRUN].map(|kind| message(kind, sequence, 7, &[0; 20]));
@@ -50,7 +50,7 @@ fn an_answer_that_just_fits_is_not_cut_short() {
 }
 
 #[test]
-fn the_time_limit_is_that_of_each_answer_and_not_of_all() {
+fn the_time_limit_applies_to_each_answer() {
     let script: Script = |all| {
         let others = std::iter::repeat_n(message(RTM_NEWQDISC, all[0].sequence, 7, &QDISC), 50);
         match all {
@@ -71,7 +71,7 @@ fn the_time_limit_is_that_of_each_answer_and_not_of_all() {
 }
 
 #[test]
-fn a_list_that_is_given_up_is_not_waited_for_a_second_time() {
+fn an_abandoned_list_is_waited_for_once() {
     let mut tc = Connection::over(Scripted::new(|_| Vec::new()));
     let mut dump = tc.dump(&Select::qdiscs()).unwrap();
     assert!(matches!(dump.next().unwrap_err().cause(), Cause::Timeout(_)));
@@ -81,7 +81,7 @@ fn a_list_that_is_given_up_is_not_waited_for_a_second_time() {
 }
 
 #[test]
-fn the_filters_of_a_block_are_those_of_each_device_that_has_it() {
+fn a_blocks_filters_belong_to_each_of_its_devices() {
     let script: Script = |all| {
         let mut header = QDISC;
         header[4..8].copy_from_slice(&TCM_IFINDEX_MAGIC_BLOCK.to_ne_bytes());
@@ -92,7 +92,7 @@ fn the_filters_of_a_block_are_those_of_each_device_that_has_it() {
 }
 
 #[test]
-fn another_process_cannot_cut_the_answers_of_a_batch_short() {
+fn another_process_cannot_truncate_batch_answers() {
     let mut tc = Connection::over(Scripted::new(|all| vec![verdict(&all[1], 0)]));
     tc.transport_mut().stranger = Some(SLOT + 1);
     let mut succeeded = 0;
@@ -105,8 +105,8 @@ fn another_process_cannot_cut_the_answers_of_a_batch_short() {
 }
 
 #[test]
-fn the_attribute_at_fault_is_one_of_the_request_that_was_refused() {
-    // Capped, and the attribute at byte 36: behind the header and tcmsg.
+fn the_attribute_at_fault_is_of_the_failed_request() {
+    // Capped, and the attribute at byte 36: after the header and tcmsg.
     let script: Script = |all| {
         let mut refusal = verdict(&all[1], 22);
         refusal[6..8].copy_from_slice(&0x300_u16.to_ne_bytes());

@@ -12,12 +12,12 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 ///
 /// [`Socket`](crate::Socket) is the real one; the embedded kernel implements it
 /// in memory, and a test can stand between. A call is one system call at most;
-/// one that a signal stopped (`Interrupted`) is made again by whoever made it.
+/// a caller repeats a call that a signal stopped (`Interrupted`).
 ///
-/// What is relied on, because netlink has it: datagrams come in the order in
-/// which they were sent, and if one is lost, a receive says so (`ENOBUFS`)
-/// before it delivers a later one. Where a request has an answer of its own,
-/// nothing is relied on: an answer that does not come is an unknown outcome.
+/// Lists rely on two properties of netlink: datagrams arrive in the order of their
+/// sending, and a receive reports a loss (`ENOBUFS`) before it delivers a later
+/// datagram. A request with its own answer relies on neither: a missing answer is
+/// an unknown outcome.
 pub trait Transport {
     /// Sends one datagram (which may hold several messages) to the kernel. After
     /// an error nothing was sent.
@@ -33,7 +33,7 @@ pub trait Transport {
     /// its equal share of `buffer`, and returns how many came. It waits for the
     /// first, if `wait` is set, and never for another.
     ///
-    /// What is provided receives one, and none where it may not wait.
+    /// The default implementation receives one, and none if it may not wait.
     fn receive_many(
         &mut self,
         buffer: &mut [u8],
@@ -54,15 +54,15 @@ pub trait Transport {
     /// Makes room for `bytes` of answers that wait to be received, as far as the
     /// system allows it, and returns how much there is.
     ///
-    /// What is provided has no limit.
+    /// The default implementation reports no limit.
     fn make_room(&mut self, bytes: usize) -> io::Result<usize> {
         let _ = bytes;
         Ok(usize::MAX)
     }
 
-    /// How long a receive waits; `None` waits for ever.
+    /// Sets the time limit of a receive; `None` has no limit.
     ///
-    /// What is provided changes nothing.
+    /// The default implementation does nothing.
     fn set_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         let _ = timeout;
         Ok(())

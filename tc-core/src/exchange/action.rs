@@ -12,7 +12,7 @@ use crate::wire::message::Entry;
 use crate::wire::uapi::*;
 use crate::wire::verb::{TcType, Verb};
 
-/// What a request for actions is about.
+/// The actions of a request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Target<'a> {
     These(&'a Actions),
@@ -85,7 +85,7 @@ impl Select {
         select
     }
 
-    /// Actions that were used in the last so many milliseconds alone.
+    /// Only actions that were used in the last `ms` milliseconds.
     #[must_use]
     pub const fn used_since_ms(mut self, milliseconds: u32) -> Self {
         self.since_ms = Some(milliseconds);

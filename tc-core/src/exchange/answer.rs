@@ -1,4 +1,4 @@
-//! What comes back: where an answer stands, and how long one is waited for.
+//! Replies: their position in the buffer, and the time limit for them.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ pub(crate) fn cut_short() -> Cause {
     Cause::AnswerLost(io::Error::other("a datagram was cut short"))
 }
 
-/// What a request was answered with.
+/// The reply to a request.
 pub(crate) enum Answer {
     Verdict(Verdict),
     Object(Place),
@@ -46,7 +46,7 @@ impl Stray {
     }
 }
 
-/// Where in the answer buffer a message stands, and what its header says.
+/// The position of a message in the answer buffer, and its header.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
     start: usize,
@@ -58,7 +58,7 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// The place of the message at `at`, which moves behind it, or behind all that
+    /// The place of the message at `at`. Moves `at` past it, or past everything that
     /// cannot be read.
     pub(crate) fn next(datagram: &[u8], at: &mut usize) -> Result<Option<Self>, DecodeError> {
         let start = *at;
@@ -71,7 +71,7 @@ impl Place {
         }))
     }
 
-    /// The first byte behind it.
+    /// The first byte after it.
     pub(crate) const fn end(self) -> usize {
         self.end
     }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::wire::error::DecodeError;
 use crate::wire::message::{Entry, Messages};
 
-/// An object of a list, kept in memory of its own.
+/// An object of a list, in its own memory.
 #[derive(Clone, Debug)]
 pub struct OwnedEntry {
     bytes: Bytes,

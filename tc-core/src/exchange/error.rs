@@ -8,7 +8,7 @@ use crate::wire::ack::KernelError;
 use crate::wire::error::{DecodeError, EncodeError};
 use crate::wire::handle::HandleError;
 
-/// An operation that failed: what was tried, on what, and why.
+/// An operation that failed: the operation, the object and the cause.
 ///
 /// ```
 /// # fn try_it() -> Result<(), tc_core::Error> {
@@ -70,7 +70,7 @@ pub enum Cause {
     /// The request makes no sense, or would do harm. Nothing was sent.
     #[error("{0}")]
     Refused(String),
-    /// What was received cannot be read. Nothing was asked for.
+    /// A received message cannot be read. No request was sent.
     #[error("cannot read it: {0}")]
     Unreadable(#[source] DecodeError),
     /// A system call other than those on the socket failed.
@@ -79,29 +79,29 @@ pub enum Cause {
 }
 
 impl Error {
-    /// What went wrong with an operation on an object: `change`, `qdisc 1: on device 2`.
+    /// An error of an operation on an object: `change`, `qdisc 1: on device 2`.
     pub fn new(operation: &'static str, object: impl Into<String>, cause: impl Into<Cause>) -> Self {
         Self { operation, object: object.into(), cause: Box::new(cause.into()), read: Vec::new() }
     }
 
-    /// The same error of a list of which this was read.
+    /// Adds the objects that were read before a list failed.
     pub(crate) fn having_read(mut self, read: Vec<OwnedEntry>) -> Self {
         self.read = read;
         self
     }
 
-    /// The same error, with another cause.
+    /// Replaces the cause.
     pub(crate) fn map_cause(mut self, map: impl FnOnce(Cause) -> Cause) -> Self {
         self.cause = Box::new(map(*self.cause));
         self
     }
 
-    /// What was tried: `add`, `change`, `list`, `open`, ...
+    /// The operation: `add`, `change`, `list`, `open`, ...
     pub fn operation(&self) -> &'static str {
         self.operation
     }
 
-    /// What it was tried on, in words: `qdisc tbf 1: on device 3`.
+    /// The object in words: `qdisc tbf 1: on device 3`.
     pub fn object(&self) -> &str {
         &self.object
     }
@@ -111,8 +111,8 @@ impl Error {
         &self.cause
     }
 
-    /// What a [list](crate::Connection::list) had read, in its last try, before
-    /// it failed: some of the objects, and maybe not as they are now.
+    /// The objects that the last try of a [list](crate::Connection::list) read before
+    /// it failed. They are incomplete and can be outdated.
     pub fn read(&self) -> &[OwnedEntry] {
         &self.read
     }
@@ -121,7 +121,7 @@ impl Error {
         *self.cause
     }
 
-    /// What the kernel said, if it was the kernel that refused.
+    /// The kernel's error, if the kernel refused the request.
     pub fn kernel(&self) -> Option<&KernelError> {
         match &*self.cause {
             Cause::Kernel(error) => Some(error),
@@ -202,7 +202,7 @@ impl Cause {
         matches!(self, Self::AnswerLost(_) | Self::Timeout(_) | Self::Decode(_) | Self::Partly(_))
     }
 
-    /// What befell a datagram, told of one more of its requests.
+    /// The same failure, reported for another request of the same datagram.
     pub(crate) fn again(&self) -> Self {
         match self {
             Self::Timeout(time) => Self::Timeout(*time),
@@ -226,7 +226,7 @@ mod tests {
     use crate::wire::handle::Handle;
 
     #[test]
-    fn one_type_of_error_serves_a_whole_function() {
+    fn question_mark_converts_every_error() {
         fn make(handle: &str) -> Result<Handle, Error> {
             Ok(handle.parse()?)
         }

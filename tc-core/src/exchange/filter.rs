@@ -1,7 +1,7 @@
-//! Filters: what a request and a list of them say beyond those of qdiscs.
+//! Filters: the parts of requests and lists that qdiscs lack.
 //!
 //! `tcm_info` holds a filter's priority and its protocol, `TCA_CHAIN` its
-//! chain; in place of a device it can hang on a shared block.
+//! chain. A filter belongs to a device or to a shared block.
 
 use crate::exchange::request::Request;
 use crate::exchange::select::Select;
@@ -67,8 +67,8 @@ impl TcHeader {
 }
 
 impl Select {
-    /// The filters of one device; [`Select::parent`] says of which qdisc or
-    /// hook (of the root qdisc if it is not said).
+    /// The filters of one device. [`Select::parent`] selects the qdisc or hook
+    /// (default: the root qdisc).
     pub const fn filters(ifindex: i32) -> Self {
         Self::new(TcType::Filter, ifindex)
     }
@@ -99,7 +99,7 @@ impl Select {
         self
     }
 
-    /// In place of filters the chains in which they are (`RTM_GETCHAIN`): each with its number
+    /// Lists chains instead of filters (`RTM_GETCHAIN`): each with its number
     /// (`TCA_CHAIN`), and with a kind if it has a template.
     #[must_use]
     pub const fn chains(mut self) -> Self {
@@ -138,7 +138,7 @@ mod tests {
     /// Kernel: `TC_H_MIN(tcm_info)` is a `__be16`, in the low half of a number of
     /// the machine's order.
     #[test]
-    fn a_protocol_is_in_the_networks_order_on_any_machine() {
+    fn a_protocol_is_in_network_order_on_any_machine() {
         let request = Request::filter(1).protocol(ETH_P_IP).priority(0x102);
         let mut buffer = BytesMut::new();
         request.encode(Verb::Add, 0, &mut buffer).unwrap();
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_block_stands_in_place_of_device_and_parent() {
+    fn a_block_replaces_device_and_parent() {
         let header = *Request::filter_of_block(9).header();
         assert_eq!((header.ifindex, header.parent), (-1, Handle::from_raw(9)));
     }

@@ -1,4 +1,4 @@
-//! Requests and replies, without I/O: what is sent, and what is made of the answers.
+//! Requests and replies, without I/O.
 
 mod action;
 pub(crate) mod answer;

@@ -1,4 +1,4 @@
-//! Requests: what shall be done to which qdisc, class or filter.
+//! Requests for qdiscs, classes, filters and actions.
 
 use bytes::BytesMut;
 
@@ -14,7 +14,7 @@ use crate::wire::message::{TcHeader, begin_message, end_message};
 use crate::wire::uapi::*;
 use crate::wire::verb::{TcType, Verb};
 
-/// A request for one object: which one, and what it shall be.
+/// A request for one object: its place, and its desired state.
 ///
 /// The same value serves every verb. It borrows the options, so that one that
 /// is sent often costs nothing to keep.

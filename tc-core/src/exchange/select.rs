@@ -1,4 +1,4 @@
-//! Which objects a list shall have.
+//! The selection of a list.
 
 use bytes::BytesMut;
 
@@ -10,7 +10,7 @@ use crate::wire::message::{TcHeader, begin_message, end_message};
 use crate::wire::uapi::*;
 use crate::wire::verb::{TcType, Verb};
 
-/// Which objects shall be listed.
+/// Selects the objects of a list.
 ///
 /// ```
 /// use tc_core::Select;

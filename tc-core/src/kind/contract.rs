@@ -1,4 +1,4 @@
-//! What every kind keeps to, whoever wrote it: for the tests of its crate.
+//! The contract of every kind, for the tests of the crate that defines it.
 //!
 //! ```
 //! # use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords, Syntax};
@@ -48,34 +48,33 @@ use crate::wire::attr::AttrWriter;
 use crate::wire::error::EncodeError;
 use crate::wire::verb::{TcType, Verb};
 
-/// What a kind does not keep to.
+/// A breach of the contract.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{tc_type} {kind}: {what}")]
 pub struct Broken {
-    /// What it is a kind of.
+    /// The type of its objects.
     pub tc_type: TcType,
     /// Its name.
     pub kind: &'static str,
-    /// What is wrong.
+    /// The breach.
     pub what: String,
 }
 
-/// Checks a kind with command lines of its own that are right, as they stand
-/// behind its name.
+/// Checks a kind with valid command lines, given as the words after its name.
 ///
-/// - `help` is help, and a word that it does not know an error;
-/// - each command is read; what is written of it is read back as the same, also
-///   into a buffer that is dirty; no options are no bytes;
-/// - a payload that is cut short is an error or a value; one with an attribute
-///   more at its end means the same;
-/// - what can be read can be printed, as text and as JSON that is valid.
+/// - `help` is help, and an unknown word is an error;
+/// - each command is read, and its encoding decodes to the same options, also in a
+///   used buffer; absent options encode to no bytes;
+/// - a truncated payload is an error or a value; an unknown attribute at the end
+///   changes nothing;
+/// - every value that can be read can be printed, as text and as valid JSON.
 pub fn check<K: KindWithWords>(commands: &[&str]) -> Result<(), Broken> {
     let commands: Vec<_> = commands.iter().map(|words| (*words, Verb::Add)).collect();
     check_ops(ops_of::<K>(), &commands, &Usual)
 }
 
-/// The same of operations that a registry found, with verbs, on a machine of
-/// one's own.
+/// Checks the operations of a registered kind, with verbs, in an environment of the
+/// caller's choice.
 pub fn check_ops(
     ops: &dyn TcOps,
     commands: &[(&str, Verb)],
@@ -236,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kind_that_reads_another_number_than_it_wrote_is_found() {
+    fn a_kind_with_unequal_encode_and_decode_is_found() {
         assert_eq!(check::<Number<0>>(&["", "7"]), Ok(()));
         let broken = check::<Number<1>>(&["", "7"]).unwrap_err();
         assert!(broken.to_string().starts_with("qdisc number: \"7\": Some(Number(7)), "), "{broken}");

@@ -5,7 +5,7 @@ use crate::wire::attr::AttrWriter;
 use crate::wire::uapi::TCA_RATE;
 use crate::wire::units::parse_time_us;
 
-/// How the kernel measures a rate: `struct tc_estimator`. What it measures is in
+/// How the kernel measures a rate: `struct tc_estimator`. The result is in
 /// [`Stats::rate`](crate::wire::stats::Stats::rate).
 ///
 /// ```
@@ -37,7 +37,7 @@ impl Estimator {
         (1..31).contains(&ewma_log).then_some(Self { interval: interval - 2, ewma_log: ewma_log as u8 })
     }
 
-    /// Reads `INTERVAL TIME_CONSTANT` behind the word `estimator`.
+    /// Reads `INTERVAL TIME_CONSTANT` after the word `estimator`.
     pub fn parse_words(words: &mut Words<'_>) -> Result<Self, WordError> {
         let mut time = |wrong: &str| {
             let word = words.value()?;

@@ -1,4 +1,4 @@
-//! The kinds that a program knows, by type and name.
+//! The kinds of a program, by type and name.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -28,7 +28,7 @@ impl fmt::Display for Origin {
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Registration {
-    // As the operations say; but to ask all of them at start would load the pages of all kinds.
+    // Copies: calling all operations at the start would load the pages of all kinds.
     pub tc_type: TcType,
     pub kind: &'static str,
     pub ops: &'static dyn TcOps,
@@ -54,7 +54,7 @@ inventory::collect!(Registration);
 /// A kind implements [`Kind`](crate::Kind), and [`Syntax`](crate::Syntax) or, for
 /// a filter, [`FilterSyntax`](crate::FilterSyntax).
 ///
-/// A binary that never names the crate does not link it: an application says
+/// A binary that never names the crate does not link it: an application needs
 /// `use my_kinds as _;`.
 ///
 /// ```
@@ -130,9 +130,8 @@ macro_rules! register {
 /// The kinds that requests and dump entries are handed to, sorted by type and
 /// name.
 ///
-/// [`Registry::of_program`] has all that registered themselves; one made by
-/// [`Registry::empty`] has what is put into it, which serves tests and
-/// plug-ins.
+/// [`Registry::of_program`] has all kinds that registered themselves.
+/// [`Registry::empty`] starts without kinds, for tests and plug-ins.
 #[derive(Clone, Debug, Default)]
 pub struct Registry {
     entries: Vec<Registered>,
@@ -141,7 +140,7 @@ pub struct Registry {
 /// One kind in a registry.
 #[derive(Clone, Debug)]
 pub struct Registered {
-    // What it is sorted by, at hand: every object of a list is looked up.
+    // The sort key, copied: every object of a list is looked up.
     tc_type: TcType,
     kind: &'static str,
     ops: Ops,
@@ -260,26 +259,26 @@ impl Registry {
     }
 }
 
-/// What a registry refuses.
+/// An error of a registry.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegistryError {
     /// Two crates bring the same kind. Unlink one of them.
     #[error("{tc_type} {kind} is registered twice: by {first} and by {second}")]
     Duplicate {
-        /// What it is a kind of.
+        /// The type of its objects.
         tc_type: TcType,
         /// Its name.
         kind: String,
-        /// Who was first.
+        /// The first registration.
         first: Origin,
-        /// Who came second.
+        /// The second registration.
         second: Origin,
     },
     /// There is no such kind.
     #[error("{tc_type} {kind} is not registered")]
     NotRegistered {
-        /// What it would be a kind of.
+        /// The type of its objects.
         tc_type: TcType,
         /// Its name.
         kind: String,
@@ -287,11 +286,11 @@ pub enum RegistryError {
     /// A kind that is linked into the program cannot be taken out.
     #[error("{tc_type} {kind} is linked into the program by {origin} and cannot be taken out")]
     Linked {
-        /// What it is a kind of.
+        /// The type of its objects.
         tc_type: TcType,
         /// Its name.
         kind: String,
-        /// Who links it.
+        /// The crate that links it.
         origin: Origin,
     },
 }

@@ -44,8 +44,7 @@ pub struct Stab {
 const MOST_SLOTS: u32 = 32_000;
 
 impl Stab {
-    /// Reads the words behind `stab`. Stops at the first word that it does not
-    /// know.
+    /// Reads the words after `stab`. Stops at the first unknown word.
     pub fn parse_words(words: &mut Words<'_>) -> Result<Self, WordError> {
         let (mut mtu, mut mpu, mut tsize) = (Once::new("mtu"), Once::new("mpu"), Once::new("tsize"));
         let (mut overhead, mut linklayer) = (Once::new("overhead"), Once::new("linklayer"));
@@ -89,7 +88,7 @@ impl Stab {
         self.linklayer != LinkLayer::Unspec || self.mpu != 0 || self.overhead != 0
     }
 
-    /// The words behind `stab`; `None` if there are none for its link layer.
+    /// The words after `stab`; `None` if its link layer has no word.
     pub fn words(&self) -> Option<String> {
         let linklayer = match self.linklayer {
             LinkLayer::Unspec => None,
@@ -107,7 +106,7 @@ impl Stab {
         Some(words.into_iter().flatten().collect::<Vec<_>>().join(" "))
     }
 
-    /// What a dump says of it: the numbers that go with the table that is sent.
+    /// The size table as a dump has it: the numbers of the table that is sent.
     #[must_use]
     pub fn as_dumped(&self) -> Self {
         let table = Table::of(self);
@@ -170,7 +169,7 @@ impl Stab {
     }
 }
 
-/// What a packet of each size counts as (`tc_calc_size_table`).
+/// The accounted length of each packet size (`tc_calc_size_table`).
 struct Table {
     cell_log: u8,
     size_log: u8,
@@ -222,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sent_reads_back() {
+    fn a_sent_table_reads_back() {
         let words = ["overhead", "20", "linklayer", "atm", "root"];
         let mut words = Words::new(&words);
         let stab = Stab::parse_words(&mut words).unwrap();

@@ -1,5 +1,4 @@
-//! Options put into words: what `tc` has to read so that the kernel keeps what
-//! it told.
+//! Options as words that make the kernel keep the dumped options.
 //!
 //! [`Syntax::to_words`](crate::Syntax::to_words) describes options item by item.
 //! The items also show whether an object is as desired, and the change that
@@ -14,12 +13,12 @@ use crate::wire::units::{parse_rate, words_of_rate, words_of_size};
 
 pub use difference::{Change, ChangeSemantics, Difference};
 
-/// Options as words, and what each of them means to a comparison.
+/// Options as words, and the meaning of each in a comparison.
 ///
 /// A kind describes its options in [`Syntax::to_words`](crate::Syntax::to_words),
 /// one item for each, under a key by which two descriptions are matched:
 ///
-/// | said by | words | compared | without a value |
+/// | method | words | compared | without a value |
 /// |---|---|---|---|
 /// | [`say`](Self::say) | yes | yes | |
 /// | [`flag`](Self::flag), [`text`](Self::text) | yes | yes | off; a change makes it so |
@@ -48,9 +47,9 @@ pub struct OptionWords<'n> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Item {
     key: String,
-    /// What is compared.
+    /// The compared text.
     value: String,
-    /// What is printed; empty for nothing.
+    /// The printed words; can be empty.
     text: String,
     line: usize,
     meaning: Meaning,
@@ -59,7 +58,7 @@ struct Item {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Meaning {
     Told,
-    /// As told, but a change cannot take it away.
+    /// Dumped, but a change cannot unset it.
     Sticky,
     /// Left to the kernel, or not known.
     Open,
@@ -109,7 +108,7 @@ impl<'n> OptionWords<'n> {
         }
     }
 
-    /// Words of any form for what `key` stands for; none are as good as any.
+    /// Words of any form under `key`; empty if it is off.
     pub fn text(&mut self, key: &str, text: impl Into<String>) {
         self.push(key, text.into(), Meaning::Told);
     }
@@ -119,7 +118,7 @@ impl<'n> OptionWords<'n> {
         self.push(key, text.into(), Meaning::Sticky);
     }
 
-    /// What counts in a comparison, and has no words.
+    /// A value without words that is compared.
     pub fn silent(&mut self, key: &str, value: impl Display) {
         self.text(key, format!("{key} {value}"));
         if let Some(item) = self.items.last_mut() {
@@ -127,8 +126,8 @@ impl<'n> OptionWords<'n> {
         }
     }
 
-    /// What counts in a comparison, if there is any, and has no words; a change
-    /// without it leaves it as it is.
+    /// An optional value without words that is compared; a change without it leaves it
+    /// as it is.
     pub fn silent_sticky(&mut self, key: &str, value: Option<impl Display>) {
         self.say_sticky(key, value);
         if let Some(item) = self.items.last_mut() {
@@ -136,7 +135,7 @@ impl<'n> OptionWords<'n> {
         }
     }
 
-    /// Words for what a dump does not tell: they count in no comparison.
+    /// Words for options that dumps leave out: they are not compared.
     pub fn not_dumped(&mut self, key: &str, text: impl Into<String>) {
         self.push(key, text.into(), Meaning::Open);
     }
@@ -165,8 +164,8 @@ impl<'n> OptionWords<'n> {
         self.say(key, format_args!("{us}us"));
     }
 
-    /// Items whose keys begin with `group`, so that they match none outside of
-    /// it; their words are as they are said.
+    /// Items whose keys begin with `group`, so that they match only items of that
+    /// group. Their words are unchanged.
     pub fn group(&mut self, group: &str, say: impl FnOnce(&mut Self)) {
         let before = self.group.len();
         self.group.push_str(group);
@@ -175,17 +174,17 @@ impl<'n> OptionWords<'n> {
         self.group.truncate(before);
     }
 
-    /// What follows is said by a change behind what was said so far.
+    /// Starts the words of a further change request.
     pub const fn next_line(&mut self) {
         self.line += 1;
     }
 
-    /// That there is something for which there are no words.
+    /// Adds an inexpressible option.
     pub fn cannot_say(&mut self, what: &str) {
         self.unsayable.push(what.to_owned());
     }
 
-    /// What there are no words for.
+    /// The inexpressible options.
     pub fn unsayable(&self) -> &[String] {
         &self.unsayable
     }
@@ -201,8 +200,8 @@ impl<'n> OptionWords<'n> {
         }
     }
 
-    /// The words: those of the request that makes the object, and of each
-    /// change behind it.
+    /// The words of the request that creates the object, and of each change that
+    /// follows it.
     pub fn lines(&self) -> Vec<String> {
         let line = |line: usize| {
             let texts = self.items.iter().filter(|item| item.line == line && !item.text.is_empty());
@@ -249,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_said_is_remembered() {
+    fn inexpressible_options_are_listed() {
         let said = words(|out| {
             out.device_name(7);
             out.say_rate("rate", u64::MAX - 1);

@@ -4,7 +4,7 @@ use crate::kind::{Registry, RegistryError};
 use crate::wire::units::UnitError;
 use crate::wire::verb::Verb;
 
-/// The words of a command behind the kind's name, one after the other.
+/// The words of a command after the kind's name.
 ///
 /// ```
 /// use tc_core::units::parse_u32;
@@ -69,8 +69,8 @@ impl<'a> Iterator for Words<'a> {
     }
 }
 
-/// Whether `word` is a beginning of `name`, as `tc` lets one shorten words. An
-/// empty word is none.
+/// Whether `word` is a prefix of `name`, as `tc` allows for many words. An empty
+/// word is not.
 #[inline]
 pub fn is_prefix(word: &str, name: &str) -> bool {
     // The first byte tells most words apart, without a call.
@@ -90,7 +90,7 @@ pub enum WordError {
     Invalid {
         /// The value.
         argument: String,
-        /// What is wrong with it.
+        /// The text of the error.
         message: String,
     },
     /// A parameter that was given before.
@@ -107,24 +107,23 @@ pub enum WordError {
         /// The kind.
         kind: &'static str,
     },
-    /// The kind's own words for what is wrong, without a newline at the end.
+    /// The kind's error text, without a newline at the end.
     #[error("{0}")]
     Kind(String),
-    /// The kind's own words for what is wrong, and its usage text behind them.
+    /// The kind's error text, followed by its usage text.
     #[error("{0}")]
     KindUsage(String),
-    /// A usage text, with its newline at the end, to show in place of the
-    /// kind's own; `tc` then ends with status 255. That of an action inside a
-    /// filter.
+    /// A usage text, with its newline at the end, instead of the kind's: that of an
+    /// action inside a filter. `tc` then ends with status 255.
     #[error("{0}")]
     Usage(String),
-    /// The word `help`: not an error, but the usage text is all there is to say.
+    /// The word `help`: not an error; the usage text is printed.
     #[error("help asked for")]
     Help,
 }
 
 impl WordError {
-    /// A value that is wrong, as `tc` says it: `Error: argument "X" is wrong: MSG`.
+    /// A wrong value, in the words of `tc`: `Error: argument "X" is wrong: MSG`.
     pub fn invalid(message: impl Into<String>, argument: impl Into<String>) -> Self {
         Self::Invalid { argument: argument.into(), message: message.into() }
     }
@@ -134,20 +133,18 @@ impl WordError {
         Self::Duplicate { key: key.into(), value: value.into() }
     }
 
-    /// The words of most kinds for a word that they do not know: `What is "X"?`
-    /// and the usage text.
+    /// The error of most kinds for an unknown word: `What is "X"?` and the usage text.
     pub fn what_is(word: &str) -> Self {
         Self::KindUsage(format!("What is \"{word}\"?"))
     }
 }
 
-/// What the meaning of words can depend on, beside the words themselves.
+/// The context that the meaning of words can depend on.
 ///
-/// Reading words does no I/O of its own: what lies outside comes through
-/// [`Environment`].
+/// Reading words does no I/O: facts of the machine come through [`Environment`].
 #[derive(Clone, Copy, Debug)]
 pub struct WordsContext<'a> {
-    /// What is asked of the object.
+    /// The operation.
     pub verb: Verb,
     /// The device's name, if one was given before the kind.
     pub dev: Option<&'a str>,
@@ -156,14 +153,13 @@ pub struct WordsContext<'a> {
 }
 
 impl WordsContext<'_> {
-    /// A context for `verb` without a device, on a machine of which nothing is
-    /// known but usual values.
+    /// A context for `verb` without a device, with the default environment.
     pub const fn new(verb: Verb) -> Self {
         Self { verb, dev: None, environment: &Usual }
     }
 }
 
-/// What words can refer to on the machine: asked only when a word does.
+/// Facts of the machine that words can refer to, looked up on demand.
 pub trait Environment: std::fmt::Debug {
     /// Ticks a second of the packet scheduler's timer, the fourth number in
     /// `/proc/net/psched`: 1,000,000,000 with high-resolution timers.
@@ -187,7 +183,7 @@ pub trait Environment: std::fmt::Debug {
         Err(format!("the speed of {dev} is not known"))
     }
 
-    /// The index of a device. The error is what the user shall read.
+    /// The index of a device. The error is the text for the user.
     fn ifindex(&self, dev: &str) -> Result<i32, String> {
         Err(format!("Cannot find device \"{dev}\""))
     }

@@ -1,9 +1,9 @@
-//! Control actions: what becomes of the packet after an action.
+//! Control actions: the fate of the packet after an action.
 
 use crate::kind::print::{Formatted, Printer};
 use crate::kind::words::{WordError, Words, is_prefix};
 
-/// What becomes of a packet (`TC_ACT_*` of `linux/pkt_cls.h`).
+/// The fate of a packet (`TC_ACT_*` of `linux/pkt_cls.h`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Control {
     /// `TC_ACT_UNSPEC`: the next filter is asked.
@@ -21,7 +21,7 @@ pub enum Control {
     /// `TC_ACT_TRAP`: hardware hands the packet to the CPU; elsewhere as
     /// [`Control::Stolen`].
     Trap,
-    /// `TC_ACT_JUMP`: so many actions of the list are passed over.
+    /// `TC_ACT_JUMP`: this number of actions in the list is skipped.
     Jump(u32),
     /// `TC_ACT_GOTO_CHAIN`: the filters of this chain are asked.
     GotoChain(u32),
@@ -89,7 +89,7 @@ impl Control {
         }
     }
 
-    /// Prints it as `tc` does, in text behind `before`.
+    /// Prints it as `tc` does, in text after `before`.
     pub fn print(self, before: &str, out: &mut Printer) {
         out.text(before);
         out.object("control_action", |out| {

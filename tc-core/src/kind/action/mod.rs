@@ -1,4 +1,4 @@
-//! Actions: what is done with a packet that a filter chose.
+//! Actions on the packets that a filter matches.
 //!
 //! [`Actions`] is the list that classifiers hold in their options
 //! (`TCA_MATCHALL_ACT` and its like) and that requests for actions themselves
@@ -40,7 +40,7 @@ impl Actions {
         Self { list: Vec::new() }
     }
 
-    /// The same list with one more at its end.
+    /// Appends an action.
     #[must_use]
     pub fn with(mut self, action: Action) -> Self {
         self.push(action);
@@ -58,7 +58,7 @@ impl Actions {
         self.list.iter().map(|(_, action)| action)
     }
 
-    /// Whether there is none.
+    /// Whether the list is empty.
     pub const fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
@@ -101,7 +101,7 @@ impl FromIterator<Action> for Actions {
     }
 }
 
-/// `struct nla_bitfield32`: bits, and which of them are said.
+/// `struct nla_bitfield32`: bits, and a mask of the valid ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Bitfield32 {
     /// The bits.
@@ -111,7 +111,7 @@ pub struct Bitfield32 {
 }
 
 impl Bitfield32 {
-    /// These bits set, nothing said of the others.
+    /// These bits set, the others unspecified.
     pub const fn set(bits: u32) -> Self {
         Self { value: bits, selector: bits }
     }
@@ -129,7 +129,7 @@ impl Bitfield32 {
     }
 }
 
-/// One action: its kind, the kind's options, and what all kinds have.
+/// One action: its kind, the kind's options, and the common attributes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Action {
     kind: String,
@@ -137,18 +137,18 @@ pub struct Action {
     /// `TCA_ACT_INDEX`: which action of the kind a delete or get is about. In
     /// other requests the index belongs to the kind's own options.
     pub index: Option<u32>,
-    /// `TCA_ACT_COOKIE`: up to 16 bytes for the user, which the kernel keeps;
-    /// empty is none.
+    /// `TCA_ACT_COOKIE`: up to 16 bytes for the user, which the kernel keeps; empty
+    /// means absent.
     pub cookie: Vec<u8>,
     /// `TCA_ACT_FLAGS`: `TCA_ACT_FLAGS_NO_PERCPU_STATS`, `..._SKIP_SW`, ...
     pub flags: Option<Bitfield32>,
-    /// `TCA_ACT_HW_STATS`: which hardware counters are wanted. `None` is any,
-    /// 0 is none.
+    /// `TCA_ACT_HW_STATS`: the requested hardware counters. `None` requests any, 0
+    /// disables them.
     pub hw_stats: Option<Bitfield32>,
-    /// `TCA_ACT_USED_HW_STATS`, which the kernel tells: those it got.
+    /// `TCA_ACT_USED_HW_STATS` (reported only): the hardware counters in use.
     pub used_hw_stats: Option<Bitfield32>,
-    /// `TCA_ACT_IN_HW_COUNT`, which the kernel tells: in how many devices'
-    /// hardware the action is.
+    /// `TCA_ACT_IN_HW_COUNT` (reported only): the number of devices that have the
+    /// action in hardware.
     pub in_hw_count: Option<u32>,
     stats: Option<Bytes>,
 }
@@ -172,8 +172,7 @@ impl Action {
         Self { index: Some(index), ..Self::of(kind, ActionOptions::Absent) }
     }
 
-    /// The same action with a cookie of up to 16 bytes; the kernel refuses a
-    /// longer one.
+    /// Sets a cookie of up to 16 bytes; the kernel refuses a longer one.
     #[must_use]
     pub fn cookie(mut self, cookie: &[u8]) -> Self {
         self.cookie = cookie.to_vec();
@@ -201,7 +200,7 @@ impl Action {
         }
     }
 
-    /// The counters, which the kernel tells.
+    /// The counters (reported only).
     pub fn stats(&self) -> Result<Option<Stats<'_>>, DecodeError> {
         let attr = |payload| Attr { kind: TCA_ACT_STATS, nested: true, payload };
         self.stats.as_deref().map(|payload| Stats::decode(&attr(payload))).transpose()
@@ -274,8 +273,8 @@ impl Action {
 }
 
 impl ActionOptions {
-    /// Options that the kind itself cannot read stay as bytes too: a filter
-    /// shall not become unreadable by one of its actions.
+    /// Options that the kind cannot read stay as bytes too, so that one action does
+    /// not make its filter unreadable.
     fn decode(kind: &str, payload: &[u8]) -> Self {
         let registry = Registry::global().ok();
         let ops = registry.and_then(|registry| registry.get(TcType::Action, kind));

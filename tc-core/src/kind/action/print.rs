@@ -121,8 +121,8 @@ fn print_hw_stats(key: &str, field: Bitfield32, out: &mut Printer) {
     out.newline();
 }
 
-/// When an action was made and used, as most kinds tell it: `struct tcf_t`, in
-/// hundredths of a second before now.
+/// The times of creation and use of an action, as most kinds report them:
+/// `struct tcf_t`, in hundredths of a second before now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Times {
     /// Since it was made.

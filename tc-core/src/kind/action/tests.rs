@@ -74,7 +74,7 @@ fn message(request: &Request<'_>, verb: Verb) -> Vec<u8> {
 }
 
 #[test]
-fn words_become_a_list_and_bytes_and_the_list_again() {
+fn words_and_bytes_make_the_same_list() {
     let words =
         ["action", "mark", "1", "cookie", "0aff", "hw_stats", "delayed", "no_percpu", "action", "mark", "2"];
     let list = parse(&words).unwrap();
@@ -102,7 +102,7 @@ fn a_request_for_actions_is_tcs() {
 }
 
 #[test]
-fn what_would_delete_or_say_the_wrong_thing_is_refused() {
+fn requests_with_another_meaning_are_refused() {
     let mut buffer = BytesMut::new();
     let none = Actions::new();
     assert!(Request::actions(&none).encode(Verb::Delete, 0, &mut buffer).is_err());
@@ -176,7 +176,7 @@ fn bad_words_have_tcs_text() {
 }
 
 #[test]
-fn words_behind_the_list_stay() {
+fn words_after_the_list_stay() {
     for end in ["classid", "flowid", "add", "delete"] {
         let words = ["mark", "1", end, "1:1"];
         let mut cursor = Words::new(&words);
@@ -199,7 +199,7 @@ fn an_application_can_bring_its_own_kinds() {
 
 #[test]
 #[cfg_attr(target_endian = "big", ignore = "its bytes are of a little-endian machine")]
-fn what_the_kernel_says_of_an_action_is_printed_as_tc_does() {
+fn reported_fields_are_printed_as_tc_does() {
     let mut buffer = BytesMut::new();
     let mut out = AttrWriter::new(&mut buffer);
     {

@@ -129,7 +129,7 @@ impl Action {
         }
     }
 
-    /// What stands behind the options of any kind, in `tc`'s order.
+    /// The words after the options of any kind, in `tc`'s order.
     fn parse_common(&mut self, words: &mut Words<'_>) -> Result<(), WordError> {
         if words.peek() == Some("cookie") {
             words.next();
@@ -162,8 +162,7 @@ impl Action {
     }
 }
 
-/// The verbs of `tc actions`, several of which can follow each other on one
-/// line.
+/// The verbs of `tc actions`. One line can have several.
 const VERBS: [&str; 5] = ["change", "replace", "delete", "get", "add"];
 
 fn parse_cookie(word: &str) -> Result<Vec<u8>, WordError> {
@@ -182,7 +181,7 @@ fn parse_cookie(word: &str) -> Result<Vec<u8>, WordError> {
     cookie.ok_or_else(|| WordError::invalid("cookie must be a hex string\n", word))
 }
 
-/// The lines that `tc` writes behind what is wrong with an action at `rest`.
+/// The lines that `tc` writes after an error in the action at `rest`.
 fn bad_value(text: &str, rest: &[&str]) -> WordError {
     let word = rest.first().copied().unwrap_or("(null)");
     illegal(&format!("{text}parse_action: bad value ({}:{word})!\n", rest.len()))

@@ -3,7 +3,7 @@
 use super::Item;
 use super::value::is_plain;
 
-/// What is open, and how it is laid out.
+/// An open object or array, and its layout.
 #[derive(Debug)]
 pub(super) struct Json {
     /// With line ends: objects have a line for each key, arrays stay on theirs.

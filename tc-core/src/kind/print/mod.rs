@@ -1,7 +1,7 @@
 //! Output in two forms from one description: `tc`'s text, and JSON.
 //!
-//! A kind says once what it prints: a JSON key, the text before the value, the
-//! value, the text behind it. The two forms cannot drift apart.
+//! A kind describes each item once: a JSON key, the text before the value, the
+//! value, the text after it. The two forms cannot drift apart.
 
 mod json;
 mod stats;
@@ -11,7 +11,7 @@ use self::json::Json;
 pub use self::value::{Float, Formatted, Hex, Hex0x, Item, Null, Rate, Size, Time, TimeNs};
 use crate::wire::device::{DeviceName, DeviceNames};
 
-/// What the output shall look like: `tc`'s global options.
+/// The style of the output: `tc`'s global options.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Style {
     /// `-s`: counters too.
@@ -22,10 +22,9 @@ pub struct Style {
     pub raw: bool,
     /// `-iec`: rates in units of 1024.
     pub iec: bool,
-    /// `-N`: numbers in place of names.
+    /// `-N`: numbers instead of names.
     pub numeric: bool,
-    /// `-p`: protocol fields in place of raw numbers, where a filter kind knows
-    /// them.
+    /// `-p`: protocol fields instead of raw numbers, where a filter kind knows them.
     pub pretty: bool,
     /// `-o`: one line for each object; inner line ends become `\`.
     pub oneline: bool,
@@ -38,7 +37,7 @@ pub struct Style {
 pub enum Color {
     /// For a light background.
     Light,
-    /// For a dark background (`COLORFGBG` says so).
+    /// For a dark background (from `COLORFGBG`).
     Dark,
 }
 
@@ -101,8 +100,7 @@ impl Printer {
         self.names = Some(Names { source: names, known: Vec::new() });
     }
 
-    /// The name of a device; `if7` for one of which nothing is known, and `*`
-    /// for none (index 0).
+    /// The name of a device; `if7` for an unknown one, and `*` for index 0.
     pub fn device_name(&mut self, ifindex: i32) -> DeviceName {
         if ifindex == 0 {
             return DeviceName::of("*");
@@ -117,7 +115,7 @@ impl Printer {
         name
     }
 
-    /// What the output shall look like.
+    /// The style of the output.
     pub const fn style(&self) -> &Style {
         &self.style
     }
@@ -176,8 +174,7 @@ impl Printer {
         self.text(text);
     }
 
-    /// Something that is there or not, as JSON says it in both cases: `true` or
-    /// `false` under its key; in text `text`, or nothing.
+    /// A boolean: in JSON `true` or `false` under its key; in text `text`, or nothing.
     pub fn switch(&mut self, key: &str, on: bool, text: &str) {
         self.json(key, on);
         if on {
@@ -193,20 +190,20 @@ impl Printer {
         }
     }
 
-    /// The end of a line in text: `\` when there shall be one line an object.
+    /// The end of a line in text: `\` in one-line output.
     pub fn newline(&mut self) {
         self.text(if self.style.oneline { "\\" } else { "\n" });
     }
 
-    /// An object in JSON (`key` is empty inside an array and at the top); in
-    /// text just what is in it.
+    /// An object in JSON (`key` is empty inside an array and at the top); in text only
+    /// its contents.
     pub fn object(&mut self, key: &str, inside: impl FnOnce(&mut Self)) {
         self.begin_object(key);
         inside(self);
         self.end_object();
     }
 
-    /// An array in JSON; in text just what is in it.
+    /// An array in JSON; in text only its contents.
     pub fn array(&mut self, key: &str, inside: impl FnOnce(&mut Self)) {
         self.begin_array(key);
         inside(self);
@@ -246,8 +243,8 @@ impl Printer {
         }
     }
 
-    /// Ends what a caller left open down to `depth` (see [`Printer::depth`]),
-    /// so that the JSON stays valid when something failed half way.
+    /// Closes objects and arrays down to `depth` (see [`Printer::depth`]), so that the
+    /// JSON stays valid after a failure.
     pub fn close_to(&mut self, depth: usize) {
         while self.depth() > depth {
             self.end_object();
@@ -259,7 +256,7 @@ impl Printer {
         self.json.as_ref().map_or(0, Json::depth)
     }
 
-    /// A device's name, in colour if the style says so.
+    /// A device's name, in colour if the style has it.
     pub fn device(&mut self, key: &str, before: &str, name: &str, after: &str) {
         // The palettes of iproute2: cyan, bold where the background is dark.
         let (on, off) = match self.style.color.filter(|_| !self.is_json()) {
@@ -273,23 +270,23 @@ impl Printer {
         self.text(off);
     }
 
-    /// What was printed so far.
+    /// The output so far.
     pub fn bytes(&self) -> &[u8] {
         &self.out
     }
 
-    /// What was printed so far, as text.
+    /// The output so far, as text.
     pub fn as_str(&self) -> &str {
         // Only str and formatted numbers are ever written.
         std::str::from_utf8(&self.out).unwrap_or_default()
     }
 
-    /// Forgets what was printed (it was written out); what is open stays open.
+    /// Clears the output after it was written out. Open objects and arrays stay open.
     pub fn clear(&mut self) {
         self.out.clear();
     }
 
-    /// Forgets what was printed behind the first `length` bytes, in text.
+    /// Truncates the text output to the first `length` bytes.
     pub fn truncate(&mut self, length: usize) {
         self.out.truncate(length);
     }

@@ -4,8 +4,8 @@ use super::{Printer, Rate, Size};
 use crate::wire::stats::{Basic, Stats};
 
 impl Stats<'_> {
-    /// Prints what `TCA_STATS2` has, each line behind `before`; the kind's own
-    /// counters are left to it.
+    /// Prints the counters of `TCA_STATS2`, each line after `before`, without the
+    /// kind's extended statistics.
     pub fn print(&self, before: &str, out: &mut Printer) {
         if let Some(basic) = self.basic {
             out.text(before);
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn hardware_and_estimated_rates_have_lines_of_their_own() {
+    fn hardware_and_estimated_rates_have_their_lines() {
         let basic = |bytes, packets| Some(Basic { bytes, packets });
         let queue = Some(Queue { qlen: 1, backlog: 60, drops: 2, requeues: 3, overlimits: 4 });
         let mut stats = Stats { basic: basic(100, 10), queue, basic_hw: basic(40, 4), ..Stats::default() };

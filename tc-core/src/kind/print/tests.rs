@@ -70,7 +70,7 @@ fn pretty_json_reads_back_as_the_same_value() {
 }
 
 #[test]
-fn what_failed_half_way_is_closed() {
+fn output_is_closed_after_a_failure() {
     let mut out = Printer::new(Form::Json, Style::default());
     out.begin_array("");
     let depth = out.depth();

@@ -71,7 +71,7 @@ pub(super) fn is_plain(text: &str) -> bool {
     text.bytes().all(|byte| PLAIN[usize::from(byte)])
 }
 
-/// Appends what stands between the quotes of a JSON string.
+/// Appends the contents of a JSON string, without its quotes.
 fn escaped(text: &str, out: &mut Vec<u8>) {
     if is_plain(text) {
         out.extend_from_slice(text.as_bytes());

@@ -1,8 +1,8 @@
-//! Two wordings compared: what is wanted, and what there is.
+//! The comparison of desired and current options.
 
 use super::{Item, Meaning, OptionWords};
 
-/// What it takes to make an object what is wanted.
+/// The step from the current to the desired options.
 ///
 /// ```
 /// use tc_core::{ChangeSemantics, Difference, OptionWords};
@@ -23,12 +23,12 @@ pub enum Difference {
     None,
     /// A change.
     Change {
-        /// What there is of what differs, in words.
+        /// The current value of the differing options, in words.
         was: String,
     },
     /// A new object: a change would not do.
     Renew {
-        /// What there is of what differs, in words.
+        /// The current value of the differing options, in words.
         was: String,
     },
 }
@@ -52,7 +52,7 @@ pub struct ChangeSemantics {
 pub enum Change {
     /// It changes the object where it is.
     InPlace,
-    /// It also takes away a qdisc that was put below.
+    /// It also deletes a qdisc that was attached below.
     DropsChild,
     /// The kernel refuses it.
     Refused,
@@ -78,7 +78,7 @@ impl ChangeSemantics {
 }
 
 impl OptionWords<'_> {
-    /// Whether both say the same, with nothing left open by one alone.
+    /// Whether both have the same specified options.
     pub fn is_same(&self, other: &Self) -> bool {
         let told = |words: &Self| -> Vec<(String, String)> {
             let items = words.items.iter().filter(|item| item.meaning != Meaning::Open);
@@ -87,7 +87,7 @@ impl OptionWords<'_> {
         told(self) == told(other)
     }
 
-    /// What a later change says takes the place of what was said.
+    /// Merges the words of a later change, which override these.
     pub fn amend(&mut self, later: &Self) {
         for item in &later.items {
             let known = self.items.iter_mut().find(|known| known.key == item.key);
@@ -100,8 +100,7 @@ impl OptionWords<'_> {
         self.unsayable.extend(later.unsayable.iter().cloned());
     }
 
-    /// What it takes to make an object what these words say that is now what
-    /// `there` says.
+    /// The step from the options `there` to these.
     pub fn difference(&self, there: &Self, semantics: &ChangeSemantics) -> Difference {
         let mut was = Vec::new();
         let mut renew = false;
@@ -151,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_open_is_no_difference() {
+    fn unspecified_options_are_no_difference() {
         let there = words(|out| {
             out.say("limit", 10);
             out.switch("ecn", Some(true), "ecn", "noecn");
@@ -182,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn later_words_take_the_place_of_earlier_ones() {
+    fn later_words_override_earlier_ones() {
         let mut first = words(|out| {
             out.say("limit", 10);
             out.say("flows", 3);
