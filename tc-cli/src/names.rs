@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_none_is_named() {
+    fn a_malformed_line_is_reported() {
         assert_eq!(ClassNames::parse("1:1 a\nzz b\n").unwrap_err(), "zz b");
         assert_eq!(ClassNames::parse("1:1\n").unwrap_err(), "1:1");
     }

@@ -1,7 +1,7 @@
-//! A guest's output led through an IFB: all of it is held, and whatever fails, nothing is left.
+//! A guest's output redirected through an IFB: all of it is held, and no failure leaves objects.
 //!
 //! The guest is the far end of a veth pair; its host has the near end in a bridge, beside the line to
-//! the world, where it is seen what got out.
+//! the world, where the test observes the transmitted frames.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so and stops")]
 
 use std::io;
@@ -55,7 +55,7 @@ impl Hosts {
         found
     }
 
-    /// What there is of devices, qdiscs and filters. Asked here, not of `ip` and `tc`: it is asked often.
+    /// The devices, qdiscs and filters. Read here and not by `ip` and `tc`, because it is read often.
     fn state(&self) -> Vec<String> {
         let mut tc = Connection::open().unwrap();
         let links = if_nameindex().unwrap();
@@ -77,7 +77,7 @@ impl Hosts {
 const IPV4: u16 = 0x0800;
 const ARP: u16 = 0x0806;
 const IPV6: u16 = 0x86dd;
-/// A protocol that nobody knows.
+/// An unassigned protocol.
 const OTHER: u16 = 0x88b5;
 const PROTOCOLS: [u16; 4] = [IPV4, ARP, IPV6, OTHER];
 const BROADCAST: [u8; 6] = [0xff; 6];
@@ -104,7 +104,7 @@ fn held(capture: &mut Capture<'_>) -> u32 {
 }
 
 #[test]
-fn all_that_a_guest_sends_is_held_and_comes_out_on_release() {
+fn a_guests_output_is_held_until_its_release() {
     need!("sch_plug", "sch_ingress", "cls_matchall", "act_mirred", "ifb", "veth", "bridge");
     let hosts = Hosts::new();
     hosts.send_all(1);
@@ -125,9 +125,9 @@ fn all_that_a_guest_sends_is_held_and_comes_out_on_release() {
     assert_eq!(hosts.receive(4, 4, PATIENCE), PROTOCOLS, "also without it");
 }
 
-/// What the users of older recipes have: a filter of `protocol ip`.
+/// The filter of older recipes: `protocol ip`.
 #[test]
-fn a_filter_of_one_protocol_lets_the_others_escape() {
+fn a_filter_of_one_protocol_misses_the_others() {
     need!("sch_plug", "sch_ingress", "cls_matchall", "act_mirred", "ifb", "veth", "bridge");
     let hosts = Hosts::new();
     let host = &hosts.host;
@@ -158,7 +158,7 @@ fn nothing_is_left_after_stop_or_drop() {
 }
 
 #[test]
-fn a_capture_that_was_kept_is_taken_up_again_with_what_it_holds() {
+fn a_kept_capture_is_resumed_with_its_packets() {
     need!("sch_plug", "sch_ingress", "cls_matchall", "act_mirred", "ifb", "veth", "bridge");
     let hosts = Hosts::new();
     let before = hosts.state();
@@ -186,7 +186,7 @@ fn a_capture_that_was_kept_is_taken_up_again_with_what_it_holds() {
 }
 
 #[test]
-fn what_others_use_is_left_alone() {
+fn foreign_objects_are_left_alone() {
     need!("sch_plug", "sch_ingress", "cls_matchall", "act_mirred", "ifb", "veth", "bridge");
     let hosts = Hosts::new();
     let mut tc = Connection::open().unwrap();
@@ -289,7 +289,7 @@ fn refusal(request: &[u8], port: u32) -> Vec<u8> {
 }
 
 #[test]
-fn whatever_step_fails_nothing_is_left() {
+fn a_failure_at_any_step_leaves_nothing() {
     need!("sch_plug", "sch_ingress", "cls_matchall", "act_mirred", "ifb", "veth", "bridge");
     let hosts = Hosts::new();
     let before = hosts.state();
@@ -328,7 +328,7 @@ fn whatever_step_fails_nothing_is_left() {
 }
 
 #[test]
-fn what_cannot_be_taken_away_is_named() {
+fn objects_that_cannot_be_deleted_are_named() {
     need!("sch_plug", "sch_ingress", "cls_matchall", "act_mirred", "ifb", "veth", "bridge");
     let hosts = Hosts::new();
     let before = hosts.state();

@@ -13,7 +13,7 @@ use tc_core::{
 use tc_qdiscs as _;
 use tests::captures::{Capture, Machine, Printed, all};
 
-/// Runs a check over captures, and says all that is wrong at once.
+/// Runs a check over captures, and reports all failures at once.
 fn check(
     captures: impl Iterator<Item = &'static Capture>,
     check: impl Fn(&Capture, &dyn TcOps) -> Result<(), String>,
@@ -53,7 +53,7 @@ fn words_make_the_message_that_tc_sends() {
 }
 
 #[test]
-fn what_is_read_from_a_request_is_written_again() {
+fn requests_decode_and_encode_to_the_same_bytes() {
     check(all().iter().filter(|capture| !capture.is_dump), |capture, ops| {
         let payload = capture.options().map(|attr| attr.payload);
         let options = payload.map(|payload| ops.msg_parse(payload)).transpose();
@@ -141,7 +141,7 @@ fn has_kind_and_options_alone(capture: &Capture) -> bool {
     attrs.flatten().all(|attr| matches!(attr.kind, TCA_KIND | TCA_OPTIONS))
 }
 
-/// What we print where tc printed `printed`: a string, or an object.
+/// The output of tc-cli in the form of tc's `printed`: a string, or an object.
 fn print(capture: &Capture, ops: &dyn TcOps, printed: &Printed) -> Result<Value, String> {
     let json = printed.what.ends_with("-json");
     let mut out = Printer::new(if json { Form::Json } else { Form::Text }, printed.style);

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tests::lab::tc_cli;
 use tests::need;
 
-/// What the demonstration saw.
+/// The observations of the demonstration.
 fn demo() -> Value {
     let done = Command::new(tc_cli()).args(["plug", "demo", "--json"]).output().unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
@@ -31,7 +31,7 @@ fn every_epoch_comes_out_at_its_release() {
 }
 
 #[test]
-fn it_is_the_real_kernel_where_that_has_a_plug() {
+fn the_real_kernel_is_used_if_it_has_a_plug() {
     need!("sch_plug", "veth");
     let seen = demo();
     assert!(seen["on"].as_str().unwrap().starts_with("Linux "), "{}", seen["on"]);

@@ -1,4 +1,4 @@
-//! The lab itself: namespaces end, frames travel, features are told apart.
+//! The lab itself: namespaces end, frames travel, features are recognised.
 
 use std::fs;
 use std::path::PathBuf;

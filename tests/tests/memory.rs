@@ -1,4 +1,4 @@
-//! What tc-cli holds in memory: the same for short and for long work.
+//! The memory of tc-cli: constant for short and for long work.
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on says so and stops")]
 
 use std::env;
@@ -12,10 +12,10 @@ use tests::need;
 
 const WORDS: &str = "TC_MEMORY_OF";
 
-/// Run again by [`most_kib`], as a process of its own: the kernel tells what the largest of all
-/// children of a process had.
+/// Run again by [`most_kib`] in a separate process: the kernel reports the maximum of all children of a
+/// process.
 #[test]
-fn tells_the_memory_of_a_command() {
+fn reports_the_memory_of_a_command() {
     let Some(words) = env::var_os(WORDS) else { return };
     let words = words.into_string().unwrap();
     let status = Command::new(tc_cli()).args(words.split(' ')).stdout(Stdio::null()).status().unwrap();
@@ -26,7 +26,7 @@ fn tells_the_memory_of_a_command() {
 /// The most memory that `tc-cli WORDS` had, in KiB.
 fn most_kib(words: &str) -> i64 {
     let output = Command::new(env::current_exe().unwrap())
-        .args(["--exact", "tells_the_memory_of_a_command", "--nocapture"])
+        .args(["--exact", "reports_the_memory_of_a_command", "--nocapture"])
         .env(WORDS, words)
         // Or the largest child could be the compiler.
         .env("TC_CLI", tc_cli())
@@ -43,7 +43,7 @@ fn assert_flat(short: i64, long: i64, what: &str) {
 }
 
 #[test]
-fn a_batch_takes_the_same_memory_for_any_number_of_lines() {
+fn a_batchs_memory_is_constant() {
     need!("netns", "ifb", "sch_htb");
     let (_net, ..) = shaped(8);
     let file = |lines: usize| {
@@ -68,7 +68,7 @@ fn a_batch_takes_the_same_memory_for_any_number_of_lines() {
 /// No more than 3,000 classes: the kernel walks all of them for each one that is added. That the
 /// printing itself allocates nothing for 50,000 is shown beside `tc_cli::show`.
 #[test]
-fn a_list_takes_the_same_memory_for_any_number_of_objects() {
+fn a_lists_memory_is_constant() {
     need!("netns", "ifb", "sch_htb");
     let lists =
         ["-s class show dev b0", "-s -d class show dev b0", "-s -j class show dev b0", "-j -p qdisc show"];

@@ -48,7 +48,7 @@ impl Syntax for Blackhole {
     fn to_words(&self, _: &mut OptionWords<'_>) {}
 }
 
-/// In a process of its own this "test" is a tc with one kind more.
+/// In a separate process this "test" is a tc with one more kind.
 #[test]
 fn as_tc() {
     if let Ok(words) = env::var("WORDS") {
@@ -65,7 +65,7 @@ fn tc(words: &str) -> Output {
 }
 
 #[test]
-fn it_keeps_to_the_contract() {
+fn the_kind_passes_the_contract_check() {
     tc_core::contract::check::<Blackhole>(&[""]).unwrap();
 }
 

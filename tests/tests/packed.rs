@@ -12,7 +12,7 @@ fn sh(script: &str, file: &str) -> Output {
     Command::new("bash").args(["-c", script]).env("T", tc_cli()).env("F", file).output().unwrap()
 }
 
-/// A device with an htb, and a file of commands; what they came to, with this way to run them.
+/// A device with an htb, and a file of commands; the result of this way to run them.
 fn outcome(way: &str, commands: &str) -> (Option<i32>, String, String, String) {
     let net = Net::new();
     net.ip("link add b0 type ifb").ok();
@@ -55,7 +55,7 @@ fn mixture() -> String {
 }
 
 #[test]
-fn outcomes_are_those_of_one_by_one_and_in_order() {
+fn outcomes_equal_those_of_single_requests() {
     need!("netns", "ifb", "sch_htb");
     for options in ["", "-j"] {
         let (alone, packed) = (
@@ -71,7 +71,7 @@ fn outcomes_are_those_of_one_by_one_and_in_order() {
 }
 
 #[test]
-fn what_is_at_hand_is_carried_out_before_more_is_waited_for() {
+fn read_lines_run_before_more_are_awaited() {
     need!("netns", "ifb");
     let net = Net::new();
     net.ip("link add b0 type ifb").ok();
@@ -116,7 +116,7 @@ fn many_changes_take_few_system_calls() {
 }
 
 #[test]
-fn system_calls_that_a_signal_stops_are_made_again() {
+fn interrupted_system_calls_are_repeated() {
     need!("netns", "ifb", "sch_htb", "program_strace");
     let net = Net::new();
     net.ip("link add b0 type ifb").ok();
@@ -135,7 +135,7 @@ fn system_calls_that_a_signal_stops_are_made_again() {
 }
 
 #[test]
-fn a_device_that_takes_the_name_of_another_is_the_one_that_is_meant() {
+fn a_renamed_device_is_found_by_its_new_name() {
     need!("netns", "ifb");
     for way in ["", "--packed"] {
         let net = Net::new();

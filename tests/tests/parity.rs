@@ -1,5 +1,5 @@
-//! tc and tc-cli do the same: the same commands in twin namespaces end alike and leave the same
-//! behind, and both show the same state the same way.
+//! tc and tc-cli do the same: the same commands in paired namespaces end alike and leave equal
+//! states, and both print a state identically.
 #![expect(clippy::panic, reason = "a test that cannot go on says so and stops")]
 
 use std::time::SystemTime;
@@ -43,13 +43,13 @@ fn show(twins: &Twins, shows: &[&str], after: &str) {
     }
 }
 
-/// Takes away what a command made.
+/// Deletes the objects of a command.
 fn clear(twins: &Twins) {
     let places = ["dev lo root", "dev lo ingress", "dev d0 root", "dev d0 ingress"];
     let _what_was_there = twins.tell(&places.map(|place| format!("qdisc del {place}")).join("\n"));
 }
 
-/// What is looked at after each of many commands.
+/// The lists compared after each of many commands.
 const BRIEFLY: &[&str] = &["-s -d -r qdisc show", "-j -s -d qdisc show", "-s -d class show dev d0"];
 
 const SHOWS: &[&str] = &[
@@ -83,7 +83,7 @@ fn outcome(output: &Output) -> (i32, &str) {
     (output.code, output.stderr.lines().next().unwrap_or_default())
 }
 
-/// Ours must be JSON; where tc's is as well, it must say the same.
+/// The JSON of tc-cli must parse; if tc's does as well, both must be equal.
 #[track_caller]
 fn same_json(ours: &str, theirs: &str, words: &str, after: &str) {
     let parse = serde_json::from_str::<Value>;
@@ -219,8 +219,8 @@ fn every_captured_command_does_the_same() {
             continue;
         }
         let [theirs, ours] = twins.tell(&command);
-        // Of a careful kind the library refuses, before the kernel does, what could hit another
-        // qdisc: with words of its own.
+        // For a kind that is read before a change, the library refuses requests that could hit another
+        // qdisc before the kernel does, with another text.
         let careful =
             registry.get(capture.tc_type, &capture.kind).is_some_and(|ops| ops.reads_before_change());
         match careful {
@@ -266,7 +266,7 @@ fn changes_are_shown_alike_as_they_happen() {
     need!("veth");
     let net = Net::new();
     net.veth("d0", "d1");
-    // Both see the same; what shows when both have started ends the wait for it.
+    // Both see the same changes; the first one that both print ends the wait.
     let script = "tc monitor >$D/theirs & a=$!; $T monitor >$D/ours & b=$!
         for i in $(seq 100); do
             tc qdisc replace dev d1 root handle 9: pfifo

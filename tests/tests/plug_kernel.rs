@@ -1,5 +1,5 @@
-//! The kernel's plug as iproute2's tc drives it: what our own tc must match, and the proof that
-//! these tests reach a real sch_plug.
+//! The kernel's plug driven by iproute2's tc: the reference for tc-cli, and the proof that these tests
+//! reach a real sch_plug.
 
 use tests::lab::{Net, PATIENCE, Pair, QUIET};
 use tests::need;
@@ -61,7 +61,7 @@ fn plug_holds_packets_until_it_is_released() {
 }
 
 #[test]
-fn release_lets_out_what_came_before_the_last_block() {
+fn release_sends_the_packets_before_the_last_block() {
     need!("sch_plug", "veth");
     let pair = Pair::new();
     let plug = |action: &str| {

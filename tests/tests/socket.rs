@@ -1,4 +1,4 @@
-//! What the kernel does with the socket that requests go through.
+//! The kernel's treatment of the socket that carries requests.
 
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
@@ -31,9 +31,9 @@ fn another_process_cannot_send_to_a_connection() {
 }
 
 #[test]
-fn no_time_at_all_is_not_for_ever() {
+fn a_zero_timeout_is_not_infinite() {
     let mut socket = Socket::open().unwrap();
-    // Kernel: SO_RCVTIMEO of 0 waits for ever.
+    // Kernel: SO_RCVTIMEO of 0 has no limit.
     for none in [Duration::ZERO, Duration::from_nanos(1)] {
         socket.set_timeout(Some(none)).unwrap();
         assert_eq!(socket.receive(&mut [0; 16]).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
@@ -45,7 +45,7 @@ fn no_time_at_all_is_not_for_ever() {
     assert!(since.elapsed() < Duration::from_secs(5));
 }
 
-/// A message that says that device 1 got a qdisc.
+/// A notice of a new qdisc on device 1.
 fn forged() -> Vec<u8> {
     let mut message = vec![0; 36];
     message[..4].copy_from_slice(&36_u32.to_ne_bytes());
@@ -55,14 +55,14 @@ fn forged() -> Vec<u8> {
 }
 
 #[test]
-fn a_notice_of_another_process_is_passed_over() {
+fn a_notice_of_another_process_is_skipped() {
     need!("netns");
     let net = Net::new();
     let mut monitor = Monitor::open(&[RTNLGRP_TC]).unwrap();
     let theirs =
         socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkRoute)
             .unwrap();
-    // To the group: who has the privilege may.
+    // To the group, which takes the privilege.
     let group = NetlinkAddr::new(0, 1 << (RTNLGRP_TC - 1));
     sendto(theirs.as_raw_fd(), &forged(), &group, MsgFlags::empty()).unwrap();
     net.tc("qdisc add dev lo root handle 7: pfifo").ok();
@@ -96,7 +96,7 @@ fn several_datagrams_come_in_one_call() {
     }
     let none = socket.receive_many(&mut buffer, &mut received, false);
     assert_eq!(none.unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
-    // What does not fit is cut off, and its length is told.
+    // A long datagram is truncated, and its full length is reported.
     let whole = tc_core::Received { length: 36, sender: 0 };
     (0..3).for_each(|_| socket.send(&request).unwrap());
     assert_eq!(socket.receive(&mut [0; 20]).unwrap(), whole);
@@ -108,7 +108,7 @@ fn several_datagrams_come_in_one_call() {
 }
 
 #[test]
-fn there_is_as_much_room_as_is_told() {
+fn the_reported_room_is_available() {
     let mut socket = Socket::open().unwrap();
     let there = socket.make_room(0).unwrap();
     assert!(there >= 4096, "{there}");
@@ -120,7 +120,7 @@ fn there_is_as_much_room_as_is_told() {
 
 /// As an event loop does it, from a thread that stays where it is.
 #[test]
-fn a_follower_in_another_namespace_is_waited_for_by_its_descriptor() {
+fn a_followers_descriptor_can_be_polled() {
     need!("netns");
     let net = Net::aside();
     let there = Namespace::open(&net.path()).unwrap();
@@ -139,7 +139,7 @@ fn a_follower_in_another_namespace_is_waited_for_by_its_descriptor() {
     while let Some(Event::Notice(message)) = follower.next().unwrap() {
         kinds.push(message.kind);
     }
-    // Kernel: the default that it takes the place of is told first.
+    // Kernel: a notice of the replaced default comes first.
     assert_eq!(kinds, [RTM_DELQDISC, RTM_NEWQDISC]);
     assert_eq!(net.tc("qdisc show dev lo").ok(), "qdisc pfifo 7: root refcnt 2 limit 1000p\n");
     let (here, inside) = (inode_of_namespace(), there.within(inode_of_namespace).unwrap());

@@ -1,4 +1,4 @@
-//! What is linked: its licences and sources, the reasons for it, and where `unsafe` stands.
+//! The dependencies: licences, sources and reasons; and the place of `unsafe`.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on says so and stops")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 const TOP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
-/// Each alone is enough, and what is joined by AND needs all.
+/// Each alone is enough; licences joined by AND are all needed.
 const LICENCES: [&str; 4] = ["MIT", "Apache-2.0", "Unicode-3.0", "Apache-2.0 WITH LLVM-exception"];
 
 /// There are two versions of these, and why is in `.deny.toml`.
@@ -48,7 +48,7 @@ fn every_dependency_has_a_reason() {
 }
 
 #[test]
-fn unsafe_stands_in_one_file() {
+fn unsafe_code_is_in_one_file() {
     let mut files = Vec::new();
     for crate_ in ["tc-core", "tc-qdiscs", "tc-cli", "tests"] {
         find(&Path::new(TOP).join(crate_).join("src"), &mut files);
@@ -64,7 +64,7 @@ fn unsafe_stands_in_one_file() {
     assert_eq!(found, [&Path::new(TOP).join("tc-core/src/connection/socket.rs")]);
 }
 
-/// What is built for this machine, with tests and benchmarks.
+/// The packages built for this machine, with tests and benchmarks.
 fn packages() -> Vec<Value> {
     let cargo = |words: &[&str]| {
         let run = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()))

@@ -1,8 +1,8 @@
-//! What is lost while a session puts its plug at the root and takes it away, under a flood.
+//! Packets lost while a session attaches its plug at the root and removes it, under a flood.
 //!
 //! Kernel: to swap a root qdisc it takes the device out of service (`dev_deactivate`, with an RCU
-//! grace period); what is sent meanwhile meets `noop_qdisc`, which drops it, counts nothing and tells
-//! the sender nothing.
+//! grace period); packets sent meanwhile reach `noop_qdisc`, which drops them without a counter and
+//! without an error for the sender.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so and stops")]
 
 use std::collections::BTreeSet;
@@ -25,7 +25,7 @@ const PACE: Duration = Duration::from_micros(150);
 /// How long the flood goes on undisturbed.
 const CALM: Duration = Duration::from_millis(20);
 
-/// Numbered datagrams, as fast as [`PACE`] says, while somebody does something to the device.
+/// Numbered datagrams at the rate [`PACE`], while another thread changes the device.
 struct Flood {
     sender: UdpSocket,
     receiver: UdpSocket,
@@ -75,7 +75,7 @@ impl Flood {
         })
     }
 
-    /// The numbers of what is sent while `work` runs, with those that are just on their way.
+    /// The numbers of the datagrams sent while `work` runs, with those in flight.
     fn around(&self, work: impl FnOnce()) -> RangeInclusive<u32> {
         thread::sleep(CALM);
         let first = self.next();
@@ -98,14 +98,14 @@ impl Flood {
 }
 
 #[test]
-fn only_while_the_root_is_swapped_is_anything_lost() {
+fn packets_are_lost_only_while_the_root_is_swapped() {
     need!("sch_plug", "veth");
     let pair = Pair::new();
     let dir = std::env::temp_dir().join(format!("tc-swap-{}", std::process::id()));
     let limit = Limit::bytes(4_000_000.try_into().unwrap());
     let plan = Plan::new(limit, OnTaint::FailClosed, OnDeath::StayClosed).journal_dir(&dir);
     let flood = Flood::new(&pair);
-    // What was sent while each of these was done.
+    // The datagrams sent during each of these.
     let (mut attached, mut held, mut removed, mut left) = (vec![], vec![], vec![], vec![]);
     let (sent, lost) = flood.during(|| {
         for round in 0..ROUNDS {

@@ -63,7 +63,7 @@ fn a_tree_with_traffic_is_shown_alike() {
     for dev in ["d0", "d1", "d2", "d3"] {
         let wire = net.wire(dev);
         for _ in 0..7 {
-            // What a queue that is full refuses counts as well.
+            // Packets that a full queue refuses count as well.
             let _ = wire.send(&frame);
         }
     }

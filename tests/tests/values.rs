@@ -52,7 +52,7 @@ const TAKEN: &[(&str, &[&str], &str)] = &[
     ("then gred prio", &["17"], "8 bits"),
 ];
 
-/// Options that tc calls something else when it refuses a value, or says what follows from it.
+/// Options that tc names differently when it refuses a value.
 const CALLED: &[(&str, &str)] = &[
     ("class ets quantum", "quanta"),
     ("fq orphan_mask", "initial_quantum"),
@@ -146,7 +146,7 @@ fn hostile() -> Vec<String> {
     values
 }
 
-/// What tc says of a wrong value without its option's name, or with another's.
+/// Errors of tc about a wrong value without its option's name, or with another's.
 const OTHERWISE: &[(&str, &str)] = &[
     ("choke", "Required parameter (bandwidth, limit) is missing"),
     ("class ets", "Illegal \"quanta\" element"),
@@ -169,7 +169,7 @@ const OTHERWISE: &[(&str, &str)] = &[
     ("then gred", "Illegal \"vq\""),
 ];
 
-/// Values that are taken and said again in another way, and why.
+/// Values that are accepted and written differently, with reasons.
 const OTHER_VALUES: &[(&str, &str, &str)] = &[
     ("filter matchall action mirred", "", "tc passes over words that it does not know here"),
     ("prio bands", "-1", "32 bits, which the kernel refuses"),
@@ -192,7 +192,7 @@ fn words_of(ops: &dyn TcOps, options: &dyn Options) -> Vec<String> {
 }
 
 #[test]
-fn hostile_values_are_refused_or_sent_as_they_were_said() {
+fn hostile_values_are_refused_or_sent_unchanged() {
     let wrong = std::cell::RefCell::new(Vec::new());
     each_line(|line, ops| {
         for value in hostile() {
@@ -254,7 +254,7 @@ fn words_without_end_are_refused_or_fit() {
 }
 
 #[test]
-fn what_does_not_fit_into_an_attribute_is_refused() {
+fn options_over_64_kib_are_refused() {
     let registry = Registry::of_program().unwrap_or_default();
     let many = "sched-entry S 01 200000 ".repeat(3000);
     let words = format!("num_tc 2 map 0 1 queues 1@0 1@1 clockid CLOCK_TAI {many}");

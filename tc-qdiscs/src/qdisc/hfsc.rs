@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sent_reads_back() {
+    fn a_sent_table_reads_back() {
         let class = HfscClass { real_time: None, ..HfscClass::shared(ServiceCurve::rate(7)) };
         let class = class.upper_limit(ServiceCurve { m1_bytes_per_s: 1, d_us: 2, m2_bytes_per_s: 3 });
         let mut buffer = BytesMut::new();

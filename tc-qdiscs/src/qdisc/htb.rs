@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sent_reads_back() {
+    fn a_sent_table_reads_back() {
         let full = Htb {
             default_minor: 9,
             r2q: 1,

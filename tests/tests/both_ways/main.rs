@@ -1,7 +1,7 @@
-//! `export`, `diff` and `apply` on a real kernel: trees by chance are built, exported, wiped, made
-//! again from what was exported, and led from one to another.
+//! `export`, `diff` and `apply` on a real kernel: random trees are built, exported, wiped, built again
+//! from the export, and converted into each other.
 //!
-//! `TREES=N` says how many (500 where the kernel has most kinds), `TREES_SEED=N` from which seed.
+//! `TREES=N` sets the number of trees (500 if the kernel has most kinds), `TREES_SEED=N` the seed.
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on says so and stops")]
 
 mod edits;
@@ -25,7 +25,7 @@ use trees::{CLASSFUL, Tree};
 const DEVICES: usize = 40;
 
 #[test]
-fn trees_come_back_the_same() {
+fn trees_survive_export_and_apply() {
     need!("all-words-in-tc", "ifb");
     let grammar = Grammar::of_kinds();
     let kinds = kinds(&grammar);
@@ -40,7 +40,7 @@ fn trees_come_back_the_same() {
         made += one.dump.keys().filter(|key| key.starts_with("qdisc") && key.contains(" root ")).count();
         seen.extend(one.dump.keys().filter_map(|key| key.split(' ').next_back()).map(str::to_owned));
 
-        // The same again, through our batch, and now and then through tc's.
+        // Again, through our batch, and sometimes through tc's.
         host.wipe(&host.devices);
         // A later tc makes a burst a tick longer.
         if round % 2 == 1 && !is_later() && one.is_all_tcs() {
@@ -87,7 +87,7 @@ struct Host {
     folder: String,
 }
 
-/// What a kernel had, and what it was exported as.
+/// A kernel's state, and its export.
 struct Exported {
     file: String,
     exported: String,
@@ -96,7 +96,7 @@ struct Exported {
 }
 
 impl Exported {
-    /// Whether tc 6.1 has all the words: it knows no nanoseconds of a delay.
+    /// Whether tc 6.1 has all the words: it lacks nanoseconds of a delay.
     fn is_all_tcs(&self) -> bool {
         let nanoseconds = |line: &str| {
             let words: Vec<_> = line.split(' ').skip_while(|word| *word != "delay").collect();
@@ -127,7 +127,7 @@ impl Host {
         self.devices.iter().map(|dev| format!("dev {dev} ")).collect()
     }
 
-    /// Builds a tree on each device, of what the kernel takes.
+    /// Builds a tree on each device, of the commands that the kernel accepts.
     fn build(&self, grammar: &Grammar, kinds: &[String], chance: &mut Chance) {
         let trees =
             self.devices.iter().flat_map(|dev| Tree::grow(grammar, kinds, &self.devices, dev, chance).lines);
@@ -136,7 +136,7 @@ impl Host {
         let _some_fail = self.net.tc_cli(&format!("-force -b {file}"));
     }
 
-    /// What there is, without what cannot be exported.
+    /// The state without the objects that cannot be exported.
     fn exported(&self) -> Exported {
         let mut export = self.net.tc_cli("export");
         if export.code != 0 {
@@ -165,7 +165,7 @@ impl Host {
         assert_eq!(self.net.tc_cli(&words).ok(), "", "the second time");
     }
 
-    /// Takes away what the kernel does not tell all of, of a known sort.
+    /// Deletes objects that dumps describe incompletely, of a known sort.
     fn wipe_what_is_lost(&self, export: &Output) {
         let lost = export.stderr.lines().filter(|line| !line.starts_with("export: "));
         let lost = lost.filter(|line| !line.ends_with("below what is not exported"));
@@ -176,7 +176,7 @@ impl Host {
         }
     }
 
-    /// What is there has to be what was exported, byte for byte.
+    /// The state has to equal the export, byte for byte.
     #[track_caller]
     fn is(&self, wanted: &Exported, when: &str) {
         let there = self.dump();
@@ -226,7 +226,7 @@ impl Host {
                 let _gone = tc.apply(Verb::Delete, &Request::qdisc(ifindex).parent(parent));
             }
         }
-        // Kernel: the actions of what is gone go a little later.
+        // Kernel: the actions of a deleted filter are deleted shortly after it.
         let mut is_left = |kind: &str| {
             tc.list(&Select::actions(kind)).is_ok_and(|listed| {
                 listed.iter().any(|listed| {
@@ -249,20 +249,20 @@ impl Drop for Host {
     }
 }
 
-/// What cannot be exported: the kernel tells too few bits of it.
+/// Objects that cannot be exported: their dumps have too few bits.
 const LOST: &[&str] = &[
     // A time over 274 s, of which a dump has the lower 32 bits.
     "tbf: there are no words for burst of",
     "tbf: there are no words for mtu of",
-    // What rtt 0 leads to.
+    // The result of rtt 0.
     "cake: there are no words for a target other than a twentieth of rtt",
     // Lengths that tc cut to 32 bits.
     "choke: there are no words for avpkt, burst and bandwidth",
-    // What a command that failed left of it.
+    // The rest of a failed command.
     "mqprio: there are no words for num_tc 0",
 ];
 
-/// What the kernel changes by itself: schedules begin, adaptive probabilities move.
+/// Values that the kernel changes by itself: schedules begin, adaptive probabilities move.
 fn drifts(kind: &str, options: &[u8]) -> bool {
     let registry = Registry::global().unwrap();
     let is_adaptive = || {

@@ -1,4 +1,4 @@
-//! Trees by chance: batches of commands, of which the kernel takes what it takes.
+//! Random trees: batches of commands, some of which the kernel refuses.
 
 use tests::chance::Chance;
 

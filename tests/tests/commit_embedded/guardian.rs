@@ -1,4 +1,4 @@
-//! What a session tells its guardian: h, output is held; f, nothing is; l, the session has ended.
+//! The messages of a session to its guardian: h, output is held; f, nothing is; l, the session has ended.
 
 use std::fs;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use tc_qdiscs::plug::commit::GuardianCommand;
 
 use super::*;
 
-/// What a guardian was told by a session that went so.
+/// The messages that a guardian received from a session.
 fn told(on_taint: OnTaint, run: impl FnOnce(&mut OutputCommit<Shared<Odd>>) -> Result<(), Error>) -> String {
     heard(|on_death| {
         let mut world = World::with(on_taint, OnDrop::Taint, 32_768, on_death).unwrap();
@@ -16,7 +16,7 @@ fn told(on_taint: OnTaint, run: impl FnOnce(&mut OutputCommit<Shared<Odd>>) -> R
     .unwrap()
 }
 
-/// What a guardian was told behind its orders; `None` if there was none.
+/// The messages after the guardian's orders; `None` without a guardian.
 fn heard(session: impl FnOnce(OnDeath)) -> Option<String> {
     let id = (std::process::id(), std::thread::current().id());
     let heard = std::env::temp_dir().join(format!("tc-plug-heard-{id:?}"));
@@ -30,7 +30,7 @@ fn heard(session: impl FnOnce(OnDeath)) -> Option<String> {
 }
 
 #[test]
-fn a_guardian_is_told_of_every_epoch_and_of_the_end() {
+fn a_guardian_hears_of_every_epoch_and_the_end() {
     let words = told(OnTaint::FailClosed, |session| {
         session.start_buffer()?;
         let epoch = session.close()?;
@@ -42,7 +42,7 @@ fn a_guardian_is_told_of_every_epoch_and_of_the_end() {
 }
 
 #[test]
-fn a_guardian_is_told_what_a_taint_made_of_the_network() {
+fn a_guardian_hears_the_effect_of_a_taint() {
     for (on_taint, expected) in [(OnTaint::FailClosed, "hhl"), (OnTaint::FailOpen, "hfl")] {
         let words = told(on_taint, |session| {
             session.start_buffer()?;
@@ -55,13 +55,13 @@ fn a_guardian_is_told_what_a_taint_made_of_the_network() {
 }
 
 #[test]
-fn a_session_that_is_dropped_says_nothing_more() {
+fn a_dropped_session_sends_nothing_more() {
     assert_eq!(told(OnTaint::FailClosed, OutputCommit::start_buffer), "h");
 }
 
 /// It opens what could not be taken away.
 #[test]
-fn an_attach_that_fails_dismisses_its_guardian_only_if_nothing_is_left() {
+fn a_failed_attach_keeps_its_guardian_if_plugs_remain() {
     let dir = std::env::temp_dir().join(format!("tc-plug-dismissed-{}", std::process::id()));
     let limit = Limit::bytes(32_768.try_into().unwrap());
     let mut seen = [0, 0];

@@ -1,7 +1,7 @@
-//! What every registered kind keeps to, whoever wrote it.
+//! The contract of every registered kind.
 //!
 //! Words come from the commands of the captures, from usage texts, and from
-//! [`tested::MORE_WORDS`]; payloads from the captures and from what these words are written as.
+//! [`tested::MORE_WORDS`]; payloads from the captures and from the encoding of these words.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so and stops")]
 
@@ -69,7 +69,7 @@ fn every_kind_of_ours_has_captures() {
 }
 
 #[test]
-fn every_kind_keeps_to_the_contract_for_kinds() {
+fn every_kind_passes_the_contract_check() {
     for_each_kind(|kind| {
         let commands = kind.commands();
         let commands: Vec<_> = commands.iter().map(|(words, verb)| (words.as_str(), *verb)).collect();
@@ -189,7 +189,7 @@ fn words_of_the_kind_in_any_order_are_an_error_or_options() {
     });
 }
 
-/// Checks all kinds with 64 values of a strategy, and says how many cases that were.
+/// Checks all kinds with 64 values of a strategy, and reports the number of cases.
 fn property<S: Strategy>(what: &str, values: S, check: impl Fn(&Tested, &S::Value)) {
     let config = ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() };
     let cases = Cell::new(0);

@@ -1,4 +1,4 @@
-//! A kind, what is known of it, and the checks that every test makes.
+//! A kind, its sample commands, and the checks of every test.
 
 use bytes::BytesMut;
 use tc_core::print::{Form, Printer, Style};
@@ -12,7 +12,7 @@ const MORE_WORDS: &[(&str, &str)] =
 
 const FORMS: [Form; 3] = [Form::Text, Form::Json, Form::PrettyJson];
 
-/// A kind under test, and what is known of it.
+/// A kind under test, and its sample commands.
 pub(crate) struct Tested {
     pub(crate) ops: &'static dyn TcOps,
     pub(crate) package: &'static str,
@@ -105,7 +105,7 @@ impl Tested {
         usage.chain(texts).map(str::to_owned).collect()
     }
 
-    /// Prints in one style and all forms; what is JSON has to read as JSON.
+    /// Prints in one style and all forms; the JSON has to parse.
     pub(crate) fn print(&self, style: Style, print: impl Fn(&mut Printer)) {
         for form in FORMS {
             let mut out = Printer::new(form, style);

@@ -59,7 +59,7 @@ fn compare(link: &str, device: Device, steps: &[Step]) -> usize {
     told.len()
 }
 
-/// What stands on the device.
+/// The objects on the device.
 #[derive(Debug, PartialEq, Eq)]
 struct State {
     qdiscs: Vec<Object>,
@@ -150,7 +150,7 @@ fn a_device_without_a_queue() {
 }
 
 #[test]
-fn whatever_comes() {
+fn random_messages() {
     need!("ifb", "sch_htb");
     for seed in 0..3 {
         let (link, device) = ifb();
@@ -160,7 +160,7 @@ fn whatever_comes() {
 
 /// A message that is too short for its header, and others that are odd.
 #[test]
-fn messages_that_are_none() {
+fn malformed_messages() {
     need!("netns");
     let _net = Net::new();
     let kernel = tc_qdiscs::embedded::kinds(Kernel::builder()).device(Device::loopback()).build();

@@ -4,7 +4,7 @@ use tc_core::uapi::*;
 
 use crate::step::*;
 
-/// All that the rules of qdiscs say, on a device with one queue.
+/// All rules of qdiscs, on a device with one queue.
 pub(crate) fn fixed() -> Vec<Step> {
     let limit = |number: u32| number.to_ne_bytes();
     let stab =
@@ -132,7 +132,7 @@ pub(crate) fn fixed() -> Vec<Step> {
     ]
 }
 
-/// Trees: prio and htb, and what hangs below.
+/// Trees: prio and htb, and their descendants.
 pub(crate) fn trees() -> Vec<Step> {
     let prio = |bands| options_of("prio", bands);
     vec![
@@ -230,7 +230,7 @@ pub(crate) fn random(seed: u64, length: usize) -> Vec<Step> {
         steps.push(match pick(&[0, 0, 0, 0, 0, 0, 1, 2, 3, 4]) {
             0 => {
                 let step = Step::new(RTM_NEWQDISC, flags, handle, parent, kind);
-                // Some requests say nothing of options, and some give another kind's.
+                // Some requests have no options, and some have another kind's.
                 match pick(&[0, 0, 0, 0, 1, 2]) {
                     0 => step.options(&options_of(kind, number)),
                     1 => step,

@@ -1,4 +1,4 @@
-//! One of the two kernels: what it answers, tells and shows.
+//! One of the two kernels: its answers, notices and dumps.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use tc_core::{Attrs, Transport};
 
 use crate::step::Step;
 
-/// What newer kernels say, and the error numbers and sentences of 6.1 in its place.
+/// Errors of newer kernels, and the corresponding ones of 6.1.
 pub(crate) const NEWER: &[(&str, &[(i32, &str)])] = &[
     ("Invalid qdisc name: must match existing qdisc", &[(22, "Invalid qdisc name")]),
     ("HTB class in use", &[(16, "")]),
@@ -16,7 +16,7 @@ pub(crate) const NEWER: &[(&str, &[(i32, &str)])] = &[
     ("Cannot add children to ingress/clsact qdisc", &[(2, "Specified class not found"), (95, "")]),
 ];
 
-/// What one side said to a request.
+/// One side's answer to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
     errno: i32,
@@ -27,7 +27,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// Whether `older` is what 6.1 says in the place of this.
+    /// Whether `older` is the answer of 6.1 that corresponds to this.
     pub(crate) fn is_newer(&self, older: &Self) -> bool {
         let Some((_, old)) = NEWER.iter().find(|(text, _)| self.text.as_deref() == Some(text)) else {
             return false;
@@ -151,7 +151,7 @@ impl<T: Transport> Side<T> {
                 RTM_NEWTCLASS | RTM_DELTCLASS => self.known(entry.header.info),
                 _ => entry.header.info,
             },
-            // Kernel: what htb shows of its classes depends on the clock's ticks.
+            // Kernel: the statistics of htb classes depend on the clock's ticks.
             options: entry
                 .options()
                 .filter(|_| message.kind < RTM_NEWTCLASS && !is_default)
@@ -164,8 +164,8 @@ impl<T: Transport> Side<T> {
         })
     }
 
-    /// Automatic handles are numbered by the whole machine: here in the order in which they were
-    /// seen.
+    /// The whole machine numbers automatic handles: here in the order of their
+    /// appearance.
     pub(crate) fn known(&mut self, handle: u32) -> u32 {
         match handle >> 16 {
             0x8000..0xffff => {

@@ -11,7 +11,7 @@ pub(crate) const ADD: u16 = NLM_F_CREATE | NLM_F_EXCL;
 pub(crate) const CHANGE: u16 = 0;
 pub(crate) const REPLACE: u16 = NLM_F_CREATE | NLM_F_REPLACE;
 pub(crate) const LINK: u16 = NLM_F_REPLACE;
-/// What tc sends for a class replace.
+/// The flags of tc for a class replace.
 pub(crate) const CREATE: u16 = NLM_F_CREATE;
 
 /// One request, and the kind that the kernel must have for it.
@@ -130,7 +130,7 @@ pub(crate) fn options_of(kind: &str, number: u32) -> Vec<u8> {
     }
 }
 
-/// A class of 1 Mbit/s; `linklayer` says that there is no rate table.
+/// A class of 1 Mbit/s; `linklayer` means without a rate table.
 pub(crate) fn htb_class() -> Vec<u8> {
     let spec = [&[3u8, 1, 0, 0, 0, 0, 0, 0][..], &125_000u32.to_ne_bytes()].concat();
     let rest: Vec<u8> = [1600u32, 1600, 0, 0, 0].map(u32::to_ne_bytes).concat();

@@ -1,8 +1,9 @@
 //! Trust under faults: every operation of the library, with everything that can go wrong on the way
 //! to the kernel, at every call.
 //!
-//! The kernel is the one in memory, so that it can be asked for the truth afterwards: what reported
-//! success was done, what reported a failure was not, and only what is called unknown may be either.
+//! The kernel is the one in memory, so that it can be asked for the truth afterwards: an
+//! operation that reported success was carried out, one that reported a failure was not, and only an unknown
+//! outcome can be either.
 //! See `tc-core/docs/faults.md`.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so and stops")]
 
@@ -17,7 +18,7 @@ use tests::lab::count;
 use operations::{Operation, operations};
 use world::{ETH0, Said, World};
 
-/// What goes wrong at one call.
+/// The fault of one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Trouble {
     Fault(Fault),
@@ -30,21 +31,21 @@ impl Trouble {
         Fault::ALL.into_iter().map(Self::Fault).chain([Self::Unplugged])
     }
 
-    /// Whether no kernel does that: netlink keeps the order, and tells of a loss before it delivers
-    /// anything later. What has one answer for many requests relies on it.
+    /// Whether no kernel does that: netlink keeps the order, and reports a loss before it delivers a
+    /// later datagram. Operations with one answer for many requests rely on it.
     const fn is_against_netlink(self) -> bool {
         matches!(self, Self::Fault(Fault::Lost | Fault::Reordered))
     }
 }
 
 #[test]
-fn every_operation_tells_the_truth_whatever_goes_wrong_at_any_call() {
+fn every_operation_reports_truthfully_under_any_fault() {
     let mut survived = 0;
     let mut troubles = std::collections::BTreeSet::new();
     for operation in operations() {
         let right = without_trouble(operation);
         for trouble in Trouble::all() {
-            // A fault can make for more calls; one behind the last does nothing.
+            // A fault can cause more calls; one after the last does nothing.
             for call in 0..right.calls + 2 {
                 if with_trouble(operation, &right, trouble, call) {
                     survived += 1;
@@ -66,7 +67,7 @@ struct Right {
     calls: u64,
     said: Vec<Said>,
     before: String,
-    /// What it would have found without the device.
+    /// Its result without the device.
     unplugged: String,
 }
 
@@ -91,7 +92,7 @@ fn without_trouble(operation: &Operation) -> Right {
     Right { calls, said, before, unplugged: world.truth() }
 }
 
-/// Runs an operation with one fault, and judges what it said; whether the fault took place.
+/// Runs an operation with one fault, and judges its report; returns whether the fault occurred.
 fn with_trouble(operation: &Operation, right: &Right, trouble: Trouble, call: u64) -> bool {
     let when = || format!("{} with {trouble:?} at call {call}", operation.name);
     let mut world = World::new(operation);
@@ -125,7 +126,7 @@ fn with_trouble(operation: &Operation, right: &Right, trouble: Trouble, call: u6
             }
             Said::Done(digest) => {
                 let done = (operation.happened)(&world, part);
-                // What was done on a device went with it.
+                // Changes on a device are gone with it.
                 let gone = unplugged && (call > 0 || !operation.on_device);
                 assert!(done || gone || trusts_netlink, "{}: part {part} was not done", when());
                 if let Said::Done(right) = &right.said[part] {
@@ -145,7 +146,7 @@ fn with_trouble(operation: &Operation, right: &Right, trouble: Trouble, call: u6
     if !happened {
         return false;
     }
-    // The connection is of use afterwards, and what is left of the answers does not mislead it.
+    // The connection is usable afterwards, and stale answers do not mislead it.
     let next = world.tc().link_by_index(world::ETH1).unwrap();
     assert_eq!(next.ifindex, world::ETH1, "{}", when());
     true

@@ -14,10 +14,10 @@ pub(crate) const ETH1: i32 = 3;
 
 pub(crate) type Tc = Connection<Faults<Socket>>;
 
-/// What an operation, or a part of it, said of itself.
+/// The report of an operation, or of a part of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Said {
-    /// It succeeded; what it showed, in lines.
+    /// It succeeded; its objects, in lines.
     Done(Vec<String>),
     /// It did not take place.
     Failed(String),
@@ -109,7 +109,7 @@ pub(crate) fn truth(kernel: &Kernel) -> String {
     text
 }
 
-/// What tells objects apart, a line each.
+/// The identity of objects, a line each.
 pub(crate) fn lines(list: &[OwnedEntry]) -> Vec<String> {
     list.iter().map(|owned| line(&owned.entry().unwrap())).collect()
 }
@@ -119,7 +119,7 @@ pub(crate) fn line(entry: &Entry<'_>) -> String {
     if let Ok(actions) = entry.actions() {
         return format!("actions {actions:?}");
     }
-    // What a leaf class has below it, or a reference count.
+    // The child of a leaf class, or a reference count.
     let kind = entry.kind().unwrap_or("?");
     let options = entry.attr(TCA_OPTIONS).map_or_else(String::new, |attr| hex(attr.payload));
     let stab = entry.attr(TCA_STAB).is_some();

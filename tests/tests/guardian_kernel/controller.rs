@@ -17,7 +17,7 @@ use tests::lab::{Net, PATIENCE};
 
 pub(crate) const LONG: Duration = Duration::from_secs(600);
 
-/// What a child is to play, and with which plan.
+/// The role of a child process, and its plan.
 const ROLE: &str = "TC_PLUG_TEST_ROLE";
 const DEADLINE: &str = "TC_PLUG_TEST_DEADLINE_MS";
 const DIR: &str = "TC_PLUG_TEST_DIR";

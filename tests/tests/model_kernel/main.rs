@@ -6,7 +6,7 @@
 //! The loss of a carrier is not among them: the kernel works it off up to a second later (see
 //! `commit_kernel`).
 //!
-//! `TC_SEED=N` repeats one sequence, `TC_SEQUENCES=N` says how many to run.
+//! `TC_SEED=N` repeats one sequence, `TC_SEQUENCES=N` sets their number.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on says so and stops")]
 
@@ -35,8 +35,8 @@ fn on_a_device_with_one_queue() {
     compare(1);
 }
 
-/// Kernel: from a device with several queues up to nine packets are taken at once, and what is
-/// still to be released is used up in another way when there are fewer.
+/// Kernel: from a device with several queues up to nine packets are taken at once, and the
+/// remaining releases are used up differently if there are fewer.
 #[test]
 fn on_a_device_with_two_queues() {
     need!("sch_plug", "veth");
@@ -73,8 +73,8 @@ fn compare(queues: u32) {
     ));
 }
 
-/// The device's queue runs by itself behind a release: a difference counts if it is there every
-/// time that all is given its time.
+/// The device's queue runs asynchronously after a release: a difference counts if it persists with
+/// enough time.
 fn difference(lab: &mut Lab, steps: &[Step]) -> Option<Difference> {
     for _ in 0..2 {
         lab.run(steps, Pace::Calm)?;

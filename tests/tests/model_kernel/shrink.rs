@@ -2,7 +2,7 @@
 
 use crate::step::Step;
 
-/// Leaves out what can be left out, in ever smaller pieces, and makes the rest simpler.
+/// Removes steps that are not needed, in ever smaller pieces, and simplifies the rest.
 pub(crate) fn shrink(mut steps: Vec<Step>, mut shows: impl FnMut(&[Step]) -> bool) -> Vec<Step> {
     loop {
         let before = steps.clone();
@@ -36,7 +36,7 @@ pub(crate) fn shrink(mut steps: Vec<Step>, mut shows: impl FnMut(&[Step]) -> boo
 }
 
 #[test]
-fn what_does_not_matter_is_left_out() {
+fn irrelevant_steps_are_removed() {
     let send = |count, bytes| Step::Send { count, bytes };
     let many: Vec<_> = (1..40).map(|n| send(n, 60)).collect();
     let short = shrink(many, |steps| {

@@ -1,4 +1,4 @@
-//! The two kernels, and what can be seen of them.
+//! The two kernels, and their observable state.
 
 use std::thread::{sleep, yield_now};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use tests::lab::{Net, Wire};
 
 use crate::step::{OVERHEAD, Step};
 
-/// What every sequence begins with.
+/// The start of every sequence.
 const FRESH: LinkChange = LinkChange { up: Some(true), tx_queue_len: Some(4), mtu: Some(286) };
 
 /// How long the real kernel is given to send by itself.
@@ -30,7 +30,7 @@ impl Pace {
     fn pause(self) {
         match self {
             Self::Quick => yield_now(),
-            // More than one: behind a long halt of the whole machine both wake at once.
+            // More than one: after a long halt of the whole machine both wake at once.
             Self::Calm => (0..4).for_each(|_| sleep(Duration::from_millis(1))),
         }
     }
@@ -52,7 +52,7 @@ pub(crate) struct Difference {
     pub(crate) model: Seen,
 }
 
-/// What a step came to.
+/// The result of a step.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Seen {
     outcome: Outcome,
@@ -90,9 +90,9 @@ pub(crate) struct Lab {
 }
 
 impl Lab {
-    /// A veth pair whose near end has so many transmit queues.
+    /// A veth pair whose near end has this number of transmit queues.
     pub(crate) fn new(queues: u32) -> Self {
-        // What is sent is received on the same processor, before the system call returns.
+        // A frame is received on the same processor, before the system call returns.
         stay_on_one_processor(queues as usize);
         let net = Net::new();
         net.ip(&format!("link add near numtxqueues {queues} type veth peer far")).ok();
@@ -155,7 +155,7 @@ impl Lab {
         while self.far.receive_now(&mut self.buffer).is_some() {}
     }
 
-    /// Takes the step on the real kernel, and waits a little for what is expected.
+    /// Takes the step on the real kernel, and waits for the expected result.
     fn see(&mut self, step: &Step, frames: &[Vec<u8>], expected: &Seen, pace: Pace) -> Seen {
         let outcome = match step {
             Step::Send { .. } => Outcome::Sent(frames.iter().map(|frame| self.send(frame)).collect()),

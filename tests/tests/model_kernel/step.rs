@@ -8,7 +8,7 @@ use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, Sta
 /// A command or a packet.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Step {
-    /// So many frames of so many bytes.
+    /// A number of frames of a length in bytes.
     Send { count: usize, bytes: usize },
     /// A request for the root qdisc with this handle; a stab adds [`OVERHEAD`].
     Qdisc { verb: Verb, major: u16, options: Option<RawPlug>, stab: bool },
@@ -36,7 +36,7 @@ impl Step {
         }
     }
 
-    /// Whether the device's queue may run behind it, at a time of its own.
+    /// Whether the device's queue can run asynchronously after it.
     pub(crate) fn kicks(&self) -> bool {
         matches!(self, Self::Qdisc { options: Some(RawPlug { action: 1 | 2, .. }), .. })
     }

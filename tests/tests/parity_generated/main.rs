@@ -1,8 +1,8 @@
-//! Commands by chance: tc and tc-cli end alike, leave the same behind, and print it alike.
+//! Random commands: tc and tc-cli end alike, leave equal states, and print them identically.
 //!
-//! `PARITY_COMMANDS=N` says how many (2000), `PARITY_SEED=N` from which seed; `tests::grammar` has what is
-//! said of each kind, `accepted` the differences that are meant. A difference is printed with the
-//! fewest words that still show it.
+//! `PARITY_COMMANDS=N` sets their number (2000), `PARITY_SEED=N` the seed; `tests::grammar` has the words of
+//! each kind, `accepted` the intended differences. A difference is printed with the fewest words that still
+//! show it.
 
 mod round;
 mod story;
@@ -24,7 +24,7 @@ use story::Story;
 
 const THREADS: usize = 2;
 
-/// How many stories are told at a time, each to a device of its own.
+/// The number of stories in a round, each on its device.
 const STORIES: usize = 40;
 
 #[test]
@@ -66,7 +66,7 @@ fn generated_commands_do_the_same() {
     assert!(shortest.is_empty(), "{} differences, seed {seed}", shortest.len());
 }
 
-/// The kinds of the grammar that both tc-cli and the kernel have; those that the grammar lacks are said.
+/// The kinds of the grammar that both tc-cli and the kernel have; those that the grammar lacks are reported.
 fn known(grammar: &Grammar) -> Vec<String> {
     let registry = Registry::of_program().unwrap_or_default();
     let lines: BTreeSet<&String> = grammar.kinds().collect();
@@ -79,7 +79,7 @@ fn known(grammar: &Grammar) -> Vec<String> {
         None => registry.get(TcType::Qdisc, line).is_some() && has_qdisc(line),
         Some(("class", kind)) => registry.get(TcType::Class, kind).is_some() && has_qdisc(kind),
         Some(("filter", kind)) => registry.get(TcType::Filter, kind).is_some() && has(&format!("cls_{kind}")),
-        // What comes before or after another line's words.
+        // The words before or after another line's.
         Some(_) => false,
     };
     lines.iter().filter(is_known).map(|line| (*line).clone()).collect()

@@ -1,6 +1,6 @@
-//! Stories told to two hosts at once, in as few processes as can be: tc works in one host, tc-cli in
-//! the other, each with a batch of all commands. A device belongs to each story, so that what is left
-//! of all of them is looked at together.
+//! Stories run on two hosts at once, in as few processes as possible: tc works in one host, tc-cli in the
+//! other, each with a batch of all commands. Each story has its device, so that the results of all are
+//! compared together.
 
 #![expect(clippy::panic, reason = "a test that cannot go on says so and stops")]
 
@@ -16,12 +16,12 @@ use tests::later;
 
 use super::story::Story;
 
-/// An object that neither knows: what each says of it ends what it says of a command.
+/// An object that neither knows: the error about it ends the output of a command.
 const MARK: &str = "mark";
-/// A device with a qdisc that nothing else has: what is printed of it ends a device.
+/// A device with a qdisc that no other has: its output ends that of a device.
 const MARKED: &str = "qdisc pfifo 7fff: root refcnt 2 limit 77p";
 const MARKED_JSON: &str = r#""kind":"pfifo","handle":"7fff:""#;
-/// Of so many of a round's failures the exit codes are compared: that takes processes of their own.
+/// The number of a round's failures whose exit codes are compared, which takes separate processes.
 const CODES: usize = 2;
 
 /// Two hosts, alike, with a device for each story.
@@ -62,7 +62,7 @@ impl<'a> Round<'a> {
         Self { stories, theirs: net(), ours: net() }
     }
 
-    /// What tc and tc-cli did not do alike, for each story.
+    /// The differences between tc and tc-cli, for each story.
     pub(crate) fn differences(&self, chance: &mut Chance) -> Vec<Option<String>> {
         let line = |story| move |(text, taken)| Line { story, text, taken };
         let lines: Vec<Line> = (0..)
@@ -116,8 +116,8 @@ impl<'a> Round<'a> {
         found
     }
 
-    /// How each line ends, all in one process: but an error in an argument ends tc, which is then
-    /// started again behind it.
+    /// The end of each line, all in one process. An error in an argument ends tc, which is then restarted
+    /// after that line.
     fn run(&self, lines: &[Line], ours: bool) -> Vec<End> {
         let mut ends = Vec::new();
         while ends.len() < lines.len() {
@@ -133,7 +133,7 @@ impl<'a> Round<'a> {
         ends
     }
 
-    /// What is printed of each story's device.
+    /// The output for each story's device.
     fn show(&self, net: &Net, ours: bool, form: &str) -> Vec<String> {
         let mut lines = String::new();
         for (at, story) in self.stories.iter().enumerate() {
@@ -167,7 +167,7 @@ fn ends_of(output: &Output) -> Vec<End> {
             ends.push(End { failed, said: said.take().unwrap_or_default() });
             (failed, marked) = (false, true);
         } else if line.starts_with("Command failed ") {
-            // The mark's own line comes behind it.
+            // The mark's own line follows it.
             failed = !marked;
             marked = false;
         } else {
@@ -182,7 +182,7 @@ fn ends_of(output: &Output) -> Vec<End> {
     ends
 }
 
-/// What is printed before each mark.
+/// The output before each mark.
 fn parts_of(text: &str) -> Vec<String> {
     let (mut parts, mut part) = (Vec::new(), String::new());
     let mut lines = text.lines();
@@ -200,7 +200,7 @@ fn parts_of(text: &str) -> Vec<String> {
     parts
 }
 
-/// Ours is JSON, line by line; where tc's is as well, it says the same.
+/// The JSON of tc-cli parses, line by line; if tc's does as well, both are equal.
 fn same_json(theirs: &str, ours: &str) -> bool {
     let value = |line: &str| serde_json::from_str(line).map(ageless_json);
     let parse = |text: &str| text.lines().map(value).collect::<Result<Vec<Value>, _>>();

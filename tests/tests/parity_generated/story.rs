@@ -3,12 +3,12 @@
 use tests::chance::Chance;
 use tests::grammar::{Grammar, TAKEN};
 
-/// What comes before the words, and the words by option. `DEV` stands for the device.
+/// The prefix, and the words by option. `DEV` stands for the device.
 #[derive(Clone)]
 pub(crate) struct Story(Vec<(String, Vec<String>)>);
 
 impl Story {
-    /// A story about what a line of the grammar is named after.
+    /// A story about the kind of a line of the grammar.
     pub(crate) fn tell(grammar: &Grammar, line: &str, chance: &mut Chance) -> Self {
         // A handle that was not there before: replace then makes a new qdisc.
         let handle = format!("{:x}:", 1 + chance.below(0x7fff));

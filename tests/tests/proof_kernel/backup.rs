@@ -11,9 +11,9 @@ use tests::chance::Chance;
 use super::replica::{BASE, Orders, backup_path};
 use super::words::{Checkpoint, State};
 
-/// Takes in checkpoints until the server dies. Returns the last one, and how many there were.
+/// Receives checkpoints until the server dies. Returns the last one, and their number.
 ///
-/// What was still on its way then is lost, as on the line from a machine that is dead.
+/// Checkpoints in flight are lost then, as on the line from a dead machine.
 pub(crate) fn stand_by(orders: &Orders, test: &UnixStream) -> (State, u64) {
     let mut chance = Chance(orders.seed);
     let path = backup_path(&orders.dir, orders.generation);

@@ -1,4 +1,4 @@
-//! Kills servers one after the other, and judges what the clients saw.
+//! Kills servers one after the other, and judges the replies that clients received.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
@@ -26,7 +26,7 @@ const PATIENT: usize = 10;
 
 /// How servers are to be killed.
 pub(crate) struct Campaign<'a> {
-    /// The name of the test, by which replicas are started.
+    /// The name of the test, with which replicas are started.
     pub(crate) test: &'a str,
     pub(crate) world: &'a World,
     pub(crate) kind: Kind,
@@ -37,25 +37,25 @@ pub(crate) struct Campaign<'a> {
     /// How many are killed; on a busy machine up to `PATIENT` times as many, until that many replies were seen.
     pub(crate) kills: usize,
     pub(crate) tcp: Tcp,
-    /// The steps at which half of the servers are killed; the others are at any time, and all if there
-    /// is no step.
+    /// The steps at which half of the servers are killed; the others, or all without steps, are killed at
+    /// any time.
     pub(crate) steps: &'a [&'static str],
     /// Whether to end with the first violation.
     pub(crate) until_violated: bool,
 }
 
-/// What becomes of TCP connections.
+/// The fate of TCP connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tcp {
     /// Clients soon turn to the next server, and sockets end with the process.
     Brief,
     /// Clients wait longer than the kernel does before it sends again.
     Patient,
-    /// The same, and the sockets of a process outlive it.
+    /// TCP whose sockets outlive their process.
     Outlives,
 }
 
-/// What came of it.
+/// The result.
 #[derive(Default)]
 pub(crate) struct Outcome {
     pub(crate) kills: usize,
@@ -69,7 +69,7 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    /// Replies that were seen and that a backup knows nothing of.
+    /// Replies that a client received and a backup lacks.
     pub(crate) fn missing(&self) -> &[Reply] {
         &self.ledger.missing
     }
@@ -141,7 +141,7 @@ impl Campaign<'_> {
                 break;
             }
         }
-        // What is still on its way.
+        // Replies in flight.
         thread::sleep(QUIET);
         outcome.ledger.seen(clients.take());
         outcome
@@ -215,7 +215,7 @@ fn flap(link: &mut Connection, dev: &str, chance: &mut Chance) {
     }
 }
 
-/// A process, and what it says.
+/// A process, and its output.
 struct Replica {
     child: Child,
     lines: BufReader<UnixStream>,
@@ -223,7 +223,7 @@ struct Replica {
 }
 
 impl Replica {
-    /// Waits until it says this, and returns what follows on that line.
+    /// Waits for a line with this prefix, and returns the rest of it.
     fn expect(&mut self, word: &str) -> String {
         loop {
             let mut line = String::new();

@@ -15,7 +15,7 @@ use tests::chance::Chance;
 use super::words::{CLIENTS, Reply, Request};
 use super::world::World;
 
-/// All clients, in threads of their own.
+/// All clients, each in a thread.
 pub(crate) struct Clients {
     seen: Arc<Mutex<Vec<Reply>>>,
     stop: Arc<AtomicBool>,

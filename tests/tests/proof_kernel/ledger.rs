@@ -1,10 +1,10 @@
-//! The judge: what clients saw, against what the backups knew when they took over.
+//! The judge: compares the replies of the clients with the states of the backups at their takeover.
 
 use std::collections::BTreeMap;
 
 use super::words::{CLIENTS, Reply, Request, State};
 
-/// What was seen, and by whom it is known.
+/// The replies, and the states that include them.
 #[derive(Default)]
 pub(crate) struct Ledger {
     /// The state from which the backup of each generation went on.
@@ -15,9 +15,9 @@ pub(crate) struct Ledger {
     history: BTreeMap<u64, Request>,
     /// How many replies were checked.
     pub(crate) checked: u64,
-    /// The same of each client.
+    /// Per client.
     pub(crate) of_clients: [u64; CLIENTS],
-    /// Replies that were seen and that the backup knows nothing of.
+    /// Replies that a client received and the backup lacks.
     pub(crate) missing: Vec<Reply>,
     /// Replies with a count that another request was seen to have.
     pub(crate) twice: Vec<Reply>,
@@ -50,7 +50,7 @@ impl Ledger {
         overtaken.count()
     }
 
-    /// The states from which the backups went on that know nothing of replies that were seen.
+    /// The takeover states that lack received replies.
     pub(crate) fn ignorant(&self) -> Vec<(u32, State)> {
         let mut generations: Vec<u32> = self.missing.iter().map(|reply| reply.generation).collect();
         generations.dedup();
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_backup_knows_is_no_violation_whenever_it_arrives() {
+    fn a_known_reply_is_no_violation_at_any_time() {
         let mut ledger = Ledger::default();
         ledger.seen(vec![reply(0, 0, 1, 1)]);
         assert_eq!(ledger.checked, 0, "not taken over yet");
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_that_was_overtaken_is_known_and_so_is_the_other() {
+    fn an_overtaken_request_is_known() {
         let mut server = State::default();
         let replies: Vec<Reply> =
             [1, 3, 2].map(|number| server.count(Request { client: 0, number }, 0)).into();
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_backup_does_not_know_is_found() {
+    fn an_unknown_reply_is_found() {
         let mut ledger = Ledger::default();
         ledger.takeover(state(3, 2, 1));
         let late = reply(0, 0, 3, 4);

@@ -2,16 +2,16 @@
 //! server dies.
 //!
 //! A server counts the requests of its clients and holds its replies by output commit; each epoch's
-//! state goes to a backup, another process. The server is killed (SIGKILL) at a step or a time by
-//! chance, and the backup goes on from what it has, as a server with a backup of its own. Every reply
-//! that a client ever saw must be known to the state from which the backup went on.
+//! state goes to a backup, another process. The server is killed (SIGKILL) at a random step or
+//! time, and the backup continues from its state, as a server with another backup. That state must include
+//! every reply that a client ever received.
 //!
-//! The same judge must find the fault where the output is held by less: without a plug, released too
-//! early, with two epochs out, with a link that flaps and nobody who looks, with IPv4 captured alone.
+//! Negative controls: the judge must find violations in each weaker set-up: without a plug, released too
+//! early, with two epochs outstanding, with an unchecked flapping link, with only IPv4 captured.
 //!
-//! `PROOF_KILLS=N` says how many servers are killed (200), `PROOF_KILLS_BESIDE=N` the same of the campaigns
-//! beside the first (6 to 30), `PROOF_SEED=N` how: steps, times and bursts
-//! are the same again, the scheduler's work is not.
+//! `PROOF_KILLS=N` sets the number of killed servers (200), `PROOF_KILLS_BESIDE=N` that of the other
+//! campaigns (6 to 30), `PROOF_SEED=N` the seed of steps, times and bursts; the scheduling differs between
+//! runs.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -38,12 +38,12 @@ use gate::Kind;
 use replica::{STEPS, played};
 use world::{Lead, World};
 
-/// A control that finds nothing in so many kills finds nothing.
+/// The number of kills after which a control has failed.
 const MOST: usize = 100;
 
-/// A checkpoint is on its way for so many milliseconds at most.
+/// The longest transfer of a checkpoint, in milliseconds.
 const LINE_MS: usize = 16;
-/// The same on a line that is slower than epochs are long, which makes one wish not to wait.
+/// The longest transfer on a line that is slower than an epoch, in milliseconds.
 const SLOW_MS: usize = 80;
 
 /// Output commit as it is meant: nothing may be missing.
@@ -99,8 +99,8 @@ fn beside(kills: usize) -> usize {
 }
 
 #[test]
-fn no_reply_that_was_seen_is_missing_from_the_backup() {
-    const ME: &str = "no_reply_that_was_seen_is_missing_from_the_backup";
+fn the_backup_has_every_received_reply() {
+    const ME: &str = "the_backup_has_every_received_reply";
     if played() {
         return;
     }
@@ -126,8 +126,8 @@ fn without_a_plug_replies_are_missing() {
 }
 
 #[test]
-fn released_when_the_checkpoint_is_written_replies_are_missing() {
-    const ME: &str = "released_when_the_checkpoint_is_written_replies_are_missing";
+fn released_when_written_replies_are_missing() {
+    const ME: &str = "released_when_written_replies_are_missing";
     if played() {
         return;
     }
@@ -153,8 +153,8 @@ fn with_two_epochs_out_replies_are_missing() {
 }
 
 #[test]
-fn when_the_link_flaps_replies_are_missing_unless_it_is_looked_at() {
-    const ME: &str = "when_the_link_flaps_replies_are_missing_unless_it_is_looked_at";
+fn on_a_flapping_link_unchecked_replies_are_missing() {
+    const ME: &str = "on_a_flapping_link_unchecked_replies_are_missing";
     if played() {
         return;
     }
@@ -172,8 +172,8 @@ fn when_the_link_flaps_replies_are_missing_unless_it_is_looked_at() {
 }
 
 #[test]
-fn when_tcp_sockets_outlive_their_process_replies_are_missing() {
-    const ME: &str = "when_tcp_sockets_outlive_their_process_replies_are_missing";
+fn with_surviving_tcp_sockets_replies_are_missing() {
+    const ME: &str = "with_surviving_tcp_sockets_replies_are_missing";
     if played() {
         return;
     }
@@ -187,8 +187,8 @@ fn when_tcp_sockets_outlive_their_process_replies_are_missing() {
 }
 
 #[test]
-fn with_ipv4_captured_alone_replies_over_ipv6_are_missing() {
-    const ME: &str = "with_ipv4_captured_alone_replies_over_ipv6_are_missing";
+fn with_only_ipv4_captured_ipv6_replies_are_missing() {
+    const ME: &str = "with_only_ipv4_captured_ipv6_replies_are_missing";
     if played() {
         return;
     }

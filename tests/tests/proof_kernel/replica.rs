@@ -1,7 +1,6 @@
 //! One process: first the backup of a server, and when that dies the server itself.
 //!
-//! It is this test's executable once more. Its standard input is a line to the test, to which it says
-//! what it is doing.
+//! It is this test's executable. It reports its steps to the test on its standard input, a socket.
 
 use std::io::{self, Write};
 use std::os::fd::AsFd;
@@ -16,7 +15,7 @@ use super::words::State;
 /// The number of the checkpoint that a new backup begins with.
 pub(crate) const BASE: u64 = u64::MAX;
 
-/// What a replica is told, in its environment.
+/// The settings of a replica, in its environment.
 pub(crate) const ROLE: &str = "TC_PROOF_REPLICA";
 
 /// Where a server can be made to kill itself.
@@ -32,7 +31,7 @@ pub(crate) const STEPS: [&str; 9] = [
     "released",
 ];
 
-/// What a replica is to do.
+/// The role of a replica.
 #[derive(Clone, Debug)]
 pub(crate) struct Orders {
     pub(crate) kind: Kind,

@@ -41,7 +41,7 @@ pub(crate) fn serve(orders: Orders, test: UnixStream, state: State) {
 
 struct Server {
     orders: Orders,
-    /// How often it has come to the step at which it dies.
+    /// The number of times that it reached the step at which it dies.
     times: usize,
     test: UnixStream,
     backup: UnixStream,
@@ -158,7 +158,7 @@ impl Server {
         self.step("shipped");
     }
 
-    /// Dies here, if it shall.
+    /// Dies here, if this is its step.
     fn step(&mut self, step: &str) {
         let Some((at, times)) = self.orders.dies_at else { return };
         if STEPS.get(at) == Some(&step) {

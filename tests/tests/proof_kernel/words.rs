@@ -1,4 +1,4 @@
-//! What is said between clients, server and backup, in bytes of fixed length.
+//! The messages between clients, server and backup, of fixed length.
 
 use std::fmt;
 use std::str::FromStr;
@@ -32,11 +32,11 @@ impl Request {
     }
 }
 
-/// What a server answers: it was the `count`th request of all.
+/// A server's reply: it was the `count`th request of all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Reply {
     pub(crate) request: Request,
-    /// Which server said so: 0 is the first, and each backup that takes over is the next one.
+    /// The number of the server: 0 is the first, and each backup that takes over is the next one.
     pub(crate) generation: u32,
     pub(crate) count: u64,
 }
@@ -59,7 +59,7 @@ impl Reply {
     }
 }
 
-/// What a server knows, and what a checkpoint holds.
+/// The state of a server, and the contents of a checkpoint.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct State {
     /// How many requests were counted.
@@ -77,7 +77,7 @@ impl State {
         Reply { request, generation, count: self.count }
     }
 
-    /// Whether who has this state knows of what was said.
+    /// Whether this state includes a reply.
     pub(crate) fn knows(&self, reply: &Reply) -> bool {
         reply.count <= self.count && reply.request.number <= self.last[reply.request.client as usize]
     }

@@ -9,7 +9,7 @@ use tests::lab::Net;
 
 /// Both hosts. The calling thread is in the host of the controller.
 pub(crate) struct World {
-    /// The host of the controller, and of the server if it has none of its own.
+    /// The host of the controller, and of the server unless it has another.
     pub(crate) host: Net,
     /// The host of the clients.
     pub(crate) far: Net,
@@ -25,7 +25,7 @@ const PORT: u16 = 7;
 const IPV4: [&str; 2] = ["192.0.2.1", "192.0.2.2"];
 const IPV6: [&str; 2] = ["2001:db8::1", "2001:db8::2"];
 
-/// How the output of a guest is led to the plug.
+/// The path of a guest's output to the plug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lead {
     /// By [`Capture`]: all protocols.
@@ -35,8 +35,8 @@ pub(crate) enum Lead {
 }
 
 impl World {
-    /// Two hosts on one line, without ARP: nothing but what the test sends is held, and a link that
-    /// goes down forgets no neighbour.
+    /// Two hosts on one line, without ARP: only the test's packets are held, and a link that goes down
+    /// forgets no neighbour.
     pub(crate) fn direct() -> Self {
         let (host, far) = (Net::new(), Net::aside());
         host.veth_to("near", &far, "far");
@@ -48,8 +48,8 @@ impl World {
         Self { host, far, guest: None, dev: "near".to_owned() }
     }
 
-    /// A guest, its host, which bridges it to the line, and the clients' host. What the guest sends
-    /// is led through an IFB on its host.
+    /// A guest, its host, which bridges it to the line, and the clients' host. The guest's output
+    /// is redirected through an IFB on its host.
     pub(crate) fn captured(lead: Lead) -> Self {
         let (host, guest, far) = (Net::new(), Net::aside(), Net::aside());
         host.veth_to("tap", &guest, "eth0");
@@ -80,7 +80,7 @@ impl World {
         Self { host, far, guest: Some(guest), dev }
     }
 
-    /// Whether the server is reached at an address of its own family: the client's number tells.
+    /// The address family of a client, by its number.
     pub(crate) const fn is_ipv6(client: u32) -> bool {
         client % 2 == 1
     }
@@ -118,7 +118,7 @@ fn address(net: &Net, dev: &str, own: usize) {
     net.ip(&format!("-6 addr add {}/64 dev {dev} nodad", IPV6[own])).ok();
 }
 
-/// Leads all through an IFB, to which a session then gives its plug. Returns the IFB's name.
+/// Redirects all packets through an IFB, on which a session then puts its plug. Returns the IFB's name.
 fn capture() -> String {
     let mut tc = Connection::open().unwrap();
     let tap = tc.ifindex("tap").unwrap();

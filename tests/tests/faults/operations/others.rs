@@ -160,7 +160,7 @@ const fn refused_in_pack(part: usize) -> bool {
     part == 4
 }
 
-/// The outcomes of a pack, each told once.
+/// The outcomes of a pack, each reported once.
 fn packed(
     parts: usize,
     send: impl FnOnce(&mut dyn FnMut(usize, Result<Done<'_>, tc_core::Cause>)) -> Result<(), Error>,
