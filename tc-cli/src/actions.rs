@@ -115,8 +115,8 @@ impl Operation<'_> {
     /// Carries it out.
     pub(crate) fn run(&self, session: &mut Session<'_>) -> Result<(), Failure> {
         match self {
-            Self::Change(verb, actions) => send(*verb, &Request::actions(actions), session),
-            Self::Flush(kind) => send(Verb::Delete, &Request::all_actions(kind), session),
+            Self::Change(verb, actions) => send(*verb, &Request::actions(actions).any(), session),
+            Self::Flush(kind) => send(Verb::Delete, &Request::all_actions(kind).any(), session),
             Self::Get(actions) => {
                 let (kernel, output) = session.kernel()?;
                 let entry = kernel.connection.get(&Request::actions(actions)).map_err(Failure::Actions)?;

@@ -71,7 +71,8 @@ impl Place {
     pub(crate) fn request<'a>(&self, request: Request<'a>) -> Request<'a> {
         let mut request = match self.block {
             Some(block) => {
-                Request::filter_of_block(block).handle(request.header().handle).kind(request.kind_name())
+                let of_block = Request::filter_of_block(block).any();
+                of_block.handle(request.header().handle).kind(request.kind_name())
             }
             None => request,
         };

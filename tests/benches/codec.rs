@@ -56,9 +56,9 @@ impl Sample for HtbClass {
 fn request<K: Kind>(options: &K) -> Request<'_> {
     match K::Object::TYPE {
         TcType::Class => {
-            Request::class(2).parent(Handle::qdisc(1)).handle(Handle::class(1, 1)).options(options)
+            Request::class(2).parent(Handle::qdisc(1)).handle(Handle::class(1, 1)).any().options(options)
         }
-        _ => Request::qdisc(2).parent(Handle::ROOT).handle(Handle::qdisc(1)).options(options),
+        _ => Request::qdisc(2).parent(Handle::ROOT).handle(Handle::qdisc(1)).any().options(options),
     }
 }
 

@@ -28,8 +28,8 @@ fn allocations(mut work: impl FnMut()) -> u64 {
 /// A request for a qdisc, or for a class where the kind is one of classes.
 fn request<K: Kind>(options: &K) -> Request<'_> {
     match K::Object::TYPE {
-        tc_core::TcType::Class => Request::class(2).parent(ONE).handle(Handle::class(1, 1)),
-        _ => Request::qdisc(2).parent(Handle::ROOT).handle(ONE),
+        tc_core::TcType::Class => Request::class(2).parent(ONE).handle(Handle::class(1, 1)).any(),
+        _ => Request::qdisc(2).parent(Handle::ROOT).handle(ONE).any(),
     }
     .options(options)
 }
@@ -42,6 +42,8 @@ fn assert_free<K: Kind>(options: &K) {
         request.encode(Verb::Change, 1, &mut buffer).unwrap();
     };
     assert_eq!(allocations(encode), 0, "encode {options:?}");
+
+    assert_eq!(allocations(|| drop(black_box(request.clone()))), 0, "clone {options:?}");
 
     let mut tc = Connection::over(Replay::acknowledge());
     let mut change = || drop(black_box(tc.apply_as_it_is(Verb::Change, &request).unwrap()));

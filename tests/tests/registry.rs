@@ -4,10 +4,11 @@
 use tc_core::print::{Form, Printer, Style};
 use tc_core::words::{WordError, Words, WordsContext};
 use tc_core::{
-    AttrWriter, DecodeError, EncodeError, Fill, FillContext, Handle, Kind, OptionWords, Origin, Reader,
-    Registry, RegistryError, Request, Syntax, TcType, Verb, object, ops_of,
+    Action, Actions, AttrWriter, DecodeError, EncodeError, Fill, FillContext, Handle, Kind, OptionWords,
+    Options, Origin, Reader, Registry, RegistryError, Request, Syntax, TcType, Verb, object, ops_of,
 };
-use tc_qdiscs as _;
+use tc_qdiscs::hfsc::{Hfsc, HfscClass};
+use tests::captures;
 
 tc_core::register!(Ours);
 
@@ -78,6 +79,52 @@ fn a_kind_of_another_crate_is_found_by_name_and_used() {
     entry.ops().print(&[7], &mut out).unwrap();
     assert_eq!(out.as_str(), "colour 7");
     assert_eq!(options.downcast_ref(), Some(&Ours { colour: 7 }));
+}
+
+fn message(request: &Request<'_>) -> Result<Vec<u8>, EncodeError> {
+    let mut message = bytes::BytesMut::new();
+    request.encode(Verb::Add, 0, &mut message).map(|()| message.to_vec())
+}
+
+#[test]
+fn kind_of_another_object_type_is_refused_before_sending() {
+    let registry = Registry::of_program().unwrap();
+    let class = registry.get(TcType::Class, "hfsc").unwrap();
+    let qdisc = registry.get(TcType::Qdisc, "hfsc").unwrap();
+    let request = |tc_type| Request::new(tc_type, 1).parent(Handle::ROOT);
+    let wrong = |expected, found| Err(EncodeError::WrongType { expected, kind: "hfsc".into(), found });
+    let of_qdisc = wrong(TcType::Qdisc, TcType::Class);
+    assert_eq!(message(&request(TcType::Qdisc).options_of(class, None)), of_qdisc);
+    assert_eq!(message(&request(TcType::Qdisc).with_options(HfscClass::default())), of_qdisc);
+    assert_eq!(of_qdisc.unwrap_err().to_string(), "class kind hfsc given to a request for a qdisc");
+    let of_class = wrong(TcType::Class, TcType::Qdisc);
+    assert_eq!(message(&request(TcType::Class).options_of(qdisc, None)), of_class);
+    assert!(message(&request(TcType::Class).options_of(class, None)).is_ok());
+}
+
+#[test]
+fn options_of_another_object_type_are_not_read() {
+    let entry = |name: &str| captures::all().iter().find(|one| one.name == name).unwrap().entry();
+    let (qdisc, class) = (entry("hfsc/dump.hex"), entry("hfsc/dump-class.hex"));
+    assert!(qdisc.options_as::<HfscClass>().is_err() && class.options_as::<Hfsc>().is_err());
+    assert!(qdisc.options_as::<Hfsc>().is_ok() && class.options_as::<HfscClass>().is_ok());
+}
+
+#[test]
+fn owned_options_are_sent_like_borrowed_ones() {
+    fn owned(colour: u8) -> Request<'static> {
+        Request::qdisc(1).with_options(Ours { colour }).any()
+    }
+    let borrowed = message(&Request::qdisc(1).options(&Ours { colour: 7 }).any()).unwrap();
+    assert_eq!(message(&owned(7)).unwrap(), borrowed);
+    let boxed: Box<dyn Options> = Box::new(Ours { colour: 7 });
+    assert_eq!(message(&Request::qdisc(1).with_boxed_options(boxed).any()).unwrap(), borrowed);
+    assert_ne!(message(&owned(8)).unwrap(), borrowed);
+    let actions = || Actions::new().with(Action::at_index("gact", 3));
+    assert_eq!(
+        message(&Request::with_actions(actions()).any()),
+        message(&Request::actions(&actions()).any())
+    );
 }
 
 #[test]

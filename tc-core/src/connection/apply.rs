@@ -7,6 +7,7 @@
 use crate::connection::Connection;
 use crate::connection::Transport;
 use crate::exchange::error::{Cause, Error};
+use crate::exchange::parts::Parts;
 use crate::exchange::request::Request;
 use crate::kind::Stab;
 use crate::wire::ack::ExtAck;
@@ -20,9 +21,13 @@ impl<T: Transport> Connection<T> {
     /// One message and its answer. For some kinds the object is read before a
     /// change, and a second request follows. If the second request of an add fails,
     /// the new object is deleted.
-    pub fn apply(&mut self, verb: Verb, request: &Request<'_>) -> Result<Option<ExtAck>, Error> {
+    pub fn apply<O>(&mut self, verb: Verb, request: &Request<'_, O>) -> Result<Option<ExtAck>, Error> {
+        self.apply_parts(verb, &request.parts)
+    }
+
+    pub(crate) fn apply_parts(&mut self, verb: Verb, request: &Parts<'_>) -> Result<Option<ExtAck>, Error> {
         if !request.reads_first(verb) {
-            return self.apply_as_it_is(verb, request);
+            return self.apply_one(verb, request);
         }
         let there = match verb {
             Verb::Add => Found::Nothing,
@@ -31,18 +36,17 @@ impl<T: Transport> Connection<T> {
         let first = match (&there, verb) {
             (Found::Own(own), _) => own.address(request.clone()),
             (Found::Foreign(what), Verb::Change) => {
-                let cause =
-                    Cause::Refused(format!("there is {what}, which is not made a {}", request.kind_name()));
+                let cause = Cause::Refused(format!("there is {what}, which is not made a {}", request.kind));
                 return Err(Error::new(verb.name(), request.describe(), cause));
             }
             // An object that appears in between is not touched: the kernel reports the missing one.
-            (Found::Nothing, Verb::Change) if request.header().handle.is_unspec() => {
-                request.clone().handle(NOBODYS)
+            (Found::Nothing, Verb::Change) if request.header.handle.is_unspec() => {
+                request.clone().with_handle(NOBODYS)
             }
             _ => request.clone(),
         };
-        let warning = self.apply_as_it_is(verb, &first)?;
-        let Some(options) = request.get_options().and_then(|options| options.second_request(verb)) else {
+        let warning = self.apply_one(verb, &first)?;
+        let Some(options) = request.options().and_then(|options| options.second_request(verb)) else {
             return Ok(warning);
         };
         self.second_request(verb, request, &*options, !matches!(there, Found::Own(_)))?;
@@ -52,7 +56,7 @@ impl<T: Transport> Connection<T> {
     fn second_request(
         &mut self,
         verb: Verb,
-        request: &Request<'_>,
+        request: &Parts<'_>,
         options: &dyn crate::kind::Options,
         made: bool,
     ) -> Result<(), Error> {
@@ -64,21 +68,21 @@ impl<T: Transport> Connection<T> {
         };
         let Found::Own(own) = self.find(request).map_err(partly)? else { return Err(gone()) };
         let second = own.address(request.clone().other_options(options));
-        let Err(error) = self.apply_as_it_is(Verb::Change, &second) else { return Ok(()) };
+        let Err(error) = self.apply_one(Verb::Change, &second) else { return Ok(()) };
         if !made || verb != Verb::Add {
             return Err(partly(error));
         }
         // All or nothing.
-        match self.apply_as_it_is(Verb::Delete, &second) {
+        match self.apply_one(Verb::Delete, &second) {
             Ok(_) => Err(error),
             Err(_) => Err(partly(error)),
         }
     }
 
     /// The object at the request's place.
-    fn find(&mut self, request: &Request<'_>) -> Result<Found, Error> {
-        let header = *request.header();
-        let mut place = Request::new(request.tc_type(), header.ifindex).parent(header.parent);
+    fn find(&mut self, request: &Parts<'_>) -> Result<Found, Error> {
+        let header = request.header;
+        let mut place = Request::new(request.tc_type, header.ifindex).parent(header.parent);
         if header.parent.is_unspec() {
             place = place.handle(header.handle);
         }
@@ -91,8 +95,8 @@ impl<T: Transport> Connection<T> {
         if handle.is_unspec() {
             return Ok(Found::Nothing); // a default of the kernel's
         }
-        if kind != request.kind_name() {
-            return Ok(Found::Foreign(format!("{} {kind} {handle}", request.tc_type())));
+        if kind != request.kind {
+            return Ok(Found::Foreign(format!("{} {kind} {handle}", request.tc_type)));
         }
         if !header.handle.is_unspec() && header.handle != handle {
             return Ok(Found::Nothing); // another one of the kind: the kernel refuses
@@ -126,11 +130,8 @@ struct Own {
 impl Own {
     /// The request, addressed to this object by its handle, with the size table
     /// that a change would remove.
-    fn address<'a>(&'a self, request: Request<'a>) -> Request<'a> {
-        let request = request.handle(self.handle);
-        match &self.stab {
-            Some(stab) if !request.has_stab() => request.stab(stab),
-            _ => request,
-        }
+    fn address<'a>(&self, request: Parts<'a>) -> Parts<'a> {
+        let stab = request.stab.or(self.stab);
+        Parts { stab, ..request.with_handle(self.handle) }
     }
 }

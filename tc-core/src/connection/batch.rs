@@ -4,6 +4,7 @@ use crate::connection::Connection;
 use crate::connection::Transport;
 use crate::exchange::answer::{Place, Stray};
 use crate::exchange::error::{Cause, Error};
+use crate::exchange::parts::Parts;
 use crate::exchange::request::Request;
 use crate::wire::message::{Message, edit_flags};
 use crate::wire::uapi::*;
@@ -27,8 +28,8 @@ const FULL: usize = 16 * 1024;
 /// request.
 ///
 /// The kernel answers failed requests and the last one of each datagram. Warnings
-/// of successful requests are not reported. Requests for kinds that need
-/// [care](crate::Kind::READ_BEFORE_CHANGE) are sent one by one, in their place in the order.
+/// of successful requests are not reported. A request that must
+/// [read its object first](crate::Kind::READ_BEFORE_CHANGE) is sent by itself, in order.
 ///
 /// ```no_run
 /// use tc_core::{Connection, Handle, Request, Verb};
@@ -77,7 +78,11 @@ impl<T: Transport, F: FnMut(usize, Result<(), Cause>)> Batch<'_, T, F> {
     ///
     /// An error means that the request cannot be put into bytes: it has no index
     /// then, and the batch is as it was.
-    pub fn push(&mut self, verb: Verb, request: &Request<'_>) -> Result<usize, Error> {
+    pub fn push<O>(&mut self, verb: Verb, request: &Request<'_, O>) -> Result<usize, Error> {
+        self.push_parts(verb, &request.parts)
+    }
+
+    fn push_parts(&mut self, verb: Verb, request: &Parts<'_>) -> Result<usize, Error> {
         if request.reads_first(verb) {
             return Ok(self.apply(verb, request));
         }
@@ -129,9 +134,9 @@ impl<T: Transport, F: FnMut(usize, Result<(), Cause>)> Batch<'_, T, F> {
     }
 
     /// Sends a request for a kind that needs care.
-    fn apply(&mut self, verb: Verb, request: &Request<'_>) -> usize {
+    fn apply(&mut self, verb: Verb, request: &Parts<'_>) -> usize {
         self.flush();
-        let outcome = self.connection.apply(verb, request);
+        let outcome = self.connection.apply_parts(verb, request);
         self.tell(outcome.map(|_| ()).map_err(Error::into_cause));
         self.told - 1
     }

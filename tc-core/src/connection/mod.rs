@@ -21,6 +21,7 @@ use crate::connection::echo::Echo;
 use crate::connection::netns::Namespace;
 use crate::exchange::answer::{Answer, Place};
 use crate::exchange::error::{Cause, Error};
+use crate::exchange::parts::Parts;
 use crate::exchange::request::Request;
 use crate::wire::ack::ExtAck;
 use crate::wire::error::{DecodeError, EncodeError};
@@ -115,7 +116,7 @@ impl<T: Transport> Connection<T> {
     ///
     /// Kernel: a qdisc without a handle takes the place of one of another kind;
     /// with a handle it does not.
-    pub fn add(&mut self, request: &Request<'_>) -> Result<(), Error> {
+    pub fn add<O>(&mut self, request: &Request<'_, O>) -> Result<(), Error> {
         self.apply(Verb::Add, request).map(|_| ())
     }
 
@@ -126,7 +127,7 @@ impl<T: Transport> Connection<T> {
     /// not exist, [`Error::is_exists`] if there is one with another handle;
     /// [`Error::is_invalid`] or [`Error::is_unsupported`] if the kind cannot be
     /// changed.
-    pub fn change(&mut self, request: &Request<'_>) -> Result<(), Error> {
+    pub fn change<O>(&mut self, request: &Request<'_, O>) -> Result<(), Error> {
         self.apply(Verb::Change, request).map(|_| ())
     }
 
@@ -135,7 +136,7 @@ impl<T: Transport> Connection<T> {
     /// Kernel: a qdisc of the same kind, and of the same handle if one is given, is
     /// changed. One of the same handle and another kind is an error
     /// ([`Error::is_invalid`]). Any other is deleted with all its descendants.
-    pub fn replace(&mut self, request: &Request<'_>) -> Result<(), Error> {
+    pub fn replace<O>(&mut self, request: &Request<'_, O>) -> Result<(), Error> {
         self.apply(Verb::Replace, request).map(|_| ())
     }
 
@@ -143,14 +144,14 @@ impl<T: Transport> Connection<T> {
     ///
     /// Kernel: 6.18, and 6.1 with its later fixes, refuse it
     /// ([`Error::is_invalid`]).
-    pub fn link(&mut self, request: &Request<'_>) -> Result<(), Error> {
+    pub fn link<O>(&mut self, request: &Request<'_, O>) -> Result<(), Error> {
         self.apply(Verb::Link, request).map(|_| ())
     }
 
     /// Deletes an object and all its descendants. Queued packets are lost.
     /// [`Error::is_not_found`] if it does not exist. A device without its root qdisc
     /// gets the default one.
-    pub fn delete(&mut self, request: &Request<'_>) -> Result<(), Error> {
+    pub fn delete<O>(&mut self, request: &Request<'_, O>) -> Result<(), Error> {
         self.apply(Verb::Delete, request).map(|_| ())
     }
 
@@ -159,7 +160,15 @@ impl<T: Transport> Connection<T> {
     ///
     /// Most callers want [`Connection::apply`], which does more for kinds that
     /// need it.
-    pub fn apply_as_it_is(&mut self, verb: Verb, request: &Request<'_>) -> Result<Option<ExtAck>, Error> {
+    pub fn apply_as_it_is<O>(
+        &mut self,
+        verb: Verb,
+        request: &Request<'_, O>,
+    ) -> Result<Option<ExtAck>, Error> {
+        self.apply_one(verb, &request.parts)
+    }
+
+    pub(crate) fn apply_one(&mut self, verb: Verb, request: &Parts<'_>) -> Result<Option<ExtAck>, Error> {
         let fail = |cause: Cause| Error::new(verb.name(), request.describe(), cause);
         self.transact(|sequence, buffer| request.encode(verb, sequence, buffer)).map_err(fail)
     }
@@ -178,7 +187,11 @@ impl<T: Transport> Connection<T> {
     /// let missing = tc.get(&Request::qdisc(2).handle(Handle::qdisc(1))).unwrap_err();
     /// assert!(missing.is_not_found());
     /// ```
-    pub fn get(&mut self, request: &Request<'_>) -> Result<Entry<'_>, Error> {
+    pub fn get<O>(&mut self, request: &Request<'_, O>) -> Result<Entry<'_>, Error> {
+        self.get_one(&request.parts)
+    }
+
+    pub(crate) fn get_one(&mut self, request: &Parts<'_>) -> Result<Entry<'_>, Error> {
         let fail = |cause: Cause| Error::new(Verb::Get.name(), request.describe(), cause);
         self.send(|sequence, buffer| request.encode(Verb::Get, sequence, buffer)).map_err(fail)?;
         let waited = self.wait_for_object();

@@ -6,6 +6,7 @@ use crate::connection::Connection;
 use crate::connection::Transport;
 use crate::exchange::answer::{Place, Stray};
 use crate::exchange::error::{Cause, Error};
+use crate::exchange::parts::Parts;
 use crate::exchange::request::Request;
 use crate::wire::ack::ExtAck;
 use crate::wire::message::{Message, edit_flags};
@@ -69,8 +70,8 @@ impl<T: Transport> Pack<'_, T> {
 
     /// Adds a request that is answered by an acknowledgement, and returns its
     /// index. An error leaves the pack as it was.
-    pub fn push(&mut self, verb: Verb, request: &Request<'_>) -> Result<usize, Error> {
-        self.push_with(verb, request, |flags| flags)
+    pub fn push<O>(&mut self, verb: Verb, request: &Request<'_, O>) -> Result<usize, Error> {
+        self.push_with(verb, &request.parts, |flags| flags)
     }
 
     /// Adds a request that is answered by the object itself, with its counters,
@@ -79,14 +80,14 @@ impl<T: Transport> Pack<'_, T> {
     ///
     /// For qdiscs with a handle alone. Kernel: a default qdisc with the handle 0
     /// may have nothing shown, and the request is then never answered.
-    pub fn push_shown(&mut self, verb: Verb, request: &Request<'_>) -> Result<usize, Error> {
-        self.push_with(verb, request, |flags| (flags | NLM_F_ECHO) & !NLM_F_ACK)
+    pub fn push_shown<O>(&mut self, verb: Verb, request: &Request<'_, O>) -> Result<usize, Error> {
+        self.push_with(verb, &request.parts, |flags| (flags | NLM_F_ECHO) & !NLM_F_ACK)
     }
 
     fn push_with(
         &mut self,
         verb: Verb,
-        request: &Request<'_>,
+        request: &Parts<'_>,
         flags: impl FnOnce(u16) -> u16,
     ) -> Result<usize, Error> {
         let fail = |cause: Cause| Error::new(verb.name(), request.describe(), cause);

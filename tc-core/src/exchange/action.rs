@@ -2,7 +2,7 @@
 
 use bytes::BytesMut;
 
-use crate::exchange::request::Request;
+use crate::exchange::held::Held;
 use crate::exchange::select::Select;
 use crate::kind::FillContext;
 use crate::kind::action::{Actions, Bitfield32};
@@ -13,31 +13,14 @@ use crate::wire::uapi::*;
 use crate::wire::verb::{TcType, Verb};
 
 /// The actions of a request.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Target<'a> {
-    These(&'a Actions),
+    These(Held<'a, Actions>),
     All(&'a str),
 }
 
-impl<'a> Request<'a> {
-    /// A request for actions that stand for themselves, which filters can then
-    /// name by their index.
-    pub const fn actions(actions: &'a Actions) -> Self {
-        let mut request = Self::new(TcType::Action, 0);
-        request.target = Some(Target::These(actions));
-        request
-    }
-
-    /// A request to delete all actions of a kind that no filter uses.
-    pub const fn all_actions(kind: &'a str) -> Self {
-        let mut request = Self::new(TcType::Action, 0).kind(kind);
-        request.target = Some(Target::All(kind));
-        request
-    }
-}
-
 impl Target<'_> {
-    pub(crate) const fn flags(self) -> u16 {
+    pub(crate) const fn flags(&self) -> u16 {
         match self {
             Self::These(_) => 0,
             Self::All(_) => NLM_F_ROOT,
@@ -45,17 +28,17 @@ impl Target<'_> {
     }
 
     pub(crate) fn encode(
-        self,
+        &self,
         verb: Verb,
         context: &FillContext,
         buffer: &mut BytesMut,
     ) -> Result<(), EncodeError> {
         let mut out = AttrWriter::new(buffer);
         match self {
-            Self::These(actions) if actions.is_empty() => {
+            Self::These(actions) if actions.get().is_empty() => {
                 return Err(EncodeError::Invalid("no actions".into()));
             }
-            Self::These(actions) => actions.encode(TCA_ACT_TAB, context, &mut out)?,
+            Self::These(actions) => actions.get().encode(TCA_ACT_TAB, context, &mut out)?,
             Self::All(_) if verb != Verb::Delete => {
                 let text = format!("{} is not for all actions of a kind", verb.name());
                 return Err(EncodeError::Invalid(text));
@@ -65,11 +48,11 @@ impl Target<'_> {
         out.finish()
     }
 
-    pub(crate) fn describe(self) -> String {
+    pub(crate) fn describe(&self) -> String {
         match self {
             Self::All(kind) => format!("all actions {kind}"),
             Self::These(actions) => {
-                let names: Vec<_> = actions.iter().map(ToString::to_string).collect();
+                let names: Vec<_> = actions.get().iter().map(ToString::to_string).collect();
                 format!("action {}", names.join(", "))
             }
         }

@@ -3,14 +3,16 @@
 //! `tcm_info` holds a filter's priority and its protocol, `TCA_CHAIN` its
 //! chain. A filter belongs to a device or to a shared block.
 
+use crate::exchange::parts::Parts;
 use crate::exchange::request::Request;
 use crate::exchange::select::Select;
+use crate::kind::object::{Filter, Fits};
 use crate::wire::handle::Handle;
 use crate::wire::message::TcHeader;
 use crate::wire::uapi::*;
 use crate::wire::verb::TcType;
 
-impl Request<'_> {
+impl Request<'_, Filter> {
     /// A request for a filter on the device with this index.
     ///
     /// ```
@@ -20,20 +22,25 @@ impl Request<'_> {
     /// assert_eq!(all.describe(), "filter parent ffff:fff2 on device 2");
     /// ```
     pub const fn filter(ifindex: i32) -> Self {
-        Self::new(TcType::Filter, ifindex)
+        Self::from_parts(Parts::new(TcType::Filter, ifindex))
     }
 
     /// A request for a filter of a shared block (not 0).
     pub const fn filter_of_block(block: u32) -> Self {
         // Kernel: tcm_block_index is another name of tcm_parent.
-        Self::new(TcType::Filter, TCM_IFINDEX_MAGIC_BLOCK).parent(Handle::from_raw(block))
+        Self::filter(TCM_IFINDEX_MAGIC_BLOCK).parent(Handle::from_raw(block))
     }
+}
 
+impl<T> Request<'_, T>
+where
+    Filter: Fits<T>,
+{
     /// A filter's priority (`pref`): lower ones are asked first. 0 lets the
     /// kernel choose.
     #[must_use]
     pub const fn priority(mut self, priority: u16) -> Self {
-        self.header = self.header.filter_priority(priority);
+        self.parts.header = self.parts.header.filter_priority(priority);
         self
     }
 
@@ -41,14 +48,14 @@ impl Request<'_> {
     /// machine's byte order.
     #[must_use]
     pub const fn protocol(mut self, protocol: u16) -> Self {
-        self.header = self.header.filter_protocol(protocol);
+        self.parts.header = self.parts.header.filter_protocol(protocol);
         self
     }
 
     /// The chain that a filter is in. Without it, it is chain 0.
     #[must_use]
     pub const fn chain(mut self, chain: u32) -> Self {
-        self.chain = Some(chain);
+        self.parts.chain = Some(chain);
         self
     }
 }

@@ -5,5 +5,7 @@ pub(crate) mod answer;
 pub(crate) mod entry;
 pub(crate) mod error;
 mod filter;
+mod held;
+pub(crate) mod parts;
 pub(crate) mod request;
 pub(crate) mod select;

@@ -26,7 +26,7 @@ use crate::wire::units::{parse_i32, parse_u32};
 /// let root = Request::qdisc(2).parent(Handle::ROOT).kind("tbf").stab(&adsl);
 /// # let _ = root;
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stab {
     /// Bytes added to each packet; below 0, taken from it.
     pub overhead: i32,

@@ -96,6 +96,7 @@ mod tests {
         #[test]
         fn both_read_and_write_the_same(ifindex: i32, handle: u32, parent: u32, info: u32, kind in "[a-z_]{1,15}") {
             let request = Request::qdisc(ifindex)
+                .any()
                 .handle(Handle::from_raw(handle))
                 .parent(Handle::from_raw(parent))
                 .info(info)

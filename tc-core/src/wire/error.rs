@@ -1,5 +1,7 @@
 //! Bytes that cannot be read or written, as types.
 
+use crate::wire::verb::TcType;
+
 /// Bytes that cannot be decoded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -59,6 +61,16 @@ pub enum EncodeError {
         expected: &'static str,
         /// The kind that the options are of.
         found: &'static str,
+    },
+    /// A kind of one type of object given to a request for another.
+    #[error("{found} kind {kind} given to a request for a {expected}")]
+    WrongType {
+        /// The type that the request is for.
+        expected: TcType,
+        /// The kind.
+        kind: String,
+        /// The type that the kind is of.
+        found: TcType,
     },
     /// Options that contradict each other or lack something.
     #[error("{0}")]

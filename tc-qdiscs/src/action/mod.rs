@@ -22,7 +22,7 @@ pub(crate) mod tests {
         }
     }
 
-    pub(crate) fn message(request: &Request<'_>, verb: Verb) -> Vec<u8> {
+    pub(crate) fn message<T>(request: &Request<'_, T>, verb: Verb) -> Vec<u8> {
         let mut buffer = BytesMut::new();
         request.encode(verb, 0, &mut buffer).unwrap();
         buffer.to_vec()

@@ -28,7 +28,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use tc_core::action::{Action, Actions};
 use tc_core::link::LinkChange;
 use tc_core::uapi::ETH_P_ALL;
-use tc_core::{Connection, Error, Handle, Request, Select, Socket, Transport};
+use tc_core::{Connection, Error, Handle, Request, Select, Socket, Transport, object};
 
 use super::Plug;
 use crate::action::mirred::{Eaction, Mirred};
@@ -249,15 +249,15 @@ impl<'c, T: Transport> Capture<'c, T> {
     }
 
     /// Where an ingress or clsact qdisc is.
-    fn place(&self) -> Request<'static> {
+    fn place(&self) -> Request<'static, object::Qdisc> {
         Request::qdisc(self.device).parent(Handle::INGRESS)
     }
 
-    fn ingress(&self) -> Request<'static> {
+    fn ingress(&self) -> Request<'static, object::Qdisc> {
         self.place().handle(Handle::qdisc(0xffff))
     }
 
-    fn filter(&self) -> Request<'static> {
+    fn filter(&self) -> Request<'static, object::Filter> {
         let at = Request::filter(self.device).parent(Handle::FILTER_INGRESS).kind("matchall");
         at.priority(PRIORITY).protocol(ETH_P_ALL).handle(Handle::from_raw(1))
     }

@@ -2,7 +2,7 @@
 
 use bytes::BytesMut;
 use std::hint::black_box;
-use tc_core::{Connection, Handle, Kind, Request, Select, Verb};
+use tc_core::{Connection, Handle, Kind, Request, Select, Verb, object};
 use tc_qdiscs::htb::{Htb, HtbClass, HtbXstats};
 use tc_qdiscs::pfifo::Pfifo;
 use tc_qdiscs::tbf::Tbf;
@@ -45,11 +45,11 @@ impl Stage {
         Self { _net: net, tc, dev }
     }
 
-    fn root<'a, K: Kind>(&self, options: &'a K) -> Request<'a> {
+    fn root<'a, K: Kind<Object = object::Qdisc>>(&self, options: &'a K) -> Request<'a, object::Qdisc> {
         Request::qdisc(self.dev).parent(Handle::ROOT).handle(ONE).options(options)
     }
 
-    fn class<'a>(&self, at: usize, options: &'a HtbClass) -> Request<'a> {
+    fn class<'a>(&self, at: usize, options: &'a HtbClass) -> Request<'a, object::Class> {
         let handle = Handle::class(1, at as u16 + 1);
         Request::class(self.dev).parent(ONE).handle(handle).options(options)
     }
@@ -83,7 +83,7 @@ fn class_options() -> HtbClass {
     HtbClass::builder(125_000).build().expect("a valid class")
 }
 
-fn bytes(request: &Request<'_>) -> BytesMut {
+fn bytes<T>(request: &Request<'_, T>) -> BytesMut {
     let mut buffer = BytesMut::new();
     request.encode(Verb::Change, 1, &mut buffer).expect("a valid request");
     buffer
@@ -102,7 +102,7 @@ pub(crate) fn change_tbf(rivals: &Rivals, sizes: Sizes) -> Vec<Row> {
     change_qdisc(&[tbf(10_000), tbf(10_001)], "change-tbf", words, rivals, sizes)
 }
 
-fn change_qdisc<K: Kind>(
+fn change_qdisc<K: Kind<Object = object::Qdisc>>(
     options: &[K; 2],
     libnl: &str,
     words: impl Fn(usize) -> String,
@@ -209,7 +209,7 @@ pub(crate) fn change_classes_packed(stage: &Stage, rivals: &Rivals, sizes: Sizes
 }
 
 /// Requests without acknowledgement, except the last.
-fn packed(requests: &[Request<'_>]) -> BytesMut {
+fn packed<T>(requests: &[Request<'_, T>]) -> BytesMut {
     let mut buffer = BytesMut::new();
     for (at, request) in requests.iter().enumerate() {
         let start = buffer.len();

@@ -1,7 +1,7 @@
 //! What a session looks at, one by one: without it something leaves, or is lost for nothing.
 
 use tc_core::link::LinkChange;
-use tc_core::{Handle, Request, Verb};
+use tc_core::{Handle, Request, Verb, object};
 use tc_qdiscs::pfifo::Pfifo;
 use tc_qdiscs::plug::Plug;
 
@@ -9,7 +9,7 @@ use super::*;
 
 type Happening<'a> = &'a dyn Fn(&World);
 
-pub(crate) fn root(device: usize) -> Request<'static> {
+pub(crate) fn root(device: usize) -> Request<'static, object::Qdisc> {
     Request::qdisc(DEVICES[device]).parent(Handle::ROOT)
 }
 

@@ -9,7 +9,7 @@ use tc_core::action::{Action, Actions, Control};
 use tc_core::embedded::Kernel;
 use tc_core::link::LinkChange;
 use tc_core::uapi::ETH_P_ALL;
-use tc_core::{Connection, Done, Error, Handle, Request, Select, Verb};
+use tc_core::{Connection, Done, Error, Handle, Request, Select, Verb, object};
 use tc_qdiscs::action::gact::Gact;
 use tc_qdiscs::filter::matchall::Matchall;
 use tc_qdiscs::htb::{Htb, HtbClass};
@@ -39,7 +39,7 @@ pub(crate) struct Operation {
 const ONE: Handle = Handle::qdisc(1);
 const TWO: Handle = Handle::qdisc(2);
 
-fn root() -> Request<'static> {
+fn root() -> Request<'static, object::Qdisc> {
     Request::qdisc(ETH0).parent(Handle::ROOT).handle(ONE)
 }
 
@@ -47,7 +47,7 @@ const fn pfifo(limit_packets: u32) -> Pfifo {
     Pfifo { limit_packets }
 }
 
-fn class(minor: u16) -> Request<'static> {
+fn class(minor: u16) -> Request<'static, object::Class> {
     Request::class(ETH0).parent(ONE).handle(Handle::class(1, minor))
 }
 
@@ -55,7 +55,7 @@ fn shape(bytes_per_s: u64) -> HtbClass {
     HtbClass::builder(bytes_per_s).build().unwrap()
 }
 
-fn filter(priority: u16) -> Request<'static> {
+fn filter(priority: u16) -> Request<'static, object::Filter> {
     let at = Request::filter(ETH0).parent(Handle::FILTER_INGRESS).kind("matchall");
     at.priority(priority).protocol(ETH_P_ALL).handle(Handle::from_raw(1))
 }

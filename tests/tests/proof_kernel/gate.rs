@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tc_core::{Connection, Handle, Request};
+use tc_core::{Connection, Handle, Request, object};
 use tc_qdiscs::plug::Plug;
 use tc_qdiscs::plug::commit::{
     Ack, Epoch, Error, Held, Journal, JournalError, Left, Limit, Network, OnDeath, OnTaint, OutputCommit,
@@ -208,7 +208,7 @@ impl Raw {
         raw
     }
 
-    fn request<'a>(&self, plug: &'a Plug) -> Request<'a> {
+    fn request<'a>(&self, plug: &'a Plug) -> Request<'a, object::Qdisc> {
         Request::qdisc(self.ifindex).parent(Handle::ROOT).handle(self.handle).options(plug)
     }
 

@@ -83,7 +83,7 @@ fn builder() -> Builder {
         .kind("gate", GateDiscipline::default)
 }
 
-fn root() -> Request<'static> {
+fn root() -> Request<'static, object::Qdisc> {
     Request::qdisc(ETH0).parent(Handle::ROOT)
 }
 

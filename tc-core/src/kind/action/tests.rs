@@ -67,7 +67,7 @@ fn parse(words: &[&str]) -> Result<Actions, WordError> {
     Actions::parse_words(&mut Words::new(words), &WordsContext::new(Verb::Add))
 }
 
-fn message(request: &Request<'_>, verb: Verb) -> Vec<u8> {
+fn message<T>(request: &Request<'_, T>, verb: Verb) -> Vec<u8> {
     let mut buffer = BytesMut::new();
     request.encode(verb, 0, &mut buffer).unwrap();
     buffer.to_vec()

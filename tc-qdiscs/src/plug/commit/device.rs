@@ -2,7 +2,7 @@
 
 use tc_core::link::Link;
 use tc_core::message::Entry;
-use tc_core::{DecodeError, Handle, Request};
+use tc_core::{DecodeError, Handle, Request, object};
 
 use super::super::Plug;
 use super::taint::LinkState;
@@ -105,11 +105,11 @@ impl Device {
     }
 
     /// A request to the plug, and to nothing else.
-    pub(super) const fn address(&self) -> Request<'static> {
+    pub(super) const fn address(&self) -> Request<'static, object::Qdisc> {
         Request::qdisc(self.ifindex).parent(Handle::ROOT).handle(self.handle)
     }
 
-    pub(super) fn request<'a>(&self, plug: &'a Plug) -> Request<'a> {
+    pub(super) fn request<'a>(&self, plug: &'a Plug) -> Request<'a, object::Qdisc> {
         Request::qdisc(self.ifindex).parent(Handle::ROOT).handle(self.handle).options(plug)
     }
 

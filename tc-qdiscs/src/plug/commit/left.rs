@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tc_core::{Connection, Handle, Request, Transport, Verb};
+use tc_core::{Connection, Handle, Request, Transport, Verb, object};
 
 use super::error::{Error, Network};
 use super::journal::{Journal, JournalError};
@@ -98,7 +98,7 @@ impl Left {
 
 fn drain<T: Transport>(
     tc: &mut Connection<T>,
-    request: &Request<'_>,
+    request: &Request<'_, object::Qdisc>,
     name: &str,
     patience: Duration,
 ) -> Result<(), Error> {

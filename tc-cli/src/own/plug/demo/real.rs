@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tc_core::link::LinkChange;
 use tc_core::netns::Namespace;
-use tc_core::{Connection, Handle, Request, Verb};
+use tc_core::{Connection, Handle, Request, Verb, object};
 use tc_qdiscs::plug::Plug;
 
 use super::{Counters, Stage};
@@ -78,7 +78,7 @@ impl Network {
         Ok(self)
     }
 
-    fn request<'a>(&self, plug: &'a Plug) -> Request<'a> {
+    fn request<'a>(&self, plug: &'a Plug) -> Request<'a, object::Qdisc> {
         Request::qdisc(self.ifindex).parent(Handle::ROOT).handle(PLUG).options(plug)
     }
 }

@@ -5,7 +5,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use tc_core::embedded::{Device, Kernel, Socket};
-use tc_core::{Connection, Handle, Request};
+use tc_core::{Connection, Handle, Request, object};
 use tc_qdiscs::plug::Plug;
 
 use super::{Counters, Stage};
@@ -28,7 +28,7 @@ impl Network {
         Ok(Self { kernel, tc, ifindex })
     }
 
-    fn request<'a>(&self, plug: &'a Plug) -> Request<'a> {
+    fn request<'a>(&self, plug: &'a Plug) -> Request<'a, object::Qdisc> {
         Request::qdisc(self.ifindex).parent(Handle::ROOT).handle(PLUG).options(plug)
     }
 }
