@@ -164,7 +164,7 @@ fn what_taints_is_found_between_epochs_as_well() {
     let error = session.check().unwrap_err();
     let text = error.to_string();
     assert!(text.starts_with("tainted: device near: another process (netlink port "), "{text}");
-    assert!(text.ends_with("; the network is open, and what was held has left uncommitted"), "{text}");
+    assert!(text.ends_with("; the network is open, and what was still held has left uncommitted"), "{text}");
     assert_eq!(pair.receive(1, PATIENCE), [1], "fail open");
     pair.send(&[2]);
     assert_eq!(pair.receive(1, PATIENCE), [2]);

@@ -22,8 +22,11 @@ pub enum Network {
     Held,
     /// What was held is lost, and new output is held.
     HeldAnew,
-    /// What was held was let go, committed or not, and new output leaves at
-    /// once.
+    /// New output leaves at once. Nothing was held any more when it was let go:
+    /// what had been held before was lost, or had left.
+    OpenedEmpty,
+    /// What was still held was let go, committed or not, and new output leaves
+    /// at once.
     Opened,
     /// The devices are gone: nothing leaves.
     Gone,
@@ -41,7 +44,8 @@ impl fmt::Display for Network {
             Self::Open => "the network is open",
             Self::Held => "output is held",
             Self::HeldAnew => "what was held is lost, and new output is held",
-            Self::Opened => "the network is open, and what was held has left uncommitted",
+            Self::OpenedEmpty => "the network is open, and nothing was held any more",
+            Self::Opened => "the network is open, and what was still held has left uncommitted",
             Self::Gone => "the device is gone, and what was held is lost",
             Self::Foreign => "another qdisc is there and decides what leaves",
             Self::Unknown => "whether output is held is not known",
