@@ -51,7 +51,7 @@ fn what_has_the_kernels_default_again_is_open() {
 }
 
 #[test]
-fn what_a_reset_dropped_is_not_said_to_have_left() {
+fn packets_dropped_by_a_reset_are_not_reported_as_left() {
     for (refilled, expected) in [(false, Network::OpenedEmpty), (true, Network::Opened)] {
         let mut world = World::new(OnTaint::FailOpen, OnDrop::Taint, 32_768).unwrap();
         world.session.start_buffer().unwrap();

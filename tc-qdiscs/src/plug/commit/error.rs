@@ -1,6 +1,7 @@
 //! What can go wrong, and what state the network is in then.
 
 use std::fmt;
+use std::io;
 use std::time::Duration;
 
 use tc_core::Handle;
@@ -78,6 +79,22 @@ pub enum Error {
     DeviceDown {
         /// The device's name.
         device: String,
+    },
+    /// The device has several transmit queues, and a socket for the events of lost
+    /// ones cannot be opened. Kernel: a lost queue resets the root queue.
+    #[error(
+        "device {device} has {tx_queues} transmit queues and may lose some unseen, which drops what is \
+         held: cannot listen to queue events: {error}; nothing was changed. Use a device with one queue, \
+         such as an IFB, or accept unwatched queues in the plan"
+    )]
+    QueuesUnwatched {
+        /// The device's name.
+        device: String,
+        /// How many it has.
+        tx_queues: u32,
+        /// Why no events can be had.
+        #[source]
+        error: io::Error,
     },
     /// Not even one packet fits.
     #[error(
@@ -179,6 +196,7 @@ impl Error {
             | Self::ForeignRoot { .. }
             | Self::DeviceDown { .. }
             | Self::LimitTooSmall { .. }
+            | Self::QueuesUnwatched { .. }
             | Self::OtherSession { .. } => Network::Untouched,
             Self::EpochOutstanding { .. } | Self::AckOutOfOrder { .. } => Network::Held,
             Self::StillDraining { .. } => Network::Open,
