@@ -9,10 +9,11 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use netlink_sys::SocketAddr;
-use netlink_sys::protocols::NETLINK_ROUTE;
+use netlink_sys::protocols::{NETLINK_KOBJECT_UEVENT, NETLINK_ROUTE};
 
 use crate::connection::{DEFAULT_TIMEOUT, Received, Transport};
 use crate::wire::device::{DeviceName, DeviceNames};
+use crate::wire::queues::{QueueEvents, removal};
 
 /// The most datagrams that one receive takes.
 const SLOTS: usize = 8;
@@ -62,7 +63,7 @@ impl Socket {
             tv_sec: libc::time_t::try_from(timeout.as_secs()).unwrap_or(libc::time_t::MAX),
             tv_usec: timeout.subsec_micros() as libc::suseconds_t,
         };
-        self.set_option(libc::SOL_SOCKET, libc::SO_RCVTIMEO, &value)
+        set_option(self.as_fd(), libc::SOL_SOCKET, libc::SO_RCVTIMEO, &value)
     }
 
     /// Whether a receive fails with `WouldBlock` at once when there is nothing.
@@ -74,9 +75,7 @@ impl Socket {
     /// (`net.core.rmem_max`) where the process may, up to it where not.
     pub fn set_receive_buffer(&mut self, bytes: u32) -> io::Result<()> {
         self.room = 0;
-        let bytes = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
-        self.set_option(libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, &bytes)
-            .or_else(|_| self.set_option(libc::SOL_SOCKET, libc::SO_RCVBUF, &bytes))
+        set_receive_buffer(self.as_fd(), bytes)
     }
 
     /// Joins a multicast group (`RTNLGRP_*`): its notices then arrive here.
@@ -101,21 +100,6 @@ impl Socket {
             )
         })?;
         Ok(usize::try_from(bytes).unwrap_or(0))
-    }
-
-    fn set_option<T>(&self, level: libc::c_int, option: libc::c_int, value: &T) -> io::Result<()> {
-        let pointer: *const T = value;
-        // SAFETY: the pointer and the length describe `value`, which outlives
-        // the call; the kernel copies it.
-        check(unsafe {
-            libc::setsockopt(
-                self.socket.as_raw_fd(),
-                level,
-                option,
-                pointer.cast(),
-                size_of::<T>() as libc::socklen_t,
-            )
-        })
     }
 }
 
@@ -181,6 +165,76 @@ impl Transport for Socket {
     fn device_names(&self) -> io::Result<Box<dyn DeviceNames>> {
         Ok(Box::new(NamesBySocket(self.as_fd().try_clone_to_owned()?)))
     }
+
+    fn queue_events(&self) -> io::Result<Box<dyn QueueEvents>> {
+        Ok(Box::new(Uevents::open()?))
+    }
+}
+
+/// The kernel's uevents of removed objects.
+#[derive(Debug)]
+struct Uevents(netlink_sys::Socket);
+
+impl Uevents {
+    /// The multicast group of the kernel's own events; udev sends to another.
+    const KERNEL: u32 = 1;
+    /// Room for events that were not read yet.
+    const ROOM: u32 = 4 * 1024 * 1024;
+
+    fn open() -> io::Result<Self> {
+        let mut socket = netlink_sys::Socket::new(NETLINK_KOBJECT_UEVENT)?;
+        socket.set_non_blocking(true)?;
+        set_receive_buffer(socket.as_fd(), Self::ROOM)?;
+        only_removals(socket.as_fd())?;
+        socket.bind(&SocketAddr::new(0, Self::KERNEL))?;
+        Ok(Self(socket))
+    }
+}
+
+impl QueueEvents for Uevents {
+    fn next_removal(&mut self) -> io::Result<Option<DeviceName>> {
+        /// Kernel: a path, and 2 KB of variables. The path comes first.
+        const LARGEST: usize = 4096;
+        let mut buffer = [0; LARGEST];
+        loop {
+            match self.0.recv_from(&mut &mut buffer[..], 0) {
+                Ok((length, sender)) if sender.port_number() == 0 => {
+                    if let Some(name) = removal(buffer.get(..length).unwrap_or(&buffer)) {
+                        return Ok(Some(name));
+                    }
+                }
+                // Another process sent it.
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.0.as_fd())
+    }
+}
+
+/// Has the kernel deliver only events that start with `remove@`, so that a flood
+/// of others does not fill the socket.
+fn only_removals(socket: BorrowedFd<'_>) -> io::Result<()> {
+    const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
+    const JUMP: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+    const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+    let word = |bytes: &[u8; 4]| u32::from_be_bytes(*bytes);
+    let step = |code, jf, k| libc::sock_filter { code, jt: 0, jf, k };
+    let mut program = [
+        step(LOAD, 0, 0),
+        step(JUMP, 3, word(b"remo")),
+        step(LOAD, 0, 3),
+        step(JUMP, 1, word(b"ove@")),
+        step(RETURN, 0, u32::MAX),
+        step(RETURN, 0, 0),
+    ];
+    let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+    set_option(socket, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &filter)
 }
 
 /// Cuts `buffer` into one share for each of `received`, and has them filled by
@@ -219,6 +273,26 @@ fn receive_into_shares(
         *one = Received { length: header.msg_len as usize, sender: sender.nl_pid };
     }
     Ok(count)
+}
+
+fn set_option<T>(
+    socket: BorrowedFd<'_>,
+    level: libc::c_int,
+    option: libc::c_int,
+    value: &T,
+) -> io::Result<()> {
+    let pointer: *const T = value;
+    // SAFETY: the pointer and the length describe `value`, which outlives the
+    // call; the kernel copies it.
+    check(unsafe {
+        libc::setsockopt(socket.as_raw_fd(), level, option, pointer.cast(), size_of::<T>() as libc::socklen_t)
+    })
+}
+
+fn set_receive_buffer(socket: BorrowedFd<'_>, bytes: u32) -> io::Result<()> {
+    let bytes = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
+    set_option(socket, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, &bytes)
+        .or_else(|_| set_option(socket, libc::SOL_SOCKET, libc::SO_RCVBUF, &bytes))
 }
 
 fn check(result: libc::c_int) -> io::Result<()> {

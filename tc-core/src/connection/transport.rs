@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::wire::device::DeviceNames;
+use crate::wire::queues::QueueEvents;
 
 /// How long an answer may take before its outcome is reported as unknown.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -73,6 +74,14 @@ pub trait Transport {
 
     /// The names of devices, on demand.
     fn device_names(&self) -> io::Result<Box<dyn DeviceNames>>;
+
+    /// Announces the transmit queues that devices lose from now on, in the
+    /// network namespace of the calling thread.
+    ///
+    /// The default implementation fails with the kind `Unsupported`.
+    fn queue_events(&self) -> io::Result<Box<dyn QueueEvents>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 /// A datagram that was received.
@@ -118,6 +127,10 @@ macro_rules! forward_to_what_it_points_at {
 
             fn device_names(&self) -> io::Result<Box<dyn DeviceNames>> {
                 (**self).device_names()
+            }
+
+            fn queue_events(&self) -> io::Result<Box<dyn QueueEvents>> {
+                (**self).queue_events()
             }
         }
     )*};

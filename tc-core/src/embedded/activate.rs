@@ -61,6 +61,14 @@ impl Device {
         }
     }
 
+    /// `netif_set_real_num_tx_queues`: how many queues from the `first`th on are
+    /// gone, each with what its qdisc holds.
+    pub(super) fn lose_queues(&mut self, first: usize) -> usize {
+        let lost: Vec<_> = self.queues.iter().skip(first).copied().collect();
+        lost.iter().flatten().for_each(|id| self.reset(*id));
+        lost.len()
+    }
+
     pub(super) fn reset(&mut self, id: Id) {
         let Some(qdisc) = self.qdiscs.get_mut(&id) else { return };
         qdisc.discipline.reset();

@@ -196,6 +196,7 @@ impl State {
             last_auto_handle: 0x8000_0000,
             sockets: BTreeMap::new(),
             last_port: 1000,
+            lost_queues: Vec::new(),
         }
     }
 

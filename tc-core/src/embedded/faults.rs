@@ -13,6 +13,7 @@ use held::Held;
 use super::random::Random;
 use crate::connection::{Received, Transport};
 use crate::wire::device::DeviceNames;
+use crate::wire::queues::QueueEvents;
 
 /// One fault of a datagram from the kernel, or of the call that receives it. Some
 /// also apply to a send, as documented.
@@ -322,6 +323,10 @@ impl<T: Transport> Transport for Faults<T> {
 
     fn device_names(&self) -> io::Result<Box<dyn DeviceNames>> {
         self.inner.device_names()
+    }
+
+    fn queue_events(&self) -> io::Result<Box<dyn QueueEvents>> {
+        self.inner.queue_events()
     }
 }
 

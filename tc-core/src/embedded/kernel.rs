@@ -10,6 +10,7 @@ use super::mailbox::Mailbox;
 use super::path::Sent;
 use super::socket::Socket;
 use super::state::State;
+use crate::wire::device::DeviceName;
 use crate::wire::uapi::RTNLGRP_LINK;
 
 /// A kernel in memory. Clones are handles of the same kernel, for any thread.
@@ -72,6 +73,22 @@ impl Kernel {
             let notice = state.devices[position].notice(crate::wire::uapi::RTM_NEWLINK, 0);
             state.announce(RTNLGRP_LINK, &notice);
             true
+        })
+    }
+
+    /// Leaves a device only its first `queues` transmit queues in use. The kernel
+    /// throws away what the qdiscs of the others hold: the root qdisc, unless it
+    /// gave each queue one of its own. It sends a
+    /// [queue event](crate::Transport::queue_events), and no notice. Returns
+    /// whether the device is there and has more queues than that.
+    pub fn lose_queues(&self, ifindex: i32, queues: u32) -> bool {
+        self.change(|state| {
+            let Ok(position) = state.position(ifindex) else { return false };
+            let device = &mut state.devices[position];
+            let lost = device.lose_queues(queues.max(1) as usize);
+            let name = DeviceName::of(&device.name);
+            state.lost_queues.extend((0..lost).map(|_| name));
+            lost > 0
         })
     }
 

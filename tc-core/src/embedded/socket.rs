@@ -8,6 +8,7 @@ use super::kernel::Kernel;
 use super::state::State;
 use crate::connection::{Received, Transport};
 use crate::wire::device::{DeviceName, DeviceNames};
+use crate::wire::queues::QueueEvents;
 use crate::wire::uapi::IFNAMSIZ;
 
 /// A socket of an embedded kernel: a [`Transport`].
@@ -145,6 +146,26 @@ impl Transport for Socket {
 
     fn device_names(&self) -> io::Result<Box<dyn DeviceNames>> {
         Ok(Box::new(Names(self.kernel.clone())))
+    }
+
+    fn queue_events(&self) -> io::Result<Box<dyn QueueEvents>> {
+        let at = self.kernel.lock().lost_queues.len();
+        Ok(Box::new(Events { kernel: self.kernel.clone(), at }))
+    }
+}
+
+/// The queue events from the `at`th on.
+#[derive(Debug)]
+struct Events {
+    kernel: Kernel,
+    at: usize,
+}
+
+impl QueueEvents for Events {
+    fn next_removal(&mut self) -> io::Result<Option<DeviceName>> {
+        let next = self.kernel.lock().lost_queues.get(self.at).copied();
+        self.at += usize::from(next.is_some());
+        Ok(next)
     }
 }
 

@@ -16,6 +16,7 @@ use super::mailbox::Mailbox;
 use super::policy;
 use super::qdisc::Notices;
 use crate::wire::attr::{AttrWriter, Reader, align};
+use crate::wire::device::DeviceName;
 use crate::wire::message::{Message, Messages, TcHeader};
 use crate::wire::uapi::*;
 
@@ -29,6 +30,8 @@ pub(super) struct State {
     pub(super) last_auto_handle: u32,
     pub(super) sockets: BTreeMap<u32, Mailbox>,
     pub(super) last_port: u32,
+    /// The devices that lost a transmit queue, once for each.
+    pub(super) lost_queues: Vec<DeviceName>,
 }
 
 /// One message of a request, and the socket that it came from.

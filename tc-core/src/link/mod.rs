@@ -13,7 +13,12 @@ use crate::wire::message::{Message, begin_message, end_message};
 use crate::wire::uapi::*;
 
 pub use crate::wire::device::{DeviceName, DeviceNames};
+pub use crate::wire::queues::QueueEvents;
 pub use request::LinkChange;
+
+/// Ethernet and one VLAN tag. Kernel: the device's own `hard_header_len` is not
+/// reported.
+const HEADER: u32 = 14 + 4;
 
 /// A device, from an `RTM_NEWLINK` message (`struct ifinfomsg`, `IFLA_*`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +41,13 @@ pub struct Link {
     pub kind: String,
     /// How often its carrier came or went.
     pub carrier_changes: u32,
+    /// The largest packet, in bytes, that the device segments itself
+    /// (`gso_max_size`, or `gso_ipv4_max_size` if that is larger); 0 if the
+    /// kernel does not report it.
+    pub gso_max_size: u32,
+    /// The largest packet, in bytes, that is put together from received ones
+    /// (`gro_max_size`, or `gro_ipv4_max_size`); 0 before Linux 5.19.
+    pub gro_max_size: u32,
 }
 
 impl Link {
@@ -45,7 +57,7 @@ impl Link {
         reader.skip(4)?;
         let (ifindex, flags) = (reader.i32()?, reader.u32()?);
         reader.skip(4)?;
-        let table = Attrs::new(reader.rest()).table::<{ IFLA_CARRIER_CHANGES as usize + 1 }>()?;
+        let table = Attrs::new(reader.rest()).table::<{ IFLA_GRO_IPV4_MAX_SIZE as usize + 1 }>()?;
         let attr = |kind: u16| table[usize::from(kind)];
         let text = |attr: Option<Attr<'_>>| attr.map(|a| a.str().map(str::to_owned)).transpose();
         let number = |kind: u16| attr(kind).map(|a| a.u32()).transpose().map(Option::unwrap_or_default);
@@ -60,12 +72,24 @@ impl Link {
             qdisc: text(attr(IFLA_QDISC))?.unwrap_or_default(),
             kind: text(info)?.unwrap_or_default(),
             carrier_changes: number(IFLA_CARRIER_CHANGES)?,
+            gso_max_size: number(IFLA_GSO_MAX_SIZE)?.max(number(IFLA_GSO_IPV4_MAX_SIZE)?),
+            gro_max_size: number(IFLA_GRO_MAX_SIZE)?.max(number(IFLA_GRO_IPV4_MAX_SIZE)?),
         })
     }
 
     /// Whether the device is up.
     pub const fn is_up(&self) -> bool {
         self.flags & IFF_UP != 0
+    }
+
+    /// The largest packet, in bytes, that the device's qdisc may get from
+    /// this host: an MTU, or more with segmentation offload (64 KB, and up to
+    /// 512 KB with BIG TCP), and the link's header.
+    pub fn largest_packet(&self) -> u32 {
+        /// `GSO_LEGACY_MAX_SIZE`: without BIG TCP.
+        const LEGACY: u32 = 65_536;
+        let payload = self.mtu.max(LEGACY).max(self.gso_max_size).max(self.gro_max_size);
+        payload.saturating_add(HEADER)
     }
 }
 

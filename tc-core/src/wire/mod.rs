@@ -8,6 +8,7 @@ pub(crate) mod device;
 pub(crate) mod error;
 pub(crate) mod handle;
 pub mod message;
+pub(crate) mod queues;
 pub(crate) mod short;
 pub mod stats;
 pub mod uapi;

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tc_core::link::DeviceNames;
+use tc_core::link::{DeviceNames, QueueEvents};
 use tc_core::{Received, Transport};
 
 /// How many system calls a transport made.
@@ -53,5 +53,9 @@ impl<T: Transport> Transport for Counting<T> {
 
     fn device_names(&self) -> io::Result<Box<dyn DeviceNames>> {
         self.below.device_names()
+    }
+
+    fn queue_events(&self) -> io::Result<Box<dyn QueueEvents>> {
+        self.below.queue_events()
     }
 }

@@ -3,7 +3,7 @@
 //! Names are the modules': `sch_plug`, `cls_u32`, `act_mirred`, or a type of device (`veth`), or a
 //! program's with `program_` before it (`program_strace`), or `all-words-in-tc`: tc prints every option
 //! that this kernel's kinds dump.
-//! `netns` is the right to make a namespace; all others include it.
+//! `tun` is the device file of taps. `netns` is the right to make a namespace; all others include it.
 
 use std::collections::HashMap;
 use std::env;
@@ -91,6 +91,7 @@ fn probe(feature: String) -> bool {
                 Some(("program", name)) => is_there(name),
                 _ if feature == "all-words-in-tc" => tc_has_all_words(),
                 _ if feature == "netns" => true,
+                _ if feature == "tun" => std::fs::File::open("/dev/net/tun").is_ok(),
                 _ => link(&feature),
             }
     });

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tc_core::embedded::Faults;
-use tc_core::link::DeviceNames;
+use tc_core::link::{DeviceNames, QueueEvents};
 use tc_core::{Received, Transport};
 
 /// A transport that the test keeps a hand on.
@@ -45,5 +45,9 @@ impl<T: Transport> Transport for Shared<T> {
 
     fn device_names(&self) -> io::Result<Box<dyn DeviceNames>> {
         self.get().device_names()
+    }
+
+    fn queue_events(&self) -> io::Result<Box<dyn QueueEvents>> {
+        self.get().queue_events()
     }
 }

@@ -1,10 +1,12 @@
 //! An attach that fails leaves nothing, or says so.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use tc_core::{Handle, Request};
+use tc_core::link::DeviceNames;
+use tc_core::{Handle, Received, Request};
 use tc_qdiscs::plug::Plug;
 use tc_qdiscs::plug::commit::Journal;
 
@@ -62,6 +64,49 @@ fn devices_and_handles_that_make_no_session_are_refused_before_anything_is_touch
     let error = attach(&kernel, &dir, &["eth0", "eth1"], |plan| plan, |_| {}).unwrap();
     assert!(matches!(error, Error::DeviceDown { .. }), "{error}");
     assert!(!dir.exists());
+}
+
+/// A transport that reports no queue events.
+struct NoEvents(Socket);
+
+impl Transport for NoEvents {
+    fn send(&mut self, datagram: &[u8]) -> io::Result<()> {
+        self.0.send(datagram)
+    }
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Received> {
+        self.0.receive(buffer)
+    }
+    fn port(&self) -> u32 {
+        self.0.port()
+    }
+    fn device_names(&self) -> io::Result<Box<dyn DeviceNames>> {
+        self.0.device_names()
+    }
+}
+
+#[test]
+fn several_queues_without_events_are_refused_unless_accepted() {
+    let builder = tc_qdiscs::embedded::kinds(Kernel::builder());
+    let builder = builder.device(Device::new("eth0").ifindex(DEVICES[0]));
+    let kernel = builder.device(Device::new("eth1").ifindex(DEVICES[1]).tx_queues(4)).build();
+    let dir = std::env::temp_dir().join(format!("tc-unwatched-{}", std::process::id()));
+    let attach = |names: &[&str], accept: bool| {
+        let limit = Limit::bytes(32_768.try_into().unwrap());
+        let plan = Plan::new(limit, OnTaint::FailClosed, OnDeath::StayClosed).journal_dir(&dir);
+        let plan = if accept { plan.accept_unwatched_queues() } else { plan };
+        let connection = Connection::over(NoEvents(kernel.connect()));
+        OutputCommit::attach_over(connection, Monitor::over(NoEvents(kernel.connect())), names, plan)
+    };
+    let before = root(&kernel, DEVICES[1]);
+    let error = attach(&["eth0", "eth1"], false).err().unwrap();
+    assert!(matches!(&error, Error::QueuesUnwatched { device, tx_queues: 4, .. } if device == "eth1"));
+    assert_eq!(error.network(), Network::Untouched);
+    assert!(error.to_string().contains("or accept unwatched queues in the plan"), "{error}");
+    assert_eq!(root(&kernel, DEVICES[1]), before);
+    assert!(!dir.exists());
+    attach(&["eth0"], false).unwrap().discard().unwrap();
+    attach(&["eth0", "eth1"], true).unwrap().discard().unwrap();
+    let _ = std::fs::remove_dir_all(&dir);
 }
 
 /// Somebody puts a plug on the second device meanwhile; and an answer is lost as well.

@@ -13,6 +13,11 @@ pub(crate) fn root(device: usize) -> Request<'static, object::Qdisc> {
     Request::qdisc(DEVICES[device]).parent(Handle::ROOT)
 }
 
+fn ingress(device: usize) -> Request<'static> {
+    let handle = Handle::qdisc(0xffff);
+    Request::qdisc(DEVICES[device]).parent(Handle::INGRESS).handle(handle).kind("ingress")
+}
+
 fn flap(kernel: &Kernel, device: usize) {
     kernel.set_carrier(DEVICES[device], false);
     kernel.set_carrier(DEVICES[device], true);
@@ -102,11 +107,10 @@ fn what_happened_while_it_was_open_is_no_news() {
     flap(&world.kernel, 0);
     let change = LinkChange { tx_queue_len: Some(77), ..LinkChange::default() };
     world.other().set_link(DEVICES[1], &change).unwrap();
+    assert!(world.kernel.lose_queues(DEVICES[1], 1));
+    world.other().add(&ingress(0)).unwrap();
     world.sent();
     world.session.start_buffer().unwrap();
-    // Nor is what does not concern the root.
-    let ingress = Request::qdisc(DEVICES[0]).parent(Handle::INGRESS).handle(Handle::qdisc(0xffff));
-    world.other().add(&ingress.kind("ingress")).unwrap();
     goes_on(&mut world);
     // But it does not start where the queue will be reset, or is gone.
     world.session.open().unwrap();
@@ -223,10 +227,59 @@ fn a_notice_that_cannot_be_read_taints() {
     }
 }
 
+/// As many bytes come as were lost, so that no counter shows it.
+#[test]
+fn a_reset_that_new_packets_make_up_for_is_found() {
+    let resets: [(Happening<'_>, TaintCause); 3] = [
+        (&|world| world.other().add(&ingress(1)).map(drop).unwrap(), TaintCause::IngressTouched { port: 0 }),
+        (&|world| assert!(world.kernel.lose_queues(DEVICES[1], 1)), TaintCause::QueueLost),
+        (&|world| flap(&world.kernel, 1), TaintCause::Carrier),
+    ];
+    for (resets, expected) in resets {
+        let mut world = world();
+        world.session.start_buffer().unwrap();
+        world.send(b"0");
+        let epoch = world.session.close().unwrap();
+        resets(&world);
+        world.send(b"1");
+        let (seen, network) = cause(world.session.release(epoch, Ack::of(0)).unwrap_err());
+        match seen {
+            TaintCause::IngressTouched { .. } => {
+                assert!(matches!(expected, TaintCause::IngressTouched { .. }))
+            }
+            seen => assert_eq!(seen, expected),
+        }
+        assert_eq!((network, world.sent()), (Network::HeldAnew, NONE));
+        world.session.restart().unwrap();
+        goes_on(&mut world);
+    }
+}
+
+#[test]
+fn a_device_of_several_queues_taints_when_it_is_renamed() {
+    let mut world = world();
+    world.session.start_buffer().unwrap();
+    let rename: fn(&mut [u8]) = |notice| {
+        for at in 0..notice.len() - 4 {
+            if &notice[at..at + 4] == b"eth1" {
+                notice[at..at + 4].copy_from_slice(b"eth7");
+            }
+        }
+    };
+    drain(&world.monitor);
+    let mtu = LinkChange { mtu: Some(1400), ..LinkChange::default() };
+    world.other().set_link(DEVICES[1], &mtu).unwrap();
+    world.monitor.get().inner_mut().changes.push_back(rename);
+    let (seen, _) = cause(world.session.check().unwrap_err());
+    assert_eq!(seen, TaintCause::Renamed { name: "eth7".into() });
+}
+
 /// Whatever it is, and at whichever call of a release it happens.
 #[test]
 fn no_release_succeeds_during_which_something_happened_to_a_queue() {
-    let happenings: [fn(&Kernel); 5] = [
+    let happenings: [fn(&Kernel); 7] = [
+        |kernel| Connection::over(kernel.connect()).add(&ingress(1)).map(drop).unwrap(),
+        |kernel| assert!(kernel.lose_queues(DEVICES[1], 1)),
         |kernel| flap(kernel, 1),
         |kernel| drop(Connection::over(kernel.connect()).delete(&root(1))),
         |kernel| assert!(kernel.remove_device(DEVICES[1])),

@@ -41,7 +41,7 @@ impl World {
     fn with(on_taint: OnTaint, on_drop: OnDrop, limit_bytes: u32, on_death: OnDeath) -> Result<Self, Error> {
         let kernel = tc_qdiscs::embedded::kinds(Kernel::builder())
             .device(Device::new("eth0").ifindex(DEVICES[0]))
-            .device(Device::new("eth1").ifindex(DEVICES[1]))
+            .device(Device::new("eth1").ifindex(DEVICES[1]).tx_queues(2))
             .build();
         let socket = kernel.connect();
         for group in [RTNLGRP_TC, RTNLGRP_LINK] {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 
 use tc_core::embedded::Socket;
-use tc_core::link::DeviceNames;
+use tc_core::link::{DeviceNames, QueueEvents};
 use tc_core::{Received, Transport};
 
 /// Each answer may be changed on its way, the next one first.
@@ -38,5 +38,9 @@ impl Transport for Odd {
 
     fn device_names(&self) -> io::Result<Box<dyn DeviceNames>> {
         self.socket.device_names()
+    }
+
+    fn queue_events(&self) -> io::Result<Box<dyn QueueEvents>> {
+        self.socket.queue_events()
     }
 }

@@ -45,9 +45,29 @@ fn what_has_the_kernels_default_again_is_open() {
     for device in [0, 1] {
         world.other().delete(&root(device)).unwrap();
     }
-    assert_eq!(cause(world.session.check().unwrap_err()).1, Network::Opened);
+    assert_eq!(cause(world.session.check().unwrap_err()).1, Network::OpenedEmpty);
     world.send(b"0");
     assert_eq!(world.sent(), both(&[b"0"]));
+}
+
+#[test]
+fn packets_dropped_by_a_reset_are_not_reported_as_left() {
+    for (refilled, expected) in [(false, Network::OpenedEmpty), (true, Network::Opened)] {
+        let mut world = World::new(OnTaint::FailOpen, OnDrop::Taint, 32_768).unwrap();
+        world.session.start_buffer().unwrap();
+        world.send(b"0");
+        for device in DEVICES {
+            world.kernel.set_carrier(device, false);
+            world.kernel.set_carrier(device, true);
+        }
+        if refilled {
+            world.kernel.send(DEVICES[1], *b"1");
+        }
+        assert_eq!(cause(world.session.check().unwrap_err()).1, expected);
+        assert_eq!(world.sent().concat().len(), usize::from(refilled));
+        world.session.restart().unwrap();
+        assert_eq!(world.session.state(), State::Open);
+    }
 }
 
 /// Makes a refusal of a success.

@@ -22,6 +22,8 @@ enum Step {
     Mtu(usize),
     Foreign(usize),
     Delete(usize),
+    Ingress(usize),
+    LoseQueue,
     Busy(usize, bool),
     LoseAnswer,
     LoseNotice,
@@ -41,6 +43,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => device.clone().prop_map(Step::Mtu),
         1 => device.clone().prop_map(Step::Foreign),
         1 => device.clone().prop_map(Step::Delete),
+        1 => device.clone().prop_map(Step::Ingress),
+        1 => Just(Step::LoseQueue),
         2 => (device, any::<bool>()).prop_map(|(device, busy)| Step::Busy(device, busy)),
         1 => Just(Step::LoseAnswer),
         1 => Just(Step::LoseNotice),
@@ -71,6 +75,12 @@ impl Run {
         let Self { world, .. } = self;
         if let Step::Carrier(device) | Step::UpDown(device) | Step::TxQueueLen(device) = step {
             self.excused[device] |= self.busy[device];
+        }
+        if let Step::Ingress(device) = step {
+            self.excused[device] |= self.busy[device];
+        }
+        if matches!(step, Step::LoseQueue) {
+            self.excused[1] |= self.busy[1];
         }
         match step {
             Step::Send => {
@@ -148,6 +158,14 @@ impl Run {
                 let _gone = world.other().delete(&Request::qdisc(DEVICES[device]).parent(Handle::ROOT));
                 self.excused[device] = true;
             }
+            Step::Ingress(device) => {
+                let ingress = Request::qdisc(DEVICES[device]).parent(Handle::INGRESS);
+                let ingress = ingress.handle(Handle::qdisc(0xffff)).kind("ingress");
+                if world.other().delete(&ingress).is_err() {
+                    world.other().add(&ingress).unwrap();
+                }
+            }
+            Step::LoseQueue => assert!(world.kernel.lose_queues(DEVICES[1], 1)),
             Step::Busy(device, busy) => {
                 self.busy[device] = busy;
                 world.kernel.set_transmitting(DEVICES[device], !busy);

@@ -29,7 +29,17 @@ fn taints(
     repair: impl FnOnce(&Pair),
     expected: fn(&TaintCause) -> bool,
 ) {
-    let (dir, pair) = (Dir::new(name), Pair::new());
+    taints_on(Pair::new(), name, cause, repair, expected);
+}
+
+fn taints_on(
+    pair: Pair,
+    name: &str,
+    cause: impl FnOnce(&Pair),
+    repair: impl FnOnce(&Pair),
+    expected: fn(&TaintCause) -> bool,
+) {
+    let dir = Dir::new(name);
     let mut session = attach(&dir, OnTaint::FailClosed);
     session.start_buffer().unwrap();
     pair.send(&[1, 2]);
@@ -127,6 +137,45 @@ fn a_foreign_delete_taints_and_the_network_is_closed_again() {
     taints("delete", delete, |_| {}, |cause| matches!(cause, TaintCause::Touched { .. }));
 }
 
+/// Kernel: an ingress qdisc that comes or goes resets the device's root queue.
+#[test]
+fn ingress_and_clsact_that_come_or_go_taint() {
+    need!("sch_plug", "veth");
+    for (kind, verb) in [("clsact", "add"), ("clsact", "del"), ("ingress", "add"), ("ingress", "del")] {
+        let pair = Pair::new();
+        if verb == "del" {
+            pair.near.tc(&format!("qdisc add dev near {kind}")).ok();
+        }
+        let cause = |pair: &Pair| {
+            pair.near.tc(&format!("qdisc {verb} dev near {kind}")).ok();
+            // As many as were lost and more: no counter shows the loss.
+            pair.send(&[11, 12, 13, 14, 15, 16]);
+        };
+        let touched = |cause: &TaintCause| matches!(cause, TaintCause::IngressTouched { .. });
+        taints_on(pair, &format!("{kind}-{verb}"), cause, |_| {}, touched);
+    }
+}
+
+/// Packets that a reset dropped have not left.
+#[test]
+fn opening_after_a_reset_is_not_reported_as_a_leak() {
+    need!("sch_plug", "veth");
+    let (dir, pair) = (Dir::new("opened"), Pair::new());
+    let mut session = attach(&dir, OnTaint::FailOpen);
+    session.start_buffer().unwrap();
+    pair.send(&[1, 2]);
+    session.check().unwrap();
+    pair.near.ip("link set near down").ok();
+    pair.near.ip("link set near up").ok();
+    let error = session.check().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "tainted: device near: the device was set down; the network is open, and nothing was held any more"
+    );
+    assert_eq!(pair.receive(1, QUIET), NOTHING);
+    session.discard().unwrap();
+}
+
 #[test]
 fn a_foreign_replacement_taints_and_is_left_alone() {
     need!("sch_plug", "veth");
@@ -164,7 +213,7 @@ fn what_taints_is_found_between_epochs_as_well() {
     let error = session.check().unwrap_err();
     let text = error.to_string();
     assert!(text.starts_with("tainted: device near: another process (netlink port "), "{text}");
-    assert!(text.ends_with("; the network is open, and what was held has left uncommitted"), "{text}");
+    assert!(text.ends_with("; the network is open, and what was still held has left uncommitted"), "{text}");
     assert_eq!(pair.receive(1, PATIENCE), [1], "fail open");
     pair.send(&[2]);
     assert_eq!(pair.receive(1, PATIENCE), [2]);

@@ -1,6 +1,7 @@
 //! How a session begins.
 
 use std::io;
+use std::os::fd::AsFd as _;
 
 use tc_core::link::Link;
 use tc_core::monitor::Monitor;
@@ -15,6 +16,7 @@ use super::guardian::Guardian;
 use super::journal::{Journal, JournalDevice, JournalError};
 use super::plan::{Held, OnDeath, Plan};
 use super::process::{Process, current_netns};
+use super::queues::QueueWatch;
 use super::root::{Root, listed_root_of, open, root_of, shut};
 use super::session::{OutputCommit, State};
 use super::taint::LinkState;
@@ -38,7 +40,9 @@ impl OutputCommit {
         tc.set_timeout(plan.timeout).map_err(untouched)?;
         let mut monitor = Monitor::open(&[RTNLGRP_TC, RTNLGRP_LINK]).map_err(untouched)?;
         monitor.set_nonblocking(true).map_err(untouched)?;
-        Self::attach_over(tc, monitor, devices, plan)
+        Self::attach_joined(tc, monitor, devices, plan, |monitor, queues| {
+            queues.join(monitor.transport().as_fd())
+        })
     }
 }
 
@@ -59,15 +63,33 @@ impl<T: Transport> OutputCommit<T> {
     /// of devices, and must not wait; the connection's time limit counts, not
     /// the plan's.
     pub fn attach_over(
+        tc: Connection<T>,
+        monitor: Monitor<T>,
+        devices: &[&str],
+        plan: Plan,
+    ) -> Result<Self, Error> {
+        Self::attach_joined(tc, monitor, devices, plan, |_, _| Ok(()))
+    }
+
+    /// `join` makes one descriptor of those of the notices and the queue events.
+    fn attach_joined(
         mut tc: Connection<T>,
         monitor: Monitor<T>,
         devices: &[&str],
         plan: Plan,
+        join: impl FnOnce(&Monitor<T>, &mut QueueWatch) -> io::Result<()>,
     ) -> Result<Self, Error> {
         let left: Result<Vec<Adopted>, _> =
             plan.adopt.iter().map(|(path, held)| Ok((read_left(path)?, *held))).collect();
         let left = left.map_err(|error| Error::Journal { error, network: Network::Untouched })?;
         let candidates = candidates(&mut tc, devices, &plan, &left)?;
+        let links = candidates.iter().map(|candidate| &candidate.link);
+        let mut queues = QueueWatch::open(tc.transport(), links, &plan)?;
+        if let Some(queues) = &mut queues {
+            join(&monitor, queues).map_err(|error| {
+                Error::Devices(format!("cannot wait for notices and queue events at once: {error}"))
+            })?;
+        }
         let journal = journal(&candidates, &plan)
             .map_err(|error| Error::Devices(format!("cannot tell this process from others: {error}")))?;
         let journal_path = journal.path_in(&plan.journal_dir);
@@ -86,6 +108,7 @@ impl<T: Transport> OutputCommit<T> {
         let mut session = Self {
             tc,
             monitor,
+            queues,
             id: SessionId::next(),
             state: State::Open,
             devices: Vec::with_capacity(candidates.len()),
@@ -185,6 +208,7 @@ impl<T: Transport> OutputCommit<T> {
                 Err(error) => return Err(Error::kernel(error, Network::Untouched)),
             };
             device.link = LinkState::of(&link);
+            device.name = link.name;
             if !device.link.is_running() {
                 return Err(Error::DeviceDown { device: device.name.clone() });
             }

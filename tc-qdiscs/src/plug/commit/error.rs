@@ -1,6 +1,7 @@
 //! What can go wrong, and what state the network is in then.
 
 use std::fmt;
+use std::io;
 use std::time::Duration;
 
 use tc_core::Handle;
@@ -22,8 +23,11 @@ pub enum Network {
     Held,
     /// What was held is lost, and new output is held.
     HeldAnew,
-    /// What was held was let go, committed or not, and new output leaves at
-    /// once.
+    /// New output leaves at once. Nothing was held any more when it was let go:
+    /// what had been held before was lost, or had left.
+    OpenedEmpty,
+    /// What was still held was let go, committed or not, and new output leaves
+    /// at once.
     Opened,
     /// The devices are gone: nothing leaves.
     Gone,
@@ -41,7 +45,8 @@ impl fmt::Display for Network {
             Self::Open => "the network is open",
             Self::Held => "output is held",
             Self::HeldAnew => "what was held is lost, and new output is held",
-            Self::Opened => "the network is open, and what was held has left uncommitted",
+            Self::OpenedEmpty => "the network is open, and nothing was held any more",
+            Self::Opened => "the network is open, and what was still held has left uncommitted",
             Self::Gone => "the device is gone, and what was held is lost",
             Self::Foreign => "another qdisc is there and decides what leaves",
             Self::Unknown => "whether output is held is not known",
@@ -74,6 +79,22 @@ pub enum Error {
     DeviceDown {
         /// The device's name.
         device: String,
+    },
+    /// The device has several transmit queues, and a socket for the events of lost
+    /// ones cannot be opened. Kernel: a lost queue resets the root queue.
+    #[error(
+        "device {device} has {tx_queues} transmit queues and may lose some unseen, which drops what is \
+         held: cannot listen to queue events: {error}; nothing was changed. Use a device with one queue, \
+         such as an IFB, or accept unwatched queues in the plan"
+    )]
+    QueuesUnwatched {
+        /// The device's name.
+        device: String,
+        /// How many it has.
+        tx_queues: u32,
+        /// Why no events can be had.
+        #[source]
+        error: io::Error,
     },
     /// Not even one packet fits.
     #[error(
@@ -175,6 +196,7 @@ impl Error {
             | Self::ForeignRoot { .. }
             | Self::DeviceDown { .. }
             | Self::LimitTooSmall { .. }
+            | Self::QueuesUnwatched { .. }
             | Self::OtherSession { .. } => Network::Untouched,
             Self::EpochOutstanding { .. } | Self::AckOutOfOrder { .. } => Network::Held,
             Self::StillDraining { .. } => Network::Open,

@@ -20,7 +20,9 @@ use std::time::Duration;
 ///     pause: Duration::from_millis(3),
 ///     replication: Duration::from_millis(20),
 /// };
-/// assert_eq!(load.limit()?, Limit::bytes(7_065_536.try_into().unwrap()));
+/// assert_eq!(load.limit()?, Limit::bytes(7_524_298.try_into().unwrap()));
+/// // The device has no BIG TCP.
+/// assert_eq!(load.limit_with(65_554)?, Limit::bytes(7_065_554.try_into().unwrap()));
 /// # Ok::<(), tc_qdiscs::plug::commit::LimitError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,20 +66,29 @@ pub struct LimitError {
     pub bytes: u128,
 }
 
-/// Kernel: a packet that does not fit is dropped whole, and with segmentation
-/// offload it has up to this many bytes (`GSO_LEGACY_MAX_SIZE`).
-const LARGEST_PACKET: u128 = 65_536;
+/// The largest packet of any Linux, in bytes: with segmentation offload and BIG TCP
+/// it is segmented after the queue (`GSO_MAX_SIZE`, Ethernet header, VLAN tag).
+const LARGEST_PACKET: u32 = 8 * 65_535 + 14 + 4;
 
 impl Load {
     /// The limit that holds two epochs, the closed one and the open one.
     ///
     /// Each lasts as long as the slower of running and replicating, for an epoch
-    /// that cannot be closed yet goes on, and a pause; and the largest packet
-    /// must fit behind them.
+    /// that cannot be closed yet goes on, and a pause. The largest packet that
+    /// Linux knows, 512 KB with BIG TCP, must fit after them: the kernel drops a
+    /// packet whole.
     pub fn limit(&self) -> Result<Limit, LimitError> {
+        self.limit_with(LARGEST_PACKET)
+    }
+
+    /// The same with another size of the largest packet, in bytes:
+    /// [`Link::largest_packet`](tc_core::link::Link::largest_packet) of a device
+    /// that only this host sends through. What a device forwards may be as large
+    /// as the device that received it allows (`gro_max_size`).
+    pub fn limit_with(&self, largest_packet: u32) -> Result<Limit, LimitError> {
         let one = self.epoch.max(self.replication).as_nanos() + self.pause.as_nanos();
         let held = (2 * one).saturating_mul(self.bytes_per_second.into()).div_ceil(1_000_000_000);
-        let bytes = held.saturating_add(LARGEST_PACKET);
+        let bytes = held.saturating_add(largest_packet.into());
         let limit = u32::try_from(bytes).ok().and_then(NonZeroU32::new);
         limit.map(Limit).ok_or(LimitError { bytes })
     }
@@ -94,20 +105,20 @@ mod tests {
 
     #[test]
     fn two_epochs_fit_and_a_packet() {
-        assert_eq!(load(1_000_000, 100, 10, 50).limit().unwrap().get(), 220_000 + 65_536);
+        assert_eq!(load(1_000_000, 100, 10, 50).limit().unwrap().get(), 220_000 + LARGEST_PACKET);
         // Replication is slower than running: epochs grow to its length.
-        assert_eq!(load(1_000_000, 100, 10, 150).limit().unwrap().get(), 320_000 + 65_536);
+        assert_eq!(load(1_000_000, 100, 10, 150).limit().unwrap().get(), 320_000 + LARGEST_PACKET);
     }
 
     #[test]
     fn a_silent_load_still_has_room_for_a_packet() {
-        assert_eq!(load(0, 100, 10, 50).limit().unwrap().get(), 65_536);
+        assert_eq!(load(0, 100, 10, 50).limit().unwrap().get(), LARGEST_PACKET);
     }
 
     #[test]
     fn what_does_not_fit_in_32_bits_is_an_error() {
         let error = load(12_500_000_000, 250, 0, 0).limit().unwrap_err();
-        assert_eq!(error.bytes, 6_250_000_000 + 65_536);
+        assert_eq!(error.bytes, 6_250_000_000 + u128::from(LARGEST_PACKET));
         let absurd = Load {
             epoch: Duration::MAX,
             pause: Duration::MAX,

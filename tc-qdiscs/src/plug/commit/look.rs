@@ -13,11 +13,20 @@ use super::taint::{Taint, TaintCause, judge_notice};
 
 const LOOK: &str = "a look at the plug";
 
+/// The most notices that are read at once: a sender that is faster than the reader
+/// does not keep it for ever.
+const MOST: u32 = 1 << 16;
+
 impl<T: Transport> OutputCommit<T> {
     /// Tells all plugs the same in one send, and takes the counters from their
     /// answers. One that fails taints the session: some may have obeyed.
     pub(super) fn command(&mut self, doing: &'static str, plug: &Plug) -> Result<(), Error> {
         self.exchange(doing, Verb::Change, Some(plug))
+    }
+
+    /// The same; the taint is the caller's to act on.
+    pub(super) fn try_command(&mut self, doing: &'static str, plug: &Plug) -> Option<Taint> {
+        self.try_exchange(doing, Verb::Change, Some(plug))
     }
 
     /// Asks all plugs for their counters in one send.
@@ -48,18 +57,18 @@ impl<T: Transport> OutputCommit<T> {
             };
             if let Err(error) = pack.push_shown(verb, &request) {
                 let cause = TaintCause::Command { doing, why: error.to_string() };
-                return Some(Taint { device: device.name.clone(), cause });
+                return Some(Taint::new(&device.name, cause));
             }
         }
         let sent = pack.send(|index, outcome| {
             let Some(device) = devices.get_mut(index) else { return };
             if let Some(cause) = note(device, doing, outcome) {
-                fault.get_or_insert_with(|| Taint { device: device.name.clone(), cause });
+                fault.get_or_insert_with(|| Taint::new(&device.name, cause));
             }
         });
         if let Err(error) = sent {
             let cause = TaintCause::Command { doing, why: error.to_string() };
-            self.fault = Some(Taint { device: String::new(), cause });
+            self.fault = Some(Taint::new("", cause));
         }
         self.fault.take()
     }
@@ -76,12 +85,20 @@ impl<T: Transport> OutputCommit<T> {
         self.judge_missing()
     }
 
-    /// Reads the notices that have come; the first that speaks against a queue.
+    /// Reads the notices and events that have come; the first that speaks
+    /// against a queue.
+    ///
+    /// Kernel: each is sent under the lock that a command takes too, before that
+    /// lock is given up. So what preceded a command is readable after it.
     pub(super) fn read_notices(&mut self) -> Option<Taint> {
-        /// Whoever sends faster than they are read shall not hold us for ever.
-        const MOST: u32 = 1 << 16;
+        let notices = self.read_messages();
+        let events = self.read_queue_events();
+        notices.or(events)
+    }
+
+    fn read_messages(&mut self) -> Option<Taint> {
         let own_port = self.tc.transport().port();
-        let overflow = || Taint { device: String::new(), cause: TaintCause::Overflow };
+        let overflow = || Taint::new("", TaintCause::Overflow);
         let mut found = None;
         for _ in 0..MOST {
             let taint = match self.monitor.receive() {
@@ -90,12 +107,37 @@ impl<T: Transport> OutputCommit<T> {
                 Ok(Some(Notice::Message(message))) => judge_notice(&message, &self.devices, own_port),
                 Err(error) => {
                     let cause = TaintCause::Command { doing: "reading notices", why: error.to_string() };
-                    return found.or(Some(Taint { device: String::new(), cause }));
+                    return found.or(Some(Taint::new("", cause)));
                 }
             };
             found = found.or(taint);
         }
         found.or_else(|| Some(overflow()))
+    }
+
+    fn read_queue_events(&mut self) -> Option<Taint> {
+        const ENOBUFS: i32 = 105;
+        let watch = self.queues.as_mut()?;
+        let mut found = None;
+        for _ in 0..MOST {
+            let taint = match watch.next() {
+                Ok(None) => return found,
+                Ok(Some(name)) => self
+                    .devices
+                    .iter()
+                    .find(|device| device.name == name.as_str())
+                    .map(|device| Taint::new(&device.name, TaintCause::QueueLost)),
+                Err(error) if error.raw_os_error() == Some(ENOBUFS) => {
+                    Some(Taint::new("", TaintCause::Overflow))
+                }
+                Err(error) => {
+                    let cause = TaintCause::Command { doing: "reading events", why: error.to_string() };
+                    return found.or(Some(Taint::new("", cause)));
+                }
+            };
+            found = found.or(taint);
+        }
+        found.or_else(|| Some(Taint::new("", TaintCause::Overflow)))
     }
 
     pub(super) fn judge_drops(&mut self) -> Result<(), Error> {
@@ -106,7 +148,7 @@ impl<T: Transport> OutputCommit<T> {
         let Some(device) = full else { return Ok(()) };
         let Tally { dropped_packets: packets, peak_bytes, limit_bytes } = device.open;
         let cause = TaintCause::Dropped { packets, peak_bytes, limit_bytes };
-        let taint = Taint { device: device.name.clone(), cause };
+        let taint = Taint::new(&device.name, cause);
         Err(self.taint(taint))
     }
 
@@ -123,7 +165,7 @@ impl<T: Transport> OutputCommit<T> {
         let loss = self.devices.iter().find(|device| device.missing() > 0);
         let Some(device) = loss else { return Ok(()) };
         let cause = TaintCause::HeldLost { bytes: device.missing() };
-        let taint = Taint { device: device.name.clone(), cause };
+        let taint = Taint::new(&device.name, cause);
         Err(self.taint(taint))
     }
 }

@@ -95,11 +95,15 @@
 //! A plug counts packets, and forgets none of its counts when the kernel empties
 //! its queue. After such a reset the next RELEASE lets packets of the open epoch
 //! out. So a session distrusts its queue, and releases nothing any more, when a
-//! device was set down, lost its carrier, had its `txqueuelen` changed, was
-//! deleted or moved to another namespace; when somebody else touched the root
-//! qdisc; when bytes that were held are gone, or packets did not fit; when
-//! notices were lost, or a command failed on one of several devices. See
-//! [`TaintCause`].
+//! device was set down, lost its carrier or a transmit queue, had its `txqueuelen`
+//! changed, was deleted or moved to another namespace; when somebody else touched
+//! the root qdisc, or an ingress or clsact qdisc, which resets the root queue as
+//! well; when bytes that were held are gone, or packets did not fit; when notices
+//! were lost, or a command failed on one of several devices. See [`TaintCause`].
+//!
+//! A lost transmit queue sends no notice of rtnetlink, but a uevent. A session
+//! listens to those where a device has more than one queue
+//! ([`Transport::queue_events`](tc_core::Transport::queue_events)).
 //!
 //! It looks when an epoch is to be released, and when [`OutputCommit::check`] is
 //! called. [`OnTaint`] says what happens then, at once. To go on, take a checkpoint and
@@ -117,6 +121,7 @@
 //! | release: the notices since the last one | | n + 1 (before Linux 6.8: 2n + 1) |
 //! | release: the command | 1 | n |
 //! | release: the notices since then | | n + 1 |
+//! | release: queue events, where a device has several transmit queues | | 2 |
 //!
 //! A command is answered by the plug with its counters, so that closing reports
 //! how full the queue is for nothing more. With [`OnDeath::OpenAfter`] a close
@@ -166,9 +171,10 @@
 //!   kernel's lock in these few microseconds (more where the lock is contended).
 //!   The RELEASE then lets as many packets of the open epoch out as the closed
 //!   one had, if they come before [`release`](OutputCommit::release) has read
-//!   the notice, which it does next; what left has left. It is an error then,
-//!   and the policy is carried out. A device that was set down must come up
-//!   again in that time for anything to leave.
+//!   the notice, which it does next; what left has left. It is an error then
+//!   ([`Taint::during_release`]), and the policy is carried out. A device that
+//!   was set down must come up again in that time for anything to leave; after
+//!   an ingress qdisc or a lost queue it sends at once.
 //! - A RELEASE stays in force until the device has sent all of it. If the queue
 //!   is reset before that (the driver was busy, and the cable was pulled), as
 //!   many packets of the open epoch leave in place of those that were lost, when
@@ -176,8 +182,16 @@
 //!   [`OnTaint::FailClosed`], for the new plug has nothing to release: poll the
 //!   session, which is [`AsFd`](std::os::fd::AsFd), and check when it is
 //!   readable.
-//! - A reset that no notice tells of and that new packets make up for before the
-//!   next look is not seen. None is known.
+//! - A reset that neither a notice nor an event announces is found by the
+//!   counters only: fewer bytes are sent and held than were taken in. If new
+//!   packets make up for it before the next look, it is not found. Nor is the
+//!   loss of up to one packet on a device with several transmit queues while
+//!   released packets may still be counted twice there. No such reset is known,
+//!   except where the kernel has no memory for the notice,
+//!   and on devices taken with [`Plan::accept_unwatched_queues`].
+//! - Since Linux 6.15 (read in source) a process that reads a file of a transmit
+//!   queue in sysfs while the queue is lost delays the event until that read goes
+//!   on, and so possibly past a RELEASE. The next look finds the event then.
 //! - Where a driver is so busy that packets wait when
 //!   [`start_buffer`](OutputCommit::start_buffer) is called, these are released
 //!   with epoch 0, and as many of its own packets with epoch 1, and so on: late,
@@ -219,6 +233,7 @@ mod look;
 mod plan;
 mod policy;
 mod process;
+mod queues;
 mod root;
 mod session;
 mod taint;

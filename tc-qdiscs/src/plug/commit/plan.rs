@@ -68,6 +68,7 @@ pub struct Plan {
     pub(super) adopt: Vec<(PathBuf, Held)>,
     pub(super) timeout: Duration,
     pub(super) drain_time: Duration,
+    pub(super) unwatched_queues: bool,
 }
 
 impl Plan {
@@ -84,6 +85,7 @@ impl Plan {
             adopt: Vec::new(),
             timeout: Duration::from_secs(2),
             drain_time: Duration::from_secs(2),
+            unwatched_queues: false,
         }
     }
 
@@ -125,6 +127,18 @@ impl Plan {
     #[must_use]
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// Accepts devices with several transmit queues also where nothing reports
+    /// lost ones. If such a device loses a queue and new packets make up for
+    /// what was held before the next look, uncommitted packets leave.
+    ///
+    /// Events of queues can be had on every Linux; only a transport of your own
+    /// may have none.
+    #[must_use]
+    pub const fn accept_unwatched_queues(mut self) -> Self {
+        self.unwatched_queues = true;
         self
     }
 

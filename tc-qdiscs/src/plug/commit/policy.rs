@@ -7,7 +7,7 @@ use super::epoch::SessionId;
 use super::error::{Error, Network};
 use super::guardian::Guardian;
 use super::plan::OnTaint;
-use super::root::{Root, open, root_of, shut};
+use super::root::{Root, open, root_and_held, root_of, shut};
 use super::session::{OutputCommit, State};
 use super::taint::Taint;
 
@@ -21,7 +21,7 @@ impl<T: Transport> OutputCommit<T> {
         self.id = SessionId::next();
         // What was not held is not closed either.
         self.tainted = if held { self.carry_out() } else { Network::Open };
-        if self.tainted == Network::Opened {
+        if matches!(self.tainted, Network::Opened | Network::OpenedEmpty) {
             // A guardian that is gone has no deadline either.
             let _gone = self.guardian.as_ref().map(Guardian::free);
         }
@@ -42,11 +42,13 @@ impl<T: Transport> OutputCommit<T> {
                     Err(_) => Network::Unknown,
                 }
             }
-            OnTaint::FailOpen => match root_of(tc, device.ifindex) {
+            OnTaint::FailOpen => match root_and_held(tc, device.ifindex) {
                 Ok(None) => Network::Gone,
-                Ok(Some(Root::Default)) => Network::Opened,
-                Ok(Some(Root::Plug(handle))) if handle == device.handle => {
+                // What a plug held is dropped with it.
+                Ok(Some((Root::Default, _))) => Network::OpenedEmpty,
+                Ok(Some((Root::Plug(handle), held))) if handle == device.handle => {
                     match open(tc, device.ifindex, handle) {
+                        Ok(()) if held == Some(0) => Network::OpenedEmpty,
                         Ok(()) => Network::Opened,
                         Err(_) => Network::Unknown,
                     }
@@ -86,7 +88,7 @@ impl<T: Transport> OutputCommit<T> {
         self.tainted = self.carry_out();
         match self.tainted {
             Network::HeldAnew => self.state = State::Protected,
-            Network::Opened => self.state = State::Open,
+            Network::Opened | Network::OpenedEmpty => self.state = State::Open,
             network => {
                 return Err(Error::WrongState { doing: "restart", state: State::Tainted, network });
             }

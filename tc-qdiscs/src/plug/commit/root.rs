@@ -50,10 +50,22 @@ pub(super) fn listed_root_of<T: Transport>(tc: &mut Connection<T>, ifindex: i32)
 
 /// Asks for the root qdisc; `None` if there is no such device.
 pub(super) fn root_of<T: Transport>(tc: &mut Connection<T>, ifindex: i32) -> Result<Option<Root>, Error> {
+    Ok(root_and_held(tc, ifindex)?.map(|(root, _)| root))
+}
+
+/// Asks for the root qdisc, and how many packets it holds if the kernel reports
+/// that; `None` if there is no such device.
+pub(super) fn root_and_held<T: Transport>(
+    tc: &mut Connection<T>,
+    ifindex: i32,
+) -> Result<Option<(Root, Option<u32>)>, Error> {
     match tc.get(&Request::qdisc(ifindex).parent(Handle::ROOT)) {
-        Ok(entry) => Ok(Some(Root::of(&entry))),
+        Ok(entry) => {
+            let queue = entry.stats().ok().flatten().and_then(|stats| stats.queue);
+            Ok(Some((Root::of(&entry), queue.map(|queue| queue.qlen))))
+        }
         Err(error) if error.errno() == Some(ENODEV) => Ok(None),
-        Err(error) if matches!(error.cause(), Cause::NotShown) => Ok(Some(Root::Default)),
+        Err(error) if matches!(error.cause(), Cause::NotShown) => Ok(Some((Root::Default, None))),
         Err(error) => Err(error),
     }
 }

@@ -14,6 +14,7 @@ use super::error::{Error, Network};
 use super::guardian::Guardian;
 use super::journal::Journal;
 use super::plan::Plan;
+use super::queues::QueueWatch;
 use super::root::open;
 use super::taint::{Taint, TaintCause};
 
@@ -56,6 +57,8 @@ impl fmt::Display for State {
 pub struct OutputCommit<T: Transport = Socket> {
     pub(super) tc: Connection<T>,
     pub(super) monitor: Monitor<T>,
+    /// `None` where no device can lose a transmit queue.
+    pub(super) queues: Option<QueueWatch>,
     pub(super) plan: Plan,
     pub(super) id: SessionId,
     pub(super) state: State,
@@ -100,12 +103,16 @@ pub struct Counts {
     pub dropped_packets: u64,
 }
 
-/// Readable when notices have come that [`OutputCommit::check`] reads, those of
-/// the session's own commands among them. Who polls it closes the network as
-/// soon as something happens, and not at the next release.
+/// Readable when notices or events have come that [`OutputCommit::check`] reads,
+/// those of the session's own commands among them. A program that polls it closes
+/// the network as soon as something happens, and not at the next release.
+///
+/// A session of [`attach_over`](OutputCommit::attach_over) is not readable for the
+/// [events](tc_core::Transport::queue_events) of transmit queues.
 impl AsFd for OutputCommit {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.monitor.transport().as_fd()
+        let both = self.queues.as_ref().and_then(QueueWatch::any);
+        both.unwrap_or_else(|| self.monitor.transport().as_fd())
     }
 }
 
@@ -185,8 +192,8 @@ impl<T: Transport> OutputCommit<T> {
     /// [`OutputCommit::check`] comes first; then one send, and one receive for
     /// each device; then the notices once more. If the session is or becomes
     /// tainted before, nothing is released. If a queue was reset between the
-    /// check and the command, the error says so too, and the policy has been
-    /// carried out.
+    /// check and the command, that is an error as well
+    /// ([`Taint::during_release`]), and the policy has been carried out.
     pub fn release(&mut self, epoch: Epoch, ack: Ack) -> Result<Released, Error> {
         if !epoch.is_of(self.id) {
             return Err(Error::OtherSession { epoch });
@@ -195,10 +202,13 @@ impl<T: Transport> OutputCommit<T> {
             return Err(Error::AckOutOfOrder { epoch, acknowledged: ack.number() });
         }
         self.check()?;
-        self.command("RELEASE_ONE", &Plug::release_one())?;
+        self.devices.iter_mut().for_each(Device::release);
+        let failed = self.try_command("RELEASE_ONE", &Plug::release_one());
         self.closed = None;
-        // After a reset in between, packets of the open epoch would leave.
-        if let Some(taint) = self.read_notices() {
+        // After a reset in between, packets of the open epoch would leave, also where a RELEASE
+        // failed on one of several devices.
+        let noticed = self.read_notices().map(|taint| Taint { during_release: true, ..taint });
+        if let Some(taint) = noticed.or(failed) {
             return Err(self.taint(taint));
         }
         let tallies = self.devices.iter().map(|device| &device.closed);
@@ -264,7 +274,7 @@ impl<T: Transport> OutputCommit<T> {
     /// tainted then. Returns what leaves.
     pub fn abort(&mut self) -> Result<Network, Error> {
         self.expect("abort", State::Protected)?;
-        let taint = Taint { device: String::new(), cause: TaintCause::Asked };
+        let taint = Taint::new("", TaintCause::Asked);
         let _tainted = self.taint(taint);
         // The counts are the new plugs'.
         self.glance();
