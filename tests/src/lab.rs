@@ -13,7 +13,7 @@
 //!
 //! `tests/run` runs these tests twice: on this machine's kernel, where [`need!`](crate::need) skips
 //! tests whose feature is missing, and in a small VM, where a skip is a failure.
-#![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on says so and stops")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a test stops at an unexpected error")]
 
 mod cli;
 mod command;

@@ -1,5 +1,5 @@
 //! Two hosts, alike, to compare tc with tc-cli.
-#![expect(clippy::panic, reason = "a test that cannot go on says so and stops")]
+#![expect(clippy::panic, reason = "a test stops at an unexpected error")]
 
 use std::cell::RefCell;
 use std::collections::HashMap;

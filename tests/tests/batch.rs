@@ -1,5 +1,5 @@
 //! Many requests at once, against a real kernel.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so and stops")]
+#![expect(clippy::unwrap_used, reason = "a test stops at an unexpected error")]
 
 use std::fs;
 

@@ -2,7 +2,7 @@
 //!
 //! The guest is the far end of a veth pair; its host has the near end in a bridge, beside the line to
 //! the world, where the test observes the transmitted frames.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so and stops")]
+#![expect(clippy::unwrap_used, reason = "a test stops at an unexpected error")]
 
 use std::io;
 use std::time::Duration;

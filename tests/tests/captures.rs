@@ -1,6 +1,6 @@
 //! Every capture, byte for byte and text for text: words make tc's message, the kernel's message
 //! makes tc's text and JSON.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so and stops")]
+#![expect(clippy::unwrap_used, reason = "a test stops at an unexpected error")]
 
 use bytes::BytesMut;
 use serde_json::Value;

@@ -1,5 +1,5 @@
 //! tc-cli's own behaviour: exit codes, texts, batches, output that cannot be written.
-#![expect(clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on says so and stops")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test stops at an unexpected error")]
 
 use std::fs;
 use std::io::Read as _;

@@ -1,5 +1,5 @@
 //! What operations cost: system calls and memory. (Times are for `cargo bench`.)
-#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on says so and stops")]
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test stops at an unexpected error")]
 
 use std::env;
 use std::hint::black_box;

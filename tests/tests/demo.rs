@@ -1,5 +1,5 @@
 //! `tc-cli plug demo`: on a real plug where there is one, on the embedded kernel elsewhere.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so and stops")]
+#![expect(clippy::unwrap_used, reason = "a test stops at an unexpected error")]
 
 use std::process::Command;
 

@@ -1,5 +1,7 @@
 //! The layers of tc-core: a file imports from its own room and from those below.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at an unexpected error")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -1,6 +1,6 @@
 //! At the limits, and beside others, on a real kernel: slow readers, two programs at once, one that
 //! is killed, output that cannot be written, and no privilege.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so and stops")]
+#![expect(clippy::unwrap_used, reason = "a test stops at an unexpected error")]
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -1,5 +1,5 @@
 //! The memory of tc-cli: constant for short and for long work.
-#![expect(clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on says so and stops")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test stops at an unexpected error")]
 
 use std::env;
 use std::fmt::Write as _;

@@ -1,6 +1,6 @@
 //! A kind from outside the workspace's crates: this crate brings one, links the command, and the
 //! command has it.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so and stops")]
+#![expect(clippy::unwrap_used, reason = "a test stops at an unexpected error")]
 
 use std::env;
 use std::ffi::OsString;

@@ -1,5 +1,5 @@
 //! `tc-cli --packed -batch`: many commands in one send, with the outcomes of one by one.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so and stops")]
+#![expect(clippy::unwrap_used, reason = "a test stops at an unexpected error")]
 
 use std::fs;
 use std::process::{Command, Output};

@@ -1,6 +1,6 @@
 //! tc and tc-cli do the same: the same commands in paired namespaces end alike and leave equal
 //! states, and both print a state identically.
-#![expect(clippy::panic, reason = "a test that cannot go on says so and stops")]
+#![expect(clippy::panic, reason = "a test stops at an unexpected error")]
 
 use std::time::SystemTime;
 

@@ -1,5 +1,5 @@
 //! What tbf and htb leave out of their requests is not missed by the kernel.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so and stops")]
+#![expect(clippy::unwrap_used, reason = "a test stops at an unexpected error")]
 
 use tc_core::rate::LinkLayer;
 use tc_core::{Connection, Handle, Kind, Request, Select};

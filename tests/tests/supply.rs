@@ -1,5 +1,5 @@
 //! The dependencies: licences, sources and reasons; and the place of `unsafe`.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on says so and stops")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at an unexpected error")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -3,7 +3,7 @@
 //! Kernel: to swap a root qdisc it takes the device out of service (`dev_deactivate`, with an RCU
 //! grace period); packets sent meanwhile reach `noop_qdisc`, which drops them without a counter and
 //! without an error for the sender.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so and stops")]
+#![expect(clippy::unwrap_used, reason = "a test stops at an unexpected error")]
 
 use std::collections::BTreeSet;
 use std::fs;

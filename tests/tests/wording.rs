@@ -3,7 +3,7 @@
 //!
 //! The dumps are those of the captures. What a dump does not tell stands in `Kind::CHANGE`, and in
 //! `docs/both-ways.md` of tc-core.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so and stops")]
+#![expect(clippy::unwrap_used, reason = "a test stops at an unexpected error")]
 
 use bytes::BytesMut;
 use tc_core::words::{Words, WordsContext};

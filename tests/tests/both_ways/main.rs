@@ -2,7 +2,7 @@
 //! from the export, and converted into each other.
 //!
 //! `TREES=N` sets the number of trees (500 if the kernel has most kinds), `TREES_SEED=N` the seed.
-#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on says so and stops")]
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test stops at an unexpected error")]
 
 mod edits;
 mod trees;

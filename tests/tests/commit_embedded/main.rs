@@ -1,6 +1,6 @@
 //! Output commit over the embedded kernel: what no real kernel does on demand.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so and stops")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at an unexpected error")]
 
 mod attach;
 mod guardian;

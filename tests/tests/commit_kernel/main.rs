@@ -1,6 +1,6 @@
 //! Output commit with real packets through a real sch_plug.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so and stops")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at an unexpected error")]
 
 mod taints;
 

@@ -3,7 +3,7 @@
 //! Words come from the commands of the captures, from usage texts, and from
 //! [`tested::MORE_WORDS`]; payloads from the captures and from the encoding of these words.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so and stops")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at an unexpected error")]
 
 mod tested;
 

@@ -1,6 +1,6 @@
 //! The embedded kernel against this one: the same requests, the same answers.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on says so and stops")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a test stops at an unexpected error")]
 
 mod sequences;
 mod side;

@@ -5,7 +5,7 @@
 //! operation that reported success was carried out, one that reported a failure was not, and only an unknown
 //! outcome can be either.
 //! See `tc-core/docs/faults.md`.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so and stops")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at an unexpected error")]
 
 mod commit;
 mod follow;

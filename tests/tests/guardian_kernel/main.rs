@@ -3,7 +3,7 @@
 //! A controller is this executable once more, with the same test's name: it
 //! plays its role in place of the test. So is a guardian.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so and stops")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at an unexpected error")]
 
 mod controller;
 

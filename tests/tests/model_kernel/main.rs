@@ -8,7 +8,7 @@
 //!
 //! `TC_SEED=N` repeats one sequence, `TC_SEQUENCES=N` sets their number.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on says so and stops")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a test stops at an unexpected error")]
 
 mod sequence;
 mod shrink;

@@ -2,7 +2,7 @@
 //! other, each with a batch of all commands. Each story has its device, so that the results of all are
 //! compared together.
 
-#![expect(clippy::panic, reason = "a test that cannot go on says so and stops")]
+#![expect(clippy::panic, reason = "a test stops at an unexpected error")]
 
 use std::fmt::Write as _;
 use std::fs;

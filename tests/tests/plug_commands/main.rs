@@ -1,7 +1,7 @@
 //! `tc-cli plug` with real packets through a real sch_plug: commands that end, a
 //! hold around a command, the coprocess, and the script for CRIU.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so and stops")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at an unexpected error")]
 
 mod commit;
 mod hold;

@@ -1,7 +1,7 @@
 //! A queue that is reset at the worst moment: at each call of a release, also after the session has
 //! looked and before it releases.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so and stops")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at an unexpected error")]
 
 mod tap;
 
