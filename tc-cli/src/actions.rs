@@ -159,6 +159,7 @@ fn list(kind: &str, since: Option<u32>, session: &mut Session<'_>) -> Result<(),
     }
     let report = session.report;
     let (kernel, output) = session.kernel()?;
+    kernel.watch.start(report);
     let mut dump = kernel.connection.dump(&select).map_err(Failure::List)?;
     output.printer.begin_array("");
     let ended = loop {
@@ -178,8 +179,13 @@ fn list(kind: &str, since: Option<u32>, session: &mut Session<'_>) -> Result<(),
             Err(error) => break Err(Failure::List(error)),
         }
     };
+    let is_one_piece = dump.pieces() <= 1;
+    drop(dump);
     output.printer.end_array();
     output.printer.end_document();
+    if !is_one_piece && ended.is_ok() {
+        kernel.watch.end(&select, report);
+    }
     ended
 }
 

@@ -118,6 +118,8 @@ pub(crate) struct Lines<R> {
     /// How many bytes were read.
     bytes: u64,
     ended: bool,
+    /// A line that begins so is no comment.
+    mark: Option<&'static str>,
 }
 
 impl Lines<File> {
@@ -126,12 +128,21 @@ impl Lines<File> {
         open(file).map(Self::new)
     }
 
+    /// The same with lines that begin with `mark`, which are comments to a batch.
+    pub(crate) fn open_with(file: &str, mark: &'static str) -> Result<Self, Failure> {
+        Ok(Self { mark: Some(mark), ..Self::open(file)? })
+    }
+
     /// The words of the next command, with the number of its last line; `None`
     /// at the end. An empty line has none.
     pub(crate) fn next_words(&mut self) -> Result<Option<Numbered>, At> {
         let at = |lines: &Self, failure: Failure| (failure, lines.number);
         match self.read() {
             Ok(false) => Ok(None),
+            // Its words can hold quotes.
+            Ok(true) if self.mark.is_some_and(|mark| self.line.starts_with(mark)) => {
+                Ok(Some((self.number, self.line.split_whitespace().map(str::to_owned).collect())))
+            }
             Ok(true) => match split(&self.line) {
                 Ok(words) => Ok(Some((self.number, words.into_iter().map(str::to_owned).collect()))),
                 Err(failure) => Err(at(self, failure)),
@@ -144,7 +155,7 @@ impl Lines<File> {
 impl<R: Read> Lines<R> {
     fn new(source: R) -> Self {
         let source = BufReader::with_capacity(PIECE, source);
-        Self { source, line: String::new(), number: 0, bytes: 0, ended: false }
+        Self { source, line: String::new(), number: 0, bytes: 0, ended: false, mark: None }
     }
 
     /// Whether the next command is in memory already: a line with its end that
@@ -200,6 +211,10 @@ impl<R: Read> Lines<R> {
             return Ok(false);
         }
         self.number += 1;
+        // Not one that continues a command.
+        if start == 0 && self.mark.is_some_and(|mark| command.starts_with(mark.as_bytes())) {
+            return Ok(true);
+        }
         if let Some(comment) = memchr(b'#', &command[start..]) {
             command.truncate(start + comment);
         }

@@ -51,19 +51,22 @@ impl<'a> List<'a> {
             one_place: self.place,
             ..Show::all(session.registry, &names)
         };
-        let (Kernel { connection, devices }, output) = session.kernel()?;
+        let (Kernel { connection, devices, watch }, output) = session.kernel()?;
         devices.forget();
         if let Some(block) = self.place.block {
             find_block(block, connection)?;
         }
+        let select = self.select(ifindex, terse);
+        watch.start(report);
         if as_graph {
-            let classes = connection.list(&self.select(ifindex, terse)).map_err(Failure::List)?;
+            let classes = connection.list(&select).map_err(Failure::List)?;
+            watch.end(&select, report);
             let mut shown = Shown::new(&mut output.printer, devices);
             graph::draw(&show, &classes, &mut shown);
             shown.odd.iter().for_each(|odd| report.warning(odd));
             return Ok(());
         }
-        let mut dump = connection.dump(&self.select(ifindex, terse)).map_err(Failure::List)?;
+        let mut dump = connection.dump(&select).map_err(Failure::List)?;
         output.printer.begin_array("");
         let ended = loop {
             let listed = match dump.next() {
@@ -82,8 +85,13 @@ impl<'a> List<'a> {
                 Err(error) => report.warning(&format!("{} that cannot be read: {error}", self.tc_type)),
             }
         };
+        let is_one_piece = dump.pieces() <= 1;
+        drop(dump);
         output.printer.end_array();
         output.printer.end_document();
+        if !is_one_piece && ended.is_ok() {
+            watch.end(&select, report);
+        }
         match ended {
             Err(error) if matches!(error.cause(), Cause::Interrupted(_)) => {
                 output.flush()?;
@@ -118,7 +126,7 @@ impl<'a> List<'a> {
 
 /// Kernel: of a block that is not there it lists nothing, without an error.
 fn find_block(block: u32, connection: &mut Connection) -> Result<(), Failure> {
-    let qdiscs = connection.list(&Select::qdiscs()).map_err(Failure::List)?;
+    let qdiscs = connection.list_confirmed(&Select::qdiscs()).map_err(Failure::List)?;
     let has =
         |entry: &Entry<'_>, attribute: u16| entry.attr(attribute).is_some_and(|attr| attr.u32() == Ok(block));
     let found = qdiscs.iter().filter_map(|qdisc| qdisc.entry().ok());

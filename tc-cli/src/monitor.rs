@@ -3,12 +3,12 @@
 use std::fs;
 
 use jiff::Zoned;
-use tc_core::TcType;
 use tc_core::message::{Entry, Message, Messages};
 use tc_core::monitor::{Event, Follower};
 use tc_core::print::Form;
 use tc_core::uapi::*;
 use tc_core::words::{Words, is_prefix};
+use tc_core::{Cause, TcType};
 
 use crate::command::{Command, Reading};
 use crate::failure::{Failure, reason};
@@ -54,7 +54,15 @@ impl Watch<'_> {
         let Some(file) = self.file else {
             let mut follower = Follower::open().map_err(Failure::Monitor)?;
             loop {
-                match follower.next().map_err(Failure::Monitor)? {
+                let event = match follower.next() {
+                    // It lists again when it is asked again.
+                    Err(error) if matches!(error.cause(), Cause::Interrupted(_)) => {
+                        session.report.warning(BUSY);
+                        continue;
+                    }
+                    event => event.map_err(Failure::Monitor)?,
+                };
+                match event {
                     None => {}
                     Some(Event::Notice(message)) => notice(&message, &mut output, &mut unknown, session)?,
                     Some(Event::Listed(entry)) => {
@@ -84,6 +92,7 @@ impl Watch<'_> {
 }
 
 const LOST: &str = "Notices were lost: more came than could be read. What is there now comes next.";
+const BUSY: &str = "It cannot be listed while it changes: tried again.";
 const IN_STEP: &str = "That was all that is there now. Changes follow.";
 
 /// Tells the readers of a JSON stream, on the stream itself, that what they know

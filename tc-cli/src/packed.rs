@@ -36,7 +36,7 @@ pub(crate) fn read<R: Read>(
     let Some(mut kernel) = session.take_kernel() else {
         return batch::read(lines, progress, session, || ());
     };
-    let Kernel { connection, devices } = &mut kernel;
+    let Kernel { connection, devices, .. } = &mut kernel;
     let outcomes = Outcomes { file, report: *session.report, waiting: RefCell::default() };
     let mut batch = connection.batch(|_, outcome| *failed |= !outcomes.tell(outcome));
     let machine = session.silent_machine();

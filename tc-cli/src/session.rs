@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal as _};
 use tc_core::link::DeviceNames;
 use tc_core::netns::Namespace;
 use tc_core::print::{Color, Form, Style};
-use tc_core::{Connection, Registry};
+use tc_core::{ChangeWatch, Connection, Registry, Select};
 
 use crate::batch;
 use crate::command::{self, Command, Reading};
@@ -91,6 +91,8 @@ impl<'r> Session<'r> {
         if !matches!(command, Command::Change(_)) {
             // It may take its time, or change devices.
             self.recent.forget();
+        } else if let Some(kernel) = &mut self.kernel {
+            kernel.watch.close();
         }
         match command {
             Command::Help(text) => {
@@ -139,7 +141,9 @@ impl<'r> Session<'r> {
     /// Takes the connection out, to be used beside the rest; it is to be
     /// [put back](Self::put_kernel).
     pub(crate) fn take_kernel(&mut self) -> Option<Kernel> {
-        self.kernel.take()
+        let mut kernel = self.kernel.take()?;
+        kernel.watch.close();
+        Some(kernel)
     }
 
     pub(crate) fn put_kernel(&mut self, kernel: Kernel) {
@@ -192,6 +196,7 @@ impl<'r> Session<'r> {
 pub(crate) struct Kernel {
     pub(crate) connection: Connection,
     pub(crate) devices: Devices,
+    pub(crate) watch: Watch,
 }
 
 impl Kernel {
@@ -199,7 +204,7 @@ impl Kernel {
         let failed = cannot_open;
         let connection = Connection::open().map_err(failed)?;
         let devices = Devices::new(connection.device_names().map_err(failed)?);
-        Ok(Self { connection, devices })
+        Ok(Self { connection, devices, watch: Watch::default() })
     }
 
     /// Names for what prints devices by itself.
@@ -218,6 +223,60 @@ impl Kernel {
         })
     }
 }
+
+/// Detects changes while lists are read. Opened for the first list, and closed before a change: while it is
+/// open, each change costs the kernel a notice more.
+#[derive(Debug, Default)]
+pub(crate) struct Watch(Option<ChangeWatch>);
+
+impl Watch {
+    /// Reads lists until nothing changes meanwhile.
+    pub(crate) fn read<R>(
+        &mut self,
+        object: &str,
+        work: impl FnMut() -> Result<R, Failure>,
+    ) -> Result<R, Failure> {
+        self.open()?.read(object, work).map_err(Failure::List)?
+    }
+
+    fn open(&mut self) -> Result<&mut ChangeWatch, Failure> {
+        Ok(match &mut self.0 {
+            Some(watch) => watch,
+            none => none.insert(ChangeWatch::open().map_err(cannot_open)?),
+        })
+    }
+
+    /// Before a list that is shown as it comes.
+    pub(crate) fn start(&mut self, report: &Report) {
+        let started = match self.open() {
+            Ok(watch) => watch.reset().map_err(|error| error.to_string()),
+            Err(failure) => Err(failure.to_string()),
+        };
+        if let Err(error) = started {
+            report.warning(&format!("{UNKNOWN}: {error}"));
+            self.close();
+        }
+    }
+
+    /// After such a list, if it took several pieces: says if something changed meanwhile.
+    pub(crate) fn end(&mut self, select: &Select, report: &Report) {
+        // Without a watch that was said.
+        let Some(watch) = &mut self.0 else { return };
+        match watch.changed(select) {
+            Ok(false) => {}
+            Ok(true) => report.warning(CHANGED),
+            Err(error) => report.warning(&format!("{UNKNOWN}: {error}")),
+        }
+    }
+
+    fn close(&mut self) {
+        self.0 = None;
+    }
+}
+
+/// As [`tc_core::Cause::Interrupted`] has it.
+const CHANGED: &str = "The list changed while it was read: entries may be missing or doubled.";
+const UNKNOWN: &str = "Cannot see whether the list changed while it was read";
 
 fn cannot_open(error: tc_core::Error) -> Failure {
     Failure::System(format!("Cannot open netlink socket: {error}"))

@@ -13,6 +13,7 @@
 //! | send a few requests in one datagram | [`Connection::pack`] |
 //! | send thousands of requests | [`Connection::batch`] |
 //! | list objects | [`Connection::dump`], [`Connection::list`] with a [`Select`] |
+//! | list objects while they change | [`Connection::list_consistent`] with a [`ChangeWatch`] |
 //! | receive notices of changes | [`monitor::Monitor`], or [`monitor::Follower`] with a list after a loss |
 //! | add a kind | [`Kind`], [`Syntax`] and [`register!`]; [`contract::check`] in its tests |
 //! | work in another network namespace | [`netns::Namespace`], [`Connection::open_in`] |
@@ -39,6 +40,7 @@ mod kind;
 pub mod link;
 mod wire;
 
+pub use connection::watch::ChangeWatch;
 pub use connection::{
     Batch, Connection, DEFAULT_TIMEOUT, Done, Dump, Listed, Pack, Received, Socket, Transport, monitor, netns,
 };

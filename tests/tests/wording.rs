@@ -97,10 +97,15 @@ fn what_was_asked_for_is_what_the_dump_tells() {
         // Behind an action's own words stand those of all actions.
         let words: Vec<_> = capture.words().into_iter().take_while(|word| *word != "cookie").collect();
         let Some(asked) = read(ops, &words.join(" "), capture.verb())? else { return Ok(()) };
-        match wording(ops, &*asked.as_dumped(&Machine))
-            .difference(&wording(ops, options), ops.change_semantics())
-        {
-            Difference::None => Ok(()),
+        let (dumped, told) = (wording(ops, &*asked.as_dumped(&Machine)), wording(ops, options));
+        match dumped.difference(&told, ops.change_semantics()) {
+            Difference::None => {
+                let not_taken = wording(ops, &*asked).not_taken(&dumped, &told, ops.change_semantics());
+                match not_taken.is_empty() {
+                    true => Ok(()),
+                    false => Err(format!("not taken: {not_taken:?}")),
+                }
+            }
             difference => Err(format!("{difference:?}\n  asked {asked:?}\n   told {options:?}")),
         }
     });

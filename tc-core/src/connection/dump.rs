@@ -17,25 +17,45 @@ const TRIES: u32 = 10;
 impl<T: Transport> Connection<T> {
     /// Lists objects, each borrowed from the receive buffer.
     ///
-    /// What changes while the list is read can be missed or seen twice: the
-    /// kernel then says so, and the dump ends with an error that is
-    /// [`Cause::Interrupted`]. [`Connection::list`] tries again by itself.
+    /// What changes while the list is read can be missed or seen twice, and
+    /// so can its neighbours. The dump ends with [`Cause::Interrupted`] only
+    /// if the kernel reports the change, which it does for devices, and for
+    /// no object of traffic control: see [`Connection::list_consistent`].
     pub fn dump(&mut self, select: &Select) -> Result<Dump<'_, T>, Error> {
         let fail = |cause: Cause| Error::new("list", plural(select), cause);
         self.send(|sequence, buffer| select.encode(sequence, buffer)).map_err(fail)?;
-        Ok(Dump { connection: self, select: *select, at: 0, length: 0, interrupted: false, done: false })
+        Ok(Dump {
+            connection: self,
+            select: *select,
+            at: 0,
+            length: 0,
+            pieces: 0,
+            interrupted: false,
+            done: false,
+        })
     }
 
     /// Lists objects into memory of their own. A list that changed while it was
-    /// read, or of which a part was lost, is read again, ten times in all. An
-    /// entry that cannot be read is left out.
+    /// read, if the kernel reports that, or of which a part was lost, is read
+    /// again, ten times in all. An entry that cannot be read is left out.
+    ///
+    /// Kernel: changes of qdiscs, classes and filters are not reported. Use
+    /// [`Connection::list_consistent`] where others may change them.
     ///
     /// [`Error::read`] has what was read before an error.
     pub fn list(&mut self, select: &Select) -> Result<Vec<OwnedEntry>, Error> {
+        self.list_in_pieces(select).map(|(entries, _)| entries)
+    }
+
+    /// The same, with the number of datagrams that it took.
+    pub(crate) fn list_in_pieces(&mut self, select: &Select) -> Result<(Vec<OwnedEntry>, usize), Error> {
         let mut tries = 1;
         loop {
             let mut entries = Vec::new();
-            let Err(error) = self.list_into(select, &mut entries) else { return Ok(entries) };
+            let error = match self.list_into(select, &mut entries) {
+                Ok(pieces) => return Ok((entries, pieces)),
+                Err(error) => error,
+            };
             let again = matches!(error.cause(), Cause::Interrupted(_) | Cause::AnswerLost(_));
             if again && tries < TRIES {
                 tries += 1;
@@ -49,16 +69,16 @@ impl<T: Transport> Connection<T> {
         }
     }
 
-    fn list_into(&mut self, select: &Select, entries: &mut Vec<OwnedEntry>) -> Result<(), Error> {
+    fn list_into(&mut self, select: &Select, entries: &mut Vec<OwnedEntry>) -> Result<usize, Error> {
         let mut dump = self.dump(select)?;
         while let Some(listed) = dump.next()? {
             entries.extend(listed.to_owned());
         }
-        Ok(())
+        Ok(dump.pieces())
     }
 }
 
-const fn plural(select: &Select) -> &'static str {
+pub(crate) const fn plural(select: &Select) -> &'static str {
     match select.tc_type {
         TcType::Filter if select.chains => "chains",
         TcType::Qdisc => "qdiscs",
@@ -78,6 +98,7 @@ pub struct Dump<'c, T: Transport> {
     select: Select,
     at: usize,
     length: usize,
+    pieces: usize,
     interrupted: bool,
     done: bool,
 }
@@ -126,12 +147,22 @@ impl<T: Transport> Dump<'_, T> {
         Ok(Some(Listed { message, bytes }))
     }
 
+    /// How many datagrams with objects have come up to now.
+    ///
+    /// Kernel: it fills one under its lock, so that a change can spoil only a
+    /// list of several.
+    pub const fn pieces(&self) -> usize {
+        self.pieces
+    }
+
     fn next_place(&mut self) -> Result<Option<Place>, Cause> {
         let mut stray = Stray::default();
+        // What is left of a datagram was counted with its first object.
+        let mut is_counted = true;
         while !self.done {
             if self.at >= self.length {
                 self.length = self.connection.receive(&mut stray)?;
-                self.at = 0;
+                (self.at, is_counted) = (0, false);
             }
             let Some(place) = Place::next(&self.connection.answer[..self.length], &mut self.at)? else {
                 continue;
@@ -141,6 +172,9 @@ impl<T: Transport> Dump<'_, T> {
                 continue;
             }
             self.interrupted |= message.flags & NLM_F_DUMP_INTR != 0;
+            if message.kind >= NLMSG_MIN_TYPE && !std::mem::replace(&mut is_counted, true) {
+                self.pieces += 1;
+            }
             if message.kind >= NLMSG_MIN_TYPE && self.is_selected(&message) {
                 return Ok(Some(place));
             }

@@ -12,6 +12,7 @@ mod pack;
 pub(crate) mod scripted;
 mod socket;
 mod transport;
+pub(crate) mod watch;
 
 use std::time::Duration;
 

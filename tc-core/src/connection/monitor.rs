@@ -10,7 +10,7 @@ use crate::connection::netns::Namespace;
 use crate::connection::{Received, Transport};
 use crate::exchange::answer::Place;
 use crate::exchange::error::{Cause, Error};
-use crate::wire::message::Message;
+use crate::wire::message::{Message, Messages};
 use crate::wire::uapi::*;
 
 pub use follow::{Event, Follower};
@@ -130,6 +130,7 @@ impl<T: Transport> Monitor<T> {
                 Ok(0) => return Ok(true),
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // What is thrown away may be lost as well.
                 Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {}
                 Err(error) => return Err(Error::new("receive", "notice", Cause::System(error))),
@@ -138,15 +139,52 @@ impl<T: Transport> Monitor<T> {
         Ok(false)
     }
 
+    /// Reads the notices that are there, without waiting for more; whether one of
+    /// them counts, or some were lost. Without an end of them they count.
+    pub(crate) fn drain(&mut self, mut counts: impl FnMut(&Message<'_>) -> bool) -> Result<bool, Error> {
+        let mut counted = count(&self.buffer[self.at..self.length.max(self.at)], &mut counts);
+        (self.at, self.length) = (0, 0);
+        let share = self.buffer.len() / SLOTS;
+        let mut received = [Received::default(); SLOTS];
+        for _ in 0..MOST_FORGOTTEN {
+            match self.transport.receive_many(&mut self.buffer, &mut received, false) {
+                // This transport can only wait: its time limit ends it.
+                Ok(0) => match self.receive()? {
+                    None => return Ok(counted),
+                    Some(Notice::Message(message)) => counted |= counts(&message),
+                    Some(Notice::Overflow) => counted = true,
+                },
+                Ok(datagrams) => {
+                    let ours = received.iter().take(datagrams).enumerate().filter(|(_, one)| one.sender == 0);
+                    for (slot, one) in ours {
+                        let bytes = &self.buffer[slot * share..][..one.length.min(share)];
+                        counted |= one.length > share || count(bytes, &mut counts);
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(counted),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => counted = true,
+                Err(error) => return Err(Error::new("receive", "notice", Cause::System(error))),
+            }
+        }
+        Ok(true)
+    }
+
     /// Waits for the next notice; `None` when nothing came within the
     /// transport's time limit (at once, if it does not block).
     pub fn receive(&mut self) -> Result<Option<Notice<'_>>, Error> {
+        self.receive_of(|_| true)
+    }
+
+    /// Waits for the next notice with a type (`RTM_*`) that is `wanted`.
+    pub(crate) fn receive_of(&mut self, wanted: impl Fn(u16) -> bool) -> Result<Option<Notice<'_>>, Error> {
         let fail = |cause: Cause| Error::new("receive", "notice", cause);
         let place = loop {
             match Place::next(&self.buffer[..self.length], &mut self.at)
                 .map_err(|error| fail(error.into()))?
             {
-                Some(place) => break place,
+                Some(place) if wanted(place.kind()) => break place,
+                Some(_) => {}
                 None => match self.transport.receive(&mut self.buffer) {
                     Ok(received) if received.sender == 0 && received.length <= self.buffer.len() => {
                         (self.at, self.length) = (0, received.length);
@@ -168,4 +206,13 @@ impl<T: Transport> Monitor<T> {
             _ => Notice::Message(message),
         }))
     }
+}
+
+/// Whether one of these messages counts, or cannot be read.
+fn count(datagram: &[u8], counts: &mut impl FnMut(&Message<'_>) -> bool) -> bool {
+    // All are looked at: `counts` may keep something of each.
+    Messages::new(datagram).fold(false, |counted, message| {
+        let is_loss = |message: &Message<'_>| message.kind == NLMSG_OVERRUN;
+        counted | message.map_or(true, |message| is_loss(&message) || counts(&message))
+    })
 }

@@ -116,6 +116,7 @@ pub struct Faults<T> {
     calls_script: BTreeMap<u64, Fault>,
     before_sends: BTreeMap<u64, Event>,
     before_calls: BTreeMap<u64, Event>,
+    before_each: Option<Box<dyn FnMut() + Send>>,
     chances: Chances,
     random: Random,
     calls: u64,
@@ -139,6 +140,7 @@ impl<T: Transport> Faults<T> {
             calls_script: BTreeMap::new(),
             before_sends: BTreeMap::new(),
             before_calls: BTreeMap::new(),
+            before_each: None,
             chances: Chances::none(),
             random: Random(0),
             calls: 0,
@@ -172,6 +174,12 @@ impl<T: Transport> Faults<T> {
     /// receive, counted from 0.
     pub fn before_call(&mut self, n: u64, event: impl FnOnce() + Send + 'static) {
         self.before_calls.insert(self.calls + n, Box::new(event));
+    }
+
+    /// Runs `event` right before each call from now on, be it a send or a
+    /// receive: another process changes something in the middle of every dump.
+    pub fn before_each_call(&mut self, event: impl FnMut() + Send + 'static) {
+        self.before_each = Some(Box::new(event));
     }
 
     /// How many calls there were: sends, and receives.
@@ -208,6 +216,9 @@ impl<T: Transport> Faults<T> {
     /// Counts a call, and returns its fault.
     fn begin_call(&mut self) -> Option<Fault> {
         if let Some(event) = self.before_calls.remove(&self.calls) {
+            event();
+        }
+        if let Some(event) = &mut self.before_each {
             event();
         }
         self.calls += 1;

@@ -71,6 +71,11 @@ impl Place {
         }))
     }
 
+    /// The type of the message.
+    pub(crate) const fn kind(self) -> u16 {
+        self.kind
+    }
+
     /// The first byte after it.
     pub(crate) const fn end(self) -> usize {
         self.end

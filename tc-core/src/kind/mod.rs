@@ -118,7 +118,8 @@ pub trait Kind: Any + Clone + fmt::Debug + PartialEq + Send + Sync {
     fn decode(payload: &[u8]) -> Result<Self, DecodeError>;
 
     /// The options as the kernel reports them after accepting these: it may
-    /// round or normalise.
+    /// round or limit them. The keys that it rounds are listed in
+    /// [`ChangeSemantics::rounded`]; a limited value counts as not taken.
     #[must_use]
     fn as_dumped(&self, environment: &dyn Environment) -> Self {
         let _ = environment;

@@ -179,7 +179,7 @@ impl<'c, T: Transport> Capture<'c, T> {
             Err(error) => return Err(error),
         };
         let filters = Select::filters(self.device).parent(Handle::FILTER_INGRESS);
-        for filter in self.connection.list(&filters)? {
+        for filter in self.connection.list_confirmed(&filters)? {
             let matchall = filter.entry().and_then(|entry| entry.options_as::<Matchall>());
             let Ok(Some(matchall)) = matchall else { continue };
             let ours = matchall.actions.iter().find(|action| action.cookie == COOKIE);
@@ -297,7 +297,7 @@ impl<'c, T: Transport> Capture<'c, T> {
         if made.ingress {
             let deleted = self.insist(|connection| {
                 let filters = Select::filters(filter.header().ifindex).parent(Handle::FILTER_INGRESS);
-                if !connection.list(&filters)?.is_empty() {
+                if !connection.list_confirmed(&filters)?.is_empty() {
                     return Ok(());
                 }
                 // Kernel: EINVAL where there was one once and there is none now.

@@ -9,8 +9,8 @@
 use tc_core::print::{Printer, Time};
 use tc_core::words::{Environment, WordError, Words, WordsContext};
 use tc_core::{
-    AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords, Reader, Syntax, object,
-    zero_extended,
+    AttrWriter, ChangeSemantics, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords, Reader,
+    Syntax, object, zero_extended,
 };
 
 use crate::common::not_zero;
@@ -44,6 +44,7 @@ pub struct Codel {
 impl Kind for Codel {
     type Object = object::Qdisc;
     const KIND: &'static str = "codel";
+    const CHANGE: ChangeSemantics = ChangeSemantics::USUAL.rounded(&["target", "interval", "ce_threshold"]);
 
     fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
         let order = [LIMIT, INTERVAL, TARGET, ECN, CE_THRESHOLD];

@@ -12,7 +12,8 @@ mod words;
 use tc_core::print::{Float, Formatted, Item, Null, Printer, Style, Time};
 use tc_core::words::{Environment, WordError, Words, WordsContext};
 use tc_core::{
-    AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords, Reader, Syntax, object,
+    AttrWriter, Attrs, ChangeSemantics, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords,
+    Reader, Syntax, object,
 };
 
 use crate::common::u32_at;
@@ -90,6 +91,7 @@ impl EcnMask {
 impl Kind for Dualpi2 {
     type Object = object::Qdisc;
     const KIND: &'static str = "dualpi2";
+    const CHANGE: ChangeSemantics = ChangeSemantics::USUAL.rounded(&["alpha", "beta"]);
 
     fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
         out.attr_u32_if(LIMIT, self.limit_packets);

@@ -62,6 +62,7 @@ impl Ets {
 impl Kind for Ets {
     type Object = object::Qdisc;
     const KIND: &'static str = "ets";
+    const CHANGE: ChangeSemantics = ChangeSemantics::USUAL.rounded(&["priomap"]);
 
     fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
         out.attr_u8(TCA_ETS_NBANDS, self.bands);

@@ -87,7 +87,7 @@ pub struct Fq {
 impl Kind for Fq {
     type Object = object::Qdisc;
     const KIND: &'static str = "fq";
-    const CHANGE: ChangeSemantics = ChangeSemantics::USUAL.not_dumped(&["defrate"]);
+    const CHANGE: ChangeSemantics = ChangeSemantics::USUAL.rounded(&["refill_delay"]);
 
     fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
         out.attr_u32_if(BUCKETS_LOG, self.buckets_log);

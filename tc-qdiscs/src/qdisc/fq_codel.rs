@@ -66,8 +66,10 @@ pub struct Selector {
 impl Kind for FqCodel {
     type Object = object::Qdisc;
     const KIND: &'static str = "fq_codel";
-    const CHANGE: ChangeSemantics =
-        ChangeSemantics::USUAL.fixed(&["flows"]).not_dumped(&["ce_threshold_selector without ce_threshold"]);
+    const CHANGE: ChangeSemantics = ChangeSemantics::USUAL
+        .fixed(&["flows"])
+        .not_dumped(&["ce_threshold_selector without ce_threshold"])
+        .rounded(&["target", "interval", "ce_threshold"]);
 
     fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
         let before_selector = [LIMIT, FLOWS, QUANTUM, INTERVAL, TARGET, ECN, CE_THRESHOLD];

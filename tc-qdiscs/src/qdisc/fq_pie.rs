@@ -59,8 +59,10 @@ pub struct FqPie {
 impl Kind for FqPie {
     type Object = object::Qdisc;
     const KIND: &'static str = "fq_pie";
-    const CHANGE: ChangeSemantics =
-        ChangeSemantics::USUAL.fixed(&["flows"]).not_dumped(&["target above 4.29 s"]);
+    const CHANGE: ChangeSemantics = ChangeSemantics::USUAL
+        .fixed(&["flows"])
+        .not_dumped(&["target above 4.29 s"])
+        .rounded(&["target", "tupdate"]);
 
     fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
         params::encode(PARAMS, LIMIT..=DQ_RATE_ESTIMATOR, self, out);

@@ -8,7 +8,8 @@
 use tc_core::print::Printer;
 use tc_core::words::{Environment, WordError, Words, WordsContext};
 use tc_core::{
-    AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords, Reader, Syntax, object,
+    AttrWriter, ChangeSemantics, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords, Reader,
+    Syntax, object,
 };
 
 use crate::params::{self, Param, Unit, number};
@@ -46,6 +47,7 @@ pub struct Hhf {
 impl Kind for Hhf {
     type Object = object::Qdisc;
     const KIND: &'static str = "hhf";
+    const CHANGE: ChangeSemantics = ChangeSemantics::USUAL.rounded(&["reset_timeout", "evict_timeout"]);
 
     fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
         params::encode(PARAMS, BACKLOG_LIMIT..=NON_HH_WEIGHT, self, out);

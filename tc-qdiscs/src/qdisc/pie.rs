@@ -51,7 +51,8 @@ pub struct Pie {
 impl Kind for Pie {
     type Object = object::Qdisc;
     const KIND: &'static str = "pie";
-    const CHANGE: ChangeSemantics = ChangeSemantics::USUAL.not_dumped(&["target above 4.29 s"]);
+    const CHANGE: ChangeSemantics =
+        ChangeSemantics::USUAL.not_dumped(&["target above 4.29 s"]).rounded(&["target", "tupdate"]);
 
     fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
         let order = [LIMIT, TUPDATE, TARGET, ALPHA, BETA, ECN, BYTEMODE, DQ_RATE_ESTIMATOR];

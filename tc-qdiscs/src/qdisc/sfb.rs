@@ -68,7 +68,8 @@ impl Default for Sfb {
 impl Kind for Sfb {
     type Object = object::Qdisc;
     const KIND: &'static str = "sfb";
-    const CHANGE: ChangeSemantics = ChangeSemantics { change: Change::DropsChild, ..ChangeSemantics::USUAL };
+    const CHANGE: ChangeSemantics =
+        ChangeSemantics { change: Change::DropsChild, ..ChangeSemantics::USUAL }.rounded(&["rehash", "db"]);
 
     fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
         let mut nest = out.nest(PARMS);

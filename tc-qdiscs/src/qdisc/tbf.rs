@@ -90,7 +90,8 @@ impl Kind for Tbf {
     type Object = object::Qdisc;
     const KIND: &'static str = "tbf";
     const CHANGE: ChangeSemantics = ChangeSemantics::USUAL
-        .not_dumped(&["the cells of burst and mtu", "bytes of burst and mtu that pass within one tick"]);
+        .not_dumped(&["the cells of burst and mtu", "bytes of burst and mtu that pass within one tick"])
+        .rounded(&["burst", "mtu"]);
 
     fn encode(&self, context: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
         {

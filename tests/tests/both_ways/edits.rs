@@ -4,7 +4,9 @@ use std::fs;
 
 use tc_core::monitor::{Monitor, Notice};
 use tc_core::uapi::RTNLGRP_TC;
-use tests::lab::{PATIENCE, Pair, QUIET};
+use tc_core::{Connection, Handle, Request};
+use tc_qdiscs::htb::HtbClass;
+use tests::lab::{PATIENCE, Pair, QUIET, count};
 use tests::need;
 
 /// A file that goes away.
@@ -142,6 +144,9 @@ fn what_cannot_be_exported_is_named() {
     let comments = exported.stdout.lines().filter(|line| line.starts_with("# "));
     assert!(comments.clone().all(|line| line.contains(why)) && comments.count() > 0, "{}", exported.stdout);
     assert!(exported.stdout.contains("handle 2: pfifo limit 9\n"), "{}", exported.stdout);
+    // The mark says where it is; to tc it is a comment.
+    let marks: Vec<_> = exported.stdout.lines().filter(|line| line.starts_with("#!")).collect();
+    assert_eq!(marks[0], "#!left-out filter dev near parent 1: pref 1 handle 0x80000000");
     // An apply of that leaves the filter alone, and says so.
     let file = File::new("partly", &exported.stdout);
     let applied = near.tc_cli(&format!("apply {}", file.0));
@@ -174,7 +179,160 @@ fn what_is_beside_the_tree_is_named() {
     let said: Vec<_> = exported.stderr.lines().collect();
     assert_eq!(said[..4], beside);
     assert_eq!(said[4..], ["export: 4 not exported, or not all of it"]);
+    let marks: Vec<_> = exported.stdout.lines().filter_map(|line| line.strip_prefix("#!left-out ")).collect();
+    assert!(
+        beside.iter().zip(&marks).all(|(line, mark)| line.starts_with(mark)) && marks.len() == 4,
+        "{marks:?}"
+    );
     // It is a batch and a description all the same.
     let file = File::new("beside", &exported.stdout);
     assert_eq!(near.tc_cli(&format!("diff {}", file.0)).code, 0);
+}
+
+/// A class without words: its ceil has another framing than its rate.
+#[test]
+fn apply_of_an_incomplete_export_deletes_nothing() {
+    need!("sch_htb", "veth");
+    let pair = Pair::new();
+    let near = &pair.near;
+    near.tc("qdisc add dev near root handle 1: htb").ok();
+    near.tc("class add dev near parent 1: classid 1:1 htb rate 8mbit").ok();
+    let mut tc = Connection::open().unwrap();
+    let mut odd = HtbClass::builder(125_000).build().unwrap();
+    odd.ceil.overhead = 40;
+    let class = Request::class(tc.ifindex("near").unwrap()).parent(Handle::class(1, 1));
+    tc.add(&class.handle(Handle::class(1, 0x10)).options(&odd)).unwrap();
+    near.tc("qdisc add dev near parent 1:10 handle 10: pfifo limit 5").ok();
+
+    let exported = near.tc_cli("export");
+    assert_eq!(exported.code, 1, "{}", exported.stdout);
+    let marks: Vec<_> = exported.stdout.lines().filter(|line| line.starts_with("#!")).collect();
+    assert_eq!(
+        marks,
+        ["#!left-out class dev near classid 1:10", "#!left-out qdisc dev near parent 1:10"],
+        "{}",
+        exported.stdout
+    );
+    let file = File::new("incomplete", &exported.stdout);
+    let all = || near.tc("class show dev near").ok() + &near.tc("qdisc show dev near").ok();
+    let before = all();
+    assert!(before.contains("class htb 1:10") && before.contains("qdisc pfifo 10:"), "{before}");
+    for words in ["diff", "apply"] {
+        let run = near.tc_cli(&format!("{words} {}", file.0));
+        assert_eq!((run.code, run.stdout.as_str()), (0, ""), "{words}: {}", run.stderr);
+        for left in ["class dev near classid 1:10 htb", "qdisc dev near parent 1:10 handle 10: pfifo"] {
+            assert!(run.stderr.contains(&format!("left alone: {left}: ")), "{words}: {}", run.stderr);
+        }
+        assert_eq!(all(), before);
+    }
+    // A change that would take it along is refused, and nothing is done.
+    let other = exported.stdout.replace("htb r2q 10 default 0", "htb r2q 10 default 0x20");
+    assert_ne!(other, exported.stdout);
+    let file = File::new("incomplete-other", &other);
+    for (words, code) in [("diff", 2), ("apply", 1)] {
+        let run = near.tc_cli(&format!("{words} {}", file.0));
+        assert_eq!((run.code, run.stdout.as_str()), (code, ""), "{words}: {}", run.stderr);
+        assert!(run.stderr.contains("would be deleted: class dev near classid 1:10 htb\n"), "{}", run.stderr);
+        assert_eq!(all(), before);
+    }
+    // tc passes over the marks.
+    near.tc("qdisc del dev near root").ok();
+    near.tc(&format!("-b {}", file.0)).ok();
+}
+
+#[test]
+fn words_that_the_kernel_does_not_take_are_named() {
+    need!("sch_sfq", "sch_prio", "veth");
+    let pair = Pair::new();
+    let near = &pair.near;
+    let file = File::new(
+        "not-taken",
+        "qdisc add dev near root handle 1: prio\n\
+         qdisc add dev near parent 1:1 handle 10: sfq limit 100000 perturb 10\n\
+         qdisc add dev near parent 1:2 handle 20: pfifo limit 5\n",
+    );
+    let applied = near.tc_cli(&format!("apply {}", file.0));
+    assert_eq!((applied.code, applied.stdout.lines().count()), (1, 3), "{}", applied.stderr);
+    let why = "not taken by the kernel: qdisc dev near parent 1:1 handle 10: sfq: limit 100000 (there is limit 16256)\n";
+    assert!(applied.stderr.contains(why), "{}", applied.stderr);
+    // There is nothing to do, and it is not as it was asked for.
+    for words in ["apply", "diff"] {
+        let again = near.tc_cli(&format!("{words} {}", file.0));
+        assert_eq!((again.code, again.stdout.as_str()), (1, ""), "{words}: {}", again.stderr);
+        assert!(again.stderr.contains(why), "{words}: {}", again.stderr);
+    }
+    let json = near.tc_cli(&format!("-j apply {}", file.0));
+    let value: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(value["not_taken"].as_array().map(Vec::len), Some(1), "{value}");
+    // What the kernel made of it is exact.
+    let file = File::new("taken", &near.tc_cli("export dev near").ok());
+    assert_eq!(near.tc_cli(&format!("apply {}", file.0)).ok(), "");
+}
+
+/// Words of later kernels: they are taken, or named.
+#[test]
+fn words_that_the_kernel_does_not_know_are_named() {
+    need!("sch_fq", "sch_netem", "sch_prio", "veth");
+    let pair = Pair::new();
+    let near = &pair.near;
+    near.tc("qdisc add dev near root handle 1: prio").ok();
+    let (mut named, mut taken) = (0, 0);
+    for (kind, words, since) in [
+        ("fq", "weights 589824 196608 65536", (6, 7)),
+        ("fq", "bands 3 priomap 1 2 2 2 1 2 0 0 1 1 1 1 1 1 1 1", (6, 7)),
+        ("fq", "offload_horizon 1ms", (6, 13)),
+        ("netem", "seed 12345", (6, 6)),
+        ("fq", "defrate 8mbit", (u32::MAX, 0)),
+        // Rounded.
+        ("fq", "refill_delay 1001us", (0, 0)),
+        ("fq", "quantum 3000", (0, 0)),
+    ] {
+        let file = File::new(
+            "unknown-words",
+            &format!(
+                "qdisc add dev near root handle 1: prio\nqdisc add dev near parent 1:1 handle 10: {kind} {words}\n"
+            ),
+        );
+        let applied = near.tc_cli(&format!("apply {}", file.0));
+        let is_known = release() >= since;
+        assert_eq!(applied.code, i32::from(!is_known), "{kind} {words}: {}", applied.stderr);
+        let first = words.split(' ').next().unwrap();
+        let name = format!("not taken by the kernel: qdisc dev near parent 1:1 handle 10: {kind}: {first} ");
+        assert_eq!(applied.stderr.contains(&name), !is_known, "{kind} {words}: {}", applied.stderr);
+        assert_eq!(near.tc_cli(&format!("diff {}", file.0)).code, i32::from(!is_known));
+        *(if is_known { &mut taken } else { &mut named }) += 1;
+        near.tc("qdisc del dev near parent 1:1").ok();
+    }
+    count(&format!("words of later kernels: {named} were not taken and named, {taken} taken"));
+}
+
+/// This kernel's version.
+fn release() -> (u32, u32) {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers = release.split(|end: char| !end.is_ascii_digit()).map(|number| number.parse().unwrap());
+    (numbers.next().unwrap(), numbers.next().unwrap())
+}
+
+#[test]
+fn export_does_not_depend_on_the_order_of_making() {
+    need!("sch_htb", "ifb");
+    let lines = |order: &[u32]| -> String {
+        let classes = order.iter().map(|n| {
+            format!(
+                "class add dev d0 parent 1: classid 1:{n} htb rate 1mbit\n\
+                 qdisc add dev d0 parent 1:{n} handle {n}0: pfifo limit {n}\n"
+            )
+        });
+        "qdisc add dev d0 root handle 1: htb\n".to_owned() + &classes.collect::<String>()
+    };
+    let exported = [[1, 2, 3, 4], [4, 2, 3, 1], [3, 4, 1, 2]].map(|order| {
+        let net = tests::lab::Net::new();
+        net.ip("link add d0 type ifb").ok();
+        let file = File::new("order", &lines(&order));
+        net.tc_cli(&format!("-b {}", file.0)).ok();
+        net.tc_cli("export").ok()
+    });
+    assert_eq!(exported[0].lines().count(), 9, "{}", exported[0]);
+    assert_eq!(exported[1], exported[0]);
+    assert_eq!(exported[2], exported[0]);
 }

@@ -102,7 +102,7 @@ fn under_qfq(session: &mut Session<'_>) -> Result<Vec<Finding>, Failure> {
         return Ok(Vec::new());
     }
     let (kernel, _output) = session.kernel()?;
-    let list = kernel.connection.list(&Select::qdiscs()).map_err(Failure::List)?;
+    let list = kernel.connection.list_confirmed(&Select::qdiscs()).map_err(Failure::List)?;
     let qdiscs: Vec<_> = list.iter().filter_map(|entry| entry.entry().ok()).collect();
     let of_qfq = |ifindex: i32, parent: Handle| {
         let mut all = qdiscs.iter();

@@ -46,7 +46,7 @@ impl Root {
     /// The roots of all devices. It is a dump: a request for one qdisc looks
     /// like a change to those who have a session on it (before Linux 6.8).
     pub(super) fn all(tc: &mut Connection) -> Result<Vec<Self>, Failure> {
-        let list = tc.list(&Select::qdiscs()).map_err(Failure::List)?;
+        let list = tc.list_confirmed(&Select::qdiscs()).map_err(Failure::List)?;
         let roots = list.iter().filter_map(|entry| entry.entry().ok());
         Ok(roots.filter(|entry| entry.header.parent == Handle::ROOT).map(|entry| Self::of(&entry)).collect())
     }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tc_core::{Action, Actions, Request};
 
-use super::plan::Step;
-use super::{Description, print_json, to_json, to_text};
+use super::plan::{Planned, Step};
+use super::{Description, NOT_TAKEN, print_json, to_json, to_text};
 use crate::failure::Failure;
 use crate::session::Session;
 
@@ -16,12 +16,16 @@ use crate::session::Session;
 pub(super) fn run(wanted: &Description, session: &mut Session<'_>) -> Result<(), Failure> {
     let mut done = Done::default();
     loop {
-        let steps = wanted.plan(session)?.steps;
+        let planned = wanted.plan(session)?;
+        let steps = &planned.steps;
+        if done.steps.is_empty() {
+            planned.name_left(session);
+        }
         // A kernel that makes something else of it is not asked again and again.
         if !steps.iter().any(|step| !done.tried.contains(&step.command())) {
-            let written = done.report(&[], session);
+            let written = done.report(&[], &planned.not_taken, session);
             // It was done all the same.
-            return differing(&steps).and(written.map_err(|unwritten| {
+            return differing(&planned).and(written.map_err(|unwritten| {
                 let done = done.steps.len();
                 Failure::Own(format!("apply {}: {done} commands done, 0 not; {unwritten}", wanted.file))
             }));
@@ -36,11 +40,13 @@ pub(super) fn run(wanted: &Description, session: &mut Session<'_>) -> Result<(),
 }
 
 /// What is still not as it shall be.
-fn differing(steps: &[Step]) -> Result<(), Failure> {
-    if steps.is_empty() {
+fn differing(planned: &Planned) -> Result<(), Failure> {
+    if planned.steps.is_empty() && planned.not_taken.is_empty() {
         return Ok(());
     }
-    let lines: String = steps.iter().map(|step| format!("still differs: {}", to_text(step))).collect();
+    let steps = planned.steps.iter().map(|step| format!("still differs: {}", to_text(step)));
+    let not_taken = planned.not_taken.iter().map(|words| format!("{NOT_TAKEN}: {words}\n"));
+    let lines: String = steps.chain(not_taken).collect();
     let text = "the kernel made something else of it; export says what";
     Err(Failure::Own(format!("{lines}apply: {text}")))
 }
@@ -106,7 +112,7 @@ impl Done {
 
     /// The first command that fails ends it; what was not done is said.
     fn stopped(&self, file: &str, left: &[Step], session: &mut Session<'_>) {
-        if let Err(unwritten) = self.report(left, session) {
+        if let Err(unwritten) = self.report(left, &[], session) {
             session.report.failure(&unwritten);
         }
         if !session.globals.json {
@@ -117,11 +123,11 @@ impl Done {
     }
 
     /// Text was printed as it was done.
-    fn report(&self, left: &[Step], session: &mut Session<'_>) -> Result<(), Failure> {
+    fn report(&self, left: &[Step], not_taken: &[String], session: &mut Session<'_>) -> Result<(), Failure> {
         if !session.globals.json {
             return session.output.flush();
         }
         let left: Vec<_> = left.iter().map(to_json).collect();
-        print_json(&json!({ "done": self.steps, "not_done": left }), session)
+        print_json(&json!({ "done": self.steps, "not_done": left, "not_taken": not_taken }), session)
     }
 }

@@ -9,7 +9,8 @@ use tc_core::uapi::TCA_CHAIN;
 use tc_core::{Action, Connection, Error, Handle, Select, TcType, Transport};
 
 use super::apply;
-use super::object::{FilterPlace, On, Place, hook, parent_words};
+use super::left_out::LeftOut;
+use super::object::{FilterPlace, On, Place, hook};
 use super::snapshot::{Reader, Snapshot};
 use crate::failure::Failure;
 
@@ -37,8 +38,12 @@ const KINDS: [&str; 19] = [
     "vlan",
 ];
 
-/// What is lost, and of which object.
-pub(super) type Lost = (&'static str, String);
+/// What is lost, and why.
+pub(super) struct Lost {
+    pub(super) object: &'static str,
+    pub(super) left_out: LeftOut,
+    pub(super) why: String,
+}
 
 /// Chains that have a template, and chains without a filter: filters make neither.
 pub(super) fn chains<T: Transport>(
@@ -68,13 +73,16 @@ pub(super) fn chains<T: Transport>(
                 Err(_) if chain == 0 || filters.contains(&(&on, parent, chain)) => continue,
                 Err(_) => "it has no filter".to_owned(),
             };
-            let place = match &on {
-                On::Block(block) => format!("block {block}"),
-                On::Dev(dev) => format!("dev {dev} {}", parent_words(parent)),
-            };
-            lost.push(("chain", format!("chain {place} chain {chain}: {why}, and chains are not exported")));
+            let (why, left_out) =
+                (format!("{why}, and chains are not exported"), LeftOut::Chain { on, parent, chain });
+            lost.push(Lost { object: "chain", left_out, why });
         }
     }
+    lost.sort_by_cached_key(|lost| match &lost.left_out {
+        LeftOut::Chain { on: On::Dev(dev), parent, chain } => (dev.clone(), parent.raw(), *chain),
+        LeftOut::Chain { on: On::Block(block), chain, .. } => (String::new(), *block, *chain),
+        _ => Default::default(),
+    });
     Ok(lost)
 }
 
@@ -94,7 +102,7 @@ pub(super) fn actions<T: Transport>(
         let mut loose = Vec::new();
         for kind in &kinds {
             // Terse, an action says its kind and index, whatever its kind.
-            for listed in or_none(tc.list(&Select::actions(kind).terse()))? {
+            for listed in or_none(tc.list_confirmed(&Select::actions(kind).terse()))? {
                 let Ok(actions) = listed.entry().and_then(|entry| entry.actions()) else { continue };
                 let of = |action: &Action| (action.kind().to_owned(), action.index.unwrap_or_default());
                 loose.extend(actions.iter().map(of).filter(|(kind, index)| !held.contains(&(kind, *index))));
@@ -102,8 +110,13 @@ pub(super) fn actions<T: Transport>(
         }
         // Kernel: those of a deleted filter go a little later.
         if loose.is_empty() || waited >= apply::PATIENCE {
-            let text = "no exported filter has it, and actions by themselves are not exported";
-            let lost = |(kind, index)| ("action", format!("action {kind} index {index}: {text}"));
+            let why = "no exported filter has it, and actions by themselves are not exported";
+            loose.sort();
+            let lost = |(kind, index)| Lost {
+                object: "action",
+                left_out: LeftOut::Action { kind, index },
+                why: why.to_owned(),
+            };
             return Ok(loose.into_iter().map(lost).collect());
         }
         thread::sleep(apply::PAUSE);

@@ -2,13 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::aside;
-use super::object::{Object, Place};
+use super::aside::{self, Lost};
+use super::left_out::LeftOut;
+use super::object::Object;
 use super::plan::Step;
-use super::print_json;
 use super::snapshot::{Reader, Snapshot, describe};
+use super::{OBJECTS, print_json};
 use crate::failure::Failure;
-use crate::session::Session;
+use crate::session::{Kernel, Session};
 
 pub(super) fn run(devices: &[String], session: &mut Session<'_>) -> Result<(), Failure> {
     let (report, machine, registry) = (*session.report, session.machine(), session.registry);
@@ -21,15 +22,18 @@ pub(super) fn run(devices: &[String], session: &mut Session<'_>) -> Result<(), F
     let kernel = session.kernel()?.0;
     let names = kernel.names()?;
     let reader = Reader { registry, names: &*names, environment: &machine };
-    let snapshot = reader.read(only, &mut kernel.connection)?;
+    let Kernel { connection, watch, .. } = kernel;
+    let (snapshot, beside) = watch.read(OBJECTS, || {
+        let snapshot = reader.read(only, connection)?;
+        let mut beside = aside::chains(&snapshot, &reader, connection)?;
+        // Actions are of no device.
+        if only.is_none() {
+            beside.extend(aside::actions(&snapshot, &reader, connection)?);
+        }
+        Ok((snapshot, beside))
+    })?;
     let mut lines = lines(&snapshot, details);
-    lines.extend(aside::chains(&snapshot, &reader, &mut kernel.connection)?.into_iter().map(Exported::lost));
-    // Actions are of no device.
-    if only.is_none() {
-        lines.extend(
-            aside::actions(&snapshot, &reader, &mut kernel.connection)?.into_iter().map(Exported::lost),
-        );
-    }
+    lines.extend(beside.into_iter().map(Exported::lost));
     let lost: Vec<_> = lines.iter().filter_map(|line| line.lost.as_deref()).collect();
     lost.iter().for_each(|lost| report.warning(lost));
     if session.globals.json {
@@ -43,28 +47,32 @@ pub(super) fn run(devices: &[String], session: &mut Session<'_>) -> Result<(), F
     }
 }
 
-/// One object: its commands, what is to be known of it, and what is lost.
+/// One object: its commands, what is to be known of it, what is lost, and its mark if it has no commands.
 struct Exported<'s> {
     object: &'s str,
     commands: Vec<String>,
     note: Option<String>,
     lost: Option<String>,
+    left_out: Option<LeftOut>,
 }
 
 impl<'s> Exported<'s> {
     /// What no command says.
-    fn lost((object, lost): (&'s str, String)) -> Self {
-        Self { object, commands: Vec::new(), note: None, lost: Some(lost) }
+    fn lost(Lost { object, left_out, why }: Lost) -> Self {
+        let lost = Some(format!("{left_out}: {why}"));
+        Self { object, commands: Vec::new(), note: None, lost, left_out: Some(left_out) }
     }
 
     fn to_text(&self) -> String {
         let comments = self.lost.iter().chain(&self.note).map(|text| format!("# {text}\n"));
-        comments.chain(self.commands.iter().map(|command| format!("{command}\n"))).collect()
+        let mark = self.left_out.iter().map(|left_out| left_out.mark() + "\n");
+        comments.chain(mark).chain(self.commands.iter().map(|command| format!("{command}\n"))).collect()
     }
 
     fn to_json(&self) -> Value {
         let mut value = json!({ "object": self.object, "commands": self.commands });
-        for (key, text) in [("note", &self.note), ("lost", &self.lost)] {
+        let left_out = self.left_out.as_ref().map(LeftOut::to_string);
+        for (key, text) in [("note", &self.note), ("lost", &self.lost), ("left_out", &left_out)] {
             if let Some(text) = text {
                 value[key] = text.as_str().into();
             }
@@ -78,15 +86,17 @@ fn lines<'s>(snapshot: &'s Snapshot<'_>, details: bool) -> Vec<Exported<'s>> {
     let mut lines = Vec::new();
     for object in &snapshot.objects {
         let name = object.place.tc_type().name();
-        let mut line = Exported { object: name, commands: Vec::new(), note: None, lost: None };
+        let mut line =
+            Exported { object: name, commands: Vec::new(), note: None, lost: None, left_out: None };
         let lost = snapshot.lost.get(&object.place);
         line.lost = lost.map(|lost| format!("{}: {lost}", describe(object)));
-        let is_below_missing = missing.iter().any(|missing| is_below(object, missing));
+        let is_below_missing = missing.iter().any(|missing| object.is_below(missing));
         if is_below_missing {
             line.lost = Some(format!("{}: it is below what is not exported", describe(object)));
         }
         if is_below_missing || lost.is_some_and(|lost| !lost.is_beside()) {
             missing.push(object);
+            line.left_out = Some(LeftOut::Object(object.place.clone()));
         } else {
             line.note = note(object, snapshot, details);
             let verbs = std::iter::once("add").chain(std::iter::repeat("change"));
@@ -103,20 +113,4 @@ fn note(object: &Object<'_>, snapshot: &Snapshot<'_>, details: bool) -> Option<S
     let is_wanted = snapshot.noted.contains(&object.place) || details;
     (is_wanted && !not_dumped.is_empty())
         .then(|| format!("{}: the kernel does not tell {}", describe(object), not_dumped.join(", ")))
-}
-
-fn is_below(object: &Object<'_>, above: &Object<'_>) -> bool {
-    if object.place.dev() != above.place.dev() {
-        return false;
-    }
-    match (&above.place, &object.place) {
-        (Place::Qdisc { parent, .. }, Place::Filter(place)) if *parent == tc_core::Handle::INGRESS => {
-            place.parent.major() == above.handle.major()
-        }
-        (Place::Qdisc { .. }, _) => object.below().is_some_and(|major| major == above.handle.major()),
-        (Place::Class { handle, .. }, Place::Qdisc { parent, .. }) => parent == handle,
-        (Place::Class { handle, .. }, Place::Class { .. }) => object.parent == *handle,
-        (Place::Class { handle, .. }, Place::Filter(place)) => place.parent == *handle,
-        (Place::Filter(_), _) => false,
-    }
 }

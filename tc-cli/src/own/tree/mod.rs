@@ -8,6 +8,7 @@
 mod apply;
 mod aside;
 mod export;
+mod left_out;
 mod object;
 mod plan;
 mod snapshot;
@@ -25,7 +26,7 @@ use super::Own;
 use crate::batch::At;
 use crate::failure::Failure;
 use crate::report::Line;
-use crate::session::Session;
+use crate::session::{Kernel, Session};
 
 /// `tc-cli export`
 pub(super) const EXPORT: Own = Own {
@@ -64,6 +65,9 @@ pub(super) const APPLY: Own = Own {
         false => apply::run(&Description::of(matches, session)?, session),
     },
 };
+
+/// The lists that a snapshot is made of.
+const OBJECTS: &str = "qdiscs, classes and filters";
 
 fn file() -> Arg {
     Arg::new("file")
@@ -116,14 +120,21 @@ impl Description {
         for dev in &wanted.devices {
             session.ifindex(dev)?;
         }
-        let there = reader.read(None, &mut session.kernel()?.0.connection)?;
-        let planned = plan(&wanted, &there);
-        for left in &planned.left {
-            session.report.warning(&format!("left alone: {left}"));
-        }
-        Ok(planned)
+        let Kernel { connection, watch, .. } = session.kernel()?.0;
+        let there = watch.read(OBJECTS, || reader.read(None, connection))?;
+        plan(&wanted, &there)
     }
 }
+
+impl Planned {
+    fn name_left(&self, session: &Session<'_>) {
+        for left in &self.left {
+            session.report.warning(&format!("left alone: {left}"));
+        }
+    }
+}
+
+const NOT_TAKEN: &str = "not taken by the kernel";
 
 /// Says what is wrong with a line; what is left to say is nothing.
 fn reported((failure, number): At, file: &str, session: &Session<'_>) -> Failure {
@@ -138,13 +149,18 @@ fn reported((failure, number): At, file: &str, session: &Session<'_>) -> Failure
 
 /// Says what would be done; whether there is anything.
 fn differs(wanted: &Description, session: &mut Session<'_>) -> Result<bool, Failure> {
-    let steps = wanted.plan(session)?.steps;
+    let planned = wanted.plan(session)?;
+    planned.name_left(session);
+    let steps = &planned.steps;
     if session.globals.json {
         print_json(&steps.iter().map(to_json).collect::<Vec<_>>().into(), session)?;
     } else {
         steps.iter().for_each(|step| session.output.printer.text(&to_text(step)));
     }
-    Ok(!steps.is_empty())
+    for not_taken in &planned.not_taken {
+        session.report.warning(&format!("{NOT_TAKEN}: {not_taken}"));
+    }
+    Ok(!steps.is_empty() || !planned.not_taken.is_empty())
 }
 
 fn print_json(value: &Value, session: &Session<'_>) -> Result<(), Failure> {

@@ -51,6 +51,8 @@ pub(super) struct Object<'n> {
     pub(super) more_blocks: Vec<u32>,
     /// `None`: nothing is said of its options.
     pub(super) words: Option<OptionWords<'n>>,
+    /// The words as the file has them, before the kernel rounds or limits them. Of one that shall be.
+    pub(super) asked: Option<OptionWords<'n>>,
     pub(super) change_semantics: ChangeSemantics,
     /// The commands that make it; their verb is left out.
     pub(super) lines: Vec<Vec<String>>,
@@ -111,6 +113,20 @@ impl Place {
         }
     }
 
+    /// For sorting: the device, then what tells the objects of one device apart. Filters of one parent are in
+    /// the order in which the kernel asks them; those of one priority in that of their handles.
+    fn order(&self) -> (Option<&str>, [u32; 5]) {
+        let numbers = match self {
+            Self::Qdisc { parent, .. } => [0, u32::from(*parent == Handle::INGRESS), parent.raw(), 0, 0],
+            Self::Class { handle, .. } => [1, handle.raw(), 0, 0, 0],
+            Self::Filter(FilterPlace { on, parent, chain, priority, handle }) => {
+                let on = if let On::Block(block) = on { *block } else { parent.raw() };
+                [2, on, *chain, (*priority).into(), handle.raw()]
+            }
+        };
+        (self.dev(), numbers)
+    }
+
     /// What [`Place::is_same`] looks at among many.
     pub(super) fn key(&self) -> Self {
         match self {
@@ -148,6 +164,41 @@ pub(super) fn hook(parent: Handle) -> Handle {
 }
 
 impl Object<'_> {
+    /// One of which nothing but the place is known.
+    pub(super) fn at(place: Place) -> Self {
+        Self {
+            place,
+            kind: String::new(),
+            handle: Handle::UNSPEC,
+            parent: Handle::UNSPEC,
+            protocol: 0,
+            stab: None,
+            blocks: [None; 2],
+            more_blocks: Vec::new(),
+            words: None,
+            asked: None,
+            change_semantics: ChangeSemantics::USUAL,
+            lines: Vec::new(),
+        }
+    }
+
+    /// Whether this is below the other one, and goes with it.
+    pub(super) fn is_below(&self, above: &Object<'_>) -> bool {
+        if self.place.dev() != above.place.dev() {
+            return false;
+        }
+        match (&above.place, &self.place) {
+            (Place::Qdisc { parent, .. }, Place::Filter(place)) if *parent == Handle::INGRESS => {
+                place.parent.major() == above.handle.major()
+            }
+            (Place::Qdisc { .. }, _) => self.below().is_some_and(|major| major == above.handle.major()),
+            (Place::Class { handle, .. }, Place::Qdisc { parent, .. }) => parent == handle,
+            (Place::Class { handle, .. }, Place::Class { .. }) => self.parent == *handle,
+            (Place::Class { handle, .. }, Place::Filter(place)) => place.parent == *handle,
+            (Place::Filter(_), _) => false,
+        }
+    }
+
     /// What it takes to make the object that is there this one.
     pub(super) fn difference(&self, there: &Self) -> Difference {
         let renew = |was: String| Difference::Renew { was };
@@ -183,6 +234,17 @@ impl Object<'_> {
         }
     }
 
+    /// The options of this object that the one that is there did not take.
+    pub(super) fn not_taken(&self, there: &Self) -> Vec<String> {
+        let none = OptionWords::new();
+        match (&self.asked, &self.words) {
+            (Some(asked), Some(kept)) => {
+                asked.not_taken(kept, there.words.as_ref().unwrap_or(&none), &self.change_semantics)
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// The qdisc that it is below, by the major number, if it is below one.
     pub(super) fn below(&self) -> Option<u16> {
         let handle = match &self.place {
@@ -196,7 +258,16 @@ impl Object<'_> {
     }
 }
 
-/// Objects in the order in which they can be made: parents first, filters last.
+/// Sorts objects by their places, so that the order in which they were made does not show.
+pub(super) fn sort(objects: &mut [Object<'_>]) {
+    let handle = |object: &Object<'_>| object.handle.raw();
+    objects.sort_by(|one, other| {
+        one.place.order().cmp(&other.place.order()).then(handle(one).cmp(&handle(other)))
+    });
+}
+
+/// Objects in the order in which they can be made: parents first, filters last. Otherwise they stay in
+/// the order in which they come.
 pub(super) fn in_order(objects: Vec<Object<'_>>) -> Vec<Object<'_>> {
     let order = order(&objects);
     let mut objects: Vec<_> = objects.into_iter().map(Some).collect();

@@ -4,9 +4,11 @@ use std::collections::{HashMap, HashSet};
 
 use tc_core::{Change, Difference, Handle};
 
+use super::left_out::LeftOut;
 use super::object::{FilterPlace, Object, On, Place};
-use super::snapshot::Snapshot;
+use super::snapshot::{Snapshot, describe};
 use super::wanted::Wanted;
+use crate::failure::Failure;
 
 /// One command.
 #[derive(Debug)]
@@ -43,13 +45,28 @@ enum Fate {
 
 /// The commands: what has to go goes first, last to first; then comes what is
 /// new or changed, parents first.
-pub(super) fn plan(wanted: &Wanted<'_>, snapshot: &Snapshot<'_>) -> Planned {
+///
+/// An error if something that the file leaves out would go along.
+pub(super) fn plan(wanted: &Wanted<'_>, snapshot: &Snapshot<'_>) -> Result<Planned, Failure> {
     let plan = Plan::new(wanted, snapshot);
+    plan.check()?;
     let mut steps = plan.deletions();
     steps.extend(plan.wanted.objects.iter().zip(&plan.there).flat_map(|(object, at)| plan.made(object, *at)));
     let left = plan.left.iter().filter(|at| plan.fates[**at] == Fate::Stays);
-    let left = left.map(|at| snapshot.describe_lost(&plan.objects[*at])).collect();
-    Planned { steps, left }
+    let mut left: Vec<_> = left
+        .map(|at| match plan.left_out.contains(at) {
+            true => format!("{}: the file leaves it out", describe(&plan.objects[*at])),
+            false => snapshot.describe_lost(&plan.objects[*at]),
+        })
+        .collect();
+    left.extend(wanted.left_out.iter().filter_map(|(_, left_out)| {
+        match left_out {
+            LeftOut::Object(place) => (!snapshot.objects.iter().any(|object| object.place.is_same(place)))
+                .then(|| format!("{left_out}: the file leaves it out, and it is not there")),
+            _ => Some(format!("{left_out}: the file leaves it out")),
+        }
+    }));
+    Ok(Planned { steps, left, not_taken: plan.not_taken() })
 }
 
 /// What is to be done.
@@ -58,6 +75,8 @@ pub(super) struct Planned {
     pub(super) steps: Vec<Step>,
     /// What is left alone although nobody wants it, and why.
     pub(super) left: Vec<String>,
+    /// What was asked for, and what the kernel did not take although it has the object.
+    pub(super) not_taken: Vec<String>,
 }
 
 struct Plan<'p, 'n> {
@@ -72,6 +91,8 @@ struct Plan<'p, 'n> {
     /// What no words can say: whoever wrote a file could not say it.
     unknown: HashSet<&'p Place>,
     left: Vec<usize>,
+    /// What the file leaves out, and what is below that.
+    left_out: HashSet<usize>,
 }
 
 impl<'p, 'n> Plan<'p, 'n> {
@@ -95,7 +116,9 @@ impl<'p, 'n> Plan<'p, 'n> {
             replaced: HashSet::new(),
             unknown: snapshot.unknown().collect(),
             left: Vec::new(),
+            left_out: HashSet::new(),
         };
+        plan.leave_out();
         plan.compare();
         plan.spread();
         plan
@@ -116,12 +139,70 @@ impl<'p, 'n> Plan<'p, 'n> {
             }
             self.differences.insert(*at, difference);
         }
+        let mut unwanted: Vec<_> = unwanted.into_iter().collect();
+        unwanted.sort_unstable();
         for at in unwanted {
-            match self.unknown.contains(&self.objects[at].place) {
+            match self.left_out.contains(&at) || self.unknown.contains(&self.objects[at].place) {
                 true => self.left.push(at),
                 false => self.fates[at] = Fate::Goes,
             }
         }
+    }
+
+    /// Finds what the file leaves out. Parents come first among the objects, but for filters that hang on
+    /// what is below them.
+    fn leave_out(&mut self) {
+        let places: Vec<_> = self
+            .wanted
+            .left_out
+            .iter()
+            .filter_map(|(_, left_out)| match left_out {
+                LeftOut::Object(place) => Some(place),
+                _ => None,
+            })
+            .collect();
+        let wanted: HashSet<usize> = self.there.iter().flatten().copied().collect();
+        for (at, object) in self.objects.iter().enumerate() {
+            let is_marked = places.iter().any(|place| place.is_same(&object.place));
+            let is_below = || self.left_out.iter().any(|above| object.is_below(&self.objects[*above]));
+            if is_marked || (!wanted.contains(&at) && is_below()) {
+                self.left_out.insert(at);
+            }
+        }
+    }
+
+    /// Nothing that the file leaves out may go with something else.
+    fn check(&self) -> Result<(), Failure> {
+        let mut goes: Vec<_> = self.left_out.iter().filter(|at| self.fates[**at] != Fate::Stays).collect();
+        goes.sort_unstable();
+        let goes = goes.into_iter().map(|at| describe(&self.objects[*at]));
+        // A chain is there as long as what it hangs on.
+        let gone = Gone::of(self);
+        let chains = self.wanted.left_out.iter().filter(|(_, left_out)| {
+            matches!(left_out, LeftOut::Chain { .. })
+                && left_out.stand_in().is_some_and(|chain| gone.fate(&chain) != Fate::Stays)
+        });
+        let goes: Vec<_> = goes.chain(chains.map(|(_, chain)| chain.to_string())).collect();
+        if goes.is_empty() {
+            return Ok(());
+        }
+        let lines: String = goes.iter().map(|goes| format!("would be deleted: {goes}\n")).collect();
+        let text =
+            "the file leaves this out, and describes something for which it has to go; nothing was done";
+        Err(Failure::Own(format!("{lines}{text}")))
+    }
+
+    /// What was asked for of the objects that stay as they are, and what is not so.
+    fn not_taken(&self) -> Vec<String> {
+        let stays = self.wanted.objects.iter().zip(&self.there).filter_map(|(object, at)| {
+            let at = at.filter(|at| self.fates[*at] == Fate::Stays)?;
+            Some((object, &self.objects[at]))
+        });
+        let not_taken = stays.flat_map(|(object, there)| {
+            let name = describe(there);
+            object.not_taken(there).into_iter().map(move |words| format!("{name}: {words}"))
+        });
+        not_taken.collect()
     }
 
     /// Whether the file speaks of the device or block of this object.

@@ -12,7 +12,7 @@ use tc_core::{
     Transport, Verb,
 };
 
-use super::object::{FilterPlace, Object, On, Place, hook, in_order};
+use super::object::{FilterPlace, Object, On, Place, hook, in_order, sort};
 use crate::failure::Failure;
 use crate::protocol;
 
@@ -125,6 +125,7 @@ impl<'n> Reader<'_, 'n> {
         for block in blocks {
             self.add_filters(Handle::UNSPEC, &Select::filters_of_block(block), tc, &mut snapshot)?;
         }
+        sort(&mut snapshot.objects);
         snapshot.objects = in_order(snapshot.objects);
         Ok(snapshot)
     }
@@ -174,7 +175,9 @@ impl<'n> Reader<'_, 'n> {
         snapshot: &mut Snapshot<'n>,
     ) -> Result<(), Failure> {
         snapshot.hooks.push((parent, *select));
-        let listed = match tc.list(select) {
+        // Kernel: filters of hooks and blocks can change without its lock, and tell of it later.
+        let is_hook = matches!(parent, Handle::UNSPEC | Handle::FILTER_INGRESS | Handle::FILTER_EGRESS);
+        let listed = match if is_hook { tc.list_confirmed(select) } else { tc.list(select) } {
             Ok(listed) => listed,
             // Kernel: what has no filters at all says so in this way too.
             Err(error) if error.is_not_found() || error.is_unsupported() => return Ok(()),
@@ -240,6 +243,7 @@ impl<'n> Reader<'_, 'n> {
             blocks: [number(TCA_INGRESS_BLOCK), number(TCA_EGRESS_BLOCK)],
             more_blocks: options.as_deref().map(Options::filter_blocks).unwrap_or_default(),
             words,
+            asked: None,
             change_semantics: ops.map_or(ChangeSemantics::USUAL, |ops| *ops.change_semantics()),
             lines: Vec::new(),
             place,

@@ -65,7 +65,7 @@ impl World {
         let devices: Vec<_> = devices.iter().map(|dev| (*dev).to_owned()).collect();
         let wanted = wanted::read(&lines, &devices, &reader).map_err(|(failure, _)| failure)?;
         let there = reader.read(None, &mut self.tc)?;
-        Ok(plan(&wanted, &there))
+        plan(&wanted, &there)
     }
 }
 
@@ -273,4 +273,102 @@ fn a_file_that_is_no_description_is_refused() {
         let said = World::with(&[]).plan(file, &[]).unwrap_err().to_string();
         assert!(said.contains(text), "{file:?}: {said}");
     }
+}
+
+/// What is left alone, by the words before the colon.
+fn left(there: &[&str], file: &[&str]) -> (Vec<String>, Vec<String>) {
+    let planned = World::with(there).plan(file, &[]).unwrap();
+    (planned.steps.iter().map(super::Step::command).collect(), planned.left)
+}
+
+#[test]
+fn object_marked_as_left_out_stays_with_what_is_below() {
+    let mark = "#!left-out class dev eth0 classid 1:10";
+    let none = (Vec::new(), vec![]);
+    assert_eq!(left(&[HTB, TOP, TEN, LEAF], &[HTB, TOP, TEN, LEAF]), none);
+    let alone = |words: &str| format!("{words}: the file leaves it out");
+    let [class, qdisc] =
+        ["class dev eth0 classid 1:10 htb", "qdisc dev eth0 parent 1:10 handle 10: pfifo"].map(alone);
+    let both = vec![class, qdisc];
+    assert_eq!(left(&[HTB, TOP, TEN, LEAF], &[HTB, TOP, mark]), (vec![], both.clone()));
+    // Filters that hang on it, too, and those of another class do not.
+    let filter = "filter add dev eth0 parent 10: pref 7 protocol all handle 0x1 matchall action drop";
+    let (steps, all) =
+        left(&[HTB, TOP, TEN, "qdisc add dev eth0 parent 1:10 handle 10: htb", filter], &[HTB, TOP, mark]);
+    assert_eq!((steps.len(), all.len()), (0, 3), "{steps:?} {all:?}");
+    let other = "class add dev eth0 parent 1:1 classid 1:20 htb rate 1mbit burst 10k cburst 10k";
+    assert_eq!(
+        left(&[HTB, TOP, TEN, LEAF, other], &[HTB, TOP, mark]),
+        (vec!["class del dev eth0 classid 1:20".into()], both)
+    );
+    // Elsewhere the mark says that it is missing.
+    let missing = "class dev eth0 classid 1:10: the file leaves it out, and it is not there";
+    assert_eq!(left(&[HTB, TOP], &[HTB, TOP, mark]), (vec![], vec![missing.into()]));
+}
+
+#[test]
+fn nothing_left_out_goes_with_something_else() {
+    let mark = "#!left-out class dev eth0 classid 1:10";
+    let other_default = "qdisc add dev eth0 root handle 1: htb default 20";
+    for (file, object) in [
+        (&[other_default, TOP, mark][..], "class dev eth0 classid 1:10 htb"),
+        (&["qdisc add dev eth0 root handle 2: pfifo", mark], "class dev eth0 classid 1:10 htb"),
+        (
+            &[other_default, TOP, TEN, LEAF, "#!left-out chain dev eth0 parent 1: chain 5"],
+            "chain dev eth0 parent 1: chain 5",
+        ),
+    ] {
+        let refused = World::with(&[HTB, TOP, TEN, LEAF]).plan(file, &[]).unwrap_err().to_string();
+        assert!(refused.contains(&format!("would be deleted: {object}\n")), "{refused}");
+    }
+    // Of another device it does not matter.
+    let elsewhere = "#!left-out class dev eth1 classid 1:10";
+    World::with(&[HTB, TOP]).plan(&[other_default, elsewhere], &[]).unwrap();
+    for (file, text) in [
+        (
+            &[HTB, TOP, TEN, mark][..],
+            "class dev eth0 classid 1:10 is described, and it is marked as left out",
+        ),
+        (&["#!left-out class dev eth0"], "is followed by no place of an object"),
+        (&["#!left-outs class dev eth0 classid 1:10"], "is followed by no place of an object"),
+    ] {
+        let refused = World::with(&[]).plan(file, &[]).unwrap_err().to_string();
+        assert!(refused.contains(text), "{file:?}: {refused}");
+    }
+}
+
+#[test]
+fn order_of_siblings_does_not_depend_on_when_they_were_made() {
+    let prio = "qdisc add dev eth0 root handle 1: prio bands 4";
+    let leaves = [1, 2, 3].map(|n| format!("qdisc add dev eth0 parent 1:{n} handle {n}0: pfifo limit 5"));
+    let clsact = "qdisc add dev eth0 clsact";
+    let filters = [3, 5].map(|pref| {
+        format!("filter add dev eth0 ingress pref {pref} protocol all handle 0x1 matchall action drop")
+    });
+    let htb = HTB.replace("eth0", "eth1");
+    let classes = [1, 2, 0x10]
+        .map(|n| format!("class add dev eth1 parent 1: classid 1:{n:x} htb rate 1mbit burst 10k cburst 10k"));
+    let orders = [[0, 1, 2], [2, 0, 1], [1, 2, 0]].map(|order| {
+        let mut commands = vec![htb.as_str(), prio, clsact];
+        for n in order {
+            commands.extend([classes[n].as_str(), leaves[n].as_str()]);
+            commands.extend(filters.get(n).map(String::as_str));
+        }
+        let mut world = World::with(&commands);
+        let reader = Reader {
+            registry: Registry::global().unwrap(),
+            names: &*world.names,
+            environment: &world.machine,
+        };
+        let read = reader.read(None, &mut world.tc).unwrap();
+        read.objects.iter().map(|object| object.lines[0].join(" ")).collect::<Vec<_>>()
+    });
+    assert_eq!(orders[0].len(), 11);
+    let is_sorted = |wanted: &[String]| {
+        let at = |line: &String| orders[0].iter().position(|one| line.replace(" add", "").starts_with(one));
+        wanted.iter().map(at).collect::<Vec<_>>().is_sorted()
+    };
+    assert!(is_sorted(&leaves) && is_sorted(&classes) && is_sorted(&filters), "{:#?}", orders[0]);
+    assert_eq!(orders[1], orders[0]);
+    assert_eq!(orders[2], orders[0]);
 }

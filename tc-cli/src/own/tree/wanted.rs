@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use tc_core::{ChangeSemantics, Handle, Options, Stab, TcType, Verb};
 
+use super::left_out::{LeftOut, MARK};
 use super::object::{FilterPlace, Object, On, Place, hook, in_order};
 use super::snapshot::{Reader, class_parent};
 use crate::batch::{self, At, Numbered};
@@ -20,6 +21,8 @@ pub(super) struct Wanted<'n> {
     pub(super) devices: Vec<String>,
     /// The shared blocks of which it speaks.
     pub(super) blocks: Vec<u32>,
+    /// What the file marks as left out, with the line's number.
+    pub(super) left_out: Vec<(u64, LeftOut)>,
 }
 
 /// The words of each command, with its line's number.
@@ -27,7 +30,7 @@ pub(super) type Lines = Vec<Numbered>;
 
 /// Loads a file, `-` for standard input.
 pub(super) fn load(file: &str) -> Result<Lines, At> {
-    let mut lines = batch::Lines::open(file).map_err(|failure| (failure, 0))?;
+    let mut lines = batch::Lines::open_with(file, MARK).map_err(|failure| (failure, 0))?;
     let mut loaded = Vec::new();
     while let Some((number, words)) = lines.next_words()? {
         if !words.is_empty() {
@@ -41,16 +44,33 @@ pub(super) fn load(file: &str) -> Result<Lines, At> {
 /// not count.
 pub(super) fn read<'n>(lines: &Lines, devices: &[String], reader: &Reader<'_, 'n>) -> Result<Wanted<'n>, At> {
     let mut read = Read { reader, objects: Vec::new(), places: HashMap::new() };
+    let mut left_out = Vec::new();
     for (number, words) in lines {
         let words: Vec<_> = words.iter().map(String::as_str).collect();
-        read.line(&words).map_err(|failure| (failure, *number))?;
+        match words.split_first() {
+            Some((word, words)) if word.starts_with(MARK) => {
+                // A later version may know more marks: that of this one is the word alone.
+                let parsed = if *word == MARK { LeftOut::parse(words) } else { LeftOut::parse(&[]) };
+                left_out.push((*number, parsed.map_err(|failure| (failure, *number))?));
+            }
+            _ => read.line(&words).map_err(|failure| (failure, *number))?,
+        }
+    }
+    for (number, left_out) in &left_out {
+        if let LeftOut::Object(place) = left_out
+            && read.objects.iter().any(|object| object.place.is_same(place))
+        {
+            let text = format!("Error: {place} is described, and it is marked as left out");
+            return Err((Failure::Words(text), *number));
+        }
     }
     let mut wanted = Wanted { devices: devices.to_vec(), ..Wanted::default() };
-    let counts = |object: &Object<'_>| {
-        let dev = object.place.dev();
+    let counts = |dev: Option<&str>| {
         devices.is_empty() || dev.is_none_or(|dev| devices.iter().any(|counted| counted == dev))
     };
-    read.objects.retain(counts);
+    read.objects.retain(|object| counts(object.place.dev()));
+    left_out.retain(|(_, left_out)| counts(left_out.dev()));
+    wanted.left_out = left_out;
     for object in &read.objects {
         match &object.place {
             Place::Filter(FilterPlace { on: On::Block(block), .. }) => wanted.blocks.push(*block),
@@ -125,9 +145,11 @@ fn no_description() -> Failure {
 fn amend<'n>(known: &mut Object<'n>, change: Object<'n>) {
     known.lines.extend(change.lines);
     known.stab = change.stab;
-    match (&mut known.words, change.words) {
-        (Some(words), Some(change)) => words.amend(&change),
-        (words, change) => *words = words.take().or(change),
+    for (known, change) in [(&mut known.words, change.words), (&mut known.asked, change.asked)] {
+        match (known, change) {
+            (Some(words), Some(change)) => words.amend(&change),
+            (words, change) => *words = words.take().or(change),
+        }
     }
 }
 
@@ -161,6 +183,11 @@ fn object<'n>(change: &Change<'_>, words: &[&str], reader: &Reader<'_, 'n>) -> R
     }
     let is_class = change.tc_type == TcType::Class;
     let options = change.options.as_deref().map(|options| options.as_dumped(reader.environment));
+    let words_of = |options: &dyn Options| {
+        let mut place = change.place.of_filter(change.parent, None);
+        place.handle = change.handle;
+        change.ops.map(|ops| reader.words(options, ops, &place))
+    };
     Ok(Object {
         kind: change.kind.to_owned(),
         handle: if change.tc_type == TcType::Qdisc { change.handle } else { Handle::UNSPEC },
@@ -169,11 +196,8 @@ fn object<'n>(change: &Change<'_>, words: &[&str], reader: &Reader<'_, 'n>) -> R
         stab: change.stab.as_ref().map(Stab::as_dumped),
         blocks: [change.ingress_block, change.egress_block],
         more_blocks: options.as_deref().map(Options::filter_blocks).unwrap_or_default(),
-        words: options.zip(change.ops).map(|(options, ops)| {
-            let mut place = change.place.of_filter(change.parent, None);
-            place.handle = change.handle;
-            reader.words(&*options, ops, &place)
-        }),
+        words: options.as_deref().and_then(words_of),
+        asked: change.options.as_deref().and_then(words_of),
         change_semantics: change.ops.map_or(ChangeSemantics::USUAL, |ops| *ops.change_semantics()),
         lines: vec![without_verb(words)],
         place,

@@ -9,20 +9,23 @@ use crate::connection::Connection;
 use crate::connection::Socket;
 use crate::connection::Transport;
 use crate::connection::netns::Namespace;
+use crate::connection::watch::read_consistent;
 use crate::exchange::entry::OwnedEntry;
 use crate::exchange::error::Error;
 use crate::exchange::select::Select;
 use crate::wire::handle::Handle;
 use crate::wire::message::Message;
-use crate::wire::uapi::RTNLGRP_TC;
+use crate::wire::uapi::{RTM_DELLINK, RTM_NEWLINK, RTNLGRP_LINK, RTNLGRP_TC};
 
 /// Follows qdiscs, classes and filters: notices as they come, and after a loss
 /// a list of what is there.
 ///
 /// Kernel: a reader that is too slow loses notices, and hears of it once
 /// (`ENOBUFS`); until it has read all that waits, it gets no more. So what
-/// waits is thrown away, for it is older than the list; then all is listed; and
-/// what changes meanwhile follows behind the list.
+/// waits is thrown away, for it is older than the list; then all is listed. A
+/// list counts only if nothing changed while it was read, since a change makes
+/// it lose other objects (see [`ChangeWatch`](crate::ChangeWatch)): otherwise
+/// it is read again, ten times in all.
 ///
 /// ```no_run
 /// use tc_core::monitor::{Event, Follower};
@@ -73,7 +76,7 @@ impl Follower {
     /// Follows the network namespace of the calling thread, and waits without a
     /// time limit.
     pub fn open() -> Result<Self, Error> {
-        Ok(Self::over(Monitor::open(&[RTNLGRP_TC])?, Connection::open()?))
+        Ok(Self::over(Monitor::open(&[RTNLGRP_TC, RTNLGRP_LINK])?, Connection::open()?))
     }
 
     /// The same in a network namespace, whichever the calling thread is in.
@@ -133,14 +136,18 @@ impl<M: Transport, C: Transport> Follower<M, C> {
     /// Waits for the next event; `None` when nothing came within the monitor's
     /// time limit.
     ///
-    /// After an error it can be called again, and lists again if it has to.
+    /// After an error it can be called again, and lists again if it has to. The
+    /// error is [`Cause::Interrupted`](crate::Cause::Interrupted) while changes
+    /// come one after the other.
     #[expect(clippy::should_implement_trait, reason = "it lends from the monitor's buffer")]
     pub fn next(&mut self) -> Result<Option<Event<'_>>, Error> {
         if self.state == State::Lost {
             if !self.monitor.forget()? {
                 return Ok(Some(Event::Overflow)); // more comes than can be thrown away
             }
-            self.listed = self.list_all()?.into();
+            let Self { monitor, connection, .. } = self;
+            let list = || list_all(connection);
+            self.listed = read_consistent(monitor, &mut 0, "qdiscs, classes and filters", list)??.into();
             self.state = State::Listing;
         }
         if self.state == State::Listing {
@@ -152,7 +159,9 @@ impl<M: Transport, C: Transport> Follower<M, C> {
                 }
             }));
         }
-        Ok(match self.monitor.receive()? {
+        // Devices matter to lists alone.
+        let of_tc = |kind: u16| !matches!(kind, RTM_NEWLINK | RTM_DELLINK);
+        Ok(match self.monitor.receive_of(of_tc)? {
             None => None,
             Some(Notice::Message(message)) => Some(Event::Notice(message)),
             Some(Notice::Overflow) => {
@@ -161,35 +170,34 @@ impl<M: Transport, C: Transport> Follower<M, C> {
             }
         })
     }
+}
 
-    /// All qdiscs, their classes, and the filters of each qdisc and hook.
-    fn list_all(&mut self) -> Result<Vec<OwnedEntry>, Error> {
-        let mut all = self.connection.list(&Select::qdiscs())?;
-        let mut devices = BTreeSet::new();
-        let mut filtered = BTreeSet::new();
-        for qdisc in all.iter().filter_map(|qdisc| qdisc.entry().ok()) {
-            let (ifindex, handle) = (qdisc.header.ifindex, qdisc.header.handle);
-            devices.insert(ifindex);
-            match qdisc.kind() {
-                // Kernel: ingress, by its handle or either hook, shows its only filters.
-                Ok("clsact") => {
-                    filtered
-                        .extend([Handle::FILTER_INGRESS, Handle::FILTER_EGRESS].map(|hook| (ifindex, hook)));
-                }
-                // Kernel: a default of its own has no filters.
-                _ if handle.is_unspec() => {}
-                _ => {
-                    filtered.insert((ifindex, handle));
-                }
+/// All qdiscs, their classes, and the filters of each qdisc and hook.
+fn list_all<C: Transport>(connection: &mut Connection<C>) -> Result<Vec<OwnedEntry>, Error> {
+    let mut all = connection.list(&Select::qdiscs())?;
+    let mut devices = BTreeSet::new();
+    let mut filtered = BTreeSet::new();
+    for qdisc in all.iter().filter_map(|qdisc| qdisc.entry().ok()) {
+        let (ifindex, handle) = (qdisc.header.ifindex, qdisc.header.handle);
+        devices.insert(ifindex);
+        match qdisc.kind() {
+            // Kernel: ingress, by its handle or either hook, shows its only filters.
+            Ok("clsact") => {
+                filtered.extend([Handle::FILTER_INGRESS, Handle::FILTER_EGRESS].map(|hook| (ifindex, hook)));
+            }
+            // Kernel: a default of its own has no filters.
+            _ if handle.is_unspec() => {}
+            _ => {
+                filtered.insert((ifindex, handle));
             }
         }
-        for ifindex in devices {
-            all.extend(self.connection.list(&Select::classes(ifindex))?);
-        }
-        for (ifindex, parent) in filtered {
-            // Kernel: what is gone meanwhile has no filters, and that is no error.
-            all.extend(self.connection.list(&Select::filters(ifindex).parent(parent))?);
-        }
-        Ok(all)
     }
+    for ifindex in devices {
+        all.extend(connection.list(&Select::classes(ifindex))?);
+    }
+    for (ifindex, parent) in filtered {
+        // Kernel: what is gone meanwhile has no filters, and that is no error.
+        all.extend(connection.list(&Select::filters(ifindex).parent(parent))?);
+    }
+    Ok(all)
 }

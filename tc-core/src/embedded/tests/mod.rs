@@ -6,6 +6,7 @@ mod links;
 mod losses;
 mod notices;
 mod path;
+mod watch;
 
 use super::*;
 use crate::{

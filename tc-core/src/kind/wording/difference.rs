@@ -42,6 +42,9 @@ pub struct ChangeSemantics {
     pub fixed: &'static [&'static str],
     /// The words of options that a dump leaves out, in whole or in part.
     pub not_dumped: &'static [&'static str],
+    /// Keys of options that the kernel rounds. Any other value that the kernel
+    /// changes is not taken: see [`OptionWords::not_taken`].
+    pub rounded: &'static [&'static str],
     /// Classes only: the qdisc makes and removes the classes, and its options
     /// contain theirs.
     pub of_qdisc: bool,
@@ -60,7 +63,8 @@ pub enum Change {
 
 impl ChangeSemantics {
     /// Most kinds: a change can set all options, and a dump has all of them.
-    pub const USUAL: Self = Self { change: Change::InPlace, fixed: &[], not_dumped: &[], of_qdisc: false };
+    pub const USUAL: Self =
+        Self { change: Change::InPlace, fixed: &[], not_dumped: &[], rounded: &[], of_qdisc: false };
     /// A kind that cannot be changed.
     pub const REFUSES_CHANGE: Self = Self { change: Change::Refused, ..Self::USUAL };
 
@@ -74,6 +78,12 @@ impl ChangeSemantics {
     #[must_use]
     pub const fn not_dumped(self, not_dumped: &'static [&'static str]) -> Self {
         Self { not_dumped, ..self }
+    }
+
+    /// Sets the keys of options that the kernel rounds.
+    #[must_use]
+    pub const fn rounded(self, rounded: &'static [&'static str]) -> Self {
+        Self { rounded, ..self }
     }
 }
 
@@ -126,6 +136,59 @@ impl OptionWords<'_> {
             (false, false) => Difference::Change { was: was_text },
             (false, true) => Difference::Renew { was: was_text },
         }
+    }
+
+    /// Returns the requested options that the kernel did not take, in words. These
+    /// words are the options as requested, `dumped` as the kernel reports them
+    /// after accepting them ([`Kind::as_dumped`](crate::Kind::as_dumped)), and
+    /// `there` those of the dump.
+    ///
+    /// An option is not taken if the dump lacks it, because the kernel does not
+    /// know it and ignores it, or if the kernel limits its value. A rounded value
+    /// is taken ([`ChangeSemantics::rounded`]). An option for which `there`
+    /// differs from `dumped` is reported by [`difference`](Self::difference) alone.
+    ///
+    /// ```
+    /// use tc_core::{ChangeSemantics, OptionWords};
+    ///
+    /// let words = |limit: u32, seed: Option<u32>| {
+    ///     let mut words = OptionWords::new();
+    ///     words.say("limit", limit);
+    ///     words.say_if("seed", seed);
+    ///     words
+    /// };
+    /// let (asked, dumped) = (words(100_000, Some(7)), words(16_256, Some(7)));
+    /// let not_taken = asked.not_taken(&dumped, &words(16_256, None), &ChangeSemantics::USUAL);
+    /// assert_eq!(not_taken, ["limit 100000 (there is limit 16256)", "seed 7 (there is none)"]);
+    /// ```
+    pub fn not_taken(&self, dumped: &Self, there: &Self, semantics: &ChangeSemantics) -> Vec<String> {
+        let of = |words: &Self, key: &str| -> Option<String> {
+            let item = words.items.iter().find(|item| item.key == key)?;
+            (item.meaning != Meaning::Open).then(|| item.value.clone())
+        };
+        let mut not_taken = Vec::new();
+        for item in self.items.iter().filter(|item| item.meaning != Meaning::Open && !item.value.is_empty()) {
+            // A dump never has it.
+            let Some(dumped) = of(dumped, &item.key) else { continue };
+            // With words the dump has it, and it does not count.
+            let is_open = there
+                .items
+                .iter()
+                .any(|one| one.key == item.key && one.meaning == Meaning::Open && one.text.is_empty());
+            match of(there, &item.key) {
+                None if is_open => not_taken.push(format!("{} (there is none)", item.value)),
+                Some(there)
+                    if there == dumped
+                        && there != item.value
+                        && !semantics.rounded.contains(&item.key.as_str()) =>
+                {
+                    let there = if there.is_empty() { "none" } else { &there };
+                    not_taken.push(format!("{} (there is {there})", item.value));
+                }
+                _ => {}
+            }
+        }
+        not_taken
     }
 
     /// The items of both by key.

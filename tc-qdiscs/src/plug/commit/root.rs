@@ -38,7 +38,7 @@ const ENODEV: i32 = 19;
 /// Kernel: before Linux 6.8 the question of [`root_of`] looks like a change to
 /// the session that has the device: it would be tainted, and what it holds lost.
 pub(super) fn listed_root_of<T: Transport>(tc: &mut Connection<T>, ifindex: i32) -> Result<Root, Error> {
-    for listed in tc.list(&Select::qdiscs().device(ifindex))? {
+    for listed in tc.list_confirmed(&Select::qdiscs().device(ifindex))? {
         match listed.entry() {
             Ok(entry) if entry.header.parent == Handle::ROOT => return Ok(Root::of(&entry)),
             // Not its root: what cannot be read is not a plug of ours either.

@@ -216,7 +216,9 @@ pub struct Slot {
 impl Kind for Netem {
     type Object = object::Qdisc;
     const KIND: &'static str = "netem";
-    const CHANGE: ChangeSemantics = ChangeSemantics::USUAL.not_dumped(&["distribution", "slot distribution"]);
+    // Of the distribution of a slot, a dump has the numbers and not the samples.
+    const CHANGE: ChangeSemantics =
+        ChangeSemantics::USUAL.not_dumped(&["distribution", "slot distribution"]).rounded(&["slot"]);
 
     fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
         wire::encode(self, out);
