@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 use std::process::Command;
 
