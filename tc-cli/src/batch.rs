@@ -7,6 +7,7 @@ use std::os::fd::AsFd as _;
 use memchr::memchr;
 
 use crate::failure::{Failure, reason};
+use crate::output::wait_for_input;
 use crate::packed;
 use crate::progress::Progress;
 use crate::report::Line;
@@ -191,6 +192,14 @@ impl<R: Read> Lines<R> {
         loop {
             let buffer = match self.source.fill_buf() {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                // Standard input that another program made non-blocking.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    wait_for_input().map_err(|error| {
+                        self.ended = true;
+                        Failure::System(format!("Cannot read: {}", reason(&error)))
+                    })?;
+                    continue;
+                }
                 buffer => buffer.map_err(|error| {
                     self.ended = true;
                     Failure::System(format!("Cannot read: {}", reason(&error)))

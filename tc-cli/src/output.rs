@@ -2,8 +2,10 @@
 
 use std::fs::File;
 use std::io::{self, Write as _};
-use std::os::fd::AsFd as _;
+use std::os::fd::AsFd;
 
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use tc_core::print::{Form, Printer, Style};
 
 use crate::failure::Failure;
@@ -38,10 +40,10 @@ impl Output {
         let stdout = match &mut self.stdout {
             Some(stdout) => stdout,
             // Past std's own buffer, which would write line by line.
-            None => self.stdout.insert(File::from(io::stdout().as_fd().try_clone_to_owned()?)),
+            None => self.stdout.insert(standard_output()?),
         };
         progress::hide();
-        let written = stdout.write_all(self.printer.bytes());
+        let written = write_all(stdout, self.printer.bytes());
         self.printer.clear();
         Ok(written?)
     }
@@ -49,8 +51,39 @@ impl Output {
 
 /// Writes one text.
 pub(crate) fn say(text: &str) -> Result<(), Failure> {
-    io::stdout().write_all(text.as_bytes())?;
-    Ok(io::stdout().flush()?)
+    Ok(write_all(&mut standard_output()?, text.as_bytes())?)
+}
+
+/// Without std's own buffer.
+fn standard_output() -> io::Result<File> {
+    Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
+}
+
+/// Writes all, also where the program before us made the pipe or terminal
+/// non-blocking, which is an attribute of the open file and not of the process.
+fn write_all(file: &mut File, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match file.write(bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => wait(file, PollFlags::OUT)?,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Waits until standard input can be read.
+pub(crate) fn wait_for_input() -> io::Result<()> {
+    wait(&io::stdin(), PollFlags::IN)
+}
+
+fn wait(file: &impl AsFd, what: PollFlags) -> io::Result<()> {
+    match poll(&mut [PollFd::new(file, what)], None) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Writes what was done. It was done all the same where that fails, and then the

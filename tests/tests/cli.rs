@@ -2,10 +2,11 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test stops at an unexpected error")]
 
 use std::fs;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
 use std::process::Command;
 
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use serde_json::Value;
 use tests::lab::{Net, tc_cli};
 use tests::need;
@@ -412,4 +413,34 @@ fn libnls_names_are_handles() {
         (255, "Error: argument \"ftp\" is wrong: invalid class ID\n")
     );
     std::fs::remove_dir_all(&folder).expect("the folder is there");
+}
+
+#[test]
+fn batch_when_stdin_and_stdout_do_not_block_waits() {
+    need!("netns");
+    let net = Net::new();
+    net.ip("link set dev lo up").ok();
+    let nonblocking = |fd: &dyn std::os::fd::AsFd| {
+        fcntl(fd.as_fd(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
+    };
+    let ((input, mut orders), (mut answers, output)) = (std::io::pipe().unwrap(), std::io::pipe().unwrap());
+    nonblocking(&input);
+    nonblocking(&output);
+    let mut batch = Command::new(tc_cli()).args(["-b", "-"]).stdin(input).stdout(output).spawn().unwrap();
+    // An answer to the first line: then the batch waits for the next one.
+    orders.write_all(b"qdisc show dev lo\n").unwrap();
+    let mut first = [0];
+    answers.read_exact(&mut first).unwrap();
+    // More than a pipe holds.
+    let lines = 4000;
+    let writer = std::thread::spawn(move || {
+        for _ in 1..lines {
+            orders.write_all(b"qdisc show dev lo\n").unwrap();
+        }
+    });
+    let mut text = String::new();
+    answers.read_to_string(&mut text).unwrap();
+    writer.join().unwrap();
+    assert!(batch.wait().unwrap().success());
+    assert_eq!(text.lines().count(), lines, "{}", text.len());
 }

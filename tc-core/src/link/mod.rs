@@ -1,5 +1,6 @@
 //! Devices, as far as traffic control needs to know them.
 
+mod details;
 mod request;
 
 use bytes::BytesMut;
@@ -14,6 +15,7 @@ use crate::wire::uapi::*;
 
 pub use crate::wire::device::{DeviceName, DeviceNames};
 pub use crate::wire::queues::QueueEvents;
+pub use details::{LinkDetails, Xdp};
 pub use request::LinkChange;
 
 /// Ethernet and one VLAN tag. Kernel: the device's own `hard_header_len` is not

@@ -134,7 +134,7 @@ fn plug_hold_opens_at_its_deadline_and_says_so() {
 fn plug_hold_lets_go_at_a_signal_and_obeys_its_policy_when_killed() {
     need!("sch_plug", "veth");
     for death in ["open", "closed"] {
-        for how in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGKILL] {
+        for how in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGKILL] {
             let stage = Stage::new("signal");
             let ready = stage.dir.join("ready");
             let words = format!(

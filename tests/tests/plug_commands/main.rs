@@ -4,7 +4,12 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at an unexpected error")]
 
 mod commit;
+mod doctor;
+mod dropped;
 mod hold;
+mod mode;
+mod orders;
+mod signals;
 mod stage;
 
 use std::fs;
@@ -165,41 +170,6 @@ fn plug_rescue_opens_several_devices_each_of_which_can_be_detached_alone() {
     assert!(stage.pair.near.tc("qdisc show dev near2").ok().contains("plug c01:"), "the other one stays");
     stage.plug("detach --dev near2").ok();
     assert_eq!(stage.json("status"), Value::Array(Vec::new()));
-}
-
-#[test]
-fn plug_doctor_finds_what_is_in_the_way() {
-    need!("sch_plug", "veth");
-    let stage = Stage::new("doctor");
-    let levels = |words: &str| -> Vec<(String, String)> {
-        let out = stage.pair.near.run(tc_cli(), &stage.words("-j", words));
-        let list: Value = serde_json::from_str(&out.stdout).unwrap();
-        let level = |finding: &Value| {
-            let text = |key: &str| finding[key].as_str().unwrap().to_owned();
-            (text("check"), text("level"))
-        };
-        list.as_array().unwrap().iter().map(level).collect()
-    };
-    let has = |found: &[(String, String)], check: &str, level: &str| {
-        assert!(found.contains(&(check.to_owned(), level.to_owned())), "{check} {level}: {found:?}");
-    };
-    let found = levels("doctor --dev near");
-    for check in ["module", "device", "root", "bypass"] {
-        has(&found, check, "ok");
-    }
-    stage.plug("attach --dev near --limit 2000").ok();
-    let wire = stage.pair.near.wire("near");
-    let found = levels("doctor --dev near");
-    has(&found, "root", "ok");
-    has(&found, "limit", "warn");
-    has(&found, "bypass", "warn");
-    drop(wire);
-    stage.pair.near.tc("qdisc replace dev near root handle 5: pfifo").ok();
-    has(&levels("doctor --dev near"), "root", "fail");
-    let done = stage.plug("doctor --dev near");
-    assert!(done.code == 1 && done.stdout.contains("fail root: pfifo 5: is somebody else's"), "{done:?}");
-    stage.pair.far.ip("link set dev far down").ok();
-    has(&levels("doctor --dev near"), "device", "fail");
 }
 
 #[test]

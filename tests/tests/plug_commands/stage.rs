@@ -124,9 +124,33 @@ impl Talk {
         Self { input: child.stdin.take(), child, lines }
     }
 
+    /// With a standard input that is given, whose other end the caller has.
+    pub(crate) fn start_on(stage: &Stage, words: &str, input: impl Into<Stdio>) -> Self {
+        let mut command = Command::new(tc_cli());
+        command.args(stage.words("", &format!("commit {words}")));
+        command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = stage.pair.near.inside(move || command.spawn()).unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { input: None, child, lines }
+    }
+
     pub(crate) fn ask(&mut self, order: &str) -> String {
-        writeln!(self.input.as_mut().unwrap(), "{order}").unwrap();
+        self.write(order.as_bytes());
+        self.write(b"\n");
+        self.answer(order)
+    }
+
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
+        self.input.as_mut().unwrap().write_all(bytes).unwrap();
+    }
+
+    pub(crate) fn answer(&mut self, order: &str) -> String {
         self.lines.next().unwrap_or_else(|| panic!("{order}: no answer")).unwrap()
+    }
+
+    /// The end of standard input.
+    pub(crate) fn finish_input(&mut self) {
+        self.input = None;
     }
 
     #[track_caller]

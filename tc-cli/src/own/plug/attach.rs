@@ -1,5 +1,4 @@
-//! `plug attach` and `plug detach`: a plug that stands ready, open, for the
-//! commands that hold.
+//! `plug attach` and `plug detach`: an open plug for the commands that hold.
 
 use std::time::Duration;
 
@@ -8,6 +7,7 @@ use serde_json::json;
 use tc_core::Handle;
 use tc_qdiscs::plug::commit::{Held, Left, OnDeath, OnTaint, OutputCommit, Plan};
 
+use super::kept::Kept;
 use super::place::{Journals, Root, attached_plug};
 use super::words;
 use crate::failure::Failure;
@@ -24,20 +24,21 @@ pub(super) fn words_of_attach() -> Command {
     };
     let handle = Arg::new("handle").long("handle").value_name("HANDLE").value_parser(read);
     Command::new("attach")
-        .about("Put a plug at the root of a device, and leave it open")
+        .about("Put a plug at the root of a device and leave it open")
         .args([words::dev(), words::limit(), words::journal_dir()])
         .arg(handle.help("The plug's handle; the next one is kept as a spare").default_value("c01:"))
 }
 
 pub(super) fn words_of_detach() -> Command {
     Command::new("detach")
-        .about("Let all go, and take the plug of plug attach away")
+        .about("Release all held packets and remove the plug of plug attach")
         .args([words::dev(), words::journal_dir()])
 }
 
 pub(super) fn attach(words: &ArgMatches, session: &mut Session<'_>) -> Result<(), Failure> {
     let (dev, journals) = (words::the_dev(words), Journals::of(words));
     session.ifindex(dev)?;
+    let _lock = journals.lock("attach")?;
     let handle = words.get_one::<Handle>("handle").map_or(0xc01, |handle| handle.major());
     let plan = Plan::new(words::the_limit(words), OnTaint::FailClosed, OnDeath::StayClosed)
         .handles(handle, handle + 1)
@@ -45,19 +46,38 @@ pub(super) fn attach(words: &ArgMatches, session: &mut Session<'_>) -> Result<()
     let attached = OutputCommit::attach(&[dev], plan);
     // Dropped, it leaves plug and journal behind, which is the purpose.
     attached.map_err(|error| Failure::own(format!("plug attach: {error}"), &error))?;
+    forget_record(dev, &journals, session)?;
     report(dev, session)
 }
 
 pub(super) fn detach(words: &ArgMatches, session: &mut Session<'_>) -> Result<(), Failure> {
     let (dev, journals) = (words::the_dev(words), Journals::of(words));
     let failed = |error: &dyn std::fmt::Display| Failure::Own(format!("plug detach: {error}"));
+    let _lock = journals.lock("detach")?;
     let (_root, belief) = attached_plug("detach", dev, &journals, session)?;
     let left = Left::read(&belief.path).map_err(|error| failed(&format!("{error}; nothing was changed")))?;
     let tc = &mut session.kernel()?.0.connection;
     let removed = left.remove(tc, Held::Release, PATIENCE);
     removed.map_err(|error| Failure::own(format!("plug detach: {error}"), &error))?;
+    // One that stays is replaced by the next attach.
+    let _stays = Kept::forget(&belief.path);
     if session.globals.json {
         say_done(&format!("{}\n", json!({ "dev": dev, "observed": null })))?;
+    }
+    Ok(())
+}
+
+/// A record of an earlier plug says nothing of the new one, which is open.
+fn forget_record(dev: &str, journals: &Journals, session: &mut Session<'_>) -> Result<(), Failure> {
+    let ifindex = session.ifindex(dev)?;
+    let Some(root) = Root::on(ifindex, &mut session.kernel()?.0.connection)? else { return Ok(()) };
+    for belief in journals.naming(&root)?.iter().filter(|belief| belief.attached) {
+        Kept::forget(&belief.path).map_err(|error| {
+            let journal = belief.path.display();
+            Failure::System(format!(
+                "plug attach: cannot delete an old record beside {journal}: {error}; the network is open"
+            ))
+        })?;
     }
     Ok(())
 }

@@ -1,15 +1,16 @@
 //! `plug`: what `tc` has no words for.
 //!
 //! Commands that end leave a plug to the next one (`attach`, `status`, `buffer`,
-//! `release`, `open`, `limit`, `detach`, `doctor`, `rescue`); others are the
-//! controller as long as they run (`hold`, `commit`). Errors end with the state
-//! that the network is in.
+//! `release`, `open`, `drop`, `limit`, `detach`, `doctor`, `rescue`); others are
+//! the controller as long as they run (`hold`, `commit`). Errors end with the
+//! state of the network.
 
 mod attach;
 mod commit;
 mod demo;
 mod doctor;
 mod hold;
+mod kept;
 mod operate;
 mod place;
 mod rescue;
@@ -27,7 +28,7 @@ use crate::session::Session;
 /// `tc-cli plug`
 pub(super) const PLUG: Own = Own {
     name: "plug",
-    about: "Hold the output of a device, and let it go",
+    about: "Hold and release a device's outgoing packets",
     words: |command| {
         command
             .subcommand_required(true)

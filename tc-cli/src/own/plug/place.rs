@@ -9,6 +9,7 @@ use tc_core::message::Entry;
 use tc_core::{Connection, Handle, Select};
 use tc_qdiscs::plug::commit::{Journal, JournalError};
 
+use super::kept::{Kept, Lock};
 use crate::failure::Failure;
 use crate::session::Session;
 
@@ -33,6 +34,8 @@ pub(super) struct Belief {
     pub(super) journal: Journal,
     /// By `plug attach`, which has no controller.
     pub(super) attached: bool,
+    /// The record of a plug of `plug attach`.
+    pub(super) kept: Kept,
 }
 
 /// The journals of a directory: sessions in it, and in a directory below those
@@ -101,15 +104,21 @@ impl Belief {
             "journal": self.path, "by": if self.attached { "attach" } else { "session" },
             "controller": self.journal.controller.pid, "alive": self.is_alive(),
             "on_death": if self.journal.open_after.is_some() { "open" } else { "closed" },
-            "limit_bytes": self.journal.limit_bytes,
+            "limit_bytes": self.limit_bytes(),
+            "mode": self.attached.then(|| self.kept.mode.name()),
             "devices": self.journal.devices.iter().map(|device| &device.name).collect::<Vec<_>>(),
         })
     }
 
+    /// The plug's limit, as far as these commands set it.
+    pub(super) fn limit_bytes(&self) -> u32 {
+        self.kept.limit_bytes.unwrap_or(self.journal.limit_bytes)
+    }
+
     pub(super) fn to_text(&self) -> String {
-        let limit = self.journal.limit_bytes;
+        let limit = self.limit_bytes();
         if self.attached {
-            return format!("attached, limit {limit} bytes");
+            return format!("attached, limit {limit} bytes, {}", self.kept.mode.name());
         }
         let life = if self.is_alive() { "alive" } else { "dead" };
         let death = if self.journal.open_after.is_some() { "open" } else { "closed" };
@@ -133,6 +142,17 @@ impl Journals {
         self.dir.join("attached")
     }
 
+    /// The right to change plugs of `plug attach`.
+    pub(super) fn lock(&self, name: &str) -> Result<Lock, Failure> {
+        let dir = self.attached();
+        Lock::take(&dir).map_err(|error| {
+            Failure::System(format!(
+                "plug {name}: cannot lock {}: {error}; nothing was changed",
+                dir.display()
+            ))
+        })
+    }
+
     /// All of this network namespace that can be read, sessions first, and what
     /// is wrong with the others.
     pub(super) fn read(&self) -> Result<(Vec<Belief>, Vec<JournalError>), Failure> {
@@ -141,7 +161,8 @@ impl Journals {
             for path in find(&dir)? {
                 match Journal::read(&path) {
                     Ok(journal) if journal.is_here().unwrap_or(false) => {
-                        beliefs.push(Belief { path, journal, attached });
+                        let kept = if attached { Kept::read(&path) } else { Kept::NEW };
+                        beliefs.push(Belief { path, journal, attached, kept });
                     }
                     Ok(_elsewhere) => {}
                     Err(error) => wrong.push(error),
@@ -197,6 +218,7 @@ pub(super) fn forget_gone(journals: &Journals, tc: &mut Connection) -> Result<()
         let there = |root: &Root| root.kind == "plug" && belief.names(root.ifindex, root.handle);
         if !roots.iter().any(there) {
             // Another one may have done it.
+            let _gone = Kept::forget(&belief.path);
             let _gone = fs::remove_file(&belief.path);
         }
     }

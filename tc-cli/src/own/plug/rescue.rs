@@ -1,4 +1,4 @@
-//! `plug rescue`: what a dead controller left.
+//! `plug rescue`: handles the plugs of a session whose controller died.
 
 use std::time::Duration;
 
@@ -6,6 +6,7 @@ use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command};
 use serde_json::json;
 use tc_qdiscs::plug::commit::{Error, Held, Left};
 
+use super::kept::Kept;
 use super::place::{Belief, Journals, forget_gone};
 use super::words;
 use crate::failure::Failure;
@@ -20,12 +21,12 @@ pub(super) fn words() -> Command {
         Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
     };
     Command::new("rescue")
-        .about("Undo what a session left whose controller died; it concerns all devices of that session")
+        .about("Release or drop what a session holds whose controller died, on all its devices")
         .args([words::dev(), words::journal_dir()])
         .args([
-            flag("drop", "Drop what is held, and take the plugs away"),
-            flag("open", "Let all go; the plugs stay, open, as plug attach leaves them"),
-            flag("release", "Let all go, and take the plugs away"),
+            flag("drop", "Drop all held packets and remove the plugs"),
+            flag("open", "Release all held packets; the plugs stay, open, as after plug attach"),
+            flag("release", "Release all held packets and remove the plugs"),
         ])
         .group(ArgGroup::new("what").args(["drop", "open", "release"]).required(true))
 }
@@ -51,6 +52,7 @@ pub(super) fn run(words: &ArgMatches, session: &mut Session<'_>) -> Result<(), F
     let (done, devices) = if words.get_flag("open") {
         let opened = left.hand_over(tc, &journals.attached()).map_err(denied)?;
         forget_gone(&journals, tc)?;
+        forget_records(&left, &journals)?;
         ("opened", opened)
     } else {
         let held = if words.get_flag("drop") { Held::Drop } else { Held::Release };
@@ -61,5 +63,27 @@ pub(super) fn run(words: &ArgMatches, session: &mut Session<'_>) -> Result<(), F
     if session.globals.json {
         return say_done(&format!("{}\n", json!({ "done": done, "devices": devices })));
     }
-    say_done(&format!("{done} on {devices} device(s); the network is open\n"))
+    let gone = left.journal().devices.len().saturating_sub(devices);
+    say_done(&match (devices, gone) {
+        (0, _) => "no device has a plug of the session any more; its journal was deleted\n".to_owned(),
+        (_, 0) => format!("{done} on {devices} device(s); the network is open\n"),
+        _ => format!(
+            "{done} on {devices} device(s), which are open; {gone} device(s) have no plug of the session any more\n"
+        ),
+    })
+}
+
+/// The plugs are open now, whatever a record of before says.
+fn forget_records(left: &Left, journals: &Journals) -> Result<(), Failure> {
+    for belief in journals.read()?.0.iter().filter(|belief| belief.attached) {
+        let mut devices = left.journal().devices.iter();
+        let opened = devices.any(|device| belief.names(device.ifindex, device.handles[0]));
+        if opened && let Err(error) = Kept::forget(&belief.path) {
+            let journal = belief.path.display();
+            return Err(Failure::System(format!(
+                "plug rescue: cannot delete an old record beside {journal}: {error}; the network is open"
+            )));
+        }
+    }
+    Ok(())
 }

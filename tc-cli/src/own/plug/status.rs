@@ -1,4 +1,4 @@
-//! `plug status`: what the kernel shows, and apart from it what journals say.
+//! `plug status`: the state that the kernel reports, and apart from it the one that journals record.
 
 use clap::{ArgMatches, Command};
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use crate::session::Session;
 
 pub(super) fn words() -> Command {
     Command::new("status")
-        .about("Show plugs: what the kernel says of them (observed), and what journals say (believed)")
+        .about("Show plugs: what the kernel reports (observed), and what journals record (believed)")
         .args([words::dev().required(false), words::journal_dir()])
 }
 
@@ -21,6 +21,7 @@ pub(super) fn run(words: &ArgMatches, session: &mut Session<'_>) -> Result<(), F
         None => None,
     };
     let (beliefs, wrong) = Journals::of(words).read()?;
+    let unreadable = wrong.len();
     for error in wrong {
         session.report.warning(&format!("plug status: {error}"));
     }
@@ -50,7 +51,7 @@ pub(super) fn run(words: &ArgMatches, session: &mut Session<'_>) -> Result<(), F
             Some(name) => name,
             None => kernel.devices.name(ifindex).to_string(),
         };
-        Shown { dev, missing, root, beliefs }
+        Shown { dev, missing, root, beliefs, unreadable }
     });
     if json {
         let list: Vec<_> = shown.map(|shown| shown.to_json()).collect();
@@ -66,6 +67,8 @@ struct Shown<'r> {
     missing: bool,
     root: Option<&'r Root>,
     beliefs: Vec<Belief>,
+    /// Journals that cannot be read: one may name it.
+    unreadable: usize,
 }
 
 impl Shown<'_> {
@@ -76,7 +79,7 @@ impl Shown<'_> {
     }
 
     fn to_text(&self) -> String {
-        let Self { dev, missing, root, beliefs } = self;
+        let Self { dev, missing, root, beliefs, unreadable } = self;
         let mut text = format!("{dev}\n");
         text += &match root {
             Some(root) => format!("  observed: {}\n", root.to_text()),
@@ -88,7 +91,10 @@ impl Shown<'_> {
             text += &format!("  believed: {}{gone}\n", belief.to_text());
         }
         if beliefs.is_empty() {
-            text += "  believed: nothing; no journal names it\n";
+            text += &match unreadable {
+                0 => "  believed: nothing; no journal names it\n".to_owned(),
+                count => format!("  believed: not known; {count} journal(s) cannot be read\n"),
+            };
         }
         text
     }

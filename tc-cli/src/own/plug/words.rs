@@ -1,4 +1,4 @@
-//! Words that several commands have.
+//! Arguments of several commands.
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -25,23 +25,23 @@ pub(super) fn limit() -> Arg {
         Ok(None) => Err("a limit of 0 drops every packet".to_owned()),
         Err(error) => Err(error.to_string()),
     };
-    let help = "The most bytes held, such as 16M; what comes above it is dropped";
+    let help = "The most bytes held, such as 16M; packets above it are dropped";
     Arg::new("limit").long("limit").value_name("SIZE").required(true).value_parser(read).help(help)
 }
 
 pub(super) fn max_hold() -> Arg {
-    let help = "The longest that output is held, such as 2s or 500ms: then it is let go";
+    let help = "The longest time that packets are held, such as 2s or 500ms; then they are released";
     Arg::new("max-hold").long("max-hold").value_name("TIME").value_parser(time).help(help)
 }
 
 pub(super) fn on_death() -> Arg {
     let values = PossibleValuesParser::new(["open", "closed"]);
-    let help = "What becomes of held output when this process dies: let go, or held until a rescue";
+    let help = "If this process dies: release held packets (open), or hold them until plug rescue (closed)";
     Arg::new("on-death").long("on-death").required(true).value_parser(values).help(help)
 }
 
 pub(super) fn journal_dir() -> Arg {
-    let help = "Where journals are kept";
+    let help = "The directory of journals";
     let dir = Arg::new("journal-dir").long("journal-dir").value_name("DIR").help(help);
     dir.default_value(JOURNAL_DIR).value_parser(clap::value_parser!(PathBuf))
 }

@@ -132,7 +132,8 @@
 //! [`OnDeath::StayClosed`]: nothing happens. The kernel goes on holding, up to
 //! the limit, and drops what comes above it; the [`Journal`] tells the next
 //! controller what was left. It can [drop or release](Left::remove) it,
-//! [open](Left::open) it, or [take it over](Plan::adopt).
+//! [open](Left::open) it, [drop it and open](Left::drop_held), or
+//! [take it over](Plan::adopt).
 //!
 //! [`OnDeath::OpenAfter`]: a [guardian] process lets it go. It is for maintenance,
 //! where a network that stays closed is the greater harm.
@@ -222,6 +223,7 @@
 
 mod attach;
 mod device;
+mod drop_held;
 mod epoch;
 mod error;
 pub mod guardian;
@@ -239,6 +241,7 @@ mod session;
 mod taint;
 
 pub use device::Tally;
+pub use drop_held::Dropped;
 pub use epoch::{Ack, Epoch};
 pub use error::{Error, Network};
 pub use guardian::{GuardianCommand, GuardianError};

@@ -15,20 +15,28 @@ pub(super) enum Order {
 }
 
 impl Order {
-    /// `None` if it is none.
-    pub(super) fn read(line: &str) -> Option<Self> {
-        let mut words = line.split_ascii_whitespace();
-        let (order, number) = (words.next()?, words.next());
-        let number = number.map(str::parse::<u64>).transpose().ok()?;
-        match (order, number, words.next()) {
-            ("begin", Some(number), None) => Some(Self::Begin(number)),
-            ("ack", Some(number), None) => Some(Self::Ack(number)),
+    /// Reads exactly one order, with blanks or tabs between and around its words.
+    /// `None` for anything else, such as a number that is not written as it is
+    /// printed.
+    pub(super) fn read(line: &[u8]) -> Option<Self> {
+        let line = std::str::from_utf8(line).ok()?;
+        let mut words = line.split([' ', '\t']).filter(|word| !word.is_empty());
+        let order = (words.next()?, words.next().map(number), words.next());
+        match order {
+            ("begin", Some(number), None) => number.map(Self::Begin),
+            ("ack", Some(number), None) => number.map(Self::Ack),
             ("status", None, None) => Some(Self::Status),
             ("abort", None, None) => Some(Self::Abort),
             ("quit", None, None) => Some(Self::Quit),
             _ => None,
         }
     }
+}
+
+/// A decimal number without a sign or leading zeros, up to `u64::MAX`.
+fn number(word: &str) -> Option<u64> {
+    let number = word.parse::<u64>().ok()?;
+    (number.to_string() == word).then_some(number)
 }
 
 /// A session, with the epochs numbered as the script numbers them.
@@ -159,17 +167,18 @@ impl Epochs {
         Ok((number, Counts { dropped_packets, ..Counts::default() }))
     }
 
-    /// Ends it as if the process had died; what that comes to.
-    pub(super) fn die(self) -> &'static str {
-        let state = self.session.output.state();
-        let opens = self.session.output.opens_on_death();
-        // Waits for the guardian.
-        drop(self.session);
-        match (state, opens) {
-            (State::Detached, _) => "the plugs were taken away, and the network is open",
+    /// Ends it as if this process had died. Returns the state of the network then.
+    pub(super) fn die(self) -> String {
+        let (state, opens) = (self.session.output.state(), self.session.output.opens_on_death());
+        let count = self.session.count();
+        let lost = self.session.die();
+        let text = match (state, opens) {
+            (State::Detached, _) => return "the plugs were taken away, and the network is open".to_owned(),
+            _ if lost.len() == count => return lost.join("; "),
             (State::Protected | State::Tainted, false) => "the plug stays as it is, see plug rescue",
             _ => "the network is open, and the plug is left, see plug rescue",
-        }
+        };
+        lost.into_iter().chain([text.to_owned()]).collect::<Vec<_>>().join("; ")
     }
 
     fn counted(&self, number: u64) -> (u64, Counts) {
@@ -205,14 +214,41 @@ mod tests {
     use super::*;
 
     #[test]
-    fn orders_are_read_strictly() {
-        assert_eq!(Order::read("begin 7\n"), Some(Order::Begin(7)));
-        assert_eq!(Order::read("  ack   0 "), Some(Order::Ack(0)));
-        assert_eq!(Order::read("quit"), Some(Order::Quit));
-        for wrong in
-            ["", "begin", "begin x", "begin -1", "begin 1 2", "quit 1", "BEGIN 1", "ack 99999999999999999999"]
-        {
-            assert_eq!(Order::read(wrong), None, "{wrong}");
+    fn an_order_is_read_only_if_it_is_exactly_one() {
+        assert_eq!(Order::read(b"begin 7"), Some(Order::Begin(7)));
+        assert_eq!(Order::read(b"ack 18446744073709551615"), Some(Order::Ack(u64::MAX)));
+        assert_eq!(Order::read(b"  ack \t 0 "), Some(Order::Ack(0)));
+        assert_eq!(Order::read(b"quit"), Some(Order::Quit));
+        for wrong in [
+            &b""[..],
+            b" ",
+            b"begin",
+            b"begin x",
+            b"begin -1",
+            b"begin +1",
+            b"begin 01",
+            b"begin 00",
+            b"begin 0x1",
+            b"begin 1.",
+            b"begin 1 2",
+            b"begin 1;ack 1",
+            b"ack 1 ack 1",
+            b"quit 1",
+            b"quit quit",
+            b"BEGIN 1",
+            b"begin1",
+            b"ack 18446744073709551616",
+            b"ack 99999999999999999999",
+            b"ack 1\r",
+            b"ack\x0b1",
+            b"ack 1\0",
+            b"ack\x001",
+            b"\0quit",
+            b"ack 1\xff",
+            b"\xc2\xa0ack 1",
+            b"ack \xd9\xa1",
+        ] {
+            assert_eq!(Order::read(wrong), None, "{}", wrong.escape_ascii());
         }
     }
 }

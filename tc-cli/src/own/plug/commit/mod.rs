@@ -21,8 +21,12 @@
 //! A device may have a plug of `plug attach`: it is given back in the end.
 //!
 //! An order that would let uncommitted output go is an `err` and changes
-//! nothing. At the end of standard input without `quit` it is as if this process
-//! had died: `--on-death`.
+//! nothing. So is a line that is not exactly one order: one that is longer than
+//! 255 bytes, lacks its end, has other bytes than the words of an order with
+//! blanks or tabs, or a number with a sign, leading zeros or more than 64 bits.
+//!
+//! The end of standard input without `quit` has the effect of the death of this
+//! process: `--on-death` decides.
 
 mod epochs;
 mod lines;
@@ -37,14 +41,18 @@ use crate::failure::Failure;
 use crate::output::say;
 use crate::session::Session;
 use epochs::{Epochs, Order};
-use lines::Lines;
+use lines::{Line, Lines};
 
 pub(super) fn words() -> Command {
     Command::new("commit")
         .about("Output commit for checkpoint scripts: reads orders, a line each (begin, ack, status, abort, quit)")
         .after_help(
             "Orders: begin I | ack I | status | abort | quit\n\
-             Answers: ok I held=PACKETS bytes=BYTES drops=PACKETS, or err and why",
+             Answers: ok I held=PACKETS bytes=BYTES drops=PACKETS, or err and why\n\n\
+             A line that is not exactly one order is answered with err and changes nothing. I is a decimal number\n\
+             without a sign or leading zeros. The end of standard input without quit has the effect of the death\n\
+             of this program: --on-death decides.\n\n\
+             A plug of plug attach that is buffering is refused: plug open or plug drop it first.",
         )
         .args([words::devs(), words::limit(), words::max_hold(), words::on_death(), words::journal_dir()])
 }
@@ -68,18 +76,28 @@ fn converse(epochs: &mut Epochs, session: &Session<'_>) -> Result<(), String> {
     let unreadable = |error| format!("cannot read orders: {error}");
     let mut lines = Lines::of_standard_input().map_err(unreadable)?;
     while let Some(line) = lines.next(epochs, session.report).map_err(unreadable)? {
-        let order = Order::read(&line);
-        let done = match order {
-            Some(order) => epochs.obey(order),
-            None => Err(format!("{:?} is no order; nothing was changed", line.trim())),
+        let order = match &line {
+            Line::Whole(line) => Order::read(line).ok_or_else(|| refused(line, "is not one order")),
+            Line::TooLong(line) => Err(refused(line, "is too long for an order")),
+            Line::Unfinished(line) => Err(refused(line, "has no end of line")),
         };
-        let ended = order == Some(Order::Quit) && done.is_ok();
+        let order = order.map_err(|why| format!("{why}; nothing was changed"));
+        let done = order.clone().and_then(|order| epochs.obey(order));
+        let ended = order == Ok(Order::Quit) && done.is_ok();
         answer(done, session).map_err(|failure| failure.to_string())?;
         if ended {
             return Ok(());
         }
     }
     Err("standard input ended without quit".to_owned())
+}
+
+/// The start of a line that is not obeyed, and why.
+fn refused(line: &[u8], why: &str) -> String {
+    const SHOWN: usize = 64;
+    let shown = line.get(..SHOWN).unwrap_or(line).escape_ascii();
+    let more = if line.len() > SHOWN { "..." } else { "" };
+    format!("\"{shown}\"{more} {why}")
 }
 
 fn answer(done: Result<(u64, Counts), String>, session: &Session<'_>) -> Result<(), Failure> {

@@ -1,11 +1,12 @@
-//! `plug hold`: the output of a device is held while a command runs, and then let
-//! go: for maintenance that must not lose a packet.
+//! `plug hold`: holds a device's output while a command runs, then lets it go:
+//! for maintenance that must not lose a packet.
 //!
-//! What is held leaves when the command ends, at the deadline, or at SIGTERM or
-//! SIGINT (which the command gets too). If this process is killed (SIGKILL),
-//! `--on-death` says what happens to the output, and the command runs on, as it
-//! does under `timeout`, `flock` and `nice`: a half-finished change of the system
-//! would be worse than one that nobody waits for.
+//! Held packets leave when the command ends, at the deadline, or at SIGTERM,
+//! SIGINT, SIGHUP or SIGQUIT. The command receives the signal once: from this
+//! process, or from the terminal, which sends it to both. If this process is
+//! killed (SIGKILL), `--on-death` decides what happens to the output, and the
+//! command keeps running, as under `timeout`, `flock` and `nice`: a half-finished
+//! change of the system would be worse than one that nobody waits for.
 
 mod report;
 mod wait;
@@ -18,24 +19,28 @@ use clap::{Arg, ArgMatches, Command};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process};
 use tc_core::netns::Namespace;
-use tc_qdiscs::plug::commit::{Counts, Error, OnDrop, State};
+use tc_qdiscs::plug::commit::{Counts, Error, Network, OnDrop, State};
 
 use super::start::{Started, start};
 use super::words;
 use crate::failure::{Failure, reason};
 use crate::session::Session;
 use report::{Report, Why};
-use wait::{Event, Wait};
+use wait::{Event, Received, Wait};
 
 pub(super) fn words() -> Command {
     let netns = Arg::new("netns").long("netns").value_name("NAME");
     let cmd = Arg::new("cmd").value_name("CMD").last(true).required(true).num_args(1..);
     Command::new("hold")
-        .about("Hold a device's output while a command runs, then let it go and report")
+        .about("Hold a device's outgoing packets while a command runs, then let them go and report")
         .after_help(
-            "SIGTERM and SIGINT let go, and the command gets them too. Killed with SIGKILL, this program cannot\n\
-             tell the command, which runs on; --on-death says what becomes of the output. A command that must\n\
-             not outlive it: -- setpriv --pdeathsig TERM CMD",
+            "SIGTERM, SIGINT, SIGHUP and SIGQUIT let go. The command receives the signal once: from this program,\n\
+             or from the terminal (Ctrl-C, Ctrl-\\, hangup), which sends it to both. A SIGHUP that is ignored at\n\
+             the start (nohup) stays ignored. If this program is killed with SIGKILL, the command keeps running,\n\
+             and --on-death decides what happens to the output. For a command that must not outlive this\n\
+             program: -- setpriv --pdeathsig TERM CMD\n\n\
+             A plug of plug attach that is buffering is refused: plug open or plug drop it first.\n\
+             The capability CAP_NET_ADMIN is enough; --netns needs CAP_SYS_ADMIN too.",
         )
         .args([words::dev(), words::limit(), words::max_hold(), words::on_death(), words::journal_dir()])
         .arg(netns.help("The device's network namespace; the command runs where this one does"))
@@ -84,13 +89,15 @@ impl Hold {
     fn begin(words: &ArgMatches) -> Result<Self, Failure> {
         let untouched =
             |error: tc_core::Error| Failure::Own(format!("plug hold: {error}; nothing was changed"));
-        let here = Namespace::current().map_err(untouched)?;
+        // Not without --netns: it needs CAP_SYS_ADMIN, also for the namespace that the thread is in.
+        let mut here = None;
         if let Some(name) = words.get_one::<String>("netns") {
+            here = Some(Namespace::current().map_err(untouched)?);
             Namespace::open(name).and_then(|there| there.enter()).map_err(untouched)?;
         }
         let dev = words::the_dev(words);
         let started = start("hold", &[dev], words, OnDrop::Report);
-        let back = here.enter();
+        let back = here.map_or(Ok(()), |here| here.enter());
         let (since, before) = (Instant::now(), Counts::default());
         let mut hold = Self { session: started?, since, deadline: None, before, report: Report::new(dev) };
         let failed = match back {
@@ -123,25 +130,28 @@ impl Hold {
         let Some((program, arguments)) = cmd.split_first() else {
             return Err(Failure::Words("plug hold: no command; nothing was changed".into()));
         };
-        let lost = |error: std::io::Error| {
-            Failure::Own(format!("plug hold: {program}: {}; the network is open", reason(&error)))
-        };
         let started = Program::new(program).args(arguments).spawn();
         let mut child = started.map_err(|error| {
-            self.let_go(Why::Ended);
-            lost(error)
+            self.let_go(Why::NotStarted);
+            Failure::Own(format!("plug hold: {program}: {}; the network is open", reason(&error)))
         })?;
         loop {
             let held = (self.session.output.state() == State::Protected).then_some(&self.session.output);
-            match wait.next(&child, held, self.deadline.filter(|_| held.is_some())).map_err(lost)? {
-                Event::Ended => break,
+            let event = wait.next(&mut child, held, self.deadline.filter(|_| held.is_some()));
+            match event.map_err(|error| self.lost(program, &error))? {
+                Event::Ended(status) => {
+                    self.let_go(Why::Ended);
+                    return Ok(status);
+                }
                 Event::Deadline => {
                     self.let_go(Why::Deadline);
                     warn("--max-hold is over, and the network is open", session.report);
                 }
-                Event::Signal(signal) => {
+                Event::Signal(Received { signal, from_terminal }) => {
                     self.let_go(Why::Signal(signal));
-                    forward(&child, signal);
+                    if !from_terminal {
+                        forward(&child, signal);
+                    }
                 }
                 Event::Notice => {
                     if let Err(error) = self.session.output.check() {
@@ -151,9 +161,14 @@ impl Hold {
                 }
             }
         }
-        let status = child.wait().map_err(lost);
-        self.let_go(Why::Ended);
-        status
+    }
+
+    fn lost(&mut self, program: &str, error: &io::Error) -> Failure {
+        self.let_go(Why::NotWatched);
+        Failure::Own(format!(
+            "plug hold: cannot wait for the end of {program}, which may still run: {}; the network is open",
+            reason(error)
+        ))
     }
 
     /// Counts what is held and lets it go, if that was not done before.
@@ -180,7 +195,8 @@ impl Hold {
     }
 
     fn tainted(&mut self, error: &Error) {
-        self.count(Why::Tainted(error.to_string()));
+        let released = error.network() == Network::Opened;
+        self.count(Why::Tainted { why: error.to_string(), released });
     }
 
     /// Gives the plug up, or back. Of a queue that is not trusted nothing more
@@ -189,7 +205,7 @@ impl Hold {
         match self.session.output.state() {
             State::Tainted => {
                 let why = match &self.report.why {
-                    Why::Tainted(why) => why.clone(),
+                    Why::Tainted { why, .. } => why.clone(),
                     _ => "tainted".to_owned(),
                 };
                 let discarded = self.session.output.discard();
@@ -216,7 +232,7 @@ fn has_room(patience: Timespec) -> bool {
     poll(&mut [PollFd::new(&stderr, PollFlags::OUT)], Some(&patience)).is_ok_and(|ready| ready > 0)
 }
 
-/// The command shall know too; that it is gone already is as good.
+/// Sends the command a signal. It may have ended.
 fn forward(child: &Child, signal: Signal) {
     if let Some(pid) = Pid::from_raw(child.id().cast_signed()) {
         let _gone = kill_process(pid, signal);

@@ -1,18 +1,27 @@
-//! What a hold reports.
+//! The report of a hold.
 
 use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::json;
 
-/// What let the output go.
+use super::wait;
+
+/// The event that ended the hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Why {
     Ended,
+    /// The command could not be started.
+    NotStarted,
+    /// The command runs, and its end cannot be waited for.
+    NotWatched,
     Deadline,
     Signal(Signal),
-    /// The queue was not trusted any more.
-    Tainted(String),
+    /// The queue is no longer trusted. The counters then say nothing of what was held.
+    Tainted {
+        why: String,
+        released: bool,
+    },
 }
 
 /// What was held.
@@ -44,28 +53,53 @@ impl Report {
     /// A line of text, or of JSON.
     pub(super) fn show(&self, json: bool, status: u8) -> String {
         let Self { dev, held_packets, held_bytes, dropped_packets, held_for, .. } = self;
-        let why = match &self.why {
-            Why::Ended => "the command ended",
-            Why::Deadline => "--max-hold was over",
-            Why::Signal(Signal::TERM) => "SIGTERM came",
-            Why::Signal(_) => "SIGINT came",
-            Why::Tainted(why) => why,
+        let (why, counted, released) = match &self.why {
+            Why::Ended => ("the command ended".to_owned(), true, true),
+            Why::NotStarted => ("the command could not be started".to_owned(), true, true),
+            Why::NotWatched => ("the end of the command cannot be waited for".to_owned(), true, true),
+            Why::Deadline => ("--max-hold was over".to_owned(), true, true),
+            Why::Signal(signal) => (format!("{} came", wait::name(*signal)), true, true),
+            Why::Tainted { why, released } => (why.clone(), false, *released),
         };
         if json {
+            let known = |count: u64| counted.then_some(count);
             let object = json!({
-                "dev": dev, "held_packets": held_packets, "held_bytes": held_bytes,
+                "dev": dev, "held_packets": known(*held_packets), "held_bytes": known(*held_bytes),
                 "held_ms": u64::try_from(held_for.as_millis()).unwrap_or(u64::MAX),
-                "dropped_packets": dropped_packets,
-                "released": !matches!(self.why, Why::Tainted(_)), "reason": why, "status": status,
+                "dropped_packets": known(*dropped_packets),
+                "released": released, "reason": why, "status": status,
             });
             return format!("{object}\n");
         }
-        let until =
-            if matches!(self.why, Why::Tainted(_)) { "not released in order" } else { "released when" };
-        format!(
-            "plug hold: {dev}: held {held_packets} packets, {held_bytes} bytes for {:.3} s, dropped \
-             {dropped_packets}; {until}: {why}\n",
-            held_for.as_secs_f64()
-        )
+        let seconds = held_for.as_secs_f64();
+        if counted {
+            format!(
+                "plug hold: {dev}: held {held_packets} packets, {held_bytes} bytes for {seconds:.3} s, \
+                 dropped {dropped_packets}; released when: {why}\n"
+            )
+        } else {
+            format!(
+                "plug hold: {dev}: held for {seconds:.3} s, packets not known; not released in order: {why}\n"
+            )
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tainted_hold_reports_no_counts() {
+        let why = Why::Tainted { why: "tainted: x; y".into(), released: false };
+        let report =
+            Report { why, held_packets: 3, held_for: Duration::from_millis(1500), ..Report::new("eth0") };
+        assert_eq!(
+            report.show(false, 1),
+            "plug hold: eth0: held for 1.500 s, packets not known; not released in order: tainted: x; y\n"
+        );
+        let json: serde_json::Value = serde_json::from_str(&report.show(true, 1)).unwrap();
+        assert!(json["held_packets"].is_null() && json["dropped_packets"].is_null(), "{json}");
+        assert_eq!((&json["released"], &json["held_ms"]), (&false.into(), &1500.into()));
     }
 }

@@ -1,4 +1,7 @@
-//! `plug doctor`: what would keep a plug from holding, before it has to.
+//! `plug doctor`: reasons why a plug would not hold, found before it has to.
+
+mod guardian;
+mod way;
 
 use std::fs;
 
@@ -17,7 +20,12 @@ use crate::session::Session;
 
 pub(super) fn words() -> Command {
     Command::new("doctor")
-        .about("Look for what would keep a plug from holding a device's output; fails if something does")
+        .about("Find reasons why a plug would not hold a device's packets; fails if there is one")
+        .after_help(
+            "Each finding has a level (ok, warn, fail), a name, the reason, and advice. A warning is about packets\n\
+             that the plug would not hold, or not for long. With a failure there can be no plug, or it would hold\n\
+             nothing.",
+        )
         .args([words::dev().required(false), words::journal_dir()])
 }
 
@@ -54,20 +62,27 @@ enum Level {
     Fail,
 }
 
-/// One thing that was looked at.
+/// One check and its outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Finding {
     level: Level,
     check: &'static str,
     text: String,
+    /// Empty if there is nothing to do.
+    advice: &'static str,
 }
 
 impl Finding {
     fn new(level: Level, check: &'static str, text: impl Into<String>) -> Self {
-        Self { level, check, text: text.into() }
+        Self { level, check, text: text.into(), advice: "" }
     }
 
-    const fn level(&self) -> &'static str {
+    const fn advice(mut self, advice: &'static str) -> Self {
+        self.advice = advice;
+        self
+    }
+
+    const fn level_name(&self) -> &'static str {
         match self.level {
             Level::Ok => "ok",
             Level::Warn => "warn",
@@ -76,11 +91,15 @@ impl Finding {
     }
 
     fn to_json(&self) -> Value {
-        json!({ "level": self.level(), "check": self.check, "text": self.text })
+        let advice = Some(self.advice).filter(|advice| !advice.is_empty());
+        json!({ "level": self.level_name(), "check": self.check, "text": self.text, "advice": advice })
     }
 
     fn to_text(&self) -> String {
-        format!("{:4} {}: {}\n", self.level(), self.check, self.text)
+        let advice = if self.advice.is_empty() { "" } else { "     advice: " };
+        let end = if self.advice.is_empty() { "" } else { "\n" };
+        let Self { check, text, .. } = self;
+        format!("{:4} {check}: {text}\n{advice}{}{end}", self.level_name(), self.advice)
     }
 }
 
@@ -91,7 +110,12 @@ fn module() -> Finding {
         State::Unknown => Level::Warn,
         State::BuiltIn | State::Loaded | State::Loadable => Level::Ok,
     };
-    Finding::new(level, "module", format!("sch_plug is {} in this kernel", state.name()))
+    let finding = Finding::new(level, "module", format!("sch_plug is {} in this kernel", state.name()));
+    finding.advice(match level {
+        Level::Ok => "",
+        Level::Warn => "modprobe sch_plug shows whether it can be loaded",
+        Level::Fail => "use a kernel that was built with CONFIG_NET_SCH_PLUG",
+    })
 }
 
 /// Kernel: before 6.6 a plug as a child of qfq is used after it was freed
@@ -117,7 +141,8 @@ fn under_qfq(session: &mut Session<'_>) -> Result<Vec<Finding>, Failure> {
             "plug {handle} of device {dev} is below a qfq, which can crash Linux {} (CVE-2023-4921)",
             release.trim()
         );
-        Finding::new(Level::Fail, "qfq", text)
+        let advice = "replace the qfq, or use Linux 6.6 or later";
+        Finding::new(Level::Fail, "qfq", text).advice(advice)
     });
     Ok(found.collect())
 }
@@ -133,25 +158,33 @@ fn device(
     journals: &Journals,
     tc: &mut Connection,
 ) -> Result<Vec<Finding>, Failure> {
-    let link = tc.link_by_name(dev).map_err(|error| Failure::Own(format!("plug doctor: {error}")))?;
+    let failed = |error: tc_core::Error| Failure::Own(format!("plug doctor: {error}"));
+    let link = tc.link_by_name(dev).map_err(failed)?;
+    let details = tc.link_details(link.ifindex).map_err(failed)?;
     let root = Root::on(link.ifindex, tc)?.filter(|root| !root.handle.is_unspec());
     let beliefs = match &root {
         Some(root) => journals.naming(root)?,
         None => Vec::new(),
     };
     let mut found = vec![state_of(&link), root_of(root.as_ref(), &beliefs)];
-    let limit = beliefs.first().map(|belief| belief.journal.limit_bytes);
+    let limit = beliefs.first().map(Belief::limit_bytes);
     let speed = if elsewhere { None } else { speed_mbit(dev) };
-    found.extend(limit.map(|limit| judge_limit(limit, link.mtu, speed)));
-    if link.tx_queues > 1 {
-        let text = format!("{} transmit queues; one plug at the root holds them all", link.tx_queues);
-        found.push(Finding::new(Level::Ok, "queues", text));
-    }
+    found.extend(limit.map(|limit| judge_limit(limit, link.mtu, details.gso_max_size, speed)));
+    found.extend(way::queues(link.tx_queues));
+    found.extend(way::big_tcp(details.gso_max_size));
+    found.extend(way::xdp(details.xdp));
+    let master = details.master.map(|master| match tc.link_by_index(master) {
+        Ok(link) => link.name,
+        Err(_) => format!("device {master}"),
+    });
+    found.extend(way::port(&link.kind, &details.port_of, master.as_deref()));
+    found.extend(way::filters(link.ifindex, tc)?);
     if link.kind == "ifb" && limit.is_none() {
         let text = "an IFB's default limit is a few packets: always give one";
-        found.push(Finding::new(Level::Warn, "ifb", text));
+        found.push(Finding::new(Level::Warn, "ifb", text).advice("give a --limit of two epochs"));
     }
     found.push(packet_sockets(link.ifindex));
+    found.extend(guardian::protection(&beliefs));
     Ok(found)
 }
 
@@ -159,7 +192,8 @@ fn device(
 fn state_of(link: &Link) -> Finding {
     match link.flags & IFF_UP != 0 && link.flags & IFF_LOWER_UP != 0 {
         true => Finding::new(Level::Ok, "device", "it is up and has a carrier"),
-        false => Finding::new(Level::Fail, "device", "it is down or has no carrier, and would reset a plug"),
+        false => Finding::new(Level::Fail, "device", "it is down or has no carrier, and would reset a plug")
+            .advice("set it up and connect it before the plug is attached"),
     }
 }
 
@@ -172,11 +206,12 @@ fn root_of(root: Option<&Root>, beliefs: &[Belief]) -> Finding {
             let dead = !belief.attached && !belief.is_alive();
             let level = if dead { Level::Warn } else { Level::Ok };
             let text = format!("plug {} of ours: {}", root.handle, belief.to_text());
-            Finding::new(level, "root", text)
+            let advice = if dead { "see plug rescue" } else { "" };
+            Finding::new(level, "root", text).advice(advice)
         }
         _ => {
             let text = format!("{} {} is somebody else's, and is left alone", root.kind, root.handle);
-            Finding::new(Level::Fail, "root", text)
+            Finding::new(Level::Fail, "root", text).advice("delete it first, if nobody needs it")
         }
     }
 }
@@ -188,22 +223,26 @@ fn speed_mbit(dev: &str) -> Option<u64> {
     text.trim().parse().ok().filter(|speed| *speed > 0)
 }
 
-fn judge_limit(limit: u32, mtu: u32, speed_mbit: Option<u64>) -> Finding {
+fn judge_limit(limit: u32, mtu: u32, gso_max_size: u32, speed_mbit: Option<u64>) -> Finding {
     /// Ethernet and one VLAN tag.
     const HEADER: u32 = 18;
     /// Kernel: with segmentation offload a packet has up to this many bytes.
     const LARGEST_PACKET: u32 = 65_536;
     /// Two epochs of 25 ms, the shortest that are in use.
     const SHORT_MS: u64 = 50;
-    let finding = |level, text: String| Finding::new(level, "limit", format!("{limit} bytes {text}"));
+    let finding = |level, text: String| {
+        let advice = if level == Level::Ok { "" } else { "give a larger --limit" };
+        Finding::new(level, "limit", format!("{limit} bytes {text}")).advice(advice)
+    };
+    let largest = LARGEST_PACKET.max(gso_max_size);
     // Bits a millisecond and a thousand bits a Mbit cancel out.
     let ms = speed_mbit.map(|speed| u64::from(limit) * 8 / (speed * 1000));
     match ms {
         _ if limit < mtu.saturating_add(HEADER) => {
             finding(Level::Fail, format!("do not hold one packet of {mtu} bytes"))
         }
-        _ if limit < LARGEST_PACKET => {
-            finding(Level::Warn, "do not hold one packet before segmentation (64 KB)".into())
+        _ if limit < largest => {
+            finding(Level::Warn, format!("do not hold one packet before segmentation ({largest} bytes)"))
         }
         Some(ms) if ms < SHORT_MS => {
             finding(Level::Warn, format!("are full after {ms} ms at the speed of the line"))
@@ -217,7 +256,8 @@ fn judge_limit(limit: u32, mtu: u32, speed_mbit: Option<u64>) -> Finding {
 /// `PACKET_QDISC_BYPASS`: who could have set it is all that can be known.
 fn packet_sockets(ifindex: i32) -> Finding {
     let Ok(text) = fs::read_to_string("/proc/thread-self/net/packet") else {
-        return Finding::new(Level::Warn, "bypass", "packet sockets cannot be listed");
+        let text = "packet sockets cannot be listed";
+        return Finding::new(Level::Warn, "bypass", text).advice("mount /proc");
     };
     match sockets_on(&text, ifindex) {
         0 => {
@@ -229,6 +269,7 @@ fn packet_sockets(ifindex: i32) -> Finding {
                  (PACKET_QDISC_BYPASS)"
             );
             Finding::new(Level::Warn, "bypass", text)
+                .advice("ss -0 -p lists packet sockets and their programs")
         }
     }
 }
@@ -245,13 +286,16 @@ mod tests {
 
     #[test]
     fn a_limit_is_judged_by_packets_and_speed() {
-        let level = |limit, speed| judge_limit(limit, 1500, speed).level;
+        let level = |limit, speed| judge_limit(limit, 1500, 65_536, speed).level;
         assert_eq!(level(1517, None), Level::Fail);
         assert_eq!(level(1518, None), Level::Warn);
         assert_eq!(level(65_536, None), Level::Ok);
         // 1 Gbit/s is 125,000 bytes a millisecond.
         assert_eq!(level(6_249_999, Some(1000)), Level::Warn);
         assert_eq!(level(6_250_000, Some(1000)), Level::Ok);
+        // BIG TCP.
+        assert_eq!(judge_limit(199_999, 1500, 200_000, None).level, Level::Warn);
+        assert_eq!(judge_limit(200_000, 1500, 200_000, None).level, Level::Ok);
     }
 
     #[test]
