@@ -2,7 +2,7 @@
 //!
 //! Names are the modules': `sch_plug`, `cls_u32`, `act_mirred`, or a type of device (`veth`), or a
 //! program's with `program_` before it (`program_strace`), or `all-words-in-tc`: tc prints every option
-//! that this kernel's kinds dump.
+//! that this kernel's kinds dump, or `criu`: CRIU is there and can do its work.
 //! `tun` is the device file of taps. `netns` is the right to make a namespace; all others include it.
 
 use std::collections::HashMap;
@@ -92,6 +92,7 @@ fn probe(feature: String) -> bool {
                 _ if feature == "all-words-in-tc" => tc_has_all_words(),
                 _ if feature == "netns" => true,
                 _ if feature == "tun" => std::fs::File::open("/dev/net/tun").is_ok(),
+                _ if feature == "criu" => criu_works(),
                 _ => link(&feature),
             }
     });
@@ -108,6 +109,18 @@ fn tc_has_all_words() -> bool {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let tc = command::run(&mut command::command("tc".as_ref(), &["-V"])).stdout;
     captures::iproute2_version(&tc) >= first(&release) || !knows(&qdisc("fq"))
+}
+
+/// Whether CRIU has the rights and the kernel's features. It tries a connection over `lo`.
+fn criu_works() -> bool {
+    is_there("criu") && {
+        let _lo = command::run(&mut command::command("ip".as_ref(), &["link", "set", "dev", "lo", "up"]));
+        let check = command::run(&mut command::command("criu".as_ref(), &["check"]));
+        if check.code != 0 {
+            println!("criu check: {}", check.stderr);
+        }
+        check.code == 0
+    }
 }
 
 /// Whether a program of this name can be started.

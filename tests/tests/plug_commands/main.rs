@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at an unexpected error")]
 
 mod commit;
+mod criu;
 mod doctor;
 mod dropped;
 mod hold;
@@ -12,11 +13,8 @@ mod orders;
 mod signals;
 mod stage;
 
-use std::fs;
-use std::process::Command;
-
 use serde_json::Value;
-use tests::lab::{QUIET, tc_cli};
+use tests::lab::QUIET;
 use tests::need;
 
 use stage::{FRAME, NOTHING, Stage, Talk};
@@ -170,35 +168,4 @@ fn plug_rescue_opens_several_devices_each_of_which_can_be_detached_alone() {
     assert!(stage.pair.near.tc("qdisc show dev near2").ok().contains("plug c01:"), "the other one stays");
     stage.plug("detach --dev near2").ok();
     assert_eq!(stage.json("status"), Value::Array(Vec::new()));
-}
-
-#[test]
-fn plug_script_for_criu_holds_and_lets_go() {
-    need!("sch_plug", "veth");
-    let stage = Stage::new("criu");
-    let script = stage.dir.join("criu-action-script.sh");
-    fs::create_dir_all(&stage.dir).unwrap();
-    fs::write(&script, include_str!("../../../tc-cli/docs/criu-action-script.sh")).unwrap();
-    let run = |action: &str| {
-        let mut command = Command::new("/bin/sh");
-        command.arg(&script).env("CRTOOLS_SCRIPT_ACTION", action).env("TC_CLI", tc_cli());
-        command.env("PLUG_DEV", "near").env("PLUG_JOURNAL", &stage.dir);
-        stage.pair.near.inside(move || command.output()).unwrap()
-    };
-    let refused = run("network-lock");
-    assert_eq!(refused.status.code(), Some(1), "CRIU must not believe that it is locked: {refused:?}");
-    stage.plug("attach --dev near --limit 64k").ok();
-    for round in [1, 4] {
-        assert!(run("pre-dump").status.success());
-        assert!(stage.opens(round));
-        let done = run("network-lock");
-        assert!(done.status.success(), "{done:?}");
-        stage.pair.send(&[round + 1, round + 2]);
-        assert!(run("post-dump").status.success());
-        assert_eq!(stage.pair.receive(1, QUIET), NOTHING, "locked: held");
-        assert_eq!(stage.observed("held_packets"), 2, "and not dropped");
-        assert!(run("network-unlock").status.success());
-        assert_eq!(stage.pair.receive(3, QUIET), [round + 1, round + 2]);
-    }
-    stage.plug("detach --dev near").ok();
 }
