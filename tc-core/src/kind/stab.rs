@@ -111,7 +111,7 @@ impl Stab {
     pub fn as_dumped(&self) -> Self {
         let table = Table::of(self);
         let mtu = if table.slots.is_empty() { 0 } else { table.mtu };
-        Self { mtu, tsize: table.slots.len() as u32, ..self.clone() }
+        Self { mtu, tsize: table.slots.len() as u32, ..*self }
     }
 
     /// Reads `TCA_STAB`.

@@ -195,7 +195,7 @@ impl Syntax for Gred {
 }
 
 impl Setup {
-    fn to_words(&self, out: &mut OptionWords<'_>) {
+    fn to_words(self, out: &mut OptionWords<'_>) {
         out.say("setup vqs", self.queues);
         out.say("default", self.default_queue);
         out.flag("grio", self.grio);
@@ -206,7 +206,7 @@ impl Setup {
 }
 
 impl Queue {
-    fn to_words(&self, out: &mut OptionWords<'_>) {
+    fn to_words(self, out: &mut OptionWords<'_>) {
         out.group(&format!("vq {}", self.queue), |out| {
             out.say("vq", self.queue);
             out.say_if("prio", Some(self.prio).filter(|prio| *prio != 0));

@@ -64,7 +64,7 @@ impl TrafficClasses {
     }
 
     /// Says how many there are, their map and their queues.
-    pub(crate) fn to_words(&self, out: &mut OptionWords<'_>) {
+    pub(crate) fn to_words(self, out: &mut OptionWords<'_>) {
         // Kernel: a command that fails can take the classes of the qdisc that is there away.
         match self.count {
             0 => out.cannot_say("num_tc 0, which the kernel refuses"),

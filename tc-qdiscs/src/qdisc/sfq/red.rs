@@ -90,7 +90,7 @@ impl FlowRed {
         })
     }
 
-    pub(super) fn to_words(&self, out: &mut OptionWords<'_>) {
+    pub(super) fn to_words(self, out: &mut OptionWords<'_>) {
         if self.min_bytes == 0 {
             return;
         }

@@ -35,7 +35,7 @@ impl Classes {
     }
 
     /// Leaves out defaults, which older versions of tc do not know.
-    pub(super) fn to_words(&self, out: &mut OptionWords<'_>) {
+    pub(super) fn to_words(self, out: &mut OptionWords<'_>) {
         let sizes = self.max_sdu_bytes.map(Option::unwrap_or_default);
         let count = sizes.iter().rposition(|bytes| *bytes != 0).map_or(0, |last| last + 1);
         let words: Vec<_> = sizes[..count].iter().map(u32::to_string).collect();
