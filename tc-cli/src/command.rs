@@ -14,7 +14,7 @@ use crate::own::{self, Own};
 use crate::qdisc::QDISC;
 use crate::usage;
 
-/// What a command line asks for.
+/// A parsed command line.
 #[derive(Debug)]
 pub(crate) enum Command<'a> {
     /// A usage text.
@@ -31,7 +31,7 @@ pub(crate) enum Command<'a> {
     Own(&'static Own, &'a [&'a str]),
 }
 
-/// What reading words can refer to.
+/// The context in which words are read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reading<'r> {
     /// The kinds there are.

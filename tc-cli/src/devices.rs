@@ -25,8 +25,8 @@ impl Devices {
         self.last = None;
     }
 
-    /// Names may change from now on: each is asked for again, and what is known
-    /// serves devices that are gone.
+    /// Names may change from now on: each is looked up again, and cached names serve
+    /// deleted devices.
     pub(crate) fn ask_again(&mut self) {
         self.known.get_or_insert_default();
     }
@@ -36,7 +36,7 @@ impl Devices {
         self.source.ifindex(name).ok()
     }
 
-    /// A device's name, as `tc` writes it also where there is none.
+    /// A device's name, as `tc` writes it, also for a missing device.
     pub(crate) fn name(&mut self, ifindex: i32) -> DeviceName {
         if ifindex == 0 {
             return DeviceName::of("*");
@@ -60,10 +60,9 @@ impl Devices {
 /// other on one device.
 ///
 /// A name means the device that bears it now: one can be renamed, and another
-/// get its name, while a batch runs. An index is therefore asked for again
-/// after a [`MOMENT`], before lines that came later than it did, and after a
-/// failure. What remains is no more than what lies between any look-up and the
-/// request that uses it, while that waits for its turn in the kernel.
+/// get its name, while a batch runs. An index is therefore looked up
+/// again after a [`MOMENT`], before later lines, and after a failure. The remaining
+/// window is that between any look-up and the request that uses it.
 #[derive(Debug, Default)]
 pub(crate) struct Recent(Option<(String, i32, Instant)>);
 
@@ -91,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_index_counts_for_its_name_and_for_a_moment() {
+    fn an_index_is_cached_by_name_for_a_moment() {
         let mut recent = Recent::default();
         recent.found("a", 7);
         assert_eq!((recent.ifindex("b"), recent.ifindex("")), (None, None));

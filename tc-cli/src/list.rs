@@ -9,8 +9,8 @@ use crate::filter::Place;
 use crate::session::{Kernel, Session};
 use crate::show::{Show, Shown, graph};
 
-/// Which objects to list, with the device still a name. What is unspecified
-/// does not count.
+/// The objects to list, with the device still a name. Unspecified fields select
+/// all.
 #[derive(Debug)]
 pub(crate) struct List<'a> {
     pub(crate) tc_type: TcType,

@@ -18,17 +18,17 @@ use crate::session::Session;
 use crate::show::{Show, Shown};
 use crate::usage;
 
-/// What to read notices from.
+/// The source of notices.
 #[derive(Debug)]
 pub(crate) struct Watch<'a> {
-    /// A file of netlink messages, as `rtmon` writes it, in place of the kernel.
+    /// A file of netlink messages, as `rtmon` writes it.
     file: Option<&'a str>,
 }
 
 /// The words of `tc monitor`, for completions.
 pub(crate) const WORDS: &[&str] = &["file", "help"];
 
-/// Reads what stands behind `monitor`.
+/// Reads the words after `monitor`.
 pub(crate) fn parse<'a>(mut words: Words<'a>, _: Reading<'_>) -> Result<Command<'a>, Failure> {
     let mut watch = Watch { file: None };
     while let Some(word) = words.next() {
@@ -44,7 +44,7 @@ pub(crate) fn parse<'a>(mut words: Words<'a>, _: Reading<'_>) -> Result<Command<
 }
 
 impl Watch<'_> {
-    /// Shows notices until the file ends, or for ever.
+    /// Prints notices until the file ends, or without end.
     pub(crate) fn run(&self, session: &mut Session<'_>) -> Result<(), Failure> {
         session.output.flush()?;
         // One object a line: a stream has no end that an array could have.
@@ -95,8 +95,8 @@ const LOST: &str = "Notices were lost: more came than could be read. What is the
 const BUSY: &str = "It cannot be listed while it changes: tried again.";
 const IN_STEP: &str = "That was all that is there now. Changes follow.";
 
-/// Tells the readers of a JSON stream, on the stream itself, that what they know
-/// is void, or whole again.
+/// Reports in the JSON stream itself that the reader's state is void, or complete
+/// again.
 fn mark(event: &str, output: &mut Output) -> Result<(), Failure> {
     if output.printer.is_json() {
         output.printer.begin_object("");
@@ -107,7 +107,7 @@ fn mark(event: &str, output: &mut Output) -> Result<(), Failure> {
     output.flush()
 }
 
-/// What was said once of messages that are not shown.
+/// Warnings already printed about messages that are not shown.
 #[derive(Default)]
 struct Unknown {
     objects: bool,

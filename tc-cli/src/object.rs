@@ -1,4 +1,4 @@
-//! What `qdisc`, `class` and `filter` share: a verb, and words behind it.
+//! The common part of `qdisc`, `class` and `filter`: a verb, and the words after it.
 
 use tc_core::words::{Words, is_prefix};
 use tc_core::{TcType, Verb};
@@ -6,7 +6,7 @@ use tc_core::{TcType, Verb};
 use crate::command::{Command, Reading};
 use crate::failure::Failure;
 
-/// One of them: its verbs, what reads the words behind these, and what is said of them.
+/// A command object: its verbs, their parsers and their help.
 pub(crate) struct Object {
     pub(crate) tc_type: TcType,
     /// Verbs in the order in which `tc` compares them; one that lists comes after these.
@@ -14,13 +14,13 @@ pub(crate) struct Object {
     pub(crate) change: for<'a> fn(Verb, Words<'a>, Reading<'_>) -> Result<Command<'a>, Failure>,
     pub(crate) list: for<'a> fn(Words<'a>) -> Result<Command<'a>, Failure>,
     pub(crate) usage: &'static str,
-    /// What may stand behind a verb that changes, and behind `show`: for completions.
+    /// The words after a changing verb, and after `show`: for completions.
     pub(crate) change_words: &'static [&'static str],
     pub(crate) show_words: &'static [&'static str],
 }
 
 impl Object {
-    /// Reads what stands behind the object.
+    /// Reads the words after the object.
     pub(crate) fn parse<'a>(
         &self,
         mut words: Words<'a>,
@@ -40,7 +40,7 @@ impl Object {
         Err(Failure::Words(format!("Command \"{said}\" is unknown, try \"tc {tc_type} help\".")))
     }
 
-    /// Verbs and the words behind them.
+    /// Verbs and the words after them.
     pub(crate) fn words(&self) -> Vec<(&'static str, &'static [&'static str])> {
         let change = self.verbs.iter().map(|(verb, _)| (*verb, self.change_words));
         change.chain([("show", self.show_words)]).collect()

@@ -1,9 +1,9 @@
 //! `--packed`: commands of a batch that go to the kernel many at a time.
 //!
-//! The kernel goes on past a request that fails, so that a packed batch goes on
-//! after a failure as `-force` does. All failures are reported in the order of
-//! their lines. What the kernel warns of on success is not told: it would take
-//! an answer for each request, which is half of the time that packing saves.
+//! The kernel continues after a failed request, so a packed batch continues after a
+//! failure as with `-force`. All failures are reported in the order of their lines.
+//! Warnings of successful requests are not reported: they would take an answer for
+//! each request, which costs half of the time that packing saves.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -69,7 +69,7 @@ fn push<R, T: Transport, F: FnMut(usize, Result<(), Cause>)>(
         return false;
     }
     let Ok(Command::Change(change)) = session.parse(&words, machine) else { return false };
-    // What words warn of is told when the line is read again, in its turn.
+    // Warnings about words are printed when the line is read again, in its turn.
     if machine.has_warned() || !can_wait(&change, &session.globals) {
         return false;
     }
@@ -87,21 +87,21 @@ fn push<R, T: Transport, F: FnMut(usize, Result<(), Cause>)>(
     pushed
 }
 
-/// Whether nothing but a failure is told of it, and that it is one request.
+/// Whether it is one request of which only a failure is reported.
 fn can_wait(change: &Change<'_>, globals: &Globals) -> bool {
     let told = globals.echo || globals.dry_run || (globals.raw && change.estimator.is_some());
     let known = change.ops.is_some() || change.kind.is_empty();
     change.verb != Verb::Get && !told && known
 }
 
-/// The requests whose outcome is not known yet, and where it is told.
+/// The requests whose outcome is pending, and the receiver of their outcomes.
 struct Outcomes<'a> {
     file: &'a str,
     report: Report,
     waiting: RefCell<VecDeque<Waiting>>,
 }
 
-/// What the report of a failure needs.
+/// The facts for the report of a failure.
 struct Waiting {
     line: u64,
     verb: Verb,

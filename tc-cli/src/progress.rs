@@ -1,4 +1,4 @@
-//! How far a long batch has come, for who watches it on a terminal.
+//! The progress of a long batch, on a terminal.
 //!
 //! One line on standard error, and only where that is a terminal. A library for
 //! it would be larger than all of this and be paid for by every start.
@@ -25,7 +25,7 @@ pub(crate) fn hide() {
     }
 }
 
-/// The progress of one batch. When it is dropped the line is taken away.
+/// The progress of one batch. When it is dropped, the line is erased.
 #[derive(Debug)]
 pub(crate) struct Progress {
     /// When the line is due; `None` where nobody watches.
@@ -42,7 +42,7 @@ impl Progress {
         Self { due, length: file.map(|file| file.len()).filter(|length| *length > 0) }
     }
 
-    /// So many lines were read, which are so many bytes.
+    /// Reports the numbers of lines and bytes read.
     pub(crate) fn tick(&mut self, lines: u64, bytes: u64) {
         let Some(due) = &mut self.due else { return };
         let now = Instant::now();

@@ -1,5 +1,4 @@
-//! Usage texts. Those of `tc` have its words, because scripts and people know
-//! them.
+//! Usage texts. Those of `tc` are unchanged, because scripts match them.
 
 use crate::globals::OWN_OPTIONS;
 use crate::own::OWN;
@@ -8,7 +7,7 @@ use crate::own::OWN;
 pub(crate) const VERSION: &str =
     concat!("tc utility, iproute2-6.1.0 compatible, tc-cli ", env!("CARGO_PKG_VERSION"), "\n");
 
-/// `tc help`, and the commands and options of our own.
+/// `tc help`, and the additional commands and options.
 pub(crate) fn tc() -> String {
     let own = OWN.iter().map(|own| (own.name, own.about));
     let more = own.chain(OWN_OPTIONS.iter().copied());

@@ -31,7 +31,7 @@ fn below<'g>(classes: &'g [Entry<'g>], parent: Handle) -> Vec<&'g Entry<'g>> {
 }
 
 impl Graph<'_> {
-    /// Draws these and what is below them. Returns how deep the last one went.
+    /// Draws these and their descendants. Returns the depth of the last one.
     fn siblings(&mut self, siblings: &[&Entry<'_>], shown: &mut Shown<'_>) -> usize {
         let mut depth = 0;
         for (at, class) in siblings.iter().enumerate() {
@@ -94,7 +94,7 @@ impl Graph<'_> {
 const BAR: &str = "|    ";
 const BLANK: &str = "     ";
 
-/// What stands below a class's corner in its further lines.
+/// The text below a class's corner in its further lines.
 const fn follow(more: bool, children: bool) -> &'static str {
     match (more, children) {
         (true, true) => "|    |",

@@ -48,7 +48,7 @@ impl<'n> Show<'n> {
     }
 }
 
-/// Where an entry is shown, and what was odd about it.
+/// The output for an entry, and its oddities.
 #[derive(Debug)]
 pub(crate) struct Shown<'o> {
     pub(crate) out: &'o mut Printer,
@@ -75,7 +75,7 @@ impl Shown<'_> {
 }
 
 impl Show<'_> {
-    /// Shows one entry: what is odd about it spoils only that part of it.
+    /// Prints one entry. A malformed part affects only itself.
     pub(crate) fn entry(&self, tc_type: TcType, entry: &Entry<'_>, shown: &mut Shown<'_>) {
         match tc_type {
             TcType::Class => self.class(entry, shown),
@@ -84,7 +84,7 @@ impl Show<'_> {
         }
     }
 
-    /// Says what is odd about an entry.
+    /// Reports the malformed parts of an entry.
     fn odd(
         &self,
         tc_type: TcType,
@@ -105,7 +105,7 @@ impl Show<'_> {
         })
     }
 
-    /// Prints with the kind's help; what it printed before it failed is closed.
+    /// Prints with the kind's code. Output before a failure is closed.
     fn with_kind<T>(
         shown: &mut Shown<'_>,
         print: impl FnOnce(&mut Printer) -> Result<T, DecodeError>,

@@ -114,7 +114,7 @@ fn parse(text: &str) -> Option<Kept> {
 }
 
 /// The right to change plugs of `plug attach`, for one process at a time: from
-/// the look at a plug's mode until what follows from it is done.
+/// the look at a plug's mode until the action that follows from it.
 pub(super) struct Lock {
     _held: Option<File>,
 }
@@ -122,7 +122,7 @@ pub(super) struct Lock {
 impl Lock {
     /// Waits for it. A missing directory has no journals.
     ///
-    /// It is a file of its own: sessions lock the directory and their journals.
+    /// A separate file: sessions lock the directory and their journals.
     pub(super) fn take(dir: &Path) -> io::Result<Self> {
         const PATIENCE: Duration = Duration::from_secs(20);
         const PAUSE: Duration = Duration::from_millis(2);

@@ -1,4 +1,4 @@
-//! `plug`: what `tc` has no words for.
+//! `plug`: operations beyond those of `tc`.
 //!
 //! Commands that end leave a plug to the next one (`attach`, `status`, `buffer`,
 //! `release`, `open`, `drop`, `limit`, `detach`, `doctor`, `rescue`); others are
@@ -68,8 +68,8 @@ fn run(words: &ArgMatches, session: &mut Session<'_>) -> Result<(), Failure> {
     }
 }
 
-/// Its standard input is the session, which reads what it says; nobody reads
-/// its standard error.
+/// Its standard input is a socket to the session, which reads its messages. Its
+/// standard error is not read.
 fn guard() -> Result<(), Failure> {
     guardian::run().map(|_end| ()).map_err(|error| Failure::Own(format!("plug guardian: {error}")))
 }

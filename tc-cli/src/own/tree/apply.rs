@@ -12,7 +12,7 @@ use super::{Description, NOT_TAKEN, print_json, to_json, to_text};
 use crate::failure::Failure;
 use crate::session::Session;
 
-/// Does what a diff says, until a second look finds nothing to do.
+/// Carries out a diff, until a second look finds nothing to do.
 pub(super) fn run(wanted: &Description, session: &mut Session<'_>) -> Result<(), Failure> {
     let mut done = Done::default();
     loop {
@@ -39,7 +39,7 @@ pub(super) fn run(wanted: &Description, session: &mut Session<'_>) -> Result<(),
     }
 }
 
-/// What is still not as it shall be.
+/// The remaining differences.
 fn differing(planned: &Planned) -> Result<(), Failure> {
     if planned.steps.is_empty() && planned.not_taken.is_empty() {
         return Ok(());
@@ -70,7 +70,7 @@ pub(super) fn actions(words: &[String]) -> Vec<(&str, u32)> {
 pub(super) const PATIENCE: Duration = Duration::from_millis(500);
 pub(super) const PAUSE: Duration = Duration::from_millis(5);
 
-/// What was done so far.
+/// The steps done so far.
 #[derive(Default)]
 struct Done {
     tried: HashSet<String>,
@@ -110,7 +110,7 @@ impl Done {
         Ok(())
     }
 
-    /// The first command that fails ends it; what was not done is said.
+    /// The first command that fails ends it; the steps that were not done are reported.
     fn stopped(&self, file: &str, left: &[Step], session: &mut Session<'_>) {
         if let Err(unwritten) = self.report(left, &[], session) {
             session.report.failure(&unwritten);

@@ -1,5 +1,5 @@
-//! What there is beside qdiscs, classes and filters, and what these bring along: no command of a
-//! description says it, so that an export has to name it.
+//! Objects besides qdiscs, classes and filters and their parts. Commands of a description do not express
+//! them, so an export names them.
 
 use std::collections::{BTreeSet, HashSet};
 use std::thread;
@@ -38,7 +38,7 @@ const KINDS: [&str; 19] = [
     "vlan",
 ];
 
-/// What is lost, and why.
+/// A lost object, and the reason.
 pub(super) struct Lost {
     pub(super) object: &'static str,
     pub(super) left_out: LeftOut,
@@ -64,7 +64,7 @@ pub(super) fn chains<T: Transport>(
         for listed in or_none(tc.list(&select.chains()))? {
             let Ok(entry) = listed.entry() else { continue };
             let chain = entry.attr(TCA_CHAIN).and_then(|attr| attr.u32().ok()).unwrap_or_default();
-            // Kernel: of a device's hooks it tells the qdisc alone.
+            // Kernel: of a device's hooks it reports only the qdisc.
             let on = entry.block().map_or_else(|| On::Dev(reader.name(entry.header.ifindex)), On::Block);
             let parent = hook(*parent);
             let why = match entry.kind() {
@@ -101,7 +101,7 @@ pub(super) fn actions<T: Transport>(
     loop {
         let mut loose = Vec::new();
         for kind in &kinds {
-            // Terse, an action says its kind and index, whatever its kind.
+            // Terse dumps have an action's kind and index, for every kind.
             for listed in or_none(tc.list_confirmed(&Select::actions(kind).terse()))? {
                 let Ok(actions) = listed.entry().and_then(|entry| entry.actions()) else { continue };
                 let of = |action: &Action| (action.kind().to_owned(), action.index.unwrap_or_default());

@@ -1,7 +1,7 @@
 //! Marks in a batch: objects that an export left out, so that `diff` and `apply` leave them alone.
 //!
 //! A mark is a comment, which `tc -batch` passes over: `#!left-out` at the start of a line, and the words
-//! that say where the object is.
+//! of the object's place.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use crate::failure::Failure;
 /// The word that begins a mark.
 pub(crate) const MARK: &str = "#!left-out";
 
-/// What was left out.
+/// The objects left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum LeftOut {
     Object(Place),
@@ -47,7 +47,7 @@ impl LeftOut {
         }
     }
 
-    /// An object at the same place. A chain goes with what its filters hang on.
+    /// An object at the same place. A chain is deleted with the parent of its filters.
     pub(super) fn stand_in<'n>(&self) -> Option<Object<'n>> {
         match self {
             Self::Object(place) => Some(Object::at(place.clone())),
@@ -75,7 +75,7 @@ impl fmt::Display for LeftOut {
             On::Dev(dev) => format!("dev {dev} {}", parent_words(parent)),
         };
         match self {
-            // The kind says so in a command.
+            // A command has it in the kind.
             Self::Object(Place::Qdisc { dev, parent: Handle::INGRESS }) => {
                 write!(f, "qdisc dev {dev} ingress")
             }

@@ -1,9 +1,9 @@
-//! `export`, `diff` and `apply`: what there is as commands, and from commands
-//! to what there shall be.
+//! `export`, `diff` and `apply`: from the current state to commands, and from
+//! commands to the desired state.
 //!
-//! `export` reads what the kernel has and says it in words that make the same
-//! again. `diff` reads such words as a description and says which commands lead
-//! there; `apply` runs these, and no others.
+//! `export` prints the kernel's state as commands that reproduce it. `diff` reads
+//! such commands as a description and prints the commands that lead there; `apply`
+//! runs these, and no others.
 
 mod apply;
 mod aside;
@@ -96,7 +96,7 @@ fn devices_of(matches: &ArgMatches) -> Result<Vec<String>, Failure> {
     Ok(devices)
 }
 
-/// A file that describes what there shall be.
+/// A file that describes the desired state.
 struct Description {
     file: String,
     lines: Lines,
@@ -110,7 +110,7 @@ impl Description {
         Ok(Self { file, lines, devices: devices_of(matches)? })
     }
 
-    /// What leads there from what the kernel has now.
+    /// The steps from the kernel's current state to the file's.
     fn plan(&self, session: &mut Session<'_>) -> Result<Planned, Failure> {
         let (machine, registry) = (session.machine(), session.registry);
         let names = session.kernel()?.0.names()?;
@@ -136,7 +136,7 @@ impl Planned {
 
 const NOT_TAKEN: &str = "not taken by the kernel";
 
-/// Says what is wrong with a line; what is left to say is nothing.
+/// Reports an error in a line. Nothing is left to report.
 fn reported((failure, number): At, file: &str, session: &Session<'_>) -> Failure {
     match number {
         0 => failure,
@@ -147,7 +147,7 @@ fn reported((failure, number): At, file: &str, session: &Session<'_>) -> Failure
     }
 }
 
-/// Says what would be done; whether there is anything.
+/// Prints the steps; returns whether there are any.
 fn differs(wanted: &Description, session: &mut Session<'_>) -> Result<bool, Failure> {
     let planned = wanted.plan(session)?;
     planned.name_left(session);

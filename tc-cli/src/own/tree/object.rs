@@ -15,7 +15,7 @@ pub(super) enum Place {
     Filter(FilterPlace),
 }
 
-/// Where a filter is. Its handle is not said where it is alone.
+/// The place of a filter. Its handle is unspecified if it is the only one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct FilterPlace {
     pub(super) on: On,
@@ -26,14 +26,14 @@ pub(super) struct FilterPlace {
     pub(super) handle: Handle,
 }
 
-/// What filters hang on.
+/// The parent of filters.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum On {
     Dev(String),
     Block(u32),
 }
 
-/// An object that is there, or that shall be.
+/// A current or desired object.
 #[derive(Debug)]
 pub(super) struct Object<'n> {
     pub(super) place: Place,
@@ -49,9 +49,9 @@ pub(super) struct Object<'n> {
     pub(super) blocks: [Option<u32>; 2],
     /// The shared blocks that the options name.
     pub(super) more_blocks: Vec<u32>,
-    /// `None`: nothing is said of its options.
+    /// `None`: the options are unspecified.
     pub(super) words: Option<OptionWords<'n>>,
-    /// The words as the file has them, before the kernel rounds or limits them. Of one that shall be.
+    /// The words as the file has them, before the kernel rounds or limits them. Of a desired object.
     pub(super) asked: Option<OptionWords<'n>>,
     pub(super) change_semantics: ChangeSemantics,
     /// The commands that make it; their verb is left out.
@@ -76,8 +76,8 @@ impl Place {
         }
     }
 
-    /// The words that say where it is, as a request needs them. Of the ingress
-    /// hook it is the kind that says so.
+    /// The words of its place, as a request needs them. The kind determines the place
+    /// of an ingress qdisc.
     pub(super) fn words(&self, handle: Handle) -> Vec<String> {
         let words = match self {
             Self::Qdisc { dev, parent: Handle::INGRESS } => format!("dev {dev}"),
@@ -101,7 +101,7 @@ impl Place {
         words.split_whitespace().map(str::to_owned).collect()
     }
 
-    /// Whether both can be the same place: a filter's handle may not be said.
+    /// Whether both can be the same place: a filter's handle may be unspecified.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Filter(one), Self::Filter(other)) => {
@@ -113,8 +113,8 @@ impl Place {
         }
     }
 
-    /// For sorting: the device, then what tells the objects of one device apart. Filters of one parent are in
-    /// the order in which the kernel asks them; those of one priority in that of their handles.
+    /// For sorting: the device, then the identity within the device. Filters of one parent are in
+    /// the kernel's order; those of one priority in that of their handles.
     fn order(&self) -> (Option<&str>, [u32; 5]) {
         let numbers = match self {
             Self::Qdisc { parent, .. } => [0, u32::from(*parent == Handle::INGRESS), parent.raw(), 0, 0],
@@ -127,7 +127,7 @@ impl Place {
         (self.dev(), numbers)
     }
 
-    /// What [`Place::is_same`] looks at among many.
+    /// The key that [`Place::is_same`] narrows down.
     pub(super) fn key(&self) -> Self {
         match self {
             Self::Filter(place) => Self::Filter(place.without_handle()),
@@ -164,7 +164,7 @@ pub(super) fn hook(parent: Handle) -> Handle {
 }
 
 impl Object<'_> {
-    /// One of which nothing but the place is known.
+    /// An object of which only the place is known.
     pub(super) fn at(place: Place) -> Self {
         Self {
             place,
@@ -199,7 +199,7 @@ impl Object<'_> {
         }
     }
 
-    /// What it takes to make the object that is there this one.
+    /// The step from the current object to this one.
     pub(super) fn difference(&self, there: &Self) -> Difference {
         let renew = |was: String| Difference::Renew { was };
         if self.kind != there.kind {
@@ -258,7 +258,7 @@ impl Object<'_> {
     }
 }
 
-/// Sorts objects by their places, so that the order in which they were made does not show.
+/// Sorts objects by their places, so that the order of their creation has no effect.
 pub(super) fn sort(objects: &mut [Object<'_>]) {
     let handle = |object: &Object<'_>| object.handle.raw();
     objects.sort_by(|one, other| {
@@ -266,8 +266,8 @@ pub(super) fn sort(objects: &mut [Object<'_>]) {
     });
 }
 
-/// Objects in the order in which they can be made: parents first, filters last. Otherwise they stay in
-/// the order in which they come.
+/// Sorts objects into an order in which they can be created: parents first, filters last. The sort is
+/// stable.
 pub(super) fn in_order(objects: Vec<Object<'_>>) -> Vec<Object<'_>> {
     let order = order(&objects);
     let mut objects: Vec<_> = objects.into_iter().map(Some).collect();
@@ -301,7 +301,7 @@ fn order(objects: &[Object<'_>]) -> Vec<usize> {
     tops.sort_by_key(rank);
     let mut order = Vec::new();
     let mut seen = HashSet::new();
-    // Deepest last; what has no parent here, and what goes in circles, comes at the end.
+    // Deepest last; objects without a parent here, and circles, come at the end.
     let rest = (0..objects.len()).filter(|at| !matches!(objects[*at].place, Place::Filter(_)));
     for top in tops.into_iter().chain(rest) {
         let mut stack = vec![top];

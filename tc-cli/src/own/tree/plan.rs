@@ -1,4 +1,4 @@
-//! What to do so that there is what shall be, and nothing else is touched.
+//! Computes the smallest set of changes that turns the current tree into the desired one.
 
 use std::collections::{HashMap, HashSet};
 
@@ -15,7 +15,7 @@ use crate::failure::Failure;
 pub(super) struct Step {
     pub(super) verb: &'static str,
     pub(super) words: Vec<String>,
-    /// What there is of what it changes.
+    /// The current value of the changed options.
     pub(super) was: Option<String>,
     pub(super) place: Place,
 }
@@ -33,18 +33,18 @@ impl Step {
     }
 }
 
-/// What becomes of something that is there.
+/// The fate of a current object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     Stays,
-    /// It has to be taken away.
+    /// It has to be deleted.
     Goes,
-    /// It is taken away with what it is below.
+    /// It is deleted with its ancestor.
     GoesAlong,
 }
 
-/// The commands: what has to go goes first, last to first; then comes what is
-/// new or changed, parents first.
+/// The commands: deletions first, last to first; then new and changed objects,
+/// parents first.
 ///
 /// An error if something that the file leaves out would go along.
 pub(super) fn plan(wanted: &Wanted<'_>, snapshot: &Snapshot<'_>) -> Result<Planned, Failure> {
@@ -69,13 +69,13 @@ pub(super) fn plan(wanted: &Wanted<'_>, snapshot: &Snapshot<'_>) -> Result<Plann
     Ok(Planned { steps, left, not_taken: plan.not_taken() })
 }
 
-/// What is to be done.
+/// The plan.
 #[derive(Debug)]
 pub(super) struct Planned {
     pub(super) steps: Vec<Step>,
-    /// What is left alone although nobody wants it, and why.
+    /// Undesired objects that are left alone, with reasons.
     pub(super) left: Vec<String>,
-    /// What was asked for, and what the kernel did not take although it has the object.
+    /// Requested options that the kernel did not take although it has the object.
     pub(super) not_taken: Vec<String>,
 }
 
@@ -88,10 +88,10 @@ struct Plan<'p, 'n> {
     fates: Vec<Fate>,
     /// Those that a new one replaces in one step.
     replaced: HashSet<usize>,
-    /// What no words can say: whoever wrote a file could not say it.
+    /// Objects that no words can express, so that no file could contain them.
     unknown: HashSet<&'p Place>,
     left: Vec<usize>,
-    /// What the file leaves out, and what is below that.
+    /// Objects that the file leaves out, and their descendants.
     left_out: HashSet<usize>,
 }
 
@@ -124,7 +124,7 @@ impl<'p, 'n> Plan<'p, 'n> {
         plan
     }
 
-    /// What goes by itself: what nobody wants, and what has to be made anew.
+    /// Finds the objects to delete: undesired ones, and those to be created anew.
     fn compare(&mut self) {
         let mut unwanted: HashSet<usize> = (0..self.objects.len()).filter(|at| self.is_ours(*at)).collect();
         for (object, there) in self.wanted.objects.iter().zip(&self.there) {
@@ -149,8 +149,8 @@ impl<'p, 'n> Plan<'p, 'n> {
         }
     }
 
-    /// Finds what the file leaves out. Parents come first among the objects, but for filters that hang on
-    /// what is below them.
+    /// Finds the objects that the file leaves out. Parents precede their children, except for filters whose
+    /// parent is below them.
     fn leave_out(&mut self) {
         let places: Vec<_> = self
             .wanted
@@ -176,7 +176,7 @@ impl<'p, 'n> Plan<'p, 'n> {
         let mut goes: Vec<_> = self.left_out.iter().filter(|at| self.fates[**at] != Fate::Stays).collect();
         goes.sort_unstable();
         let goes = goes.into_iter().map(|at| describe(&self.objects[*at]));
-        // A chain is there as long as what it hangs on.
+        // A chain exists as long as its parent.
         let gone = Gone::of(self);
         let chains = self.wanted.left_out.iter().filter(|(_, left_out)| {
             matches!(left_out, LeftOut::Chain { .. })
@@ -192,7 +192,7 @@ impl<'p, 'n> Plan<'p, 'n> {
         Err(Failure::Own(format!("{lines}{text}")))
     }
 
-    /// What was asked for of the objects that stay as they are, and what is not so.
+    /// Requested options of unchanged objects that differ nevertheless.
     fn not_taken(&self) -> Vec<String> {
         let stays = self.wanted.objects.iter().zip(&self.there).filter_map(|(object, at)| {
             let at = at.filter(|at| self.fates[*at] == Fate::Stays)?;
@@ -213,8 +213,8 @@ impl<'p, 'n> Plan<'p, 'n> {
         }
     }
 
-    /// Whether a new qdisc can be put in the old one's place in one step. Kernel:
-    /// with the handle of one that is there it would be taken for that one.
+    /// Whether one step can replace the old qdisc. Kernel: with the handle of an
+    /// existing qdisc the request would address that one.
     fn can_replace(&self, wanted: &Object<'_>, there: &Object<'_>) -> bool {
         let Place::Qdisc { dev, parent } = &there.place else { return false };
         let is_taken = |object: &Object<'_>| {
@@ -223,7 +223,7 @@ impl<'p, 'n> Plan<'p, 'n> {
         *parent != Handle::INGRESS && !wanted.handle.is_unspec() && !self.objects.iter().any(is_taken)
     }
 
-    /// What goes along with others, and what has to go before others can.
+    /// Finds objects that are deleted with others, and those that must be deleted first.
     fn spread(&mut self) {
         loop {
             let before = self.fates.clone();
@@ -280,11 +280,11 @@ impl<'p, 'n> Plan<'p, 'n> {
     }
 }
 
-/// What goes, for a look at what that means to others.
+/// The deleted objects, by the properties that others depend on.
 struct Gone<'p> {
     /// Majors of qdiscs by device.
     qdiscs: HashSet<(&'p str, u16)>,
-    /// The same, of those that lose what was put below them.
+    /// Majors of qdiscs that lose their children.
     childless: HashSet<(&'p str, u16)>,
     classes: HashSet<(&'p str, Handle)>,
     /// Blocks that somebody still holds.
@@ -343,7 +343,7 @@ impl<'p> Gone<'p> {
             // Kernel: a class with children stays until they are gone.
             Place::Class { .. } if below_class(object.parent) => Fate::Goes,
             Place::Class { .. } => Fate::Stays,
-            // The same with filters that lead to it.
+            // A class also stays until the filters that lead to it are gone.
             Place::Filter(place) if below_class(place.parent) => Fate::GoesAlong,
             Place::Filter(_) => {
                 let leads_there = leads_to(object)
@@ -371,7 +371,7 @@ fn deletion(object: &Object<'_>) -> Step {
     match &object.place {
         Place::Qdisc { parent: Handle::INGRESS, .. } => words.push(object.kind.clone()),
         Place::Filter(_) => {
-            // As it was made, up to the kind, which is the first such word behind the handle.
+            // The words of its creation up to the kind, which is the first such word after the handle.
             let made = object.lines.first().into_iter().flatten();
             let behind = made.clone().position(|word| word == "handle").map_or(0, |at| at + 2);
             words = made.take(behind).cloned().collect();

@@ -1,5 +1,5 @@
-//! What a plan decides, on the embedded kernel; the kernel then has what the file says, and a second
-//! plan finds nothing to do.
+//! The decisions of a plan, on the embedded kernel. Afterwards the kernel has the file's state, and a
+//! second plan finds nothing to do.
 
 use tc_core::embedded::{Device, Kernel, Socket, Stored};
 use tc_core::link::DeviceNames;
@@ -107,7 +107,7 @@ fn the_same_tree_needs_nothing() {
 }
 
 #[test]
-fn what_can_be_changed_in_place_is_changed() {
+fn changeable_options_are_changed_in_place() {
     let wanted = "qdisc add dev eth0 root handle 1: tbf rate 2mbit burst 10k limit 20k";
     leads(
         &[TBF],
@@ -126,7 +126,7 @@ fn a_new_handle_is_a_new_qdisc_in_one_step() {
 }
 
 #[test]
-fn a_handle_that_moves_to_another_place_is_deleted_before_it_is_taken() {
+fn a_moved_handle_is_deleted_before_its_reuse() {
     let prio = "qdisc add dev eth0 root handle 1: prio";
     let at = |band| format!("qdisc add dev eth0 parent 1:{band} handle 9: pfifo limit 5");
     leads(&[prio, &at(1)], &[prio, &at(2)], &["qdisc del dev eth0 parent 1:1 handle 9:", &at(2)]);
@@ -136,7 +136,7 @@ fn a_handle_that_moves_to_another_place_is_deleted_before_it_is_taken() {
 fn another_kind_at_the_root_takes_its_children_along() {
     let prio =
         ["qdisc add dev eth0 root handle 1: prio", "qdisc add dev eth0 parent 1:1 handle 10: pfifo limit 5"];
-    // The handle is the old one's: one step would be taken for a change of that one.
+    // The handle is the old one's: one step would be a change of that one.
     leads(&prio, &[HTB, TOP, TEN, LEAF], &["qdisc del dev eth0 root handle 1:", HTB, TOP, TEN, LEAF]);
     // With a handle of its own the new root comes in one step.
     leads(
@@ -157,7 +157,7 @@ fn classes_are_deleted_children_first_and_their_qdiscs_go_along() {
 }
 
 #[test]
-fn a_class_below_another_parent_is_made_anew_with_what_is_below_it() {
+fn a_class_with_another_parent_is_recreated() {
     let moved = "class add dev eth0 parent 1: classid 1:10 htb rate 1mbit burst 10k cburst 10k";
     leads(
         &[HTB, TOP, TEN, LEAF],
@@ -167,13 +167,13 @@ fn a_class_below_another_parent_is_made_anew_with_what_is_below_it() {
 }
 
 #[test]
-fn a_default_class_is_a_new_htb_since_its_kernel_cannot_change_it() {
+fn another_default_class_is_a_new_htb() {
     let wanted = "qdisc add dev eth0 root handle 1: htb default 20";
     leads(&[HTB, TOP, TEN], &[wanted, TOP, TEN], &["qdisc del dev eth0 root handle 1:", wanted, TOP, TEN]);
 }
 
 #[test]
-fn ingress_and_clsact_share_a_place_and_never_change_into_each_other() {
+fn ingress_and_clsact_replace_each_other() {
     let (ingress, clsact) = ("qdisc add dev eth0 ingress", "qdisc add dev eth0 clsact");
     leads(&[ingress], &[clsact], &["qdisc del dev eth0 ingress", clsact]);
     leads(&[clsact, SINK], &[ingress, SINK], &["qdisc del dev eth0 clsact", ingress, SINK]);
@@ -204,7 +204,7 @@ fn filters_go_before_the_class_to_which_they_lead() {
 }
 
 #[test]
-fn devices_of_which_the_file_does_not_speak_are_left_alone() {
+fn devices_outside_the_file_are_left_alone() {
     let other = TBF.replace("eth0", "eth1");
     leads(&[TBF, &other], &[TBF], &[]);
     leads_of(&["eth1"], &[TBF, &other], &[], &["qdisc del dev eth1 root handle 1:"]);
@@ -213,7 +213,7 @@ fn devices_of_which_the_file_does_not_speak_are_left_alone() {
 }
 
 #[test]
-fn a_size_table_is_changed_with_the_qdisc_and_taken_away_by_leaving_it_out() {
+fn a_size_table_is_changed_and_removed() {
     let plain = "qdisc add dev eth0 root handle 1: pfifo limit 5";
     let with = "qdisc add dev eth0 root handle 1: stab overhead 20 linklayer atm pfifo limit 5";
     leads(
@@ -230,7 +230,7 @@ fn a_size_table_is_changed_with_the_qdisc_and_taken_away_by_leaving_it_out() {
     leads(&[with], &[with], &[]);
 }
 
-/// The kernel does not tell its times, so that they cannot be compared.
+/// The kernel does not report its times, so they cannot be compared.
 #[test]
 fn an_estimator_alone_is_no_difference() {
     leads(&[TBF], &[&TBF.replace("tbf", "estimator 1s 8s tbf")], &[]);
@@ -247,7 +247,7 @@ fn another_block_is_another_qdisc() {
     );
 }
 
-/// An export could say it, so that a file that does not say it wants it to go.
+/// An export could express it, so a file without it means its deletion.
 #[test]
 fn an_unknown_kind_without_options_goes_like_others() {
     let (odd, clsact) = ("qdisc add dev eth0 root handle 1: odd", "qdisc add dev eth0 clsact");
@@ -275,7 +275,7 @@ fn a_file_that_is_no_description_is_refused() {
     }
 }
 
-/// What is left alone, by the words before the colon.
+/// The objects left alone, by the words before the colon.
 fn left(there: &[&str], file: &[&str]) -> (Vec<String>, Vec<String>) {
     let planned = World::with(there).plan(file, &[]).unwrap();
     (planned.steps.iter().map(super::Step::command).collect(), planned.left)
@@ -301,7 +301,7 @@ fn object_marked_as_left_out_stays_with_what_is_below() {
         left(&[HTB, TOP, TEN, LEAF, other], &[HTB, TOP, mark]),
         (vec!["class del dev eth0 classid 1:20".into()], both)
     );
-    // Elsewhere the mark says that it is missing.
+    // Elsewhere the mark reports it missing.
     let missing = "class dev eth0 classid 1:10: the file leaves it out, and it is not there";
     assert_eq!(left(&[HTB, TOP], &[HTB, TOP, mark]), (vec![], vec![missing.into()]));
 }

@@ -1,4 +1,4 @@
-//! What a file says that there shall be: its commands, read as a description.
+//! The desired state: a file's commands, read as a description.
 
 use std::collections::HashMap;
 
@@ -12,16 +12,16 @@ use crate::change::Change;
 use crate::command::{self, Command, Reading};
 use crate::failure::Failure;
 
-/// What the file says.
+/// The contents of the file.
 #[derive(Debug, Default)]
 pub(super) struct Wanted<'n> {
-    /// In the order in which it can be made.
+    /// In an order in which they can be created.
     pub(super) objects: Vec<Object<'n>>,
-    /// The devices of which it speaks.
+    /// The devices that it names.
     pub(super) devices: Vec<String>,
-    /// The shared blocks of which it speaks.
+    /// The shared blocks that it names.
     pub(super) blocks: Vec<u32>,
-    /// What the file marks as left out, with the line's number.
+    /// The objects marked as left out, with line numbers.
     pub(super) left_out: Vec<(u64, LeftOut)>,
 }
 
@@ -40,8 +40,7 @@ pub(super) fn load(file: &str) -> Result<Lines, At> {
     Ok(loaded)
 }
 
-/// Reads what the commands describe. With devices, what is said of others does
-/// not count.
+/// Reads the description. With devices, commands for others are skipped.
 pub(super) fn read<'n>(lines: &Lines, devices: &[String], reader: &Reader<'_, 'n>) -> Result<Wanted<'n>, At> {
     let mut read = Read { reader, objects: Vec::new(), places: HashMap::new() };
     let mut left_out = Vec::new();
@@ -49,7 +48,7 @@ pub(super) fn read<'n>(lines: &Lines, devices: &[String], reader: &Reader<'_, 'n
         let words: Vec<_> = words.iter().map(String::as_str).collect();
         match words.split_first() {
             Some((word, words)) if word.starts_with(MARK) => {
-                // A later version may know more marks: that of this one is the word alone.
+                // Later versions may have other marks; this version has this word alone.
                 let parsed = if *word == MARK { LeftOut::parse(words) } else { LeftOut::parse(&[]) };
                 left_out.push((*number, parsed.map_err(|failure| (failure, *number))?));
             }
@@ -141,7 +140,7 @@ fn no_description() -> Failure {
     Failure::Words("Error: only add, replace and change say what there shall be".into())
 }
 
-/// A change on top of what was said before.
+/// A change of an object described before.
 fn amend<'n>(known: &mut Object<'n>, change: Object<'n>) {
     known.lines.extend(change.lines);
     known.stab = change.stab;
@@ -153,7 +152,7 @@ fn amend<'n>(known: &mut Object<'n>, change: Object<'n>) {
     }
 }
 
-/// What one command says.
+/// The description in one command.
 fn object<'n>(change: &Change<'_>, words: &[&str], reader: &Reader<'_, 'n>) -> Result<Object<'n>, Failure> {
     let needs = |what: &str| Failure::Words(format!("Error: {what}, to be compared"));
     let dev = || change.dev.map(str::to_owned).ok_or_else(|| needs("a device is needed"));

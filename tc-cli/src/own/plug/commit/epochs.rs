@@ -1,4 +1,4 @@
-//! Orders, and what they do to a session.
+//! Orders, and their effect on a session.
 
 use tc_qdiscs::plug::commit::{Ack, Counts, Epoch, Error, OutputCommit, State};
 
@@ -49,7 +49,7 @@ pub(super) struct Epochs {
     closed: Option<(Epoch, u64)>,
     /// Why the session is tainted.
     taint: String,
-    /// Whether the script has not been told so.
+    /// Whether the script does not know it yet.
     untold: bool,
     dropped_before: u64,
 }
@@ -63,7 +63,7 @@ impl Epochs {
         Self { session, open: None, closed: None, taint: String::new(), untold: false, dropped_before }
     }
 
-    /// What to listen to between two orders.
+    /// The descriptors to poll between two orders.
     pub(super) fn output(&self) -> Option<&OutputCommit> {
         (self.session.output.state() == State::Protected).then_some(&self.session.output)
     }
@@ -83,8 +83,8 @@ impl Epochs {
         }
     }
 
-    /// Looks at the queues between two orders. What is found is told in answer to
-    /// the next one, whichever it is.
+    /// Checks the queues between two orders. The reply to the next order reports a
+    /// finding.
     pub(super) fn watch(&mut self) -> Result<(), String> {
         let seen = self.look();
         self.untold |= seen.is_err();

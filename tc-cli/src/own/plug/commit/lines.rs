@@ -29,7 +29,7 @@ pub(super) enum Line {
     Unfinished(Vec<u8>),
 }
 
-/// Bytes that were read, of which at most one line and one piece is kept.
+/// The bytes read: at most one line and one piece are kept.
 #[derive(Debug, Default)]
 struct Buffer {
     bytes: Vec<u8>,

@@ -42,8 +42,8 @@ pub(super) fn run(words: &ArgMatches, session: &Session<'_>) -> Result<(), Failu
     }
 }
 
-/// What the scenario needs of a network: a sender, a receiver, and between them
-/// a device that a plug can be put on.
+/// The network of the scenario: a sender, a receiver, and between them a device
+/// that can have a plug.
 pub(crate) trait Stage {
     /// Adds the plug.
     fn attach(&mut self, plug: &Plug) -> Result<(), Box<dyn Error>>;
@@ -86,7 +86,7 @@ impl Counters {
     }
 }
 
-/// What one step of the scenario does.
+/// The action of a step.
 #[derive(Clone, Copy, Debug)]
 enum Act {
     Attach(Plug),
@@ -95,7 +95,7 @@ enum Act {
     Wait,
 }
 
-/// A step: the words for it, what it does, and what has to come out then.
+/// A step: its description, its action, and the packets expected after it.
 type Step = (&'static str, Act, &'static [&'static str]);
 
 const LIMIT_BYTES: u32 = 1_000_000;
@@ -116,7 +116,7 @@ const STEPS: &[Step] = &[
 
 /// How long nothing must come out for "held" to be believed.
 const QUIET: Duration = Duration::from_millis(120);
-/// How long what was released may take.
+/// The time limit for released packets.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 fn play_somewhere() -> Result<Report, Box<dyn Error>> {
@@ -153,7 +153,7 @@ fn play(stage: &mut dyn Stage, about: String) -> Result<Report, Box<dyn Error>> 
             out = stage.receive(expected.len(), PATIENCE)?;
             out.iter().for_each(|name| report.came_out(name, start.elapsed()));
         }
-        // What comes now came too early.
+        // A packet that arrives now is too early.
         for name in stage.receive(usize::MAX, QUIET)? {
             report.came_out(&name, start.elapsed());
             out.push(name);

@@ -28,8 +28,8 @@ pub(super) struct Network {
 }
 
 impl Network {
-    /// Makes the network, and moves the calling thread into it. The error says
-    /// why there can be none.
+    /// Creates the network, and moves the calling thread into it. The error has the
+    /// reason why it cannot be created.
     pub(super) fn new() -> Result<Self, String> {
         let network =
             Self::build().map_err(|error| format!("this system allows no private network: {error}"))?;
@@ -56,7 +56,7 @@ impl Network {
         let sender = UdpSocket::bind((SENDER, PORT))?;
         sender.connect((RECEIVER, PORT))?;
         let mut network = Self { tc, ifindex, sender, receiver };
-        // So that both ends know each other before the plug could hold an ARP.
+        // Both ends resolve each other before the plug could hold an ARP.
         network.send("hello")?;
         match network.receive(1, Duration::from_secs(2))?.len() {
             1 => Ok(network),
@@ -64,7 +64,7 @@ impl Network {
         }
     }
 
-    /// Whether this kernel has sch_plug: adds one and takes it away.
+    /// Whether this kernel has sch_plug: adds one and deletes it.
     fn probe(mut self) -> Result<Self, String> {
         let request = Request::qdisc(self.ifindex).parent(Handle::ROOT).handle(PLUG);
         match self.tc.apply_as_it_is(Verb::Add, &request.clone().kind("plug")) {

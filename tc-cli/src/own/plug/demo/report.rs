@@ -1,4 +1,4 @@
-//! What the demonstration saw, as text on one screen and as JSON.
+//! The observations of the demonstration, as text on one screen and as JSON.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::Counters;
 
-/// What the demonstration saw.
+/// The observations of the demonstration.
 #[derive(Clone, Debug)]
 pub(super) struct Report {
     about: String,
@@ -70,7 +70,7 @@ impl Report {
             && self.steps.last().is_some_and(|step| step.counters.dropped == 0)
     }
 
-    /// The same facts as the text has.
+    /// The facts of the text, as JSON.
     pub(super) fn to_json(&self) -> Value {
         let steps: Vec<_> = self.steps.iter().map(Seen::to_json).collect();
         let packets: Vec<_> = self.packets.iter().map(Packet::to_json).collect();

@@ -253,7 +253,7 @@ fn judge_limit(limit: u32, mtu: u32, gso_max_size: u32, speed_mbit: Option<u64>)
 }
 
 /// Kernel: neither `/proc/net/packet` nor `packet_diag` shows
-/// `PACKET_QDISC_BYPASS`: who could have set it is all that can be known.
+/// `PACKET_QDISC_BYPASS`: the only clue is whether a process could have set it.
 fn packet_sockets(ifindex: i32) -> Finding {
     let Ok(text) = fs::read_to_string("/proc/thread-self/net/packet") else {
         let text = "packet sockets cannot be listed";

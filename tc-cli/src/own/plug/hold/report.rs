@@ -17,19 +17,19 @@ pub(super) enum Why {
     NotWatched,
     Deadline,
     Signal(Signal),
-    /// The queue is no longer trusted. The counters then say nothing of what was held.
+    /// The queue is no longer trusted. The counters are then meaningless.
     Tainted {
         why: String,
         released: bool,
     },
 }
 
-/// What was held.
+/// The held packets.
 #[derive(Clone, Debug)]
 pub(super) struct Report {
     dev: String,
     pub(super) why: Why,
-    /// What was held when it was let go.
+    /// The packets held at the release.
     pub(super) held_packets: u64,
     pub(super) held_bytes: u64,
     /// Packets that did not fit.
