@@ -4,7 +4,7 @@ use tc_core::units::TICK_NS;
 use tc_core::words::{WordError, Words};
 use tc_core::{Attr, DecodeError, Kind};
 
-/// The words of a kind without options that `tc` has no module for: there are none.
+/// Reads the words of a kind without options and without a module in `tc`: none.
 pub(crate) fn no_words<K: Kind>(words: &mut Words<'_>) -> Result<Option<K>, WordError> {
     match words.next() {
         None => Ok(None),
@@ -91,7 +91,7 @@ fn in_jiffies(time: u32, per_second: u64, hz: u32) -> u32 {
     (jiffies * per_second / hz) as u32
 }
 
-/// The number to ask for, of which the kernel then tells this: `tell` rounds down
+/// The number to request so that the kernel reports this one: `tell` rounds down
 /// by at most two.
 pub(crate) fn asked(told: u32, tell: impl Fn(u32) -> u32) -> u32 {
     (told..=told.saturating_add(2)).find(|asked| tell(*asked) == told).unwrap_or(told)

@@ -11,14 +11,14 @@ use crate::wire::message::{Entry, Message};
 use crate::wire::uapi::*;
 use crate::wire::verb::TcType;
 
-/// How often a list is read that changes meanwhile, or of which a part is lost.
+/// Maximum tries of a list that changes meanwhile, or loses a part.
 const TRIES: u32 = 10;
 
 impl<T: Transport> Connection<T> {
     /// Lists objects, each borrowed from the receive buffer.
     ///
-    /// What changes while the list is read can be missed or seen twice, and
-    /// so can its neighbours. The dump ends with [`Cause::Interrupted`] only
+    /// An object that changes while the list is read can be missing or appear twice,
+    /// and so can its neighbours. The dump ends with [`Cause::Interrupted`] only
     /// if the kernel reports the change, which it does for devices, and for
     /// no object of traffic control: see [`Connection::list_consistent`].
     pub fn dump(&mut self, select: &Select) -> Result<Dump<'_, T>, Error> {
@@ -35,19 +35,18 @@ impl<T: Transport> Connection<T> {
         })
     }
 
-    /// Lists objects into memory of their own. A list that changed while it was
-    /// read, if the kernel reports that, or of which a part was lost, is read
-    /// again, ten times in all. An entry that cannot be read is left out.
+    /// Lists objects into memory. A list that changed while it was read, if the
+    /// kernel reports that, or that lost a part, is read again, ten times in all. An entry that cannot be read is left out.
     ///
     /// Kernel: changes of qdiscs, classes and filters are not reported. Use
-    /// [`Connection::list_consistent`] where others may change them.
+    /// Use [`Connection::list_consistent`] if other processes may change them.
     ///
-    /// [`Error::read`] has what was read before an error.
+    /// [`Error::read`] has the objects read before an error.
     pub fn list(&mut self, select: &Select) -> Result<Vec<OwnedEntry>, Error> {
         self.list_in_pieces(select).map(|(entries, _)| entries)
     }
 
-    /// The same, with the number of datagrams that it took.
+    /// Lists objects, and counts the datagrams.
     pub(crate) fn list_in_pieces(&mut self, select: &Select) -> Result<(Vec<OwnedEntry>, usize), Error> {
         let mut tries = 1;
         loop {
@@ -157,7 +156,7 @@ impl<T: Transport> Dump<'_, T> {
 
     fn next_place(&mut self) -> Result<Option<Place>, Cause> {
         let mut stray = Stray::default();
-        // What is left of a datagram was counted with its first object.
+        // The rest of a datagram was counted with its first object.
         let mut is_counted = true;
         while !self.done {
             if self.at >= self.length {
@@ -180,9 +179,8 @@ impl<T: Transport> Dump<'_, T> {
             }
             let verdict = self.connection.verdict(&message)?;
             match verdict {
-                // Kernel: it has one dump at a time for a socket. Reading was given up
-                // before the end of an earlier one, of which the next piece comes
-                // with each that is read: in time this has an end.
+                // Kernel: one dump at a time for a socket. An earlier dump was abandoned;
+                // each receive brings its next datagram, so this loop ends.
                 Some(Err(error)) if message.kind == NLMSG_ERROR && error.errno == libc::EBUSY => {
                     let select = self.select;
                     self.connection.send(|sequence, buffer| select.encode(sequence, buffer))?;

@@ -1,4 +1,4 @@
-//! Notices: what changes in traffic control and on devices, as it happens.
+//! Notices of changes in traffic control and of devices.
 
 mod follow;
 
@@ -15,18 +15,17 @@ use crate::wire::uapi::*;
 
 pub use follow::{Event, Follower};
 
-/// How many datagrams are thrown away at once.
+/// The number of datagrams discarded in one call.
 const SLOTS: usize = 8;
 
-/// How often that is done before it is given up: whoever sends faster shall not
-/// hold us for ever.
+/// Upper bound on such calls, against an endless flood.
 const MOST_FORGOTTEN: usize = 1 << 16;
 
 /// How much room the kernel gets for notices that were not read yet.
 const ROOM_FOR_NOTICES: u32 = 4 * 1024 * 1024;
 
-/// Receives notices. Those of other processes, which any may forge, are passed
-/// over. To keep a picture of what is there, use a [`Follower`].
+/// Receives notices. Those of other processes, which could forge them, are
+/// skipped. To track the current state, use a [`Follower`].
 ///
 /// ```no_run
 /// use tc_core::message::Entry;
@@ -50,14 +49,14 @@ pub struct Monitor<T: Transport = Socket> {
     length: usize,
 }
 
-/// What a monitor saw.
+/// An event of a monitor.
 #[derive(Clone, Copy, Debug)]
 pub enum Notice<'a> {
     /// A message of the kernel's: `RTM_NEWQDISC`, `RTM_DELTCLASS`,
     /// `RTM_NEWLINK`, ...
     Message(Message<'a>),
-    /// Notices were lost because they were not read in time: what is known from
-    /// earlier ones has to be listed again.
+    /// Notices were lost because they were not read in time: the state has to be
+    /// listed again.
     Overflow,
 }
 
@@ -76,13 +75,12 @@ impl Monitor {
         Ok(Self::over(socket))
     }
 
-    /// The same in a network namespace, whichever the calling thread is in.
+    /// Opens it in a network namespace, independent of the calling thread's.
     pub fn open_in(netns: &Namespace, groups: &[u32]) -> Result<Self, Error> {
         netns.within(|| Self::open(groups))?
     }
 
-    /// Whether [`Monitor::receive`] returns `None` at once when there is nothing,
-    /// in place of waiting.
+    /// Sets whether [`Monitor::receive`] returns `None` at once instead of waiting.
     pub fn set_nonblocking(&mut self, nonblocking: bool) -> Result<(), Error> {
         let set = self.transport.set_nonblocking(nonblocking);
         set.map_err(|error| Error::new("set", "monitor", Cause::System(error)))
@@ -98,7 +96,7 @@ impl<T: Transport + AsFd> AsFd for Monitor<T> {
     }
 }
 
-/// For what still asks for numbers, such as `tokio::io::unix::AsyncFd`.
+/// For interfaces that take numbers, such as `tokio::io::unix::AsyncFd`.
 impl<T: Transport + AsFd> AsRawFd for Monitor<T> {
     fn as_raw_fd(&self) -> RawFd {
         self.as_fd().as_raw_fd()
@@ -131,7 +129,7 @@ impl<T: Transport> Monitor<T> {
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // What is thrown away may be lost as well.
+                // Discarded notices may be lost as well.
                 Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {}
                 Err(error) => return Err(Error::new("receive", "notice", Cause::System(error))),
             }

@@ -42,9 +42,8 @@ const UNLOCKED: [&str; 1] = ["flower"];
 /// [`ChangeWatch::read`] several that have to fit each other.
 ///
 /// Kernel: changes and dumps hold one lock, and a notice is in the monitor's
-/// queue before the lock is released. So all notices of changes that a list can
-/// have met are there when its end was received (seen on Linux 6.1, 6.12 and
-/// 6.18).
+/// queue before the lock is released. So the notices of all changes during a list
+/// are queued when its end is received (seen on Linux 6.1 and 6.18).
 ///
 /// ```no_run
 /// use tc_core::{ChangeWatch, Connection, Select};
@@ -137,7 +136,7 @@ impl<M: Transport> ChangeWatch<M> {
     }
 }
 
-/// What a run shows by itself, without notices.
+/// Signs of a change in the list itself, without notices.
 enum Seen {
     Nothing,
     /// It was one step of the kernel's, which no change can spoil.

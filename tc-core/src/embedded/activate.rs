@@ -61,8 +61,8 @@ impl Device {
         }
     }
 
-    /// `netif_set_real_num_tx_queues`: how many queues from the `first`th on are
-    /// gone, each with what its qdisc holds.
+    /// `netif_set_real_num_tx_queues`: removes the queues from the `first`th on, and
+    /// purges their qdiscs. Returns their number.
     pub(super) fn lose_queues(&mut self, first: usize) -> usize {
         let lost: Vec<_> = self.queues.iter().skip(first).copied().collect();
         lost.iter().flatten().for_each(|id| self.reset(*id));

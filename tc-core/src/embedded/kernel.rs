@@ -76,11 +76,11 @@ impl Kernel {
         })
     }
 
-    /// Leaves a device only its first `queues` transmit queues in use. The kernel
-    /// throws away what the qdiscs of the others hold: the root qdisc, unless it
-    /// gave each queue one of its own. It sends a
+    /// Reduces the transmit queues of a device to the first `queues`. The kernel
+    /// purges the qdiscs of the others: the root qdisc, unless each queue has its
+    /// own. It sends a
     /// [queue event](crate::Transport::queue_events), and no notice. Returns
-    /// whether the device is there and has more queues than that.
+    /// whether the device exists and had more queues.
     pub fn lose_queues(&self, ifindex: i32, queues: u32) -> bool {
         self.change(|state| {
             let Ok(position) = state.position(ifindex) else { return false };

@@ -1,4 +1,4 @@
-//! The kinds that an embedded kernel knows.
+//! The kinds of an embedded kernel.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

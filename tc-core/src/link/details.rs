@@ -70,7 +70,7 @@ impl LinkDetails {
 }
 
 impl<T: Transport> Connection<T> {
-    /// The details of a device. [`Error::is_not_found`] if there is none.
+    /// The details of a device. [`Error::is_not_found`] if it does not exist.
     pub fn link_details(&mut self, ifindex: i32) -> Result<LinkDetails, Error> {
         let place = self.ask(|sequence, buffer| get_link(ifindex, None, sequence, buffer));
         let details = place.and_then(|place| Ok(LinkDetails::decode(&place.message(&self.answer))?));

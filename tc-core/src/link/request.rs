@@ -116,7 +116,7 @@ impl<T: Transport> Connection<T> {
     }
 }
 
-/// A link message: header, `struct ifinfomsg`, and what `attributes` writes.
+/// A link message: header, `struct ifinfomsg`, and the attributes that `attributes` writes.
 fn link_message(
     kind: u16,
     flags: u16,

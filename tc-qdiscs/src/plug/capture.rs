@@ -1,27 +1,28 @@
 //! Capture of a guest's output, so that a plug can hold it.
 //!
-//! What a guest sends, its host *receives*: on the device of the guest (a tap,
-//! a vif, a veth). A plug holds what a device sends. So all that comes in on
-//! the guest's device is led through an IFB made for it, and a plug on the IFB
-//! holds it; from there it goes on as if the guest's device had just received
-//! it.
+//! The host *receives* a guest's output on the guest's device (a tap, a vif, a
+//! veth), and a plug holds the packets that a device sends. So the packets that
+//! arrive on the guest's device are redirected through a new IFB, where a plug
+//! holds them. Released packets continue as if the guest's device had just
+//! received them.
 //!
-//! What is made: the IFB, its plug, and on the guest's device the qdisc
+//! A capture creates the IFB, its plug, and on the guest's device the qdisc
 //! `ingress` with one matchall filter for all protocols (a filter of `protocol
-//! ip` lets ARP and IPv6 escape) that redirects to the IFB. The filter goes
-//! last, so that nothing passes before the plug is there.
+//! ip` lets ARP and IPv6 escape) that redirects to the IFB. The filter is
+//! added last, so that nothing passes before the plug exists.
 //!
-//! What escapes all the same:
-//! - what the kernel took in before the filter was there;
-//! - what an XDP program on the device passes on by itself, and AF_XDP;
-//! - what hardware switches (SR-IOV, eSwitch), vhost-user and DPDK move, for the
-//!   kernel never sees it; of a macvtap, what leaves by the device below it;
-//! - copies for sniffers: AF_PACKET sockets on the device hear a packet before
-//!   the filter does. They do not hear it again when it comes from the IFB.
+//! These packets escape:
+//! - packets that the kernel received before the filter existed;
+//! - packets that an XDP program on the device forwards, and AF_XDP;
+//! - packets moved by hardware switches (SR-IOV, eSwitch), vhost-user and DPDK,
+//!   which the kernel never sees; of a macvtap, packets that leave by the device
+//!   below it;
+//! - copies for sniffers: AF_PACKET sockets on the device receive a packet before
+//!   the filter does, and not again when it comes from the IFB.
 //!
-//! Kernel: while the IFB is down or gone, what should go to it is dropped and
-//! does not escape (`net/sched/act_mirred.c`). Changing the IFB's
-//! `txqueuelen`, or taking it down, drops what it holds.
+//! Kernel: while the IFB is down or gone, redirected packets are dropped and do not
+//! escape (`net/sched/act_mirred.c`). A change of the IFB's `txqueuelen`, and
+//! setting it down, drop the held packets.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
@@ -34,14 +35,14 @@ use super::Plug;
 use crate::action::mirred::{Eaction, Mirred};
 use crate::filter::matchall::Matchall;
 
-/// What a capture is made with.
+/// The options of a capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CaptureSetup {
-    /// `txqueuelen` of the IFB, in packets. Kernel: when so many wait behind
-    /// its qdisc the qdisc is stopped for a moment.
+    /// `txqueuelen` of the IFB, in packets. Kernel: when this number is queued after
+    /// its qdisc, the qdisc stops for a moment.
     pub tx_queue_len: u32,
-    /// The IFB gets a plug, `1:` at its root, that holds up to so many bytes.
-    /// `None` lets everything pass until the caller puts a qdisc there.
+    /// The limit in bytes of the IFB's plug, `1:` at its root. `None`: no plug; packets
+    /// pass until the caller adds a qdisc.
     pub hold_limit_bytes: Option<u32>,
 }
 
@@ -52,12 +53,11 @@ impl Default for CaptureSetup {
     }
 }
 
-/// A guest's output, led through an IFB.
+/// A guest's output, redirected through an IFB.
 ///
-/// It ends with [`Capture::stop`], or when this value is dropped; then nothing
-/// of it is left, and what the IFB still holds is lost: release it first.
-/// [`Capture::keep`] leaves it in place, also beyond the end of the program; the
-/// next [`Capture::start`] on the same device takes it up again.
+/// [`Capture::stop`], or dropping this value, removes all of it; packets still held
+/// are lost, so release them first. [`Capture::keep`] leaves it in place beyond the
+/// end of the program; the next [`Capture::start`] on the device resumes it.
 ///
 /// ```no_run
 /// use tc_core::{Connection, Handle, Request};
@@ -81,7 +81,7 @@ pub struct Capture<'c, T: Transport = Socket> {
     made: Made,
 }
 
-/// What there is to take away again.
+/// The objects to remove.
 #[derive(Debug, Default)]
 struct Made {
     link: bool,
@@ -104,23 +104,23 @@ pub enum CaptureError {
     /// The kernel, or the way to it, failed. Nothing is left behind.
     #[error(transparent)]
     Tc(#[from] Error),
-    /// The same, and this could not be taken away again.
+    /// The kernel failed, and some objects could not be removed.
     #[error("{cause}; left behind: {left}")]
     Left {
-        /// What failed first.
+        /// The first failure.
         #[source]
         cause: Error,
-        /// What is left.
+        /// The remaining objects.
         left: String,
     },
 }
 
 impl<'c, T: Transport> Capture<'c, T> {
-    /// Starts to capture what comes in on the device with this index, or takes
-    /// up the capture that is there.
+    /// Starts to capture the packets that arrive on the device with this index, or
+    /// resumes an existing capture.
     ///
-    /// A capture that is taken up keeps its plug as it is. One whose IFB is gone
-    /// is made anew. After an error nothing is left, unless it says so.
+    /// A resumed capture keeps its plug as it is. One whose IFB is gone is created
+    /// anew. After an error nothing is left, unless the error lists it.
     pub fn start(
         connection: &'c mut Connection<T>,
         device: i32,
@@ -145,7 +145,7 @@ impl<'c, T: Transport> Capture<'c, T> {
         }
     }
 
-    /// The index of the IFB, where a plug holds what was captured.
+    /// The index of the IFB, where a plug holds the captured packets.
     pub const fn ifindex(&self) -> i32 {
         self.ifindex
     }
@@ -165,8 +165,8 @@ impl<'c, T: Transport> Capture<'c, T> {
         self.made = Made::default();
     }
 
-    /// Takes everything away. What the IFB holds is lost. Filters that others
-    /// have attached meanwhile stay, and the ingress qdisc with them.
+    /// Removes everything. Held packets are lost. Filters that others have attached
+    /// meanwhile stay, and the ingress qdisc with them.
     pub fn stop(mut self) -> Result<(), CaptureError> {
         self.end()
     }
@@ -192,7 +192,7 @@ impl<'c, T: Transport> Capture<'c, T> {
 
     /// Takes up a capture that leads to this IFB; false if the IFB is gone.
     fn take_up(&mut self, ifindex: i32) -> Result<bool, Error> {
-        // Kernel: an action whose device is gone says 0.
+        // Kernel: an action whose device is gone has index 0.
         let link = match ifindex {
             0 => return Ok(false),
             ifindex => self.connection.link_by_index(ifindex),
@@ -204,7 +204,7 @@ impl<'c, T: Transport> Capture<'c, T> {
             }
             Err(error) if error.is_not_found() => Ok(false),
             Err(error) => {
-                // What is there stays.
+                // Existing objects stay.
                 self.made = Made::default();
                 Err(error)
             }
@@ -277,8 +277,8 @@ impl<'c, T: Transport> Capture<'c, T> {
         }
     }
 
-    /// Takes away what was made, the last first; all of it, whatever fails.
-    /// Returns what is left, and why.
+    /// Removes the created objects, the last first, and continues after failures.
+    /// Returns the remaining ones, with reasons.
     fn take_away(&mut self) -> (String, Option<Error>) {
         let made = std::mem::take(&mut self.made);
         let (filter, ingress, place) = (self.filter(), self.ingress(), self.place());
@@ -300,7 +300,7 @@ impl<'c, T: Transport> Capture<'c, T> {
                 if !connection.list_confirmed(&filters)?.is_empty() {
                     return Ok(());
                 }
-                // Kernel: EINVAL where there was one once and there is none now.
+                // Kernel: EINVAL if there was one before.
                 match connection.delete(&ingress) {
                     Err(error) if error.is_invalid() => connection.get(&place).map(drop),
                     other => other,
@@ -316,7 +316,7 @@ impl<'c, T: Transport> Capture<'c, T> {
         (left.join(", "), first)
     }
 
-    /// What is gone already is as good as taken away.
+    /// An object that is already gone counts as removed.
     fn insist(
         &mut self,
         mut delete: impl FnMut(&mut Connection<T>) -> Result<(), Error>,
@@ -339,7 +339,7 @@ impl<T: Transport> Drop for Capture<'_, T> {
     }
 }
 
-/// What is at the device's ingress.
+/// The state of the device's ingress.
 enum Found {
     Nothing,
     Foreign(String),

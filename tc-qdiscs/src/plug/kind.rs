@@ -1,8 +1,8 @@
 //! `plug`: words, bytes and meaning of one request.
 //!
-//! The queue holds what is sent, in order, up to a limit in bytes; what comes
-//! above it is dropped. A new plug is plugged. `buffer` ends an epoch: what was
-//! held so far belongs to it. `release_one` lets the epoch that ended last go.
+//! The queue holds packets, in order, up to a limit in bytes, and drops the rest. A
+//! new plug holds. `buffer` ends an epoch: the packets held so far belong to it.
+//! `release_one` releases the epoch that ended last.
 //! `release_indefinite` lets everything pass until the next `buffer`.
 //!
 //! UAPI: `struct tc_plug_qopt { int action; __u32 limit; }`, bare, not a nest.
@@ -24,18 +24,18 @@ use tc_core::{
 
 tc_core::register!(Plug);
 
-/// What a plug is asked to do (`TCQ_PLUG_*`).
+/// The operation of a plug (`TCQ_PLUG_*`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
-    /// `TCQ_PLUG_BUFFER`: end the current epoch and hold what comes next.
+    /// `TCQ_PLUG_BUFFER`: end the current epoch and hold the next one.
     ///
-    /// Kernel: what an earlier epoch still holds is then counted as this one's:
-    /// release the one before the last before this.
+    /// Kernel: packets of an earlier epoch that are still held count for this one:
+    /// release the epoch before the last first.
     Buffer,
-    /// `TCQ_PLUG_RELEASE_ONE`: let go what belongs to the epoch that ended last.
+    /// `TCQ_PLUG_RELEASE_ONE`: release the packets of the epoch that ended last.
     ReleaseOne,
-    /// `TCQ_PLUG_RELEASE_INDEFINITE`: let everything go, and pass what comes,
-    /// until the next [`Action::Buffer`].
+    /// `TCQ_PLUG_RELEASE_INDEFINITE`: release everything, and pass packets until the
+    /// next [`Action::Buffer`].
     ReleaseIndefinite,
 }
 
@@ -55,13 +55,12 @@ pub struct Plug {
     /// Most bytes held. `None` leaves it as it is; for a new plug it is then
     /// `txqueuelen` packets of the device's MTU. 0 drops every packet.
     pub limit_bytes: Option<u32>,
-    /// What to do. A new plug holds, whether this says [`Action::Buffer`] or
-    /// nothing.
+    /// The operation. A new plug holds, with [`Action::Buffer`] and without an action.
     pub action: Option<Action>,
 }
 
 impl Plug {
-    /// Ends the current epoch and holds what comes next.
+    /// Ends the current epoch and holds the next one.
     pub const fn buffer() -> Self {
         Self { limit_bytes: None, action: Some(Action::Buffer) }
     }
@@ -76,19 +75,19 @@ impl Plug {
         Self { limit_bytes: None, action: Some(Action::ReleaseIndefinite) }
     }
 
-    /// Sets the most bytes held. What is held already stays.
+    /// Sets the limit in bytes. Held packets stay.
     pub const fn set_limit(bytes: u32) -> Self {
         Self { limit_bytes: Some(bytes), action: None }
     }
 
-    /// The same request, with an action to it.
+    /// Sets the action.
     #[must_use]
     pub const fn action(mut self, action: Action) -> Self {
         self.action = Some(action);
         self
     }
 
-    /// The same request, with a limit to it.
+    /// Sets the limit.
     #[must_use]
     pub const fn limit(mut self, bytes: u32) -> Self {
         self.limit_bytes = Some(bytes);
@@ -168,7 +167,7 @@ impl Syntax for Plug {
     }
 
     fn to_words(&self, out: &mut OptionWords<'_>) {
-        // Of no dump: the kernel tells nothing.
+        // Of no dump: the kernel reports nothing.
         if let Some(bytes) = self.limit_bytes {
             out.not_dumped("limit", format!("limit {bytes}"));
         }

@@ -1,4 +1,4 @@
-//! `plug`: holds a device's output until it is told to let it go.
+//! `plug`: holds a device's output until a release.
 
 mod capture;
 pub mod commit;

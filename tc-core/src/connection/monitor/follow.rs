@@ -1,5 +1,4 @@
-//! Notices for those who keep a picture of what is there: it is right again
-//! after a loss.
+//! Notices for programs that track the current state, with recovery after a loss.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -17,12 +16,12 @@ use crate::wire::handle::Handle;
 use crate::wire::message::Message;
 use crate::wire::uapi::{RTM_DELLINK, RTM_NEWLINK, RTNLGRP_LINK, RTNLGRP_TC};
 
-/// Follows qdiscs, classes and filters: notices as they come, and after a loss
-/// a list of what is there.
+/// Follows qdiscs, classes and filters: notices as they come, and after a loss a
+/// list of all objects.
 ///
-/// Kernel: a reader that is too slow loses notices, and hears of it once
-/// (`ENOBUFS`); until it has read all that waits, it gets no more. So what
-/// waits is thrown away, for it is older than the list; then all is listed. A
+/// Kernel: a slow reader loses notices, and gets one `ENOBUFS`; until it has
+/// emptied its queue, it gets no more. So the queue, which is older than the
+/// list, is discarded, and all objects are listed. A
 /// list counts only if nothing changed while it was read, since a change makes
 /// it lose other objects (see [`ChangeWatch`](crate::ChangeWatch)): otherwise
 /// it is read again, ten times in all.
@@ -31,11 +30,11 @@ use crate::wire::uapi::{RTM_DELLINK, RTM_NEWLINK, RTNLGRP_LINK, RTNLGRP_TC};
 /// use tc_core::monitor::{Event, Follower};
 ///
 /// let mut follower = Follower::open()?;
-/// follower.list_anew(); // begin with what is there
+/// follower.list_anew(); // begin with a list
 /// while let Some(event) = follower.next()? {
 ///     match event {
 ///         Event::Notice(message) => println!("message {}", message.kind),
-///         Event::Overflow => println!("forget all; what is there comes next"),
+///         Event::Overflow => println!("forget all; a list follows"),
 ///         Event::Listed(entry) => println!("{:?}", entry.entry()?.header),
 ///         Event::InStep => println!("that was all"),
 ///     }
@@ -50,13 +49,12 @@ pub struct Follower<M: Transport = Socket, C: Transport = Socket> {
     listed: VecDeque<OwnedEntry>,
 }
 
-/// What a follower tells.
+/// An event of a follower.
 #[derive(Debug)]
 pub enum Event<'a> {
     /// A change: `RTM_NEWQDISC`, `RTM_DELTCLASS`, ...
     Notice(Message<'a>),
-    /// Notices were lost. What is known is of no worth any more; all that is
-    /// there comes next.
+    /// Notices were lost. The known state is void; a list of all objects follows.
     Overflow,
     /// One object that is there.
     Listed(OwnedEntry),
@@ -79,20 +77,20 @@ impl Follower {
         Ok(Self::over(Monitor::open(&[RTNLGRP_TC, RTNLGRP_LINK])?, Connection::open()?))
     }
 
-    /// The same in a network namespace, whichever the calling thread is in.
+    /// Opens it in a network namespace, independent of the calling thread's.
     pub fn open_in(netns: &Namespace) -> Result<Self, Error> {
         netns.within(Self::open)?
     }
 
-    /// Whether [`Follower::next`] returns `None` at once when there is nothing,
-    /// in place of waiting. Lists are waited for all the same.
+    /// Sets whether [`Follower::next`] returns `None` at once instead of waiting for
+    /// a notice. It waits for lists in either case.
     pub fn set_nonblocking(&mut self, nonblocking: bool) -> Result<(), Error> {
         self.monitor.set_nonblocking(nonblocking)
     }
 }
 
-/// Readable when notices have come. What was listed waits elsewhere: before
-/// waiting, also for the first time, call [`Follower::next`] until it returns
+/// Readable when notices have come. Listed objects do not make it readable: before
+/// each wait, including the first, call [`Follower::next`] until it returns
 /// `None`.
 impl<M: Transport + AsFd, C: Transport> AsFd for Follower<M, C> {
     fn as_fd(&self) -> BorrowedFd<'_> {
@@ -100,7 +98,7 @@ impl<M: Transport + AsFd, C: Transport> AsFd for Follower<M, C> {
     }
 }
 
-/// For what still asks for numbers, such as `tokio::io::unix::AsyncFd`.
+/// For interfaces that take numbers, such as `tokio::io::unix::AsyncFd`.
 impl<M: Transport + AsFd, C: Transport> AsRawFd for Follower<M, C> {
     fn as_raw_fd(&self) -> RawFd {
         self.as_fd().as_raw_fd()
@@ -108,7 +106,7 @@ impl<M: Transport + AsFd, C: Transport> AsRawFd for Follower<M, C> {
 }
 
 impl<M: Transport, C: Transport> Follower<M, C> {
-    /// The same over any monitor, and a connection to list with.
+    /// Follows over any monitor, and a connection for the lists.
     pub const fn over(monitor: Monitor<M>, connection: Connection<C>) -> Self {
         Self { monitor, connection, state: State::Watching, listed: VecDeque::new() }
     }
@@ -128,7 +126,7 @@ impl<M: Transport, C: Transport> Follower<M, C> {
         &mut self.connection
     }
 
-    /// What is there comes next, as after a loss.
+    /// Makes a list of all objects follow, as after a loss.
     pub fn list_anew(&mut self) {
         self.state = State::Lost;
     }
@@ -143,7 +141,7 @@ impl<M: Transport, C: Transport> Follower<M, C> {
     pub fn next(&mut self) -> Result<Option<Event<'_>>, Error> {
         if self.state == State::Lost {
             if !self.monitor.forget()? {
-                return Ok(Some(Event::Overflow)); // more comes than can be thrown away
+                return Ok(Some(Event::Overflow)); // a flood
             }
             let Self { monitor, connection, .. } = self;
             let list = || list_all(connection);
@@ -185,7 +183,7 @@ fn list_all<C: Transport>(connection: &mut Connection<C>) -> Result<Vec<OwnedEnt
             Ok("clsact") => {
                 filtered.extend([Handle::FILTER_INGRESS, Handle::FILTER_EGRESS].map(|hook| (ifindex, hook)));
             }
-            // Kernel: a default of its own has no filters.
+            // Kernel: a built-in default has no filters.
             _ if handle.is_unspec() => {}
             _ => {
                 filtered.insert((ifindex, handle));
@@ -196,7 +194,7 @@ fn list_all<C: Transport>(connection: &mut Connection<C>) -> Result<Vec<OwnedEnt
         all.extend(connection.list(&Select::classes(ifindex))?);
     }
     for (ifindex, parent) in filtered {
-        // Kernel: what is gone meanwhile has no filters, and that is no error.
+        // A parent that was deleted meanwhile has no filters, which is not an error.
         all.extend(connection.list(&Select::filters(ifindex).parent(parent))?);
     }
     Ok(all)

@@ -25,7 +25,7 @@ fn tc(kernel: &Kernel) -> Connection<Faults<Socket>> {
     Connection::over(Faults::over(kernel.connect()))
 }
 
-/// Before the receive of the second piece a device goes, and what is behind it moves up.
+/// Before the receive of the second datagram a device is deleted, and later ones move up.
 fn unplug(kernel: &Kernel, tc: &mut Connection<Faults<Socket>>) {
     let unplugged = kernel.clone();
     tc.transport_mut().before_call(2, move || assert!(unplugged.remove_device(ETH0)));
@@ -98,7 +98,7 @@ fn several_lists_fit_each_other() {
     });
     assert!(read.unwrap().unwrap().is_empty());
     assert_eq!((seen.into_inner(), watch.rereads()), (3, 2));
-    // An error counts when nothing changed, and a list that changes for ever is one.
+    // An error counts if nothing changed, and a list that changes without end is one.
     let failed = watch.read("tree", || Err::<(), Error>(Error::new("list", "x", Cause::NotShown)));
     assert!(failed.unwrap().is_err());
     let changed = watch.read("tree", || other.replace(&root().kind("tbf"))).unwrap_err();
@@ -159,7 +159,7 @@ fn follower_lists_again_when_something_changed_meanwhile() {
         }
     }
     assert_eq!((listed.len(), devices(&listed).contains(&ETH0)), (DEVICES, false));
-    // Of devices it says nothing.
+    // It has no device notices.
     kernel.add_device(Device::new("late"));
     assert!(follower.next().unwrap().is_none());
     // While changes come without end it is an error, and it can be asked again.

@@ -27,9 +27,9 @@ impl Left {
     /// which begins closed and empty and is opened last. If this process dies in
     /// between, the device stays closed.
     ///
-    /// Kernel: while it swaps two root qdiscs it drops what is sent, as at an
-    /// [attach](super::OutputCommit::attach). Such packets are not counted: they
-    /// were not held.
+    /// Kernel: packets sent while it swaps two root qdiscs are dropped, as at an
+    /// [attach](super::OutputCommit::attach). They are not counted: they were not
+    /// held.
     pub fn drop_held<T: Transport>(&self, tc: &mut Connection<T>, limit: Limit) -> Result<Dropped, Error> {
         let mut dropped = Dropped::default();
         for device in &self.journal().devices {

@@ -1,15 +1,14 @@
-//! Epochs as values: what was closed must be released, once, and against an
-//! acknowledgement.
+//! Epochs as values: a closed epoch is released once, with an acknowledgement.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A closed epoch: a part of the output that waits for its checkpoint to be
 /// acknowledged.
 ///
-/// It cannot be copied, and releasing consumes it. While one is out the next
-/// epoch cannot be closed: the kernel counts only one, and would release what
-/// belongs to the other. One that is dropped stays held for ever: the session
-/// must then be [discarded](super::OutputCommit::discard).
+/// It cannot be copied, and a release consumes it. While one is outstanding, the
+/// next epoch cannot be closed: the kernel counts only one, and would release
+/// packets of the other. The epoch of a dropped token stays held: the session must
+/// then be [discarded](super::OutputCommit::discard).
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "the output of this epoch is held until it is released"]
 pub struct Epoch {
@@ -33,10 +32,10 @@ impl Epoch {
     }
 }
 
-/// What the backup says: it holds the checkpoint that ends this epoch.
+/// The backup's acknowledgement: it holds the checkpoint that ends this epoch.
 ///
-/// Make it from what came back over the wire, not from the token: that the two
-/// agree is the point of it.
+/// Make it from the backup's message, not from the token: their comparison is the
+/// check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ack {
     number: u64,

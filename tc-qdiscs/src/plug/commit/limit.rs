@@ -40,7 +40,7 @@ impl Limit {
     }
 }
 
-/// What the queue has to bear, on one device.
+/// The load of the queue, on one device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Load {
     /// The most that is sent, in bytes per second (the kernel counts the
@@ -48,8 +48,8 @@ pub struct Load {
     pub bytes_per_second: u64,
     /// From the end of one pause to the start of the next.
     pub epoch: Duration,
-    /// How long the sender stands still for a checkpoint. What it sent before
-    /// may reach the queue meanwhile.
+    /// The pause of the sender for a checkpoint. Earlier packets may reach the queue
+    /// meanwhile.
     pub pause: Duration,
     /// From the close of an epoch to its acknowledgement.
     pub replication: Duration,
@@ -62,7 +62,7 @@ pub struct Load {
     u32::MAX
 )]
 pub struct LimitError {
-    /// What had to be held.
+    /// The bytes that must be held.
     pub bytes: u128,
 }
 
@@ -81,7 +81,7 @@ impl Load {
         self.limit_with(LARGEST_PACKET)
     }
 
-    /// The same with another size of the largest packet, in bytes:
+    /// The limit for another size of the largest packet, in bytes:
     /// [`Link::largest_packet`](tc_core::link::Link::largest_packet) of a device
     /// that only this host sends through. What a device forwards may be as large
     /// as the device that received it allows (`gro_max_size`).

@@ -1,4 +1,4 @@
-//! What makes a session distrust its queue.
+//! The causes for which a session distrusts its queue.
 //!
 //! Kernel: `sch_plug` counts packets, and a reset of the queue does not reset
 //! its counts. After a reset it releases packets of an epoch that is not
@@ -29,9 +29,9 @@ use super::device::Device;
 /// Why a session is tainted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Taint {
-    /// The device's name; empty if it is none in particular.
+    /// The device's name; empty if the cause concerns all.
     pub device: String,
-    /// What happened.
+    /// The cause.
     pub cause: TaintCause,
     /// It was found after a RELEASE that may have come after it: then packets
     /// of the open epoch may have left.
@@ -45,7 +45,7 @@ impl Taint {
     }
 }
 
-/// What happened to a queue.
+/// The cause of a taint.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TaintCause {
@@ -70,7 +70,7 @@ pub enum TaintCause {
     /// announced.
     #[error("{bytes} bytes that were held are gone")]
     HeldLost {
-        /// At least so many bytes.
+        /// At least this number of bytes.
         bytes: u64,
     },
     /// The queue was full.
@@ -128,9 +128,9 @@ pub enum TaintCause {
     /// A command to one of the devices failed, or its outcome is not known.
     #[error("{doing} failed: {why}")]
     Command {
-        /// What was to be done.
+        /// The command.
         doing: &'static str,
-        /// What the kernel said.
+        /// The kernel's error.
         why: String,
     },
     /// The controller [asked](super::OutputCommit::abort) for the policy.
@@ -154,7 +154,7 @@ impl fmt::Display for Taint {
     }
 }
 
-/// What resets a queue when it changes.
+/// The link state whose changes reset a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct LinkState {
     running: bool,
@@ -175,7 +175,7 @@ impl LinkState {
         self.running
     }
 
-    /// What `link` says against the queue's having been left alone since.
+    /// The taint that `link` implies, compared with this state.
     pub(super) const fn judge(self, link: &Link) -> Option<TaintCause> {
         let now = Self::of(link);
         if link.flags & IFF_UP == 0 {
@@ -190,8 +190,8 @@ impl LinkState {
     }
 }
 
-/// What a notice says against the queues of `devices`, all of whose own commands
-/// come from `own_port`.
+/// The taint that a notice implies for `devices`. The session's commands come from
+/// `own_port`.
 pub(super) fn judge_notice(message: &Message<'_>, devices: &[Device], own_port: u32) -> Option<Taint> {
     let index = message.payload.get(4..8)?.try_into().map(i32::from_ne_bytes).ok()?;
     let device = devices.iter().find(|device| device.ifindex == index)?;
