@@ -1,5 +1,5 @@
-//! The reference state machine of plug: what `net/sched/sch_plug.c` does with
-//! packets, its traps included.
+//! The reference state machine of plug: the behaviour of `net/sched/sch_plug.c`,
+//! including its traps.
 //!
 //! Pure: no clock, no device. The embedded kernel's plug is made of it, and the
 //! real one is tested against it.
@@ -34,13 +34,13 @@ pub struct Model<P> {
     to_release: u32,
 }
 
-/// What a change asks for beyond the change itself.
+/// The follow-up that a change asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Kick {
-    /// Nothing: what could be sent before can be sent now.
+    /// Nothing.
     Stays,
-    /// The device shall ask for packets (`netif_schedule_queue`).
+    /// The device dequeues (`netif_schedule_queue`).
     Runs,
 }
 
@@ -93,8 +93,8 @@ impl<P> Model<P> {
 
     /// `TCQ_PLUG_BUFFER`: ends the epoch.
     ///
-    /// Kernel: the size of the epoch before is forgotten, not added to. What is
-    /// to be released stays so.
+    /// Kernel: the size of the previous epoch is overwritten, not added to. Pending
+    /// releases stay.
     pub const fn buffer(&mut self) {
         self.last_epoch = self.current_epoch;
         self.current_epoch = 0;
@@ -122,19 +122,19 @@ impl<P> Model<P> {
         self.throttled = false;
     }
 
-    /// `TCQ_PLUG_LIMIT`. What is held already stays.
+    /// `TCQ_PLUG_LIMIT`. Held packets stay.
     pub const fn set_limit(&mut self, bytes: u32) {
         self.limit_bytes = bytes;
     }
 
-    /// Takes a packet of so many bytes; `false` if it is dropped.
+    /// Enqueues a packet of `bytes` bytes; `false` if it is dropped.
     pub fn enqueue(&mut self, packet: P, bytes: u32) -> bool {
         self.enqueue_counted(packet, bytes, bytes)
     }
 
-    /// The same for a packet that a size table gives another size. Kernel: the
-    /// packet's own length decides whether it fits, and the other one is what
-    /// counts as held.
+    /// Enqueues a packet whose accounted length comes from a size table. Kernel: the
+    /// packet's own length decides whether it fits; the accounted length adds to the
+    /// backlog.
     pub fn enqueue_counted(&mut self, packet: P, bytes: u32, counted_bytes: u32) -> bool {
         if u64::from(self.backlog_bytes) + u64::from(bytes) > u64::from(self.limit_bytes) {
             self.drops = self.drops.wrapping_add(1);
@@ -167,8 +167,8 @@ impl<P> Model<P> {
         Some(packet)
     }
 
-    /// Throws away what is held, as the kernel does when the device goes down,
-    /// loses its carrier or gets another `txqueuelen`.
+    /// Purges the queue, as the kernel does when the device goes down, loses its
+    /// carrier or gets another `txqueuelen`.
     ///
     /// Kernel: that is no drop, and the epochs keep the counts of packets that
     /// are not there any more.
@@ -202,7 +202,7 @@ impl<P> Model<P> {
         self.passes
     }
 
-    /// What it holds, in order.
+    /// The held packets, in order.
     pub fn held(&self) -> impl Iterator<Item = &P> {
         self.packets.iter().map(|(packet, _)| packet)
     }

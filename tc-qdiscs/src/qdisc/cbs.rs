@@ -88,7 +88,7 @@ impl Syntax for Cbs {
             if is_prefix(word, "offload") {
                 let value = words.value()?;
                 refuse_second("offload", cbs.offload)?;
-                // tc takes any number up to 255; the kernel tells 0 from others.
+                // tc takes any number up to 255; the kernel distinguishes 0 from others.
                 let number = parse_u8(value).ok().filter(|number| *number <= 1);
                 cbs.offload = number.ok_or_else(|| illegal("offload", value))? == 1;
             } else if let Some((name, number)) = numbers.into_iter().find(|(name, _)| is_prefix(word, name)) {

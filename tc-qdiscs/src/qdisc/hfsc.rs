@@ -1,6 +1,5 @@
-//! `hfsc`: a tree of classes that share a link by service curves: a real-time
-//! curve is kept whatever others do, a link-share curve says how what is left is
-//! shared, an upper limit caps it.
+//! `hfsc`: a tree of classes that share a link by service curves: a real-time curve
+//! is guaranteed, a link-share curve divides the rest, an upper limit caps both.
 //!
 //! UAPI: the qdisc has the bare `struct tc_hfsc_qopt { __u16 defcls; }`; a class
 //! has a nest of `TCA_HFSC_RSC`, `_FSC` and `_USC`, each a
@@ -8,7 +7,7 @@
 //!
 //! Kernel, `net/sched/sch_hfsc.c`: the qdisc needs options; a class needs a curve
 //! for real time or for link share, and on a change keeps those that are not
-//! sent. It computes with shifted numbers: what it shows can differ by a little.
+//! sent. It computes with shifted numbers: dumps can differ slightly.
 
 mod curve;
 
@@ -93,9 +92,9 @@ impl Syntax for Hfsc {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HfscClass {
-    /// `rt`: what is kept whatever others do; of classes without children alone.
+    /// `rt`: the guaranteed curve; only for classes without children.
     pub real_time: Option<ServiceCurve>,
-    /// `ls`: how classes of the same parent share what is left.
+    /// `ls`: how classes of one parent share the rest.
     pub link_share: Option<ServiceCurve>,
     /// `ul`: the most that link share gives.
     pub upper_limit: Option<ServiceCurve>,
@@ -107,7 +106,7 @@ impl HfscClass {
         Self { real_time: Some(curve), link_share: Some(curve), upper_limit: None }
     }
 
-    /// The same class with an upper limit. It needs a curve for link share too.
+    /// Sets an upper limit. The class needs a link-share curve as well.
     #[must_use]
     pub const fn upper_limit(mut self, curve: ServiceCurve) -> Self {
         self.upper_limit = Some(curve);

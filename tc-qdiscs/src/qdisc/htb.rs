@@ -1,6 +1,6 @@
-//! `htb`: a tree of classes, each with a rate of its own (`rate`) and one that
-//! it may borrow up to (`ceil`). This file has the qdisc; `class.rs` its
-//! classes, `builder.rs` what makes those.
+//! `htb`: a tree of classes, each with a guaranteed rate (`rate`) and one that it
+//! may borrow up to (`ceil`). This file has the qdisc, `class.rs` its classes,
+//! `builder.rs` the builder of those.
 //!
 //! UAPI: a nest of `TCA_HTB_*`: `struct tc_htb_glob`, the length of the queue of
 //! packets that no class takes, and a flag for offload.
@@ -29,7 +29,7 @@ tc_core::register!(Htb, HtbClass);
 /// ```
 /// use tc_qdiscs::htb::Htb;
 ///
-/// // What no filter takes goes to class :10.
+/// // Unclassified packets go to class :10.
 /// let htb = Htb { default_minor: 0x10, ..Htb::default() };
 /// # let _ = htb;
 /// ```
@@ -38,8 +38,8 @@ pub struct Htb {
     /// The minor number of the class for packets that no filter takes. With 0,
     /// and where that class is not, they go out at once, unshaped.
     pub default_minor: u32,
-    /// A class without a quantum of its own gets its rate in bytes per second
-    /// divided by this.
+    /// The quantum of a class without one is its rate in bytes per second divided by
+    /// this number.
     pub r2q: u32,
     /// Most unshaped packets that wait. `None` means the device's `txqueuelen`.
     pub direct_qlen_packets: Option<u32>,
@@ -54,7 +54,7 @@ pub struct Htb {
 }
 
 impl Default for Htb {
-    /// What `tc` sends when nothing is said.
+    /// The defaults of `tc`.
     fn default() -> Self {
         Self {
             default_minor: 0,
@@ -177,7 +177,7 @@ fn illegal(name: &str) -> WordError {
     WordError::KindUsage(format!("Illegal \"{name}\""))
 }
 
-/// Up to 16 digits from 0 to 3; `tc` passes over what else there is.
+/// Up to 16 digits from 0 to 3; like `tc`, skips the rest.
 fn debug_bits(digits: &str) -> u32 {
     let digits = digits.bytes().take_while(|digit| (b'0'..=b'3').contains(digit)).take(16);
     digits.enumerate().fold(0, |bits, (at, digit)| bits | u32::from(digit - b'0') << (2 * at))

@@ -4,8 +4,8 @@
 //! all that kernels before 3.3 know; a dump ends with statistics of RED.
 //! Statistics of a class in `struct tc_sfq_xstats`.
 //!
-//! Kernel, `net/sched/sch_sfq.c`: only the quantum, the period, the limit and what
-//! belongs to RED can be changed later; 0 leaves a number as it is.
+//! Kernel, `net/sched/sch_sfq.c`: only the quantum, the period, the limit and the
+//! parameters of RED can be changed later; 0 leaves a number as it is.
 
 mod red;
 

@@ -37,7 +37,7 @@ tc_core::register!(Cake);
 pub struct Cake {
     /// Rate of the shaper in bytes per second; 0 is no shaper, the default.
     pub bandwidth: Option<u64>,
-    /// Whether the bandwidth is estimated from what arrives (no).
+    /// Whether the bandwidth is estimated from the arriving traffic (no).
     pub autorate_ingress: Option<bool>,
     /// How packets are sorted into tins of different priority
     /// ([`Diffserv::DIFFSERV3`]).

@@ -17,7 +17,7 @@ pub struct Tuning {
     pub beta_256th_hz: Option<u32>,
 }
 
-/// Parts of a hertz in which alpha and beta are sent.
+/// Fractions of a hertz: the unit in which alpha and beta are sent.
 pub(super) const SCALE: u32 = 256;
 /// Most hertz that `tc` takes for alpha and beta.
 pub(super) const MOST_HERTZ: f32 = 16_777_215.0;

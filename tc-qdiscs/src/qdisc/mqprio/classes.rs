@@ -16,7 +16,7 @@ pub struct TrafficClasses {
     pub map: [u8; MAX_CLASSES],
     /// 0: the kernel does it all; 1: the device does.
     pub hw: u8,
-    /// The queues of each class. All 0: the device knows.
+    /// The queues of each class. All 0: the device chooses.
     pub queues: [Queues; MAX_CLASSES],
 }
 

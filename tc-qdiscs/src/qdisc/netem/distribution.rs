@@ -16,13 +16,12 @@ pub enum Distribution {
     Normal,
     /// Pareto's with exponent 3, shifted to the mean 0.
     Pareto,
-    /// A quarter normal, three quarters Pareto's: near to what is measured in
-    /// networks.
+    /// A quarter normal, three quarters Pareto's: close to measured networks.
     ParetoNormal,
 }
 
 impl Distribution {
-    /// The distribution by the name that `tc` knows it by.
+    /// The distribution with this name in `tc`.
     pub fn by_name(name: &str) -> Option<Self> {
         match name {
             "uniform" => Some(Self::Uniform),

@@ -60,14 +60,14 @@ pub struct Netem {
     pub correlations: Option<Correlations>,
     /// Packets that are not delayed, and so overtake others.
     pub reorder: Option<Chance>,
-    /// Every so many packets one is not delayed (with the chance of `reorder`).
-    /// 0: the chance is for every packet.
+    /// One packet in this number is not delayed (with the chance of `reorder`).
+    /// 0: the chance applies to every packet.
     pub gap: u32,
     /// Packets with one bit flipped.
     pub corrupt: Option<Chance>,
     /// How fast packets are sent.
     pub rate: Option<Rate>,
-    /// Whether packets that support it are marked in place of being lost.
+    /// Whether ECN-capable packets are marked instead of dropped.
     pub ecn: bool,
     /// Packets sent in bursts.
     pub slot: Option<Slot>,
@@ -112,12 +112,12 @@ impl Share {
     /// All.
     pub const ALL: Self = Self(u32::MAX);
 
-    /// A percentage; what lies outside 0 to 100 is held in these bounds.
+    /// A percentage, clamped to 0 to 100.
     pub fn percent(percent: f64) -> Self {
         Self::of_one(percent / 100.0)
     }
 
-    /// A fraction of one; what lies outside 0 to 1 is held in these bounds.
+    /// A fraction of one, clamped to 0 to 1.
     pub fn of_one(share: f64) -> Self {
         Self((share * u32::MAX as f64).round_ties_even() as u32)
     }
@@ -173,10 +173,9 @@ pub enum LossModel {
         p: Share,
         /// From bad to good.
         r: Share,
-        /// What gets through in the bad state (`tc` speaks of 1-h, what is
-        /// lost).
+        /// The fraction that passes in the bad state (`tc` has 1-h, the loss).
         h: Share,
-        /// What is lost in the good state (1-k).
+        /// The loss in the good state (1-k).
         k1: Share,
     },
 }
@@ -186,11 +185,11 @@ pub enum LossModel {
 pub struct Rate {
     /// Bytes per second. 0 is as fast as possible.
     pub bytes_per_second: u64,
-    /// Bytes added to each packet (or taken away).
+    /// Bytes added to each packet; can be negative.
     pub packet_overhead: i32,
     /// Packets take whole cells of this many bytes. 0: there are no cells.
     pub cell_size: u32,
-    /// Bytes added to each cell (or taken away).
+    /// Bytes added to each cell; can be negative.
     pub cell_overhead: i32,
 }
 
@@ -231,7 +230,7 @@ impl Kind for Netem {
 
     fn as_dumped(&self, _: &dyn Environment) -> Self {
         Self {
-            // Kernel: cut to what its tables can stretch.
+            // Kernel: limited by the range of its tables.
             jitter_ns: self.jitter_ns.saturating_abs().min(i32::MAX.into()),
             distribution: Vec::new(),
             slot_distribution: Vec::new(),

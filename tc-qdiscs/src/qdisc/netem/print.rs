@@ -110,8 +110,8 @@ fn chance(key: &str, before: &str, chance: Option<Chance>, out: &mut Printer) {
     }
 }
 
-/// A delay or jitter. tc prints whole microseconds of what ticks tell; what is
-/// finer or longer than that is printed as it is.
+/// A delay or jitter. tc prints the ticks as whole microseconds; finer or longer
+/// times are printed exactly.
 fn time(key: &str, before: &str, ns: i64, out: &mut Printer) {
     let us = us_from_ticks(ticks(ns));
     if is_in_ticks(ns) {
@@ -153,7 +153,7 @@ fn print_slot(slot: &Slot, out: &mut Printer) {
     not_zero("bytes", " bytes ", slot.max_bytes, out);
 }
 
-/// Text only of what is not 0.
+/// Prints text only for values other than 0.
 fn not_zero(key: &str, before: &str, number: i32, out: &mut Printer) {
     out.json(key, number);
     if number != 0 {

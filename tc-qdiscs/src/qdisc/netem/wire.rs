@@ -1,4 +1,4 @@
-//! Bytes: `struct tc_netem_qopt` and the attributes behind it.
+//! Bytes: `struct tc_netem_qopt` and the attributes that follow it.
 
 use tc_core::uapi::NLA_F_NESTED;
 use tc_core::units::TICK_NS;
@@ -117,12 +117,12 @@ pub(super) fn decode(payload: &[u8]) -> Result<Netem, DecodeError> {
     })
 }
 
-/// Whole ticks for a time, at most what 32 bits hold.
+/// Whole ticks for a time, at most 32 bits.
 pub(super) fn ticks(ns: i64) -> u32 {
     u32::try_from(ns.max(0) / i64::from(TICK_NS)).unwrap_or(u32::MAX)
 }
 
-/// Whether ticks tell all of a time.
+/// Whether ticks represent a time exactly.
 pub(super) fn is_in_ticks(ns: i64) -> bool {
     in_ticks(ns) == ns && ticks(ns) < u32::MAX
 }
