@@ -181,7 +181,7 @@ fn spoil(parts: &mut Vec<String>, chance: &mut Chance) {
 struct Pool {
     right: &'static [&'static str],
     wrong: &'static [&'static str],
-    /// Wrong ones that tc takes, cut or as something else, or refuses for what follows from them.
+    /// Wrong values that tc accepts, truncated or reinterpreted, or refuses for their consequences.
     taken: &'static [&'static str],
 }
 

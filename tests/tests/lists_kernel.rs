@@ -1,7 +1,7 @@
 //! Lists while another process changes a tenth of the objects, without a pause: a list that is believed has
 //! every object that nobody touches, once.
 //!
-//! `LISTS=N` says how many lists of each kind (1,000).
+//! `LISTS=N` sets the number of lists of each kind (1,000).
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so and stops")]
 
 use std::collections::BTreeMap;
@@ -48,7 +48,7 @@ const CLASSES: Churned = Churned {
     number: |owned| minor(owned.entry().unwrap().header.handle),
 };
 
-/// Each in a class of its own.
+/// Each in its own class.
 const QDISCS: Churned = Churned {
     name: "qdiscs",
     base: &[HTB],
@@ -147,7 +147,7 @@ fn churn(kind: &Churned) {
     let (mut tc, mut watch) = (Connection::open().unwrap(), ChangeWatch::open().unwrap());
     let select = (kind.select)(churn.ifindex);
 
-    // Control: this is what spoils plain lists.
+    // Control: plain lists are spoiled by this.
     let (mut plain, mut spoiled) = (0, 0);
     while spoiled == 0 || plain < lists / 10 {
         plain += 1;
@@ -205,8 +205,8 @@ fn consistent_list_of_filters_has_all_untouched() {
     churn(&FILTERS);
 }
 
-/// `export` writes all that nobody touches or ends with an error; `show` says on standard error that it
-/// may not have all.
+/// `export` writes all untouched objects or ends with an error; `show` warns on standard error that its
+/// list may be incomplete.
 #[test]
 fn export_under_churn_is_whole_or_an_error() {
     need!("sch_htb", "ifb");

@@ -1,5 +1,5 @@
-//! A kind made outside the project's own crates, by their public interface alone, and what a
-//! registry does with it.
+//! A kind made outside the project's crates, with their public interface alone, and its treatment by a
+//! registry.
 
 use tc_core::print::{Form, Printer, Style};
 use tc_core::words::{WordError, Words, WordsContext};

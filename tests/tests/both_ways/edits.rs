@@ -26,7 +26,7 @@ impl Drop for File {
     }
 }
 
-/// How many objects the kernel says it changed.
+/// The number of changed objects that the kernel reports.
 fn notices(monitor: &mut Monitor) -> usize {
     let mut count = 0;
     while let Some(notice) = monitor.receive().unwrap() {
@@ -36,7 +36,7 @@ fn notices(monitor: &mut Monitor) -> usize {
 }
 
 #[test]
-fn what_a_plug_holds_stays_where_another_qdisc_is_changed() {
+fn a_change_elsewhere_keeps_a_plugs_packets() {
     need!("sch_plug", "sch_prio", "sch_netem", "veth");
     let pair = Pair::new();
     let near = &pair.near;
@@ -67,7 +67,7 @@ fn what_a_plug_holds_stays_where_another_qdisc_is_changed() {
 }
 
 #[test]
-fn apply_stops_at_the_first_error_and_says_what_was_not_done() {
+fn apply_stops_at_the_first_error_and_lists_the_rest() {
     need!("sch_htb", "veth");
     let pair = Pair::new();
     let near = &pair.near;
@@ -116,7 +116,7 @@ fn diff_ends_as_diff_does_and_apply_makes_it_so() {
     assert_eq!((json["done"].as_array().unwrap().len(), &json["not_done"]), (3, &serde_json::json!([])));
     assert_eq!(run("diff").code, 0);
 
-    // What the file does not speak of is not touched.
+    // Objects outside the file are not touched.
     near.tc("qdisc add dev lo root handle 1: pfifo limit 3").ok();
     assert_eq!(run("diff").code, 0);
     let other = run("diff").command;
@@ -130,7 +130,7 @@ fn diff_ends_as_diff_does_and_apply_makes_it_so() {
 }
 
 #[test]
-fn what_cannot_be_exported_is_named() {
+fn inexpressible_objects_are_named() {
     need!("cls_u32", "sch_prio", "veth");
     let pair = Pair::new();
     let near = &pair.near;
@@ -144,10 +144,10 @@ fn what_cannot_be_exported_is_named() {
     let comments = exported.stdout.lines().filter(|line| line.starts_with("# "));
     assert!(comments.clone().all(|line| line.contains(why)) && comments.count() > 0, "{}", exported.stdout);
     assert!(exported.stdout.contains("handle 2: pfifo limit 9\n"), "{}", exported.stdout);
-    // The mark says where it is; to tc it is a comment.
+    // The mark has its place; to tc it is a comment.
     let marks: Vec<_> = exported.stdout.lines().filter(|line| line.starts_with("#!")).collect();
     assert_eq!(marks[0], "#!left-out filter dev near parent 1: pref 1 handle 0x80000000");
-    // An apply of that leaves the filter alone, and says so.
+    // An apply of that leaves the filter alone, and names it.
     let file = File::new("partly", &exported.stdout);
     let applied = near.tc_cli(&format!("apply {}", file.0));
     assert_eq!((applied.code, applied.stdout.as_str()), (0, ""), "{}", applied.stderr);
@@ -155,7 +155,7 @@ fn what_cannot_be_exported_is_named() {
 }
 
 #[test]
-fn what_is_beside_the_tree_is_named() {
+fn objects_beside_the_tree_are_named() {
     need!("sch_clsact", "cls_matchall", "cls_flower", "act_gact", "act_skbedit", "veth");
     let pair = Pair::new();
     let near = &pair.near;
@@ -264,7 +264,7 @@ fn words_that_the_kernel_does_not_take_are_named() {
     let json = near.tc_cli(&format!("-j apply {}", file.0));
     let value: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
     assert_eq!(value["not_taken"].as_array().map(Vec::len), Some(1), "{value}");
-    // What the kernel made of it is exact.
+    // The kernel's value is exact.
     let file = File::new("taken", &near.tc_cli("export dev near").ok());
     assert_eq!(near.tc_cli(&format!("apply {}", file.0)).ok(), "");
 }

@@ -1,4 +1,4 @@
-//! An attach that fails leaves nothing, or says so.
+//! A failed attach leaves nothing, or reports what remains.
 
 use std::io;
 use std::path::Path;
@@ -14,7 +14,7 @@ use super::*;
 
 type Setting = fn(Plan) -> Plan;
 
-/// What an attach fails with, if it does.
+/// The error of an attach, if it fails.
 pub(crate) fn attach(
     world: &Kernel,
     dir: &Path,
@@ -43,7 +43,7 @@ fn root(kernel: &Kernel, device: i32) -> (String, Handle) {
 }
 
 #[test]
-fn devices_and_handles_that_make_no_session_are_refused_before_anything_is_touched() {
+fn unusable_devices_and_handles_are_refused_untouched() {
     let (kernel, dir) = (kernel(), std::env::temp_dir().join(format!("tc-attach-{}", std::process::id())));
     let many: Vec<String> = (0..129).map(|n| format!("d{n}")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
@@ -111,7 +111,7 @@ fn several_queues_without_events_are_refused_unless_accepted() {
 
 /// Somebody puts a plug on the second device meanwhile; and an answer is lost as well.
 #[test]
-fn what_was_put_is_taken_back_and_the_journal_tells_of_what_was_not() {
+fn plugs_are_undone_or_stay_in_the_journal() {
     let theirs = Plug::set_limit(9999);
     let dir = std::env::temp_dir().join(format!("tc-undo-{}", std::process::id()));
     let (mut clean, mut left) = (0, 0);

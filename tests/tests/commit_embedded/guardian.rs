@@ -59,7 +59,7 @@ fn a_dropped_session_sends_nothing_more() {
     assert_eq!(told(OnTaint::FailClosed, OutputCommit::start_buffer), "h");
 }
 
-/// It opens what could not be taken away.
+/// It opens plugs that could not be deleted.
 #[test]
 fn a_failed_attach_keeps_its_guardian_if_plugs_remain() {
     let dir = std::env::temp_dir().join(format!("tc-plug-dismissed-{}", std::process::id()));

@@ -1,4 +1,4 @@
-//! A socket that shows what no kernel in memory does.
+//! A socket with replies that the embedded kernel never sends.
 
 use std::collections::VecDeque;
 use std::io;

@@ -51,15 +51,15 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Takes the steps, and says if a packet left whose epoch was not acknowledged.
+/// Takes the steps, and reports packets that left without an acknowledgement of their epoch.
 struct Run {
     world: World,
     token: Option<Epoch>,
     /// Epochs up to this one may leave.
     committed: Option<u64>,
     length: u32,
-    /// Devices whose plug was deleted, or reset while it was still sending what
-    /// was released: they let packets out until that is noticed.
+    /// Devices whose plug was deleted, or reset while it was still sending released
+    /// packets: they let packets out until that is noticed.
     excused: [bool; 2],
     busy: [bool; 2],
 }
@@ -180,7 +180,7 @@ impl Run {
     fn recover(&mut self, error: &Error) {
         self.token = None;
         for _ in 0..10 {
-            // What left while that was not noticed is not the session's doing.
+            // The session does not cause packets that leave before it is noticed.
             let before = self.world.sent();
             for (device, packets) in before.into_iter().enumerate() {
                 if !self.excused[device] {

@@ -1,4 +1,4 @@
-//! What taints a session: nothing of it leaves, and it begins again.
+//! Causes of taint: nothing leaves, and the session restarts.
 
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use tests::need;
 
 use crate::{Dir, NOTHING, attach, limit, root};
 
-/// The cause of a taint, and what leaves now.
+/// The cause of a taint, and the network's state.
 fn tainted(error: Error) -> (TaintCause, Network) {
     match error {
         Error::Tainted { taint, network } => (taint.cause, network),
@@ -88,8 +88,8 @@ fn until(happened: impl Fn() -> bool) {
 fn a_lost_carrier_taints() {
     need!("sch_plug", "veth");
     let flap = |pair: &Pair| {
-        // Kernel: what the carrier does is worked off up to a second later, and not at all if it is
-        // back by then.
+        // Kernel: a carrier change is handled up to a second later, and not at all if it is undone by
+        // then.
         pair.far.ip("link set far down").ok();
         until(|| pair.near.ip("link show near").ok().contains("state DOWN"));
         pair.far.ip("link set far up").ok();
@@ -129,7 +129,7 @@ fn a_foreign_command_taints() {
 }
 
 #[test]
-fn a_foreign_delete_taints_and_the_network_is_closed_again() {
+fn a_foreign_delete_taints_and_closes_the_network() {
     need!("sch_plug", "veth");
     let delete = |pair: &Pair| {
         pair.near.tc("qdisc del dev near root").ok();
@@ -194,7 +194,7 @@ fn a_foreign_replacement_taints_and_is_left_alone() {
 }
 
 #[test]
-fn what_taints_is_found_between_epochs_as_well() {
+fn a_taint_is_found_between_epochs_as_well() {
     need!("sch_plug", "veth");
     let (dir, pair) = (Dir::new("check"), Pair::new());
     let mut session = attach(&dir, OnTaint::FailOpen);

@@ -58,7 +58,7 @@ fn drop_under_traffic_lets_no_held_packet_out() {
         stage.pair.send(&held);
         let mut drop = stage.start("", "drop --dev near");
         let mut arrived = Vec::new();
-        // The receiver is read meanwhile: what overflows its socket is not seen.
+        // The receiver is read meanwhile, so that its socket does not overflow.
         while drop.try_wait().unwrap().is_none() {
             stage.pair.send(&[200; 20]);
             arrived.extend(stage.pair.receive(255, Duration::from_millis(1)));

@@ -57,7 +57,7 @@ fn plug_hold_lets_nothing_pass_and_then_all() {
 }
 
 #[test]
-fn plug_hold_on_an_attached_plug_loses_nothing_of_a_stream_and_gives_it_back() {
+fn plug_hold_on_an_attached_plug_loses_nothing() {
     need!("sch_plug", "veth");
     let stage = Stage::new("stream");
     stage.plug("attach --dev near --limit 1M").ok();
@@ -87,7 +87,7 @@ fn plug_hold_on_an_attached_plug_loses_nothing_of_a_stream_and_gives_it_back() {
 }
 
 #[test]
-fn plug_hold_reports_what_did_not_fit() {
+fn plug_hold_reports_drops() {
     need!("sch_plug", "veth");
     let stage = Stage::new("full");
     let ready = stage.dir.join("ready");
@@ -106,7 +106,7 @@ fn plug_hold_reports_what_did_not_fit() {
 }
 
 #[test]
-fn plug_hold_opens_at_its_deadline_and_says_so() {
+fn plug_hold_opens_at_its_deadline_and_reports_it() {
     need!("sch_plug", "veth");
     let stage = Stage::new("deadline");
     for death in ["open", "closed"] {
@@ -131,7 +131,7 @@ fn plug_hold_opens_at_its_deadline_and_says_so() {
 }
 
 #[test]
-fn plug_hold_lets_go_at_a_signal_and_obeys_its_policy_when_killed() {
+fn plug_hold_releases_at_a_signal_and_by_policy_when_killed() {
     need!("sch_plug", "veth");
     for death in ["open", "closed"] {
         for how in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGKILL] {
@@ -179,7 +179,7 @@ fn plug_hold_lets_go_at_a_signal_and_obeys_its_policy_when_killed() {
 }
 
 #[test]
-fn plug_hold_in_another_namespace_and_of_a_command_that_is_not_there() {
+fn plug_hold_in_another_namespace_or_without_a_command() {
     need!("sch_plug", "veth");
     let stage = Stage::new("netns");
     let here = fs::read_link("/proc/thread-self/ns/net").unwrap();
@@ -207,7 +207,7 @@ fn plug_hold_gives_an_attached_plug_back_as_it_was() {
     stage.plug("open --dev near").ok();
     assert_eq!(stage.pair.receive(50, PATIENCE).len(), 50);
 
-    // (what is done with it, whether the plug stays)
+    // (the operation, whether the plug stays)
     for (how, stays) in [("--open", true), ("--release", false)] {
         let ready = stage.dir.join(&how[2..]);
         let words = format!(
@@ -243,7 +243,7 @@ fn command_of(hold: &Child) -> Pid {
 }
 
 #[test]
-fn plug_hold_ends_the_same_whether_its_report_can_be_written_or_not() {
+fn plug_hold_ends_alike_if_its_report_cannot_be_written() {
     need!("sch_plug", "veth");
     let stage = Stage::new("unheard");
     for (number, redirection) in

@@ -67,7 +67,7 @@ fn hold_when_a_plug_was_closed_by_another_tool_refuses() {
     stage.pair.near.tc("qdisc del dev near root").ok();
     stage.plug("attach --dev near --limit 64k --handle d01:").ok();
     stage.plug(HOLD).ok();
-    // A record that cannot be read says nothing.
+    // An unreadable record counts as unknown.
     stage.plug("buffer --dev near").ok();
     let attached = stage.dir.join("attached");
     for entry in std::fs::read_dir(&attached).unwrap() {

@@ -1,4 +1,4 @@
-//! `plug hold`: signals, and what it needs of its surroundings.
+//! `plug hold`: signals, and its requirements.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -137,7 +137,7 @@ fn hold_with_cap_net_admin_alone_holds() {
     for death in ["--on-death closed", "--on-death open --max-hold 60s"] {
         let words =
             stage.words("", &format!("hold --dev near --limit 1M {death} -- grep CapEff /proc/self/status"));
-        // Capabilities are a thread's, and what it starts has no others.
+        // Capabilities belong to a thread, and its children have no others.
         let run = || {
             for bit in 0..=40 {
                 let one = CapabilitySet::from_bits_retain(1 << bit);

@@ -33,7 +33,7 @@ impl Stage {
         self.pair.near.run(tc_cli(), &self.words("", words))
     }
 
-    /// The same with `-j`: what it printed.
+    /// Runs it with `-j`, and returns its output.
     pub(crate) fn json(&self, words: &str) -> Value {
         let text = self.pair.near.run(tc_cli(), &self.words("-j", words)).ok();
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
@@ -55,7 +55,7 @@ impl Stage {
         self.pair.near.inside(move || command.spawn()).unwrap()
     }
 
-    /// The same behind other words of a shell, and with what it does with its input and output.
+    /// Runs it after other words of a shell, with redirections.
     pub(crate) fn shell(&self, before: &str, global: &str, words: &str, redirection: &str) -> Output {
         let command = self.words(global, words).iter().map(|word| format!(" '{word}'")).collect::<String>();
         let script = format!("set -o pipefail; {before} '{}' {command} {redirection}", tc_cli().display());
@@ -70,7 +70,7 @@ impl Stage {
         self.json("status --dev near")[0]["observed"][key].clone()
     }
 
-    /// Whether a packet with this number gets through, behind what is held.
+    /// Whether a packet with this number passes after the held ones.
     pub(crate) fn opens(&self, number: u8) -> bool {
         self.pair.send(&[number]);
         self.pair.receive(255, QUIET).contains(&number)
@@ -83,7 +83,7 @@ impl Drop for Stage {
     }
 }
 
-/// Waits until a file is there: what writes it runs.
+/// Waits until a file exists: its writer is running.
 pub(crate) fn wait_for(path: &Path) {
     let since = Instant::now();
     while !path.exists() {

@@ -34,7 +34,7 @@ trait Line {
     fn device(&self) -> &'static str;
     fn send(&self, numbers: &[u8]);
     fn receive(&self, want: usize, time: Duration) -> Vec<u8>;
-    /// Restores what the kernel forgets with a device that was down.
+    /// Restores the state that the kernel drops when a device goes down.
     fn is_up_again(&self) {}
 }
 

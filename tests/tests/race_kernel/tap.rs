@@ -26,7 +26,7 @@ const FRAME: [u8; 60] = {
     frame
 };
 
-/// A tap of two queues, in a namespace of its own. Frames that leave it are read from its queues.
+/// A tap of two queues, in its own namespace. Frames that leave it are read from its queues.
 pub(crate) struct Tap {
     _net: Net,
     wire: Wire,
