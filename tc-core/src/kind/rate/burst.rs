@@ -201,10 +201,16 @@ impl Clock {
         let least = self.first(|there| there >= ticks.into());
         let taken = self.ticks(least);
         let most = self.first(|there| there > taken) - 1;
-        let round = [1 << 20, 1 << 10, 1000, 100, 10, 1].into_iter();
-        // Not even one tick: no number is too small but 0.
-        let round = round.filter(|step| ticks != 0 || *step == 1);
-        round.map(|step| most / step * step).find(|bytes| *bytes >= least).unwrap_or(least)
+        let round = [1 << 20, 1000, 1 << 10, 100, 10, 1].into_iter();
+        if ticks == 0 {
+            return most;
+        }
+        // The end of the range from which the time was rounded.
+        let multiple = |step: u64| match self {
+            Self::Sent(_) => most / step * step,
+            Self::Kernel(_) => least.next_multiple_of(step),
+        };
+        round.map(multiple).find(|bytes| (least..=most).contains(bytes)).unwrap_or(least)
     }
 
     fn most_bytes(self, ticks: u32) -> Option<u32> {
