@@ -145,7 +145,7 @@ impl Kind for Dualpi2 {
     }
 
     fn as_request(&self) -> Self {
-        let ask = |parts: Option<u32>| parts.map(|parts| asked(parts, tuning::kept));
+        let ask = |parts: Option<u32>| parts.map(|parts| asked(parts, tuning::as_dumped));
         let (alpha, beta) = (self.tuning.alpha_256th_hz, self.tuning.beta_256th_hz);
         let tuning = Tuning { alpha_256th_hz: ask(alpha), beta_256th_hz: ask(beta), ..self.tuning };
         Self { tuning, ..*self }

@@ -80,8 +80,8 @@ fn other_fields_stay_on_the_kernel() {
 impl Bench<'_> {
     fn request(&self, case: &Case) -> Request<'static> {
         match case.ops.tc_type() {
-            TcType::Class => Request::class(self.device).parent(ONE).handle(CLASS),
-            _ => Request::qdisc(self.device).parent(Handle::ROOT).handle(ONE),
+            TcType::Class => Request::class(self.device).parent(ONE).handle(CLASS).any(),
+            _ => Request::qdisc(self.device).parent(Handle::ROOT).handle(ONE).any(),
         }
     }
 
@@ -94,7 +94,7 @@ impl Bench<'_> {
         }
         let request = self.request(case);
         let request = request.options_of(case.ops, Some(options));
-        let verb = if case.ops.upkeep().of_qdisc { Verb::Change } else { Verb::Add };
+        let verb = if case.ops.change_semantics().of_qdisc { Verb::Change } else { Verb::Add };
         let made = self.tc.apply(verb, &request);
         made.unwrap_or_else(|error| panic!("{}: {error}", case.name()));
         self.read(case)
@@ -104,7 +104,7 @@ impl Bench<'_> {
     fn change(&mut self, case: &Case, options: &dyn Options) -> Result<Boxed, String> {
         let request = self.request(case);
         let is_new = NEW_EACH.iter().any(|(kind, _)| *kind == case.ops.kind());
-        let refuses = is_new || case.ops.upkeep().change == Change::Refused;
+        let refuses = is_new || case.ops.change_semantics().change == Change::Refused;
         if refuses {
             let _gone = self.tc.delete(&self.request(case));
         }

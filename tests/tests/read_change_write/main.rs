@@ -1,4 +1,4 @@
-//! Read, change one field, write, read: no other field changes. In process, with `kept` as the kernel's
+//! Read, change one field, write, read: no other field changes. In process, with `as_dumped` as the kernel's
 //! rounding, and on the kernel.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so and stops")]
 
@@ -99,7 +99,7 @@ impl Case {
         let context = FillContext { verb: Verb::Change, as_tc: false };
         self.ops.msg_fill(Some(options), &context, &mut out).map_err(|error| error.to_string())?;
         out.finish().map_err(|error| error.to_string())?;
-        Ok(self.ops.msg_parse(&buffer).map_err(|error| error.to_string())?.kept(&Machine).as_request())
+        Ok(self.ops.msg_parse(&buffer).map_err(|error| error.to_string())?.as_dumped(&Machine).as_request())
     }
 
     /// Fields other than the one at `at` that differ between the two.
@@ -146,7 +146,7 @@ fn other_fields_stay_when_one_is_changed() {
                 tried += 1;
                 wrong.extend(case.others_changed(at, &*before, &*after));
                 let (asked, is) =
-                    ((field.shown)(&*changed.kept(&Machine).as_request()), (field.shown)(&*after));
+                    ((field.shown)(&*changed.as_dumped(&Machine).as_request()), (field.shown)(&*after));
                 if asked != is && !one_way.contains(&&*field.name) {
                     wrong.push(format!("{}: {} is {is} after {asked}", case.name(), field.name));
                 }
