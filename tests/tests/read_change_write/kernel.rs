@@ -73,7 +73,7 @@ fn other_fields_stay_on_the_kernel() {
         refused.len()
     ));
     wrong.dedup();
-    assert!(changes > 200, "{changes} changes");
+    assert!(changes >= fields, "{changes} changes of {fields} fields");
     assert!(wrong.is_empty(), "{}\n{}", wrong.len(), wrong.join("\n"));
 }
 
