@@ -1,6 +1,6 @@
 //! Read, change one field, write, read: no other field changes. In process, with `as_dumped` as the kernel's
 //! rounding, and on the kernel.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so and stops")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on says so and stops")]
 
 mod fields;
 mod kernel;
@@ -20,6 +20,12 @@ use fields::{NO_FIELDS, cases};
 
 type Boxed = Box<dyn Options>;
 
+/// The options with other values of a field.
+type Vary = Box<dyn Fn(&dyn Options) -> Vec<Boxed>>;
+
+/// A field's value as text.
+type Show = Box<dyn Fn(&dyn Options) -> String>;
+
 /// A kind with words that set most of its fields.
 pub(crate) struct Case {
     ops: &'static dyn TcOps,
@@ -32,9 +38,8 @@ pub(crate) struct Case {
 /// A public field.
 struct Field {
     name: String,
-    /// The options with other values of this field.
-    vary: Box<dyn Fn(&dyn Options) -> Vec<Boxed>>,
-    shown: Box<dyn Fn(&dyn Options) -> String>,
+    vary: Vary,
+    shown: Show,
 }
 
 macro_rules! case {
