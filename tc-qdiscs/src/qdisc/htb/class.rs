@@ -261,12 +261,14 @@ fn write_burst(key: &str, rate: DataRate, burst: Burst, out: &mut OptionWords<'_
         out.say_size(key, bytes);
         return None;
     }
-    // tc sends only times of whole microseconds: the next longer one.
-    out.cannot_say(&format!("{key} of {ticks} ticks"));
+    // tc sends only times of whole microseconds: the words are for the next longer one.
     let longer = (ticks..=ticks.saturating_add(16)).find_map(|ticks| bytes_of_ticks(ticks.into(), ticks_of));
     match longer {
         Some(bytes) => out.say_size(key, bytes),
-        None => out.silent(key, ticks),
+        None => {
+            out.cannot_say(&format!("{key} of {ticks} ticks"));
+            out.silent(key, ticks);
+        }
     }
     None
 }
