@@ -194,6 +194,16 @@ pub(crate) fn as_dumped<O: Copy>(params: &[Param<O>], options: &O, environment: 
     kept
 }
 
+/// The options to send so that the kernel reports these.
+pub(crate) fn as_request<O: Copy>(params: &[Param<O>], options: &O) -> O {
+    let mut request = *options;
+    for param in params {
+        let asked = param.get(&mut request).map(|told| param.unit.to_ask(told));
+        param.set(&mut request, asked);
+    }
+    request
+}
+
 pub(crate) fn print<O: Copy>(params: &[Param<O>], options: &O, out: &mut Printer) {
     let mut options = *options;
     for param in params {
@@ -218,9 +228,16 @@ impl Unit {
         match self {
             Self::Number | Self::Packets | Self::Bytes | Self::Switch { .. } => told.to_string(),
             Self::Size => words_of_size(told),
-            Self::CodelUs => us(asked(told, codel_us)),
-            Self::TicksUs => us(asked(told, ticks_us)),
-            Self::JiffiesUs => us(told),
+            Self::CodelUs | Self::TicksUs | Self::JiffiesUs => us(self.to_ask(told)),
+        }
+    }
+
+    /// The number to ask the kernel for, of which it then reports this one.
+    fn to_ask(self, told: u32) -> u32 {
+        match self {
+            Self::CodelUs => asked(told, codel_us),
+            Self::TicksUs => asked(told, ticks_us),
+            _ => told,
         }
     }
 

@@ -7,6 +7,7 @@ use bytes::BytesMut;
 use divan::{Bencher, black_box, counter::ItemsCount};
 use tc_core::object::ObjectType;
 use tc_core::print::{Form, Printer, Rate, Size, Style, Time};
+use tc_core::rate::Rate as DataRate;
 use tc_core::{Connection, Handle, Kind, Request, Select, Syntax, TcType, Verb};
 use tc_qdiscs::htb::HtbClass;
 use tc_qdiscs::pfifo::Pfifo;
@@ -42,14 +43,20 @@ impl Sample for Plug {
 impl Sample for Tbf {
     const CAPTURE: &'static str = "tbf/dump.hex";
     fn sample() -> Self {
-        Self::builder(125_000, 1600).latency_us(50_000).build().expect("a valid tbf")
+        Self::builder(DataRate::bytes_per_second(125_000), 1600)
+            .latency(std::time::Duration::from_millis(50))
+            .build()
+            .expect("a valid tbf")
     }
 }
 
 impl Sample for HtbClass {
     const CAPTURE: &'static str = "htb/dump-class.hex";
     fn sample() -> Self {
-        Self::builder(125_000).ceil(1_250_000).build().expect("a valid class")
+        Self::builder(DataRate::bytes_per_second(125_000))
+            .ceil(DataRate::bytes_per_second(1_250_000))
+            .build()
+            .expect("a valid class")
     }
 }
 

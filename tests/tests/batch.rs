@@ -3,6 +3,7 @@
 
 use std::fs;
 
+use tc_core::rate::Rate;
 use tc_core::{Batch, Cause, Connection, Handle, Request, Socket, Transport, Verb};
 use tc_qdiscs::htb::HtbClass;
 use tc_qdiscs::pfifo::Pfifo;
@@ -22,7 +23,7 @@ fn resident_kib() -> u64 {
 fn a_hundred_thousand_requests_lose_no_outcome_and_take_no_memory() {
     need!("netns", "ifb", "sch_htb");
     let (_net, mut tc, dev) = shaped(8);
-    let class = HtbClass::builder(250_000).build().unwrap();
+    let class = HtbClass::builder(Rate::bytes_per_second(250_000)).build().unwrap();
     let missing = |index: usize| matches!(index, 0 | 63 | 64 | 99_999) || index % 1000 == 777;
     let run = |tc: &mut Connection, count: usize| {
         let mut next = 0;

@@ -8,6 +8,7 @@ use std::process::Command;
 use bytes::BytesMut;
 use nix::unistd::getppid;
 use tc_core::object::ObjectType;
+use tc_core::rate::Rate;
 use tc_core::{Connection, Handle, Kind, Request, Select, Transport, Verb};
 use tc_qdiscs::htb::HtbClass;
 use tc_qdiscs::pfifo::Pfifo;
@@ -57,9 +58,19 @@ fn assert_free<K: Kind>(options: &K) {
 fn one_operation_allocates_nothing_and_takes_two_calls() {
     assert_free(&Plug::buffer());
     assert_free(&Pfifo { limit_packets: 100 });
-    assert_free(&Tbf::builder(125_000, 1600).latency_us(50_000).build().unwrap());
-    assert_free(&HtbClass::builder(125_000).build().unwrap());
-    assert_free(&HtbClass::builder(125_000_000_000).ceil(250_000_000_000).build().unwrap());
+    assert_free(
+        &Tbf::builder(Rate::bytes_per_second(125_000), 1600)
+            .latency(std::time::Duration::from_millis(50))
+            .build()
+            .unwrap(),
+    );
+    assert_free(&HtbClass::builder(Rate::bytes_per_second(125_000)).build().unwrap());
+    assert_free(
+        &HtbClass::builder(Rate::bytes_per_second(125_000_000_000))
+            .ceil(Rate::bytes_per_second(250_000_000_000))
+            .build()
+            .unwrap(),
+    );
 }
 
 /// Lists `count` copies of a capture, and reads all that is in each.
@@ -98,7 +109,7 @@ fn a_dump_allocates_nothing_however_long_it_is() {
 
 #[test]
 fn a_batch_allocates_nothing_while_all_succeeds() {
-    let class = HtbClass::builder(125_000).build().unwrap();
+    let class = HtbClass::builder(Rate::bytes_per_second(125_000)).build().unwrap();
     let request = request(&class);
     let mut tc = Connection::over(LastOfEach(Replay::acknowledge()));
     let mut told = 0;

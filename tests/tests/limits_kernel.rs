@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tc_core::message::{Entry, Message, Messages};
 use tc_core::monitor::{Event, Follower, Monitor};
+use tc_core::rate::Rate;
 use tc_core::uapi::{RTM_DELQDISC, RTM_DELTCLASS, RTNLGRP_TC};
 use tc_core::{Connection, Handle, Request, Select, Socket, Verb};
 use tc_qdiscs::htb::HtbClass;
@@ -56,7 +57,7 @@ fn churn(tc: &mut Connection, dev: i32, changes: u32) {
     for n in 0..changes {
         let minor = 1 + (n * 7919 % 199) as u16;
         let class = Request::class(dev).parent(ONE).handle(Handle::class(1, minor));
-        let shape = HtbClass::builder(u64::from(125_000 + n)).build().unwrap();
+        let shape = HtbClass::builder(Rate::bytes_per_second(u64::from(125_000 + n))).build().unwrap();
         match n % 5 {
             4 => batch.push(Verb::Delete, &class).unwrap(),
             _ => batch.push(Verb::Replace, &class.options(&shape)).unwrap(),
@@ -122,7 +123,7 @@ fn the_monitor_command_goes_on_with_what_is_there() {
     let mut lines = BufReader::new(monitor.stdout.take().unwrap()).lines();
     // It listens once it shows something.
     let class = Request::class(dev).parent(ONE).handle(Handle::class(1, 0x999));
-    let shape = HtbClass::builder(125_000).build().unwrap();
+    let shape = HtbClass::builder(Rate::bytes_per_second(125_000)).build().unwrap();
     let watch = std::thread::spawn(move || {
         let first = lines.next().unwrap().unwrap();
         (first, lines)

@@ -1,7 +1,7 @@
 //! What tbf and htb leave out of their requests is not missed by the kernel.
 #![expect(clippy::unwrap_used, reason = "a test stops at an unexpected error")]
 
-use tc_core::rate::LinkLayer;
+use tc_core::rate::{LinkLayer, Rate};
 use tc_core::{Connection, Handle, Kind, Request, Select};
 use tc_qdiscs::htb::{Htb, HtbClass};
 use tc_qdiscs::tbf::Tbf;
@@ -23,10 +23,14 @@ fn a_tbf_without_rate_tables_is_the_same() {
     need!("sch_tbf");
     let _net = Net::new();
     let mut tc = Connection::open().unwrap();
-    let plain = Tbf::builder(125_000, 10_000).limit_bytes(20_000);
+    let plain = Tbf::builder(Rate::bytes_per_second(125_000), 10_000).limit_bytes(20_000);
     let atm = plain.linklayer(LinkLayer::Atm).mpu_bytes(64).overhead_bytes(24);
-    let wide = Tbf::builder(5_000_000_000, 1 << 20).limit_bytes(1 << 24).peak(12_500_000_000, 65536);
-    for tbf in [plain, plain.peak(250_000, 1600), atm, wide].map(|tbf| tbf.build().unwrap()) {
+    let wide = Tbf::builder(Rate::bytes_per_second(5_000_000_000), 1 << 20)
+        .limit_bytes(1 << 24)
+        .peak(Rate::bytes_per_second(12_500_000_000), 65536);
+    for tbf in
+        [plain, plain.peak(Rate::bytes_per_second(250_000), 1600), atm, wide].map(|tbf| tbf.build().unwrap())
+    {
         let [with, without] = [true, false].map(|as_tc| {
             let root = Request::qdisc(LO).parent(Handle::ROOT).handle(QDISC);
             tc.add(&root.clone().options(&tbf).as_tc(as_tc)).unwrap();
@@ -48,9 +52,12 @@ fn an_htb_class_without_rate_tables_is_the_same() {
     let htb = Htb { default_minor: 0x10, ..Htb::default() };
     tc.add(&Request::qdisc(LO).parent(Handle::ROOT).handle(QDISC).options(&htb)).unwrap();
     assert_eq!(shown::<Htb>(&mut tc, &Select::qdiscs().device(LO), QDISC).default_minor, 0x10);
-    let plain = HtbClass::builder(125_000).ceil(250_000);
+    let plain = HtbClass::builder(Rate::bytes_per_second(125_000)).ceil(Rate::bytes_per_second(250_000));
     let atm = plain.linklayer(LinkLayer::Atm).mpu_bytes(64).overhead_bytes(24);
-    let wide = HtbClass::builder(5_000_000_000).ceil(12_500_000_000).burst_bytes(1 << 20).quantum_bytes(9000);
+    let wide = HtbClass::builder(Rate::bytes_per_second(5_000_000_000))
+        .ceil(Rate::bytes_per_second(12_500_000_000))
+        .burst_bytes(1 << 20)
+        .quantum_bytes(9000);
     for (minor, class) in (1..).zip([plain, atm, wide].map(|class| class.build().unwrap())) {
         let [with, without] = [true, false].map(|as_tc| {
             let handle = Handle::class(1, minor);
@@ -64,6 +71,7 @@ fn an_htb_class_without_rate_tables_is_the_same() {
         });
         assert_eq!(with, without);
         assert_eq!((with.rate.rate, with.ceil.rate), (class.rate.rate, class.ceil.rate));
-        assert_eq!((with.burst_ticks, with.rate.linklayer), (class.burst_ticks, class.rate.linklayer));
+        let time = |class: &HtbClass| class.burst.time(class.rate.rate);
+        assert_eq!((time(&with), with.rate.linklayer), (time(&class), class.rate.linklayer));
     }
 }

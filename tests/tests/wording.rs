@@ -133,9 +133,9 @@ fn a_dump_as_a_value_is_the_same_value_once_it_was_written_and_read() {
             return Ok(());
         }
         let again = ops.msg_parse(&buffer).map_err(|error| error.to_string())?;
-        match wording(ops, options).difference(&wording(ops, &*again), ops.change_semantics())
-            == Difference::None
-        {
+        let difference = wording(ops, options).difference(&wording(ops, &*again), ops.change_semantics());
+        // A tbf sends bytes, of which many take one time.
+        match options.equals(&*again) || difference == Difference::None {
             true => Ok(()),
             false => Err(format!("{options:?}\n  {again:?}")),
         }

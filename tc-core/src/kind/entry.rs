@@ -6,7 +6,8 @@ use crate::wire::error::DecodeError;
 use crate::wire::message::Entry;
 
 impl Entry<'_> {
-    /// The options as a value of type `K`; `None` if the kernel sent none.
+    /// The options as a value of type `K`, such that the kernel keeps them when
+    /// they are sent again ([`Kind::as_request`]); `None` if the kernel sent none.
     ///
     /// Fails if the object is of another kind, or of another type: an hfsc qdisc
     /// has no options of an hfsc class.
@@ -17,6 +18,7 @@ impl Entry<'_> {
         if self.kind()? != K::KIND {
             return Err(DecodeError::Malformed { what: "kind: it is another one" });
         }
-        self.options().map(K::decode).transpose()
+        let decode = |payload: &[u8]| K::decode(payload).map(|options| options.as_request());
+        self.options().map(decode).transpose()
     }
 }

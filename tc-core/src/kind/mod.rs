@@ -126,6 +126,13 @@ pub trait Kind: Any + Clone + fmt::Debug + PartialEq + Send + Sync {
         self.clone()
     }
 
+    /// The options of a dump as a request has to have them so that the kernel
+    /// reports them again, where it rounds.
+    #[must_use]
+    fn as_request(&self) -> Self {
+        self.clone()
+    }
+
     /// The shared filter blocks that the options name.
     fn filter_blocks(&self) -> Vec<u32> {
         Vec::new()

@@ -35,6 +35,8 @@ pub trait Options: Any + fmt::Debug + Send + Sync {
     fn second_request(&self, verb: Verb) -> Option<Box<dyn Options>>;
     /// See [`Kind::as_dumped`].
     fn as_dumped(&self, environment: &dyn Environment) -> Box<dyn Options>;
+    /// See [`Kind::as_request`].
+    fn as_request(&self) -> Box<dyn Options>;
     /// See [`Kind::filter_blocks`].
     fn filter_blocks(&self) -> Vec<u32>;
 }
@@ -70,6 +72,10 @@ impl<K: Kind> Options for K {
 
     fn as_dumped(&self, environment: &dyn Environment) -> Box<dyn Options> {
         Box::new(Kind::as_dumped(self, environment))
+    }
+
+    fn as_request(&self) -> Box<dyn Options> {
+        Box::new(Kind::as_request(self))
     }
 
     fn filter_blocks(&self) -> Vec<u32> {

@@ -1,11 +1,17 @@
 //! Rate specifications, which tbf, htb and police share, and the link layers
 //! that they and size tables account for.
 
+mod burst;
+mod value;
+
 use crate::kind::OptionWords;
 use crate::kind::words::{WordsContext, is_prefix};
 use crate::wire::attr::{AttrWriter, Reader};
 use crate::wire::error::DecodeError;
 use crate::wire::units::{TICK_NS, checked_transmit_ticks, parse_i32, parse_rate, parse_size, split_number};
+
+pub use burst::Burst;
+pub use value::Rate;
 
 /// How packets are framed below (`enum link_layer` in `tc_core.h`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,32 +86,31 @@ impl LinkLayer {
 /// it, and an attribute beside it the rest: see [`RateSpec::wide_rate`].
 ///
 /// ```
-/// use tc_core::rate::RateSpec;
+/// use tc_core::rate::{Rate, RateSpec};
 ///
-/// // 40 Gbit/s, which 32 bits of bytes per second cannot say.
-/// let fast = RateSpec { overhead: 24, mpu: 64, ..RateSpec::new(5_000_000_000) };
+/// // 32 bits of bytes per second cannot hold 40 Gbit/s.
+/// let fast = RateSpec::new(Rate::bits_per_second(40_000_000_000));
 /// assert_eq!((fast.wide_rate(), fast.narrow_rate()), (Some(5_000_000_000), u32::MAX));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RateSpec {
-    /// Bytes per second.
-    pub rate: u64,
+    /// The rate itself.
+    pub rate: Rate,
     /// Bytes added to each packet.
     pub overhead: u16,
     /// A packet counts as at least this many bytes.
     pub mpu: u16,
     /// How packets are framed on the way.
     pub linklayer: LinkLayer,
-    /// Which rate table slot a packet size falls into; kernels since 3.8 do
-    /// not use it.
-    pub cell_log: u8,
-    /// See `cell_log`; -1 in what `tc` sends.
-    pub cell_align: i16,
+    /// Rate table slot of a packet size; kernels since 3.8 do not use it.
+    cell_log: u8,
+    /// -1 in requests of `tc`.
+    cell_align: i16,
 }
 
 impl RateSpec {
-    /// A rate in bytes per second on Ethernet.
-    pub const fn new(rate: u64) -> Self {
+    /// A rate on Ethernet.
+    pub const fn new(rate: Rate) -> Self {
         Self { rate, overhead: 0, mpu: 0, linklayer: LinkLayer::Ethernet, cell_log: 0, cell_align: -1 }
     }
 
@@ -114,18 +119,19 @@ impl RateSpec {
 
     /// Whether no rate is set.
     pub const fn is_zero(&self) -> bool {
-        self.rate == 0
+        self.rate.is_zero()
     }
 
     /// The rate for the 64-bit attribute beside the struct, if it needs one.
     pub const fn wide_rate(&self) -> Option<u64> {
-        if self.rate >= 1 << 32 { Some(self.rate) } else { None }
+        let rate = self.rate.as_bytes_per_second();
+        if rate >= 1 << 32 { Some(rate) } else { None }
     }
 
     /// The rate as it stands in the struct: `u32::MAX` where 32 bits cannot hold
     /// it.
     pub fn narrow_rate(&self) -> u32 {
-        u32::try_from(self.rate).unwrap_or(u32::MAX)
+        u32::try_from(self.rate.as_bytes_per_second()).unwrap_or(u32::MAX)
     }
 
     /// Chooses the slots of the rate table as `tc` does: `mtu` is the largest
@@ -156,17 +162,17 @@ impl RateSpec {
         }
     }
 
-    /// Ticks that the kernel counts for so many bytes (`psched_l2t_ns`, with the
-    /// numbers of `psched_ratecfg_precompute`).
-    pub fn kernel_ticks(&self, bytes: u32) -> u64 {
-        let bytes = u64::from(bytes) + u64::from(self.overhead);
+    /// Ticks that the kernel counts for this number of bytes (`psched_l2t_ns`,
+    /// with the numbers of `psched_ratecfg_precompute`).
+    pub(crate) fn kernel_ticks(&self, bytes: u32) -> u64 {
+        let bytes = (u64::from(bytes) + u64::from(self.overhead)).max(self.mpu.into());
         let bytes = match self.linklayer {
             LinkLayer::Atm => bytes.div_ceil(48) * 53,
             _ => bytes,
         };
         let (mut shift, mut factor) = (0, 1_000_000_000u64);
         let mut multiplier = || loop {
-            let multiplier = factor.checked_div(self.rate)?;
+            let multiplier = factor.checked_div(self.rate.as_bytes_per_second())?;
             if multiplier & (1 << 31) != 0 || factor & (1 << 63) != 0 {
                 return Some(multiplier);
             }
@@ -191,8 +197,9 @@ impl RateSpec {
         let cell_log = reader.u8()?;
         let linklayer = LinkLayer::from_raw(reader.u8()? & 0xf);
         let (overhead, cell_align, mpu) = (reader.u16()?, reader.i16()?, reader.u16()?);
-        let rate = u64::from(reader.u32()?);
-        Ok(Self { rate: wide.unwrap_or(rate), overhead, mpu, linklayer, cell_log, cell_align })
+        let narrow = u64::from(reader.u32()?);
+        let rate = Rate::bytes_per_second(wide.unwrap_or(narrow));
+        Ok(Self { rate, overhead, mpu, linklayer, cell_log, cell_align })
     }
 
     /// Appends the rate table (`TC_RTAB_SIZE`, 1 KiB): how long a packet of each
@@ -210,14 +217,15 @@ impl RateSpec {
     }
 }
 
-/// Reads a rate in bytes per second, or a percentage (`50%`) of the speed of the
+/// Reads a rate, or a percentage (`50%`) of the speed of the
 /// device that the words are about.
 ///
 /// An error holds the lines that `tc` prints before those of the kind, each with
 /// its end; often there is none.
-pub fn parse_rate_of_link(word: &str, context: &WordsContext<'_>) -> Result<u64, String> {
+pub fn parse_rate_of_link(word: &str, context: &WordsContext<'_>) -> Result<Rate, String> {
+    let rate = |word: &str| parse_rate(word).map(Rate::bytes_per_second);
     if !word.contains('%') {
-        return parse_rate(word).map_err(|_| String::new());
+        return rate(word).map_err(|_| String::new());
     }
     let Some(dev) = context.dev else {
         return Err("No device specified; specify device to rate limit by percentage\n".into());
@@ -236,7 +244,7 @@ pub fn parse_rate_of_link(word: &str, context: &WordsContext<'_>) -> Result<u64,
     if end == 0 || !matches!(unit, "" | "%") {
         return Err(malformed());
     }
-    parse_rate(&format!("{:.6}", share * mbit as f64 * 1e6)).map_err(|_| malformed())
+    rate(&format!("{:.6}", share * mbit as f64 * 1e6)).map_err(|_| malformed())
 }
 
 /// Reads a size in bytes, and the size of a rate table's cell if there is one
@@ -252,85 +260,4 @@ pub fn parse_size_and_cell(word: &str) -> Result<(u32, Option<u8>), &str> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::kind::words::Environment;
-    use crate::wire::verb::Verb;
-    use bytes::BytesMut;
-
-    #[test]
-    #[cfg_attr(target_endian = "big", ignore = "its bytes are of a little-endian machine")]
-    fn the_struct_reads_back_and_keeps_a_wide_rate_beside_it() {
-        let mut spec = RateSpec { overhead: 4, mpu: 64, ..RateSpec::new(5_000_000_000) };
-        spec.set_cells(1600, None);
-        let mut buffer = BytesMut::new();
-        let mut out = AttrWriter::new(&mut buffer);
-        spec.encode(&mut out);
-        out.finish().unwrap();
-        assert_eq!(&buffer[..], [3, 1, 4, 0, 0xff, 0xff, 64, 0, 0xff, 0xff, 0xff, 0xff]);
-        assert_eq!(RateSpec::decode(&mut Reader::new(&buffer), spec.wide_rate()), Ok(spec));
-    }
-
-    #[test]
-    fn atm_counts_whole_cells() {
-        assert_eq!(LinkLayer::Atm.size_on_wire(1, 0), 53);
-        assert_eq!(LinkLayer::Atm.size_on_wire(49, 0), 106);
-        assert_eq!(LinkLayer::Ethernet.size_on_wire(1, 64), 64);
-    }
-
-    #[test]
-    #[cfg_attr(target_endian = "big", ignore = "its bytes are of a little-endian machine")]
-    fn a_table_counts_with_the_rate_in_the_struct() {
-        let table = |rate| {
-            let mut buffer = BytesMut::new();
-            let mut out = AttrWriter::new(&mut buffer);
-            RateSpec { cell_log: 3, ..RateSpec::new(rate) }.encode_table(2, &mut out);
-            out.finish().unwrap();
-            buffer
-        };
-        assert_eq!(table(5_000_000_000), table(u32::MAX.into()));
-        // 8 and 16 bytes at 125,000 a second: 64 and 128 us.
-        assert_eq!(table(125_000)[..12], [4, 4, 2, 0, 0xe8, 3, 0, 0, 0xd0, 7, 0, 0]);
-    }
-
-    #[test]
-    fn sizes_have_a_cell_behind_a_slash() {
-        assert_eq!(parse_size_and_cell("32kb"), Ok((32768, None)));
-        assert_eq!(parse_size_and_cell("1600/8"), Ok((1600, Some(3))));
-        assert_eq!(parse_size_and_cell("1600/0x10"), Ok((1600, Some(4))));
-        // tc forgets what is behind the slash, but not where only the power is wrong.
-        for (word, shown) in [("x", "x"), ("x/8", "x"), ("9/x", "9"), ("9/7", "9/7"), ("9/0", "9/0")] {
-            assert_eq!(parse_size_and_cell(word), Err(shown));
-        }
-    }
-
-    #[derive(Debug)]
-    struct Gigabit;
-
-    impl Environment for Gigabit {
-        fn link_speed_mbit(&self, dev: &str) -> Result<u64, String> {
-            if dev == "eth0" { Ok(1000) } else { Err("Failed to parse".into()) }
-        }
-    }
-
-    #[test]
-    fn a_rate_can_be_a_share_of_the_links() {
-        let read = |word, dev| {
-            let context = WordsContext { verb: Verb::Add, dev, environment: &Gigabit };
-            parse_rate_of_link(word, &context)
-        };
-        for (word, rate) in [("1mbit", 125_000), ("50%", 62_500_000), ("33.3%x", 41_625_000), ("%", 0)] {
-            assert_eq!(read(word, Some("eth0")), Ok(rate), "{word}");
-        }
-        assert_eq!(read("fast", Some("eth0")), Err(String::new()));
-        assert_eq!(read("5%", Some("lo")), Err("Failed to parse\n".into()));
-        let range = "Invalid rate specified; should be between [0,100]% but is 150%\n";
-        assert_eq!(read("150%", Some("eth0")), Err(range.into()));
-        for word in ["-5%", "5%0", "x%", "5%%"] {
-            let malformed = "Specified rate value could not be read or is malformed\n";
-            assert_eq!(read(word, Some("eth0")), Err(malformed.into()), "{word}");
-        }
-        let no_device = "No device specified; specify device to rate limit by percentage\n";
-        assert_eq!(read("5%", None), Err(no_device.into()));
-    }
-}
+mod tests;

@@ -38,11 +38,28 @@ pub struct Choke {
     pub cell_log: u8,
     /// Flags; only [`Flags::ecn`] and [`Flags::harddrop`] count.
     pub flags: Flags,
-    /// How fast the average falls while nothing comes. Needed in a request;
-    /// never in a dump.
+    /// How fast the average falls while the queue is idle. Never in a dump; a
+    /// request without it has one that fits `average_log` and `cell_log`.
     pub damping: Option<Damping>,
     /// Probability at `max_packets`, in parts of 2^32.
     pub max_probability: Option<u32>,
+}
+
+impl Choke {
+    const fn as_kept(&self) -> Kept {
+        Kept {
+            average_log: self.average_log,
+            probability_log: self.probability_log,
+            cell_log: Some(self.cell_log),
+            max_probability: self.max_probability,
+            adaptive: false,
+        }
+    }
+
+    fn curve(&self, average_packet: u32) -> Curve {
+        let bytes = |packets: u32| packets.wrapping_mul(average_packet);
+        Curve::between(bytes(self.min_packets), bytes(self.max_packets), average_packet)
+    }
 }
 
 impl Kind for Choke {
@@ -58,7 +75,8 @@ impl Kind for Choke {
             }
             nest.put(&[self.average_log, self.probability_log, self.cell_log, self.flags.raw() as u8]);
         }
-        if let Some(Damping(table)) = &self.damping {
+        let computed = || self.as_kept().damping(|packet| self.curve(packet));
+        if let Some(Damping(table)) = &self.damping.or_else(computed) {
             out.attr(STAB, table);
         }
         out.attr_u32_if(MAX_P, self.max_probability);
@@ -160,18 +178,7 @@ Usage: ... choke limit PACKETS bandwidth KBPS [ecn]\n\
         out.say("limit", self.limit_packets);
         out.say("min", self.min_packets);
         out.say("max", self.max_packets);
-        let curve = |average_packet: u32| {
-            let bytes = |packets: u32| packets.wrapping_mul(average_packet);
-            Curve::between(bytes(self.min_packets), bytes(self.max_packets), average_packet)
-        };
-        Kept {
-            average_log: self.average_log,
-            probability_log: self.probability_log,
-            cell_log: Some(self.cell_log),
-            max_probability: self.max_probability,
-            adaptive: false,
-        }
-        .to_words(curve, out);
+        self.as_kept().to_words(|packet| self.curve(packet), out);
         out.flag("ecn", self.flags.ecn);
         if (Flags { ecn: false, ..self.flags }) != Flags::default() {
             out.cannot_say("harddrop");

@@ -59,6 +59,10 @@ impl Kind for Codel {
     fn as_dumped(&self, environment: &dyn Environment) -> Self {
         params::as_dumped(PARAMS, self, environment)
     }
+
+    fn as_request(&self) -> Self {
+        params::as_request(PARAMS, self)
+    }
 }
 
 impl Syntax for Codel {

@@ -16,7 +16,7 @@ use tc_core::{
     Reader, Syntax, object,
 };
 
-use crate::common::u32_at;
+use crate::common::{asked, u32_at};
 
 pub use tuning::Tuning;
 
@@ -141,6 +141,13 @@ impl Kind for Dualpi2 {
         let kept = |parts: Option<u32>| parts.map(tuning::as_dumped);
         let (alpha, beta) = (self.tuning.alpha_256th_hz, self.tuning.beta_256th_hz);
         let tuning = Tuning { alpha_256th_hz: kept(alpha), beta_256th_hz: kept(beta), ..self.tuning };
+        Self { tuning, ..*self }
+    }
+
+    fn as_request(&self) -> Self {
+        let ask = |parts: Option<u32>| parts.map(|parts| asked(parts, tuning::as_dumped));
+        let (alpha, beta) = (self.tuning.alpha_256th_hz, self.tuning.beta_256th_hz);
+        let tuning = Tuning { alpha_256th_hz: ask(alpha), beta_256th_hz: ask(beta), ..self.tuning };
         Self { tuning, ..*self }
     }
 }

@@ -293,7 +293,7 @@ const OFFLOAD_HORIZON: u16 = 18;
 fn parse_rate(key: &str, words: &mut Words<'_>, context: &WordsContext<'_>) -> Result<u32, WordError> {
     let illegal = |lines: String| WordError::Kind(format!("{lines}Illegal \"{key}\""));
     let rate = parse_rate_of_link(words.value()?, context).map_err(illegal)?;
-    u32::try_from(rate).map_err(|_| illegal(String::new()))
+    u32::try_from(rate.as_bytes_per_second()).map_err(|_| illegal(String::new()))
 }
 
 #[cfg(test)]

@@ -34,7 +34,8 @@ tc_core::register!(FqCodel);
 pub struct FqCodel {
     /// Most packets in the qdisc (10240).
     pub limit_packets: Option<u32>,
-    /// Number of flows, 1 to 65536 (1024).
+    /// Number of flows, 1 to 65536 (1024). The kernel refuses a change that names
+    /// it, even with an equal number.
     pub flows: Option<u32>,
     /// Bytes that a flow may send in its turn, at least 256 (the MTU).
     pub quantum_bytes: Option<u32>,
@@ -99,6 +100,10 @@ impl Kind for FqCodel {
             memory_limit_bytes: self.memory_limit_bytes.map(|bytes| bytes.min(1 << 31)),
             ..params::as_dumped(PARAMS, self, environment)
         }
+    }
+
+    fn as_request(&self) -> Self {
+        params::as_request(PARAMS, self)
     }
 }
 

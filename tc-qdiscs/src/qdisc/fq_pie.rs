@@ -30,7 +30,8 @@ tc_core::register!(FqPie);
 pub struct FqPie {
     /// Most packets in the qdisc (10240).
     pub limit_packets: Option<u32>,
-    /// Number of flows, 1 to 65536 (1024).
+    /// Number of flows, 1 to 65536 (1024). The kernel refuses a change that names
+    /// it, even with an equal number.
     pub flows: Option<u32>,
     /// The delay to keep, in microseconds (15000).
     pub target_us: Option<u32>,
@@ -75,6 +76,10 @@ impl Kind for FqPie {
 
     fn as_dumped(&self, environment: &dyn Environment) -> Self {
         params::as_dumped(PARAMS, self, environment)
+    }
+
+    fn as_request(&self) -> Self {
+        params::as_request(PARAMS, self)
     }
 }
 

@@ -67,6 +67,10 @@ impl Kind for Pie {
     fn as_dumped(&self, environment: &dyn Environment) -> Self {
         params::as_dumped(PARAMS, self, environment)
     }
+
+    fn as_request(&self) -> Self {
+        params::as_request(PARAMS, self)
+    }
 }
 
 impl Syntax for Pie {

@@ -2,6 +2,7 @@
 
 use bytes::BytesMut;
 use std::hint::black_box;
+use tc_core::rate::Rate;
 use tc_core::{Connection, Handle, Kind, Request, Select, Verb, object};
 use tc_qdiscs::htb::{Htb, HtbClass, HtbXstats};
 use tc_qdiscs::pfifo::Pfifo;
@@ -80,7 +81,7 @@ fn connection() -> Connection {
 }
 
 fn class_options() -> HtbClass {
-    HtbClass::builder(125_000).build().expect("a valid class")
+    HtbClass::builder(Rate::bytes_per_second(125_000)).build().expect("a valid class")
 }
 
 fn bytes<T>(request: &Request<'_, T>) -> BytesMut {
@@ -97,7 +98,9 @@ pub(crate) fn change_pfifo(rivals: &Rivals, sizes: Sizes) -> Vec<Row> {
 
 /// Changes of a tbf's limit.
 pub(crate) fn change_tbf(rivals: &Rivals, sizes: Sizes) -> Vec<Row> {
-    let tbf = |limit| Tbf::builder(125_000, 1600).limit_bytes(limit).build().expect("a valid tbf");
+    let tbf = |limit| {
+        Tbf::builder(Rate::bytes_per_second(125_000), 1600).limit_bytes(limit).build().expect("a valid tbf")
+    };
     let words = |at| format!("tbf rate 1mbit burst 1600 limit {}", 10_000 + at % 2);
     change_qdisc(&[tbf(10_000), tbf(10_001)], "change-tbf", words, rivals, sizes)
 }

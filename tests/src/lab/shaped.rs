@@ -1,5 +1,6 @@
 //! Something to count, list and change: a device with many classes.
 
+use tc_core::rate::Rate;
 use tc_core::{Connection, Handle, Request, Verb};
 use tc_qdiscs::htb::{Htb, HtbClass};
 
@@ -19,7 +20,7 @@ pub fn shaped(classes: u16) -> (Net, Connection, i32) {
     tc.add_link("b0", "ifb").expect("an ifb");
     let dev = tc.ifindex("b0").expect("the ifb");
     tc.add(&Request::qdisc(dev).parent(Handle::ROOT).handle(one).options(&Htb::default())).expect("an htb");
-    let class = HtbClass::builder(125_000).build().expect("a class");
+    let class = HtbClass::builder(Rate::bytes_per_second(125_000)).build().expect("a class");
     let mut batch = tc.batch(|_, outcome| outcome.expect("every class"));
     for minor in 1..=classes {
         let request = Request::class(dev).parent(one).handle(Handle::class(1, minor)).options(&class);

@@ -198,7 +198,7 @@ fn apply_of_an_incomplete_export_deletes_nothing() {
     near.tc("qdisc add dev near root handle 1: htb").ok();
     near.tc("class add dev near parent 1: classid 1:1 htb rate 8mbit").ok();
     let mut tc = Connection::open().unwrap();
-    let mut odd = HtbClass::builder(125_000).build().unwrap();
+    let mut odd = HtbClass::builder(tc_core::rate::Rate::bytes_per_second(125_000)).build().unwrap();
     odd.ceil.overhead = 40;
     let class = Request::class(tc.ifindex("near").unwrap()).parent(Handle::class(1, 1));
     tc.add(&class.handle(Handle::class(1, 0x10)).options(&odd)).unwrap();

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use tc_core::embedded::{Fault, Faults, Kernel, Socket};
 use tc_core::message::{Entry, Message};
 use tc_core::monitor::{Event, Follower, Monitor, Notice};
+use tc_core::rate::Rate;
 use tc_core::uapi::{ETH_P_ALL, RTM_DELQDISC, RTM_DELTCLASS, RTM_DELTFILTER, RTM_NEWTFILTER, RTNLGRP_TC};
 use tc_core::{Connection, Error, Handle, Request};
 use tc_qdiscs::filter::matchall::Matchall;
@@ -49,7 +50,7 @@ fn change(kernel: &Kernel, from: u16, to: u16) {
     let mut tc = Connection::over(kernel.connect());
     let one = Handle::qdisc(1);
     let _there = tc.add(&Request::qdisc(ETH0).parent(Handle::ROOT).handle(one).options(&Htb::default()));
-    let shape = HtbClass::builder(125_000).build().unwrap();
+    let shape = HtbClass::builder(Rate::bytes_per_second(125_000)).build().unwrap();
     for minor in from..to {
         let class = Request::class(ETH0).parent(one).handle(Handle::class(1, minor));
         tc.add(&class.clone().options(&shape)).unwrap();

@@ -8,6 +8,7 @@ use std::net::Ipv4Addr;
 use tc_core::action::{Action, Actions, Control};
 use tc_core::embedded::Kernel;
 use tc_core::link::LinkChange;
+use tc_core::rate::Rate;
 use tc_core::uapi::ETH_P_ALL;
 use tc_core::{Connection, Done, Error, Handle, Request, Select, Verb, object};
 use tc_qdiscs::action::gact::Gact;
@@ -52,7 +53,7 @@ fn class(minor: u16) -> Request<'static, object::Class> {
 }
 
 fn shape(bytes_per_s: u64) -> HtbClass {
-    HtbClass::builder(bytes_per_s).build().unwrap()
+    HtbClass::builder(Rate::bytes_per_second(bytes_per_s)).build().unwrap()
 }
 
 fn filter(priority: u16) -> Request<'static, object::Filter> {

@@ -80,8 +80,8 @@ pub struct Queue {
     pub probability_log: u8,
     /// Size of the damping table's steps, as a logarithm to base 2 of ticks.
     pub cell_log: u8,
-    /// How fast the average falls while nothing comes. Needed in a request;
-    /// never in a dump.
+    /// How fast the average falls while the queue is idle. Never in a dump; a
+    /// request without it has one that fits `average_log` and `cell_log`.
     pub damping: Option<Damping>,
     /// Probability at `max_bytes`, in parts of 2^32.
     pub max_probability: Option<u32>,
@@ -206,6 +206,20 @@ impl Setup {
 }
 
 impl Queue {
+    const fn as_kept(&self) -> Kept {
+        Kept {
+            average_log: self.average_log,
+            probability_log: self.probability_log,
+            cell_log: Some(self.cell_log),
+            max_probability: self.max_probability,
+            adaptive: false,
+        }
+    }
+
+    fn curve(&self, packet: u32) -> Curve {
+        Curve::between(self.min_bytes, self.max_bytes, packet)
+    }
+
     fn to_words(self, out: &mut OptionWords<'_>) {
         out.group(&format!("vq {}", self.queue), |out| {
             out.say("vq", self.queue);
@@ -213,14 +227,7 @@ impl Queue {
             out.say_size("limit", self.limit_bytes);
             out.say_size("min", self.min_bytes);
             out.say_size("max", self.max_bytes);
-            Kept {
-                average_log: self.average_log,
-                probability_log: self.probability_log,
-                cell_log: Some(self.cell_log),
-                max_probability: self.max_probability,
-                adaptive: false,
-            }
-            .to_words(|packet| Curve::between(self.min_bytes, self.max_bytes, packet), out);
+            self.as_kept().to_words(|packet| self.curve(packet), out);
             let flags = self.flags.unwrap_or_default();
             out.flag("ecn", flags.ecn);
             out.flag("harddrop", flags.harddrop);

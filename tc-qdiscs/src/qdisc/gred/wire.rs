@@ -47,7 +47,8 @@ pub(super) fn encode_queue(queue: &Queue, out: &mut AttrWriter<'_>) {
         // packets, bytesin
         nest.put(&[0; 8]);
     }
-    if let Some(Damping(table)) = &queue.damping {
+    let computed = || queue.as_kept().damping(|packet| queue.curve(packet));
+    if let Some(Damping(table)) = &queue.damping.or_else(computed) {
         out.attr(STAB, table);
     }
     out.attr_u32_if(MAX_P, queue.max_probability);

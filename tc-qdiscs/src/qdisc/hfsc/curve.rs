@@ -141,7 +141,7 @@ impl Said {
         if let Err(lines) = &rate {
             self.0 += lines;
         }
-        self.or_illegal(name, rate.ok().and_then(|rate| u32::try_from(rate).ok()))
+        self.or_illegal(name, rate.ok().and_then(|rate| u32::try_from(rate.as_bytes_per_second()).ok()))
     }
 
     fn or_illegal<T>(&mut self, name: &str, value: Option<T>) -> Option<T> {

@@ -2,21 +2,22 @@
 //! same sums.
 
 use tc_core::EncodeError;
-use tc_core::rate::{LinkLayer, RateSpec, parse_rate_of_link, parse_size_and_cell};
+use tc_core::rate::{Burst, LinkLayer, Rate, RateSpec, parse_rate_of_link, parse_size_and_cell};
 use tc_core::units::{checked_transmit_ticks, parse_decimal};
 use tc_core::words::{WordError, Words, WordsContext, is_prefix};
 
+use super::class::out_of_range;
 use super::{HtbClass, illegal, number};
 
 /// Makes an [`HtbClass`]: the order of the calls does not matter.
 #[derive(Clone, Copy, Debug)]
 pub struct HtbClassBuilder {
     // As in tc, 0 means that it was not given.
-    rate: u64,
-    ceil: u64,
+    rate: Rate,
+    ceil: Rate,
     /// Bytes, and the logarithm of the rate table's cell.
-    burst: (u32, Option<u8>),
-    cburst: (u32, Option<u8>),
+    burst: (u64, Option<u8>),
+    cburst: (u64, Option<u8>),
     timer_hz: u32,
     quantum: u32,
     prio: u32,
@@ -26,37 +27,35 @@ pub struct HtbClassBuilder {
 }
 
 impl HtbClassBuilder {
-    pub(super) const fn new(rate: u64) -> Self {
+    pub(super) const fn new(rate: Rate) -> Self {
         Self {
             rate,
-            ceil: 0,
+            ceil: Rate::ZERO,
             burst: (0, None),
             cburst: (0, None),
             timer_hz: 1_000_000_000,
             quantum: 0,
             prio: 0,
             mtu: 1600,
-            counting: RateSpec::new(0),
+            counting: RateSpec::new(Rate::ZERO),
         }
     }
 
-    /// The rate that the class may borrow up to, in bytes per second; the own
-    /// rate if it is not said.
+    /// The rate that the class may borrow up to; its own rate by default.
     #[must_use]
-    pub fn ceil(self, bytes_per_s: u64) -> Self {
-        Self { ceil: bytes_per_s, ..self }
+    pub fn ceil(self, ceil: Rate) -> Self {
+        Self { ceil, ..self }
     }
 
-    /// What may go at once at the own rate, in bytes; one MTU if it is not said.
+    /// Bytes that may leave at once at the class's own rate; one MTU by default.
     #[must_use]
-    pub fn burst_bytes(self, burst: u32) -> Self {
+    pub fn burst_bytes(self, burst: u64) -> Self {
         Self { burst: (burst, self.burst.1), ..self }
     }
 
-    /// What may go at once at the rate `ceil`, in bytes; one MTU if it is not
-    /// said.
+    /// Bytes that may leave at once at the rate `ceil`; one MTU by default.
     #[must_use]
-    pub fn cburst_bytes(self, cburst: u32) -> Self {
+    pub fn cburst_bytes(self, cburst: u64) -> Self {
         Self { cburst: (cburst, self.cburst.1), ..self }
     }
 
@@ -82,48 +81,77 @@ impl HtbClassBuilder {
     /// A packet counts as at least this many bytes.
     #[must_use]
     pub fn mpu_bytes(self, mpu: u16) -> Self {
-        Self { counting: RateSpec { mpu, ..self.counting }, ..self }
+        self.count(|counting| counting.mpu = mpu)
     }
 
     /// Bytes added to each packet.
     #[must_use]
     pub fn overhead_bytes(self, overhead: u16) -> Self {
-        Self { counting: RateSpec { overhead, ..self.counting }, ..self }
+        self.count(|counting| counting.overhead = overhead)
     }
 
     /// The framing below; Ethernet if it is not said.
     #[must_use]
     pub fn linklayer(self, linklayer: LinkLayer) -> Self {
-        Self { counting: RateSpec { linklayer, ..self.counting }, ..self }
+        self.count(|counting| counting.linklayer = linklayer)
     }
 
-    /// The options; an error if there is no rate, or if a burst takes longer
-    /// than the 274 seconds that 32 bits of ticks can say.
+    fn count(mut self, change: impl FnOnce(&mut RateSpec)) -> Self {
+        change(&mut self.counting);
+        self
+    }
+
+    /// The options. Fails if there is no rate, or if a burst takes longer than
+    /// the 274 seconds that 32 bits of ticks can hold.
     pub fn build(self) -> Result<HtbClass, EncodeError> {
-        if self.rate == 0 {
+        self.build_with(|name, burst, rate| match burst.time(rate) {
+            Some(_) => Ok(burst),
+            None => Err(out_of_range(name, burst, rate)),
+        })
+    }
+
+    /// The options with bursts rounded down to microseconds, as `tc` does.
+    pub(super) fn build_as_tc(self) -> Result<HtbClass, EncodeError> {
+        self.build_with(|name, burst, rate| {
+            let bytes = u32::try_from(burst.as_bytes()).ok();
+            // tc 6.1 cuts it to 32 bits, which makes another burst of it; tc 7 refuses it.
+            bytes
+                .and_then(|bytes| checked_transmit_ticks(rate.as_bytes_per_second(), bytes))
+                .map(|ticks| burst.with_time(ticks, rate))
+                .ok_or_else(|| EncodeError::Invalid(format!("htb: {name} out of range")))
+        })
+    }
+
+    fn build_with(
+        self,
+        checked: impl Fn(&str, Burst, Rate) -> Result<Burst, EncodeError>,
+    ) -> Result<HtbClass, EncodeError> {
+        if self.rate.is_zero() {
             return Err(EncodeError::Invalid("\"rate\" is required.".into()));
         }
-        let (rate, burst_ticks) = self.bucket("burst", self.rate, self.burst)?;
-        let ceil = if self.ceil == 0 { self.rate } else { self.ceil };
-        let (ceil, cburst_ticks) = self.bucket("cburst", ceil, self.cburst)?;
-        let (quantum_bytes, prio) = (self.quantum, self.prio);
-        Ok(HtbClass { rate, ceil, burst_ticks, cburst_ticks, quantum_bytes, prio, level: 0, offload: false })
+        let ceil = if self.ceil.is_zero() { self.rate } else { self.ceil };
+        Ok(HtbClass {
+            rate: self.spec(self.rate, self.burst.1),
+            ceil: self.spec(ceil, self.cburst.1),
+            burst: checked("burst", self.bucket(self.rate, self.burst.0), self.rate)?,
+            cburst: checked("cburst", self.bucket(ceil, self.cburst.0), ceil)?,
+            quantum_bytes: self.quantum,
+            prio: self.prio,
+            level: 0,
+            offload: false,
+        })
     }
 
-    fn bucket(
-        &self,
-        name: &str,
-        rate: u64,
-        (burst, cell_log): (u32, Option<u8>),
-    ) -> Result<(RateSpec, u32), EncodeError> {
-        let mut spec = RateSpec { rate, ..self.counting };
+    fn spec(&self, rate: Rate, cell_log: Option<u8>) -> RateSpec {
+        let mut spec = self.counting;
+        spec.rate = rate;
         spec.set_cells(self.mtu, cell_log);
-        let least = rate / u64::from(self.timer_hz.max(1)) + u64::from(self.mtu);
-        let burst = if burst == 0 { u32::try_from(least).unwrap_or(u32::MAX) } else { burst };
-        // tc 6.1 cuts it to 32 bits, which makes another burst of it; tc 7 refuses it.
-        let ticks = checked_transmit_ticks(rate, burst)
-            .ok_or_else(|| EncodeError::Invalid(format!("htb: {name} out of range")))?;
-        Ok((spec, ticks))
+        spec
+    }
+
+    fn bucket(&self, rate: Rate, bytes: u64) -> Burst {
+        let in_a_timer_tick = rate.as_bytes_per_second() / u64::from(self.timer_hz.max(1));
+        Burst::bytes(if bytes == 0 { in_a_timer_tick.saturating_add(self.mtu.into()) } else { bytes })
     }
 
     /// Reads what the words say on top of what is set already.
@@ -153,7 +181,7 @@ impl HtbClassBuilder {
             } else if matches!(word, "ceil" | "rate") {
                 let value = words.value()?;
                 let rate = if word == "ceil" { &mut self.ceil } else { &mut self.rate };
-                if *rate != 0 {
+                if !rate.is_zero() {
                     return Err(WordError::Kind(format!("Double \"{word}\" spec")));
                 }
                 *rate = parse_rate_of_link(value, context)
@@ -169,7 +197,7 @@ impl HtbClassBuilder {
     }
 }
 
-fn burst(word: &str, value: &str, cell_log: Option<u8>) -> Result<(u32, Option<u8>), WordError> {
+fn burst(word: &str, value: &str, cell_log: Option<u8>) -> Result<(u64, Option<u8>), WordError> {
     let (bytes, cell) = parse_size_and_cell(value).map_err(|_| illegal(word))?;
-    Ok((bytes, cell.or(cell_log)))
+    Ok((bytes.into(), cell.or(cell_log)))
 }

@@ -8,8 +8,8 @@
 //! without children.
 
 use tc_core::print::{Formatted, Hex, Printer, Rate, Size};
-use tc_core::rate::{LinkLayer, RateSpec};
-use tc_core::units::{bytes_of_ticks, checked_transmit_ticks, transmit_bytes};
+use tc_core::rate::{Burst, LinkLayer, Rate as DataRate, RateSpec};
+use tc_core::units::{TICK_NS, bytes_of_ticks, checked_transmit_ticks, transmit_bytes};
 use tc_core::words::{Environment, WordError, Words, WordsContext};
 use tc_core::{
     AttrWriter, Attrs, ChangeSemantics, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords,
@@ -25,24 +25,28 @@ use super::{
 /// The options of a class of an htb; [`HtbClass::builder`] makes them.
 ///
 /// ```
+/// use tc_core::rate::Rate;
 /// use tc_qdiscs::htb::HtbClass;
 ///
 /// // 1 Mbit/s, and up to 10 Mbit/s where others leave it.
-/// let class = HtbClass::builder(125_000).ceil(1_250_000).build()?;
-/// assert_eq!(class.burst_bytes(), 1600);
+/// let rate = Rate::bits_per_second(1_000_000);
+/// let class = HtbClass::builder(rate).ceil(Rate::bits_per_second(10_000_000)).build()?;
+/// assert_eq!(class.burst.as_bytes(), 1600);
 /// # Ok::<(), tc_core::EncodeError>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+///
+/// Two classes are equal if the kernel is sent the same: bursts of different
+/// bytes can take equal times.
+#[derive(Clone, Copy, Debug)]
 pub struct HtbClass {
     /// The class's own rate, and how packets count against it.
     pub rate: RateSpec,
     /// The rate that it may borrow up to.
     pub ceil: RateSpec,
-    /// What may go at once at the own rate: the time that it takes, in ticks of
-    /// 64 ns.
-    pub burst_ticks: u32,
-    /// The same at the rate `ceil`.
-    pub cburst_ticks: u32,
+    /// Bytes that may leave at once at `rate`.
+    pub burst: Burst,
+    /// Bytes that may leave at once at `ceil`.
+    pub cburst: Burst,
     /// Bytes served before the next class of the same priority. 0 lets the
     /// kernel compute it from the rate and the qdisc's `r2q`.
     pub quantum_bytes: u32,
@@ -55,22 +59,48 @@ pub struct HtbClass {
 }
 
 impl HtbClass {
-    /// Starts with a rate in bytes per second.
-    pub const fn builder(rate_bytes_per_s: u64) -> HtbClassBuilder {
-        HtbClassBuilder::new(rate_bytes_per_s)
+    /// Starts with a rate.
+    pub const fn builder(rate: DataRate) -> HtbClassBuilder {
+        HtbClassBuilder::new(rate)
     }
 
-    /// What may go at once at the own rate, in bytes: at most a few less than
-    /// were asked for.
-    pub fn burst_bytes(&self) -> u32 {
-        transmit_bytes(self.rate.rate, self.burst_ticks)
+    /// The times that the two bursts take.
+    fn burst_times(&self) -> [Option<u32>; 2] {
+        [self.burst.time(self.rate.rate), self.cburst.time(self.ceil.rate)]
     }
 
-    /// What may go at once at the rate `ceil`, in bytes.
-    pub fn cburst_bytes(&self) -> u32 {
-        transmit_bytes(self.ceil.rate, self.cburst_ticks)
+    /// The times that both bursts take, if 32 bits can hold them.
+    fn sent_times(&self) -> Result<[u32; 2], EncodeError> {
+        let [burst, cburst] = self.burst_times();
+        Ok([
+            burst.ok_or_else(|| out_of_range("burst", self.burst, self.rate.rate))?,
+            cburst.ok_or_else(|| out_of_range("cburst", self.cburst, self.ceil.rate))?,
+        ])
     }
 }
+
+pub(super) fn out_of_range(name: &str, burst: Burst, rate: DataRate) -> EncodeError {
+    let bytes = burst.as_bytes();
+    EncodeError::Invalid(format!(
+        "htb: {name} out of range: {bytes} bytes at {rate} take more than 274 seconds"
+    ))
+}
+
+impl PartialEq for HtbClass {
+    fn eq(&self, other: &Self) -> bool {
+        let rest = |class: &Self| {
+            (class.rate, class.ceil, class.quantum_bytes, class.prio, class.level, class.offload)
+        };
+        let bursts = match (self.sent_times(), other.sent_times()) {
+            (Ok(ours), Ok(theirs)) => ours == theirs,
+            (Err(_), Err(_)) => (self.burst, self.cburst) == (other.burst, other.cburst),
+            _ => false,
+        };
+        bursts && rest(self) == rest(other)
+    }
+}
+
+impl Eq for HtbClass {}
 
 impl Kind for HtbClass {
     type Object = object::Class;
@@ -79,6 +109,7 @@ impl Kind for HtbClass {
         ChangeSemantics::USUAL.not_dumped(&["mtu and the cells of burst and cburst"]);
 
     fn encode(&self, context: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
+        let [burst, cburst] = self.sent_times()?;
         for (kind, spec) in [(TCA_HTB_RATE64, &self.rate), (TCA_HTB_CEIL64, &self.ceil)] {
             if let Some(rate) = spec.wide_rate() {
                 out.attr_u64(kind, rate);
@@ -88,7 +119,7 @@ impl Kind for HtbClass {
             let mut parms = out.nest(TCA_HTB_PARMS);
             self.rate.encode(&mut parms);
             self.ceil.encode(&mut parms);
-            for number in [self.burst_ticks, self.cburst_ticks, self.quantum_bytes, self.level, self.prio] {
+            for number in [burst, cburst, self.quantum_bytes, self.level, self.prio] {
                 parms.put_u32(number);
             }
         }
@@ -109,11 +140,13 @@ impl Kind for HtbClass {
         let parms = group(TCA_HTB_PARMS).ok_or(DecodeError::Missing { what: "htb class parameters" })?;
         let (rate64, ceil64) = (wide(TCA_HTB_RATE64)?, wide(TCA_HTB_CEIL64)?);
         let read = |mut reader: Reader<'_>| {
+            let rate = RateSpec::decode(&mut reader, rate64)?;
+            let ceil = RateSpec::decode(&mut reader, ceil64)?;
             Ok(Self {
-                rate: RateSpec::decode(&mut reader, rate64)?,
-                ceil: RateSpec::decode(&mut reader, ceil64)?,
-                burst_ticks: reader.u32()?,
-                cburst_ticks: reader.u32()?,
+                rate,
+                ceil,
+                burst: Burst::from_time(reader.u32()?, rate.rate),
+                cburst: Burst::from_time(reader.u32()?, ceil.rate),
                 quantum_bytes: reader.u32()?,
                 level: reader.u32()?,
                 prio: reader.u32()?,
@@ -132,8 +165,8 @@ impl Syntax for HtbClass {
     const USAGE: &'static str = USAGE;
 
     fn parse_words(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
-        let builder = HtbClassBuilder::new(0).read_words(words, context)?;
-        builder.build().map(Some).map_err(|error| WordError::Kind(error.to_string()))
+        let builder = HtbClassBuilder::new(DataRate::ZERO).read_words(words, context)?;
+        builder.build_as_tc().map(Some).map_err(|error| WordError::Kind(error.to_string()))
     }
 
     fn print(&self, out: &mut Printer) {
@@ -144,15 +177,18 @@ impl Syntax for HtbClass {
                 out.item("quantum", "quantum ", self.quantum_bytes.cast_signed(), " ");
             }
         }
-        out.item("rate", "rate ", Rate(self.rate.rate), " ");
+        out.item("rate", "rate ", Rate(self.rate.rate.as_bytes_per_second()), " ");
         if self.rate.overhead != 0 {
             out.item("overhead", "overhead ", self.rate.overhead, " ");
         }
-        out.item("ceil", "ceil ", Rate(self.ceil.rate), " ");
+        out.item("ceil", "ceil ", Rate(self.ceil.rate.as_bytes_per_second()), " ");
         if !matches!(self.rate.linklayer, LinkLayer::Unspec | LinkLayer::Ethernet) || style.details {
             out.item("linklayer", "linklayer ", self.rate.linklayer.name(), " ");
         }
-        let (burst, cburst) = (Size(self.burst_bytes()), Size(self.cburst_bytes()));
+        let [burst_ticks, cburst_ticks] = self.burst_times().map(|ticks| ticks.unwrap_or(u32::MAX));
+        // As tc: from the time, rounded down to microseconds.
+        let size = |rate: DataRate, ticks| Size(transmit_bytes(rate.as_bytes_per_second(), ticks));
+        let (burst, cburst) = (size(self.rate.rate, burst_ticks), size(self.ceil.rate, cburst_ticks));
         if style.details {
             out.item("burst", "burst ", burst, "/");
             out.item("burst_cell", "", self.rate.cell_bytes(), " ");
@@ -168,7 +204,7 @@ impl Syntax for HtbClass {
         if style.raw {
             // tc prints text in its JSON here; the keys are as those of tbf.
             for (key, name, ticks) in
-                [("burst_raw", "buffer", self.burst_ticks), ("cburst_raw", "cbuffer", self.cburst_ticks)]
+                [("burst_raw", "buffer", burst_ticks), ("cburst_raw", "cbuffer", cburst_ticks)]
             {
                 out.json(key, Hex(ticks));
                 out.text_item(name, Formatted(format_args!(" [{ticks:08x}]")), " ");
@@ -189,10 +225,10 @@ impl Syntax for HtbClass {
             true => out.not_dumped("prio", format!("prio {}", self.prio)),
             false => out.say("prio", self.prio),
         }
-        out.say_rate("rate", self.rate.rate);
-        let mut mtu = write_burst("burst", self.rate.rate, self.burst_ticks, out);
-        out.say_rate("ceil", self.ceil.rate);
-        mtu = write_burst("cburst", self.ceil.rate, self.cburst_ticks, out).or(mtu);
+        out.say_rate("rate", self.rate.rate.as_bytes_per_second());
+        let mut mtu = write_burst("burst", self.rate.rate, self.burst, out);
+        out.say_rate("ceil", self.ceil.rate.as_bytes_per_second());
+        mtu = write_burst("cburst", self.ceil.rate, self.cburst, out).or(mtu);
         out.not_dumped("mtu", mtu.unwrap_or_default());
         self.rate.to_words(out);
         let frame = |spec: &RateSpec| (spec.overhead, spec.mpu, spec.linklayer);
@@ -207,16 +243,28 @@ impl Syntax for HtbClass {
     }
 }
 
-/// Says a burst. One of nothing is what follows from an MTU of nothing, whose
-/// words are returned.
-fn write_burst(key: &str, rate: u64, ticks: u32, out: &mut OptionWords<'_>) -> Option<&'static str> {
-    let ticks_of = |bytes| checked_transmit_ticks(rate, bytes).map_or(u64::MAX, u64::from);
-    match bytes_of_ticks(ticks.into(), ticks_of) {
+/// Writes a burst. No burst at all follows from an MTU of 0, whose words are
+/// returned.
+fn write_burst(key: &str, rate: DataRate, burst: Burst, out: &mut OptionWords<'_>) -> Option<&'static str> {
+    let ticks_of =
+        |bytes| checked_transmit_ticks(rate.as_bytes_per_second(), bytes).map_or(u64::MAX, u64::from);
+    let Some(ticks) = burst.time(rate) else {
+        out.cannot_say(&format!("{key} of {} bytes at {rate}", burst.as_bytes()));
+        out.silent(key, burst.as_bytes());
+        return None;
+    };
+    if ticks == 0 {
+        out.silent(key, 0);
+        return Some("mtu 0");
+    }
+    if let Some(bytes) = bytes_of_ticks(ticks.into(), ticks_of) {
+        out.say_size(key, bytes);
+        return None;
+    }
+    // tc sends only times of whole microseconds: the words are for the next longer one.
+    let longer = (ticks..=ticks.saturating_add(16)).find_map(|ticks| bytes_of_ticks(ticks.into(), ticks_of));
+    match longer {
         Some(bytes) => out.say_size(key, bytes),
-        None if ticks == 0 => {
-            out.silent(key, 0);
-            return Some("mtu 0");
-        }
         None => {
             out.cannot_say(&format!("{key} of {ticks} ticks"));
             out.silent(key, ticks);
@@ -234,11 +282,11 @@ pub struct HtbXstats {
     pub borrows: u32,
     /// Not counted any more: 0.
     pub giants: u32,
-    /// What is left of the burst, in ticks of 64 ns at the own rate; below zero
-    /// the class waits.
-    pub tokens_ticks: i32,
-    /// The same at the rate `ceil`.
-    pub ctokens_ticks: i32,
+    /// Time that the rest of the burst takes at `rate`, in nanoseconds; the
+    /// class waits while it is negative.
+    pub tokens_ns: i64,
+    /// Time that the rest of `cburst` takes at `ceil`, in nanoseconds.
+    pub ctokens_ns: i64,
 }
 
 impl HtbXstats {
@@ -249,8 +297,8 @@ impl HtbXstats {
             lends: reader.u32()?,
             borrows: reader.u32()?,
             giants: reader.u32()?,
-            tokens_ticks: reader.i32()?,
-            ctokens_ticks: reader.i32()?,
+            tokens_ns: i64::from(reader.i32()?) * i64::from(TICK_NS),
+            ctokens_ns: i64::from(reader.i32()?) * i64::from(TICK_NS),
         })
     }
 
@@ -258,8 +306,10 @@ impl HtbXstats {
         out.item("lended", " lended: ", self.lends, "");
         out.item("borrowed", " borrowed: ", self.borrows, "");
         out.item("giants", " giants: ", self.giants, "\n");
-        out.item("tokens", " tokens: ", self.tokens_ticks, "");
-        out.item("ctokens", " ctokens: ", self.ctokens_ticks, "\n");
+        // As tc: in ticks.
+        let ticks = |ns: i64| ns / i64::from(TICK_NS);
+        out.item("tokens", " tokens: ", ticks(self.tokens_ns), "");
+        out.item("ctokens", " ctokens: ", ticks(self.ctokens_ns), "\n");
     }
 }
 

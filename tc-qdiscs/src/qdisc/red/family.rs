@@ -68,7 +68,7 @@ pub(crate) fn print_probability(probability: u32, out: &mut Printer) {
 pub(crate) fn parse_bandwidth(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result<u32, WordError> {
     let illegal = |lines: String| WordError::Kind(format!("{lines}Illegal \"bandwidth\""));
     let rate = parse_rate_of_link(words.value()?, context).map_err(illegal)?;
-    u32::try_from(rate).map_err(|_| illegal(String::new()))
+    u32::try_from(rate.as_bytes_per_second()).map_err(|_| illegal(String::new()))
 }
 
 /// The bandwidth, or the default of red and gred.

@@ -166,6 +166,13 @@ impl Kept {
         }
     }
 
+    /// A damping table for such a traffic. Dumps have none, and the kernel
+    /// requires one with every change.
+    pub(crate) fn damping(self, curve_of: impl Fn(u32) -> Curve) -> Option<Damping> {
+        let (curve, bandwidth) = self.traffic(curve_of)?;
+        damping("", self.average_log, curve.average_packet, bandwidth).ok().map(|(_, table)| table)
+    }
+
     fn probability(&self) -> f64 {
         f64::from(self.max_probability.unwrap_or_default()) / 4_294_967_296.0
     }

@@ -42,8 +42,8 @@ pub struct Red {
     pub probability_log: u8,
     /// Size of the damping table's steps, as a logarithm to base 2 of ticks.
     pub cell_log: u8,
-    /// How fast the average falls while nothing comes. Needed in a request;
-    /// never in a dump.
+    /// How fast the average falls while the queue is idle. Never in a dump; a
+    /// request without it has one that fits `average_log` and `cell_log`.
     pub damping: Option<Damping>,
     /// Probability at `max_bytes`, in parts of 2^32.
     pub max_probability: Option<u32>,
@@ -111,6 +111,20 @@ impl Red {
         red.computed(&curve, traffic.bandwidth, &context).map_err(|error| error.to_string())
     }
 
+    const fn as_kept(&self) -> Kept {
+        Kept {
+            average_log: self.average_log,
+            probability_log: self.probability_log,
+            cell_log: Some(self.cell_log),
+            max_probability: self.max_probability,
+            adaptive: self.flags.adaptive,
+        }
+    }
+
+    fn curve(&self, packet: u32) -> Curve {
+        Curve::between(self.min_bytes, self.max_bytes, packet)
+    }
+
     fn computed(self, curve: &Curve, bandwidth: u32, context: &WordsContext<'_>) -> Result<Self, WordError> {
         let logs = curve.logs("RED", context)?;
         let (cell_log, table) = damping("RED", logs.average, curve.average_packet, bandwidth)?;
@@ -143,7 +157,8 @@ impl Kind for Red {
             }
             nest.put(&[self.average_log, self.probability_log, self.cell_log, 0]);
         }
-        if let Some(Damping(table)) = &self.damping {
+        let computed = || self.as_kept().damping(|packet| self.curve(packet));
+        if let Some(Damping(table)) = &self.damping.or_else(computed) {
             out.attr(STAB, table);
         }
         out.attr_u32_if(MAX_P, self.max_probability);
@@ -262,14 +277,7 @@ Usage: ... red\tlimit BYTES [min BYTES] [max BYTES] avpkt BYTES [burst PACKETS]\
         out.say_size("limit", self.limit_bytes);
         out.say_size("min", self.min_bytes);
         out.say_size("max", self.max_bytes);
-        Kept {
-            average_log: self.average_log,
-            probability_log: self.probability_log,
-            cell_log: Some(self.cell_log),
-            max_probability: self.max_probability,
-            adaptive: self.flags.adaptive,
-        }
-        .to_words(|packet| Curve::between(self.min_bytes, self.max_bytes, packet), out);
+        self.as_kept().to_words(|packet| self.curve(packet), out);
         self.flags.to_words(out);
         for (name, block) in [("early_drop", self.early_drop_block), ("mark", self.mark_block)] {
             let text = block.map(|block| format!("qevent {name} block {block}"));

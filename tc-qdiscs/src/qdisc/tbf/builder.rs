@@ -1,98 +1,113 @@
 //! Making the options: by calls, and from words. Both end in the same sums.
 
+use std::time::Duration;
+
 use tc_core::EncodeError;
-use tc_core::rate::{LinkLayer, RateSpec, parse_rate_of_link, parse_size_and_cell};
+use tc_core::rate::{Burst, LinkLayer, Rate, RateSpec, parse_rate_of_link, parse_size_and_cell};
 use tc_core::units::{parse_decimal, parse_size, parse_time_us, transmit_ticks};
 use tc_core::words::{WordError, Words, WordsContext, is_prefix};
 
-use super::{Bucket, Peak, Tbf};
+use super::{Peak, Tbf, sent};
 
 /// Makes a [`Tbf`]: the order of the calls does not matter.
 #[derive(Clone, Copy, Debug)]
 pub struct TbfBuilder {
     // As in tc, 0 means that it was not given.
-    rate: u64,
-    burst: u32,
+    rate: Rate,
+    burst: u64,
     burst_cell_log: Option<u8>,
     limit: u32,
-    latency_us: u32,
-    peak_rate: u64,
-    mtu: u32,
+    latency: Duration,
+    peak_rate: Rate,
+    mtu: u64,
     mtu_cell_log: Option<u8>,
     /// How packets count; its rate is nothing yet.
     counting: RateSpec,
 }
 
-impl Bucket {
-    fn of(rate: &RateSpec, bytes: u32) -> Self {
-        // tc 6.1: with the rate of the struct, cut to 32 bits; the kernel takes the bytes.
-        Self { ticks: transmit_ticks(rate.narrow_rate().into(), bytes), bytes: Some(bytes) }
-    }
-}
-
 impl TbfBuilder {
-    pub(super) const fn new(rate: u64, burst: u32) -> Self {
+    pub(super) const fn new(rate: Rate, burst: u64) -> Self {
         Self {
             rate,
             burst,
             burst_cell_log: None,
             limit: 0,
-            latency_us: 0,
-            peak_rate: 0,
+            latency: Duration::ZERO,
+            peak_rate: Rate::ZERO,
             mtu: 0,
             mtu_cell_log: None,
-            counting: RateSpec::new(0),
+            counting: RateSpec::new(Rate::ZERO),
         }
     }
 
     /// Most bytes that wait; in place of a latency.
     #[must_use]
     pub fn limit_bytes(self, limit: u32) -> Self {
-        Self { limit, latency_us: 0, ..self }
+        Self { limit, latency: Duration::ZERO, ..self }
     }
 
-    /// The longest that a packet shall wait, in microseconds; in place of a
-    /// limit. Kernel: a limit in bytes is made of it, at most `u32::MAX`.
+    /// The longest time that a packet waits, instead of a limit. The limit in
+    /// bytes follows from it, at most `u32::MAX`.
     #[must_use]
-    pub fn latency_us(self, latency_us: u32) -> Self {
-        Self { latency_us, limit: 0, ..self }
+    pub fn latency(self, latency: Duration) -> Self {
+        Self { latency, limit: 0, ..self }
     }
 
-    /// The rate at which a burst goes out, in bytes per second, and what may go
-    /// at once all the same, in bytes.
+    /// The rate at which a burst leaves, and the bytes that may leave at once
+    /// above it.
     #[must_use]
-    pub fn peak(self, rate_bytes_per_s: u64, mtu_bytes: u32) -> Self {
-        Self { peak_rate: rate_bytes_per_s, mtu: mtu_bytes, ..self }
+    pub fn peak(self, rate: Rate, mtu_bytes: u64) -> Self {
+        Self { peak_rate: rate, mtu: mtu_bytes, ..self }
     }
 
     /// A packet counts as at least this many bytes.
     #[must_use]
     pub fn mpu_bytes(self, mpu: u16) -> Self {
-        Self { counting: RateSpec { mpu, ..self.counting }, ..self }
+        self.count(|counting| counting.mpu = mpu)
     }
 
     /// Bytes added to each packet.
     #[must_use]
     pub fn overhead_bytes(self, overhead: u16) -> Self {
-        Self { counting: RateSpec { overhead, ..self.counting }, ..self }
+        self.count(|counting| counting.overhead = overhead)
     }
 
     /// The framing below; Ethernet if it is not said.
     #[must_use]
     pub fn linklayer(self, linklayer: LinkLayer) -> Self {
-        Self { counting: RateSpec { linklayer, ..self.counting }, ..self }
+        self.count(|counting| counting.linklayer = linklayer)
     }
 
-    /// The options; an error says all that is missing, in `tc`'s words.
+    fn count(mut self, change: impl FnOnce(&mut RateSpec)) -> Self {
+        change(&mut self.counting);
+        self
+    }
+
+    /// The options. An error names all that is missing, with `tc`'s texts, or
+    /// the burst above 32 bits of bytes.
     pub fn build(self) -> Result<Tbf, EncodeError> {
+        self.build_with(|bytes, _| Burst::bytes(bytes))
+    }
+
+    /// The options with bursts rounded as `tc` does. The kernel takes the bytes.
+    pub(super) fn build_as_tc(self) -> Result<Tbf, EncodeError> {
+        self.build_with(|bytes, spec| {
+            let Ok(bytes) = u32::try_from(bytes) else { return Burst::bytes(bytes) };
+            // tc 6.1: with the rate of the struct, cut to 32 bits.
+            let ticks = transmit_ticks(spec.narrow_rate().into(), bytes);
+            Burst::from_kernel_time(ticks, spec, Some(bytes))
+        })
+    }
+
+    fn build_with(self, bucket: impl Fn(u64, &RateSpec) -> Burst) -> Result<Tbf, EncodeError> {
         let missing: Vec<_> = [
-            (self.rate == 0, "tbf: the \"rate\" parameter is mandatory."),
+            (self.rate.is_zero(), "tbf: the \"rate\" parameter is mandatory."),
             (self.burst == 0, "tbf: the \"burst\" parameter is mandatory."),
             (
-                self.peak_rate != 0 && self.mtu == 0,
+                !self.peak_rate.is_zero() && self.mtu == 0,
                 "tbf: when \"peakrate\" is specified, \"mtu\" must also be specified.",
             ),
-            (self.limit == 0 && self.latency_us == 0, "tbf: either \"limit\" or \"latency\" is required."),
+            (self.limit == 0 && self.latency.is_zero(), "tbf: either \"limit\" or \"latency\" is required."),
         ]
         .into_iter()
         .filter_map(|(is_missing, text)| is_missing.then_some(text))
@@ -101,26 +116,33 @@ impl TbfBuilder {
             return Err(EncodeError::Invalid(missing.join("\n")));
         }
         let spec = |rate, cell_log| {
-            let mut spec = RateSpec { rate, ..self.counting };
-            spec.set_cells(self.mtu, cell_log);
+            let mut spec = self.counting;
+            spec.rate = rate;
+            spec.set_cells(u32::try_from(self.mtu).unwrap_or(u32::MAX), cell_log);
             spec
         };
         let rate = spec(self.rate, self.burst_cell_log);
-        let peak = (self.peak_rate != 0).then(|| {
+        let burst = bucket(self.burst, &rate);
+        sent("burst", burst, &rate)?;
+        let mut peak = None;
+        if !self.peak_rate.is_zero() {
             let rate = spec(self.peak_rate, self.mtu_cell_log);
-            Peak { rate, mtu: Bucket::of(&rate, self.mtu) }
-        });
-        Ok(Tbf { rate, burst: Bucket::of(&rate, self.burst), limit_bytes: self.limit_of_latency(), peak })
+            let mtu = bucket(self.mtu, &rate);
+            sent("mtu", mtu, &rate)?;
+            peak = Some(Peak { rate, mtu });
+        }
+        Ok(Tbf { rate, burst, limit_bytes: self.limit_of_latency(), peak })
     }
 
     fn limit_of_latency(&self) -> u32 {
         if self.limit != 0 {
             return self.limit;
         }
-        let waiting =
-            |rate: u64, bucket: u32| rate as f64 * f64::from(self.latency_us) / 1e6 + f64::from(bucket);
+        let us = self.latency.as_nanos() as f64 / 1e3;
+        let waiting = |rate: Rate, bucket: u64| rate.as_bytes_per_second() as f64 * us / 1e6 + bucket as f64;
         let limit = waiting(self.rate, self.burst);
-        let limit = if self.peak_rate == 0 { limit } else { limit.min(waiting(self.peak_rate, self.mtu)) };
+        let limit =
+            if self.peak_rate.is_zero() { limit } else { limit.min(waiting(self.peak_rate, self.mtu)) };
         // tc cuts a limit over 32 bits, which can leave next to nothing; here it is the most there is.
         limit as u32
     }
@@ -139,19 +161,20 @@ impl TbfBuilder {
                 if self.limit != 0 {
                     return duplicate("limit");
                 }
-                if self.latency_us != 0 {
+                if !self.latency.is_zero() {
                     return kind("specifying both \"latency\" and \"limit\" is not allowed");
                 }
                 self.limit = parse_size(value).map_err(|_| illegal("limit", value))?;
             } else if is_prefix(word, "latency") {
                 let value = words.value()?;
-                if self.latency_us != 0 {
+                if !self.latency.is_zero() {
                     return duplicate("latency");
                 }
                 if self.limit != 0 {
                     return kind("specifying both \"limit\" and \"/latency\" is not allowed");
                 }
-                self.latency_us = parse_time_us(value).map_err(|_| illegal("latency", value))?;
+                let us = parse_time_us(value).map_err(|_| illegal("latency", value))?;
+                self.latency = Duration::from_micros(us.into());
             } else if is_prefix(word, "burst") || matches!(word, "buffer" | "maxburst") {
                 let value = words.value()?;
                 if self.burst != 0 {
@@ -178,7 +201,7 @@ impl TbfBuilder {
                     "rate" => ("rate", &mut self.rate),
                     _ => ("peakrate", &mut self.peak_rate),
                 };
-                if *rate != 0 {
+                if !rate.is_zero() {
                     return duplicate(name);
                 }
                 *rate = parse_rate_of_link(value, context)
@@ -203,9 +226,9 @@ impl TbfBuilder {
     }
 }
 
-fn size_and_cell(word: &str, value: &str, cell_log: Option<u8>) -> Result<(u32, Option<u8>), WordError> {
+fn size_and_cell(word: &str, value: &str, cell_log: Option<u8>) -> Result<(u64, Option<u8>), WordError> {
     let (size, cell) = parse_size_and_cell(value).map_err(|shown| illegal(word, shown))?;
-    Ok((size, cell.or(cell_log)))
+    Ok((size.into(), cell.or(cell_log)))
 }
 
 fn illegal(name: &str, value: &str) -> WordError {
@@ -217,6 +240,8 @@ mod tests {
     use super::*;
     use tc_core::{Syntax, Verb};
 
+    const MBIT: Rate = Rate::bits_per_second(1_000_000);
+
     fn parse(words: &str) -> Result<Tbf, WordError> {
         let words: Vec<_> = words.split_whitespace().collect();
         Tbf::parse_words(&mut Words::new(&words), &WordsContext::new(Verb::Add)).map(Option::unwrap)
@@ -224,10 +249,12 @@ mod tests {
 
     #[test]
     fn words_and_calls_make_the_same() {
-        let tbf = Tbf::builder(125_000, 10 << 10).latency_us(50_000).peak(250_000, 1540);
+        let tbf = Tbf::builder(MBIT, 10 << 10)
+            .latency(Duration::from_millis(50))
+            .peak(Rate::bits_per_second(2_000_000), 1540);
         let words = "rate 1mbit b 10k la 50ms p 2mbit minburst 1540";
         assert_eq!(parse(words), Ok(tbf.build().unwrap()));
-        let tbf = Tbf::builder(125_000, 1600).limit_bytes(9000).overhead_bytes(4).linklayer(LinkLayer::Atm);
+        let tbf = Tbf::builder(MBIT, 1600).limit_bytes(9000).overhead_bytes(4).linklayer(LinkLayer::Atm);
         let words = "l 9000 rate 1mbit buffer 1600 o 4 lin adsl mpu 64";
         assert_eq!(parse(words), Ok(tbf.mpu_bytes(64).build().unwrap()));
     }
@@ -235,10 +262,10 @@ mod tests {
     #[test]
     fn a_latency_holds_for_the_slower_of_the_two_buckets() {
         let limit = |tbf: TbfBuilder| tbf.build().unwrap().limit_bytes;
-        let tbf = Tbf::builder(1000, 50_000).latency_us(1_000_000);
+        let tbf = Tbf::builder(Rate::bytes_per_second(1000), 50_000).latency(Duration::from_secs(1));
         assert_eq!(limit(tbf), 51_000);
-        assert_eq!(limit(tbf.peak(2000, 1600)), 3600);
-        let fast = Tbf::builder(5_000_000_000, 1).latency_us(1_000_000);
+        assert_eq!(limit(tbf.peak(Rate::bytes_per_second(2000), 1600)), 3600);
+        let fast = Tbf::builder(Rate::bytes_per_second(5_000_000_000), 1).latency(Duration::from_secs(1));
         assert_eq!(limit(fast), u32::MAX, "not 705,032,705");
     }
 

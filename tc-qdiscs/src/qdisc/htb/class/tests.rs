@@ -3,6 +3,8 @@ use bytes::BytesMut;
 use tc_core::Verb;
 use tc_core::print::{Form, Style};
 
+const MBIT: DataRate = DataRate::bits_per_second(1_000_000);
+
 fn parse(words: &[&str]) -> Result<HtbClass, WordError> {
     HtbClass::parse_words(&mut Words::new(words), &WordsContext::new(Verb::Add)).map(Option::unwrap)
 }
@@ -18,10 +20,13 @@ fn payload(class: &HtbClass, as_tc: bool) -> BytesMut {
 #[test]
 fn words_and_calls_make_the_same() {
     let words = ["rate", "1mbit", "ceil", "2mbit", "b", "15k", "c", "20k", "q", "3000", "p", "3", "o", "8"];
-    let class = HtbClass::builder(125_000).ceil(250_000).burst_bytes(15 << 10).cburst_bytes(20 << 10);
+    let class = HtbClass::builder(MBIT)
+        .ceil(DataRate::bits_per_second(2_000_000))
+        .burst_bytes(15 << 10)
+        .cburst_bytes(20 << 10);
     assert_eq!(parse(&words), Ok(class.quantum_bytes(3000).prio(3).overhead_bytes(8).build().unwrap()));
     let words = ["mtu", "9000", "mpu", "64", "l", "ad", "rate", "1mbit"];
-    let class = HtbClass::builder(125_000).linklayer(LinkLayer::Atm).mpu_bytes(64).mtu_bytes(9000);
+    let class = HtbClass::builder(MBIT).linklayer(LinkLayer::Atm).mpu_bytes(64).mtu_bytes(9000);
     assert_eq!(parse(&words), Ok(class.build().unwrap()));
 }
 
@@ -36,8 +41,8 @@ fn a_burst_that_is_not_said_is_an_mtu_and_a_timer_tick() {
     }
     let context = WordsContext { environment: &SlowTimer, ..WordsContext::new(Verb::Add) };
     let class = HtbClass::parse_words(&mut Words::new(&["rate", "1mbit"]), &context).unwrap().unwrap();
-    assert_eq!(class.burst_bytes(), 1250 + 1600);
-    assert_eq!(HtbClass::builder(125_000).build().unwrap().burst_bytes(), 1600);
+    assert_eq!(class.burst.as_bytes(), 1250 + 1600);
+    assert_eq!(HtbClass::builder(MBIT).build().unwrap().burst.as_bytes(), 1600);
 }
 
 #[test]
@@ -59,8 +64,16 @@ fn bad_words_have_tcs_text() {
 
 #[test]
 fn what_is_sent_reads_back_with_and_without_tables() {
-    let wide = HtbClass::builder(5_000_000_000).ceil(u64::MAX).quantum_bytes(1).build().unwrap();
-    let dump = HtbClass { level: 2, offload: true, ..HtbClass::builder(1000).build().unwrap() };
+    let wide = HtbClass::builder(DataRate::bytes_per_second(5_000_000_000))
+        .ceil(DataRate::MAX)
+        .quantum_bytes(1)
+        .build()
+        .unwrap();
+    let dump = HtbClass {
+        level: 2,
+        offload: true,
+        ..HtbClass::builder(DataRate::bytes_per_second(1000)).build().unwrap()
+    };
     for class in [wide, dump] {
         assert_eq!(HtbClass::decode(&payload(&class, true)), Ok(class));
         assert_eq!(HtbClass::decode(&payload(&class, false)), Ok(class));
@@ -72,7 +85,7 @@ fn what_is_sent_reads_back_with_and_without_tables() {
 
 #[test]
 fn json_has_the_keys_of_tc_7() {
-    let class = HtbClass::builder(125_000).prio(1).overhead_bytes(4).build().unwrap();
+    let class = HtbClass::builder(MBIT).prio(1).overhead_bytes(4).build().unwrap();
     let json = |class: HtbClass, style| {
         let mut out = Printer::new(Form::Json, style);
         out.object("", |out| class.print(out));
@@ -97,10 +110,49 @@ fn json_has_the_keys_of_tc_7() {
 fn counters_read_and_print() {
     let bytes: Vec<u8> =
         [7u32, 8, 0, 5, (-6i32).cast_unsigned()].into_iter().flat_map(u32::to_ne_bytes).collect();
-    let xstats = HtbXstats { lends: 7, borrows: 8, giants: 0, tokens_ticks: 5, ctokens_ticks: -6 };
+    let xstats = HtbXstats { lends: 7, borrows: 8, giants: 0, tokens_ns: 320, ctokens_ns: -384 };
     assert_eq!(HtbXstats::decode(&bytes), Ok(xstats));
     assert!(HtbXstats::decode(&bytes[..19]).is_err());
     let mut out = Printer::new(Form::Json, Style::default());
     out.object("", |out| xstats.print(out));
     assert_eq!(out.as_str(), r#"{"lended":7,"borrowed":8,"giants":0,"tokens":5,"ctokens":-6}"#);
+}
+
+#[test]
+fn burst_stays_when_the_rate_of_a_dump_changes() {
+    let sent = HtbClass::builder(DataRate::bits_per_second(100_000_000)).build().unwrap();
+    let mut class = HtbClass::decode(&payload(&sent, false)).unwrap();
+    assert_eq!(payload(&class, false), payload(&sent, false), "unchanged");
+    class.rate.rate = MBIT;
+    let read = HtbClass::decode(&payload(&class, false)).unwrap();
+    assert_eq!((read.burst.as_bytes(), read.cburst.as_bytes()), (1600, 1600));
+    assert_eq!(read.burst.time(MBIT), Some(200_000), "not 2000 ticks, which are 16 bytes");
+    assert_eq!((read.ceil, read.prio, read.quantum_bytes), (sent.ceil, sent.prio, sent.quantum_bytes));
+}
+
+#[test]
+fn burst_of_ticks_without_words_says_the_next_longer() {
+    let class = HtbClass::builder(DataRate::bits_per_second(1_000_000_000)).build().unwrap();
+    assert_eq!(class.burst.time(class.rate.rate), Some(200));
+    let mut words = OptionWords::new();
+    class.to_words(&mut words);
+    let line = words.lines().remove(0);
+    assert!(line.contains(" burst 1700b ") && line.contains(" cburst 1700b"), "{line}");
+}
+
+#[test]
+fn burst_that_takes_too_long_is_refused_by_name() {
+    let slow = DataRate::bytes_per_second(1);
+    let error = HtbClass::builder(slow).build().unwrap_err().to_string();
+    assert!(error.contains("burst out of range: 1600 bytes at 8bit take more than 274 seconds"), "{error}");
+    let mut class = HtbClass::builder(MBIT).burst_bytes(8 << 30).build();
+    assert!(class.is_err(), "8 GiB at 1 Mbit/s");
+    class = HtbClass::builder(DataRate::bits_per_second(1_000_000_000_000)).burst_bytes(8 << 30).build();
+    let mut class = class.unwrap();
+    assert_eq!(HtbClass::decode(&payload(&class, false)).unwrap().burst.as_bytes(), 8 << 30);
+    class.rate.rate = slow;
+    let mut buffer = BytesMut::new();
+    let filled =
+        class.encode(&FillContext { verb: Verb::Add, as_tc: false }, &mut AttrWriter::new(&mut buffer));
+    assert!(filled.unwrap_err().to_string().contains("burst out of range"));
 }

@@ -1,0 +1,321 @@
+//! Every kind with its public fields. `every_field_is_listed` fails for a kind or a field that is missing here.
+
+use tc_qdiscs as kinds;
+
+use crate::{Case, case};
+
+/// Kinds without a value of their own to change, and why.
+pub(crate) const NO_FIELDS: &[(&str, &str)] = &[
+    ("qdisc cake_mq", "the fields of cake"),
+    ("qdisc clsact", "no options"),
+    ("qdisc drr", "no options"),
+    ("qdisc gred", "a dump is a list of queues, and each request is of one queue"),
+    ("qdisc ingress", "no options"),
+    ("qdisc mq", "no options"),
+    ("qdisc multiq", "the kernel counts the bands"),
+    ("qdisc noqueue", "no options"),
+    ("qdisc pfifo_fast", "never sent"),
+    ("qdisc qfq", "no options"),
+    ("qdisc teql0", "no options"),
+];
+
+pub(crate) fn cases() -> Vec<Case> {
+    vec![
+        case!(kinds::pfifo::Pfifo, "", "limit 100", [limit_packets]),
+        case!(kinds::bfifo::Bfifo, "", "limit 3000", [limit_bytes]),
+        case!(kinds::pfifo_head_drop::PfifoHeadDrop, "", "limit 100", [limit_packets]),
+        case!(kinds::plug::Plug, "", "limit 32768", [action, limit_bytes]),
+        case!(kinds::prio::Prio, "", "bands 4", [bands, multiqueue, priomap]),
+        case!(
+            kinds::ets::Ets,
+            "",
+            "bands 4 strict 1 quanta 3000 4000 5000",
+            [bands, priomap, quanta_bytes, strict]
+        ),
+        case!(
+            kinds::tbf::Tbf,
+            "",
+            "rate 100mbit burst 1600 limit 20000 peakrate 200mbit mtu 1514 mpu 64 overhead 4",
+            [burst, limit_bytes, peak, rate.rate, rate.overhead, rate.mpu, rate.linklayer]
+        ),
+        case!(
+            kinds::htb::Htb,
+            "",
+            "default 10 r2q 5 direct_qlen 100",
+            [debug, default_minor, direct_packets, direct_qlen_packets, offload, r2q, version]
+        ),
+        case!(
+            kinds::htb::HtbClass,
+            "htb",
+            "rate 100mbit ceil 200mbit burst 1600 cburst 3000 quantum 3000 prio 2 overhead 4",
+            [
+                burst,
+                cburst,
+                ceil.rate,
+                ceil.overhead,
+                ceil.mpu,
+                ceil.linklayer,
+                level,
+                offload,
+                prio,
+                quantum_bytes,
+                rate.rate,
+                rate.overhead,
+                rate.mpu,
+                rate.linklayer
+            ]
+        ),
+        case!(kinds::hfsc::Hfsc, "", "default 10", [default_minor]),
+        case!(
+            kinds::hfsc::HfscClass,
+            "hfsc",
+            "sc m1 2mbit d 10ms m2 1mbit ul m2 8mbit",
+            [link_share, real_time, upper_limit]
+        ),
+        case!(kinds::drr::DrrClass, "drr", "quantum 3000", [quantum_bytes]),
+        case!(kinds::qfq::QfqClass, "qfq", "weight 5 maxpkt 1600", [max_packet_bytes, weight]),
+        case!(kinds::ets::EtsClass, "ets bands 3", "quantum 3000", [quantum_bytes]),
+        case!(
+            kinds::fq_codel::FqCodel,
+            "",
+            "limit 1000 flows 512 target 6ms interval 90ms quantum 1514 memory_limit 16mb ecn ce_threshold 2ms drop_batch 32",
+            [
+                ce_threshold_selector,
+                ce_threshold_us,
+                drop_batch_packets,
+                ecn,
+                flows,
+                interval_us,
+                limit_packets,
+                memory_limit_bytes,
+                quantum_bytes,
+                target_us
+            ]
+        ),
+        case!(
+            kinds::codel::Codel,
+            "",
+            "limit 500 target 6ms interval 90ms ecn ce_threshold 2ms",
+            [ce_threshold_us, ecn, interval_us, limit_packets, target_us]
+        ),
+        case!(
+            kinds::fq::Fq,
+            "",
+            "limit 5000 flow_limit 50 quantum 3000 initial_quantum 15000 maxrate 100mbit buckets 256 refill_delay 50ms low_rate_threshold 1mbit orphan_mask 511 timer_slack 20us ce_threshold 5ms horizon 5s horizon_cap",
+            [
+                bands,
+                buckets_log,
+                ce_threshold_us,
+                default_rate,
+                flow_limit_packets,
+                horizon_drop,
+                horizon_us,
+                initial_quantum_bytes,
+                limit_packets,
+                low_rate_threshold,
+                max_rate,
+                offload_horizon_us,
+                orphan_mask,
+                pacing,
+                quantum_bytes,
+                refill_delay_us,
+                timer_slack_ns,
+                weights
+            ]
+        ),
+        case!(
+            kinds::fq_pie::FqPie,
+            "",
+            "limit 5000 flows 256 target 20ms tupdate 20ms alpha 3 beta 21 quantum 1600 memory_limit 16mb ecn_prob 20 ecn",
+            [
+                alpha,
+                beta,
+                bytemode,
+                dq_rate_estimator,
+                ecn,
+                ecn_prob_percent,
+                flows,
+                limit_packets,
+                memory_limit_bytes,
+                quantum_bytes,
+                target_us,
+                tupdate_us
+            ]
+        ),
+        case!(
+            kinds::pie::Pie,
+            "",
+            "limit 500 target 20ms tupdate 20ms alpha 3 beta 21 ecn bytemode",
+            [alpha, beta, bytemode, dq_rate_estimator, ecn, limit_packets, target_us, tupdate_us]
+        ),
+        case!(
+            kinds::red::Red,
+            "",
+            "limit 100000 min 10000 max 30000 avpkt 1000 burst 20 bandwidth 10mbit probability 0.02 ecn",
+            [
+                average_log,
+                cell_log,
+                damping,
+                early_drop_block,
+                flags,
+                limit_bytes,
+                mark_block,
+                max_bytes,
+                max_probability,
+                min_bytes,
+                probability_log
+            ]
+        ),
+        case!(
+            kinds::choke::Choke,
+            "",
+            "limit 1000 min 100 max 300 burst 150 avpkt 1000 bandwidth 10mbit probability 0.02 ecn",
+            [
+                average_log,
+                cell_log,
+                damping,
+                flags,
+                limit_packets,
+                max_packets,
+                max_probability,
+                min_packets,
+                probability_log
+            ]
+        ),
+        case!(
+            kinds::sfb::Sfb,
+            "",
+            "limit 500 max 30 target 20 increment 0.01 decrement 0.001",
+            [
+                decrement,
+                increment,
+                limit_packets,
+                max_packets,
+                penalty_burst_packets,
+                penalty_rate_pps,
+                rehash_ms,
+                target_packets,
+                warmup_ms
+            ]
+        ),
+        case!(
+            kinds::sfq::Sfq,
+            "",
+            "limit 100 perturb 10 quantum 3000 divisor 256 flows 100 depth 50 headdrop redflowlimit 60000 min 8000 max 20000 avpkt 1000 burst 20 probability 0.1 ecn",
+            [depth_packets, divisor, flows, headdrop, limit_packets, perturb_secs, quantum_bytes, red]
+        ),
+        case!(kinds::skbprio::Skbprio, "", "limit 64", [limit_packets]),
+        case!(
+            kinds::hhf::Hhf,
+            "",
+            "limit 500 quantum 1600 hh_limit 1000 reset_timeout 20ms admit_bytes 65536 evict_timeout 500ms non_hh_weight 3",
+            [
+                admit_bytes,
+                evict_timeout_us,
+                hh_limit,
+                limit_packets,
+                non_hh_weight,
+                quantum_bytes,
+                reset_timeout_us
+            ]
+        ),
+        case!(
+            kinds::cbs::Cbs,
+            "",
+            "hicredit 30 locredit -1470 sendslope -980000 idleslope 20000 offload 0",
+            [hicredit_bytes, idleslope_kbit, locredit_bytes, offload, sendslope_kbit]
+        ),
+        case!(
+            kinds::etf::Etf,
+            "",
+            "clockid CLOCK_TAI delta 200000",
+            [clock, deadline_mode, delta_ns, offload, skip_sock_check]
+        ),
+        case!(
+            kinds::netem::Netem,
+            "",
+            "limit 500 delay 100ms 10ms 25% loss 1% 5% duplicate 2% corrupt 1% 2% reorder 5% 3% gap 3 rate 1mbit 5 6 7 slot 1ms 2ms packets 5 bytes 6000",
+            [
+                correlations,
+                corrupt,
+                delay_ns,
+                distribution,
+                duplicate,
+                ecn,
+                gap,
+                jitter_ns,
+                limit_packets,
+                loss,
+                loss_model,
+                rate,
+                reorder,
+                seed,
+                slot,
+                slot_distribution
+            ]
+        ),
+        case!(
+            kinds::cake::Cake,
+            "",
+            "bandwidth 10mbit diffserv4 hosts nat wash no-split-gso ack-filter rtt 50ms overhead 18 mpu 64 memlimit 4mb fwmark 255",
+            [
+                ack_filter,
+                autorate_ingress,
+                bandwidth,
+                diffserv,
+                flow_mode,
+                framing,
+                fwmark,
+                ingress,
+                memory_limit_bytes,
+                mpu,
+                nat,
+                overhead,
+                raw,
+                rtt_us,
+                split_gso,
+                target_us,
+                wash
+            ]
+        ),
+        case!(
+            kinds::mqprio::Mqprio,
+            "",
+            "num_tc 2 map 0 1 queues 1@0 1@1 hw 0",
+            [classes, max_rates, min_rates, mode, preemption, shaper]
+        ),
+        case!(
+            kinds::taprio::Taprio,
+            "",
+            "num_tc 2 map 0 1 queues 1@0 1@1 base-time 4000000000000000000 clockid CLOCK_TAI sched-entry S 01 200000 sched-entry S 02 300000",
+            [admin, by_class, classes, clock, flags, schedule, txtime_delay_ns]
+        ),
+        case!(
+            kinds::dualpi2::Dualpi2,
+            "",
+            "limit 500 target 20ms tupdate 20ms alpha 0.16 beta 3.2",
+            [
+                classic_protection_percent,
+                coupling_factor,
+                drop_early,
+                drop_on_overload,
+                ecn_mask,
+                limit_packets,
+                memory_limit_bytes,
+                min_qlen_step_packets,
+                split_gso,
+                step_threshold_packets,
+                step_threshold_us,
+                tuning
+            ]
+        ),
+        case!(kinds::act::gact::Gact, "", "drop index 7", [bindcnt, control, index, random, refcnt, times]),
+        case!(
+            kinds::act::mirred::Mirred,
+            "",
+            "egress redirect dev lo index 7",
+            [bindcnt, block, control, eaction, ifindex, index, refcnt, times]
+        ),
+        case!(kinds::cls::matchall::Matchall, "", "classid 1:1", [actions, class, flags, hits]),
+    ]
+}
