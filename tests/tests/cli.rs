@@ -130,6 +130,43 @@ fn what_a_kind_refuses_ends_with_1() {
 }
 
 #[test]
+fn handle_of_unknown_filter_kind_when_given_then_refused() {
+    let advice =
+        "There is no filter \"nosuch\" in tc-cli (tc-cli kinds lists what there is); tc may have it.";
+    let place = "dev lo parent 1: protocol ip prio 1";
+    let (mut lines, mut texts) = (String::new(), String::new());
+    for verb in ["add", "change", "replace", "del", "get"] {
+        for (words, option) in [
+            ("handle 10 nosuch", "handle"),
+            ("handle 0x10/0xf0 nosuch", "handle"),
+            ("handle 800::1 nosuch", "handle"),
+            ("handle 10 nosuch opt", "opt"),
+            ("handle 10 nosuch handle 10", "handle"),
+            ("nosuch handle 10", "handle"),
+        ] {
+            if verb == "get" && words.starts_with("nosuch") {
+                continue;
+            }
+            lines += &format!("filter {verb} {place} {words}\n");
+            let number = lines.lines().count();
+            texts +=
+                &format!("Unknown filter \"nosuch\", hence option \"{option}\" is unparsable\n{advice}\n");
+            texts += &format!("Command failed -:{number}\n");
+        }
+    }
+    let file = Batch::new("unknown-filters", &lines);
+    for options in ["-force", "--packed"] {
+        let ended = sh(&format!("$T --dry-run {options} -b - < {}", file.path()));
+        assert_eq!((ended.code, ended.stderr, ended.stdout.as_str()), (1, texts.clone(), ""), "{options}");
+    }
+    let ended = sh(&format!("$T --dry-run filter del {place} handle 10 nosuch"));
+    assert_eq!((ended.code, ended.stdout.as_str()), (1, ""), "{}", ended.stderr);
+    let ended = sh(&format!("$T --dry-run filter del {place} handle 10"));
+    let text = "Must specify filter type when using \"handle\"\n";
+    assert_eq!((ended.code, ended.stderr.as_str(), ended.stdout.as_str()), (255, text, ""));
+}
+
+#[test]
 fn usage_goes_to_standard_error_and_is_no_failure() {
     for words in ["", "help", "-h", "qdisc help", "class help", "qdisc add help", "class show help"] {
         let ended = sh(&format!("$T {words}"));
