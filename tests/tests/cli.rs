@@ -167,6 +167,21 @@ fn handle_of_unknown_filter_kind_when_given_then_refused() {
 }
 
 #[test]
+fn own_commands_when_followed_by_options_then_take_them() {
+    for words in ["kinds -j", "-j kinds", "kinds --json", "plug status -j", "plug -j status"] {
+        let ended = sh(&format!("$T {words}"));
+        assert_eq!((ended.code, ended.stderr.as_str()), (0, ""), "{words}");
+        assert!(json(&ended.stdout).is_array(), "{words}: {}", ended.stdout);
+    }
+    let ended = sh("$T kinds -n nosuch");
+    assert_eq!(ended.code, 255);
+    assert!(ended.stderr.starts_with("Cannot open network namespace \"nosuch\""), "{}", ended.stderr);
+    let ended = sh("$T kinds -x");
+    assert_eq!(ended.code, 255);
+    assert!(ended.stderr.contains("unexpected argument '-x'"), "{}", ended.stderr);
+}
+
+#[test]
 fn usage_goes_to_standard_error_and_is_no_failure() {
     for words in ["", "help", "-h", "qdisc help", "class help", "qdisc add help", "class show help"] {
         let ended = sh(&format!("$T {words}"));
