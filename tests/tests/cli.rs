@@ -111,6 +111,25 @@ fn what_a_kind_refuses_ends_with_1() {
             "filter \"u32\"",
         ),
         (
+            "class add dev lo parent 1: classid 1:1 nosuch rate 1mbit",
+            1,
+            "Unknown class \"nosuch\", hence option \"rate\" is unparsable",
+            "class \"nosuch\"",
+        ),
+        ("class del dev lo classid 1:1 nosuch", 1, "Unknown class \"nosuch\"", "class \"nosuch\""),
+        (
+            "actions get action nosuch index 10",
+            255,
+            "Error: non existent action: nosuch",
+            "action \"nosuch\"",
+        ),
+        (
+            "actions del action nosuch index 10",
+            255,
+            "Error: non existent action: nosuch",
+            "action \"nosuch\"",
+        ),
+        (
             "filter add dev lo parent 1: matchall action police rate 1mbit burst 9k",
             255,
             "Bad action type police",

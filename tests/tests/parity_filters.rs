@@ -216,6 +216,64 @@ fn words_are_refused_alike() {
     }
 }
 
+/// All lines are tc's: advice would be false here.
+#[test]
+fn actions_when_refused_then_end_with_tcs_lines() {
+    need!("sch_clsact", "cls_matchall", "act_gact", "veth");
+    let twins = twins();
+    for command in [
+        "qdisc add dev d0 clsact",
+        "filter add dev d0 ingress matchall action drop index 7",
+        "actions add action pass index 8",
+        "actions flush action gact",
+        "actions del action gact index 7",
+        "actions del action gact index 99",
+        "actions get action gact index 99",
+        "actions del action gact index 7 action gact index 99",
+        "actions add action pass index 8",
+        "actions flush action nosuch",
+        "actions flush action mirred",
+        "-force actions flush action gact",
+    ] {
+        let [theirs, ours] = twins.run(command);
+        assert_eq!((ours.code, ours.stderr), (theirs.code, theirs.stderr), "{command}");
+        assert_eq!(ours.stdout, theirs.stdout, "{command}");
+    }
+}
+
+#[test]
+fn devices_when_empty_then_as_none() {
+    need!("sch_clsact", "cls_matchall", "veth");
+    let twins = twins();
+    let run = |net: &Net, program: &std::ffi::OsStr, words: &str| {
+        let words: Vec<_> = words.split(' ').map(|word| if word == "''" { "" } else { word }).collect();
+        net.run(program, &words)
+    };
+    for words in [
+        "qdisc show dev ''",
+        "qdisc show dev '' dev d0",
+        "class show dev ''",
+        "filter show dev ''",
+        "filter show dev '' block 3",
+        "qdisc add dev '' root pfifo",
+        "qdisc add dev '' dev d0 root handle 1: pfifo",
+        "qdisc del dev '' root",
+        "class add dev '' parent 1: classid 1:1 htb rate 1mbit",
+        "class del dev '' classid 1:1",
+        "filter add dev '' ingress matchall",
+        "filter del dev ''",
+        "filter get dev '' parent 1: protocol ip pref 1 handle 1 matchall",
+    ] {
+        let theirs = run(&twins.theirs, "tc".as_ref(), words);
+        let ours = run(&twins.ours, tests::lab::tc_cli().as_os_str(), words);
+        assert_eq!(
+            (ours.code, &ours.stdout, &ours.stderr),
+            (theirs.code, &theirs.stdout, &theirs.stderr),
+            "{words}"
+        );
+    }
+}
+
 /// The filters of `fw`, `basic` and `flower` have handles in bases that tc-cli cannot know.
 #[test]
 fn filters_of_unknown_kinds_when_named_by_handle_stay() {
