@@ -58,7 +58,7 @@ impl<'a> Change<'a> {
         if self.dev.is_some() {
             return Err(WordError::duplicate("dev", name));
         }
-        self.dev = Some(device_name(name)?);
+        self.dev = device_name(name);
         Ok(())
     }
 
@@ -237,12 +237,9 @@ pub(crate) fn refused(error: Error, tc_type: TcType, kind: &str) -> Failure {
     }
 }
 
-/// Checks a device's name. `tc` cuts a long one, and may so hit another device.
-pub(crate) fn device_name(name: &str) -> Result<&str, WordError> {
-    if name.len() >= tc_core::uapi::IFNAMSIZ {
-        return Err(WordError::invalid("a device name has at most 15 characters", name));
-    }
-    Ok(name)
+/// The value of `dev`. As in `tc`, an empty one is none.
+pub(crate) fn device_name(name: &str) -> Option<&str> {
+    Some(name).filter(|name| !name.is_empty())
 }
 
 /// Reads the handle of a class, or of a qdisc as a parent; or one's name, where

@@ -131,7 +131,7 @@ impl<'a> Common<'a> {
                 if place.block.is_some() {
                     return Err(Failure::Words((self.exclusive)("dev", "block")));
                 }
-                self.dev = Some(device_name(value)?);
+                self.dev = device_name(value);
             }
             _ if is_prefix(word, "block") => {
                 let value = words.value()?;
