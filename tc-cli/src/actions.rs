@@ -6,7 +6,7 @@ use tc_core::print::Printer;
 use tc_core::uapi::{RTM_GETACTION, TCA_ROOT_COUNT};
 use tc_core::units::parse_u32;
 use tc_core::words::{WordError, Words, WordsContext, is_prefix};
-use tc_core::{Cause, Request, Select, TcType, Verb};
+use tc_core::{Cause, Error, Request, Select, TcType, Verb};
 
 use crate::change::kind_failure;
 use crate::command::{Command, Reading};
@@ -79,7 +79,7 @@ fn indices(words: &mut Words<'_>, reading: Reading<'_>) -> Result<Actions, Failu
             "help" => return Err(Failure::Words(usage::ACTIONS.to_owned())),
             // tc takes gact for a kind that it does not know, and deletes that.
             kind if reading.registry.get(TcType::Action, kind).is_none() => {
-                return Err(Failure::Words(format!("Error: non existent action: {kind}")));
+                return Err(Failure::UnknownAction(kind.to_owned()));
             }
             _ => {}
         }
@@ -115,11 +115,17 @@ impl Operation<'_> {
     /// Carries it out.
     pub(crate) fn run(&self, session: &mut Session<'_>) -> Result<(), Failure> {
         match self {
-            Self::Change(verb, actions) => send(*verb, &Request::actions(actions).any(), session),
-            Self::Flush(kind) => send(Verb::Delete, &Request::all_actions(kind).any(), session),
+            Self::Change(verb, actions) => {
+                let refused = if *verb == Verb::Delete { Failure::ActionsByIndex } else { Failure::Actions };
+                send(*verb, &Request::actions(actions).any(), refused, session)
+            }
+            Self::Flush(kind) => {
+                send(Verb::Delete, &Request::all_actions(kind).any(), Failure::Flush, session)
+            }
             Self::Get(actions) => {
                 let (kernel, output) = session.kernel()?;
-                let entry = kernel.connection.get(&Request::actions(actions)).map_err(Failure::Actions)?;
+                let entry =
+                    kernel.connection.get(&Request::actions(actions)).map_err(Failure::ActionsByIndex)?;
                 output.printer.begin_array("");
                 show(&entry, &mut output.printer);
                 output.printer.end_array();
@@ -131,7 +137,12 @@ impl Operation<'_> {
     }
 }
 
-fn send(verb: Verb, request: &Request<'_>, session: &mut Session<'_>) -> Result<(), Failure> {
+fn send(
+    verb: Verb,
+    request: &Request<'_>,
+    refused: impl FnOnce(Error) -> Failure,
+    session: &mut Session<'_>,
+) -> Result<(), Failure> {
     let request = request.clone().as_tc(session.globals.as_tc);
     if session.globals.dry_run {
         let out = &mut session.output.printer;
@@ -142,7 +153,7 @@ fn send(verb: Verb, request: &Request<'_>, session: &mut Session<'_>) -> Result<
         return shown.map_err(|error| Failure::Kind(sentence("Error", &error.to_string())));
     }
     let (kernel, _) = session.kernel()?;
-    let warning = kernel.connection.apply(verb, &request).map_err(Failure::Actions)?;
+    let warning = kernel.connection.apply(verb, &request).map_err(refused)?;
     if let Some(message) = warning.and_then(|ext_ack| ext_ack.message) {
         session.report.warning(&sentence("Warning", &message));
     }

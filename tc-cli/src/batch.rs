@@ -5,7 +5,9 @@ use std::io::{self, BufRead as _, BufReader, IsTerminal as _, Read};
 use std::os::fd::AsFd as _;
 
 use memchr::memchr;
+use tc_core::lossless::into_text;
 
+use crate::environment::path;
 use crate::failure::{Failure, reason};
 use crate::output::wait_for_input;
 use crate::packed;
@@ -95,7 +97,7 @@ fn open(file: &str) -> Result<File, Failure> {
     let opened = match file {
         // Past std's own buffer, which does not tell what is in it.
         "-" => io::stdin().as_fd().try_clone_to_owned().map(File::from),
-        file => File::open(file),
+        file => File::open(path(file)),
     };
     opened.map_err(|error| {
         Failure::System(format!("Cannot open file \"{file}\" for reading: {}", reason(&error)))
@@ -176,8 +178,7 @@ impl<R: Read> Lines<R> {
             command.truncate(command.len() - 2);
             more = self.append(&mut command)?;
         }
-        self.line =
-            String::from_utf8(command).map_err(|_| Failure::Words("Error: the line is not UTF-8".into()))?;
+        self.line = into_text(command);
         match any && !more {
             true => Err(Failure::Words("Missing continuation line".into())),
             false => Ok(any),

@@ -58,7 +58,7 @@ impl<'a> Change<'a> {
         if self.dev.is_some() {
             return Err(WordError::duplicate("dev", name));
         }
-        self.dev = Some(device_name(name)?);
+        self.dev = device_name(name);
         Ok(())
     }
 
@@ -102,15 +102,7 @@ impl<'a> Change<'a> {
     ) -> Result<Option<Handle>, Failure> {
         self.kind = kind;
         self.ops = reading.registry.get(self.tc_type, kind);
-        let Some(ops) = self.ops else {
-            return match (self.tc_type, words.peek()) {
-                (TcType::Class, _) => Err(Failure::Kind(format!("Error: Qdisc \"{kind}\" is classless."))),
-                (tc_type, Some(word)) => {
-                    Err(Failure::UnknownKind { tc_type, kind: kind.to_owned(), word: word.to_owned() })
-                }
-                (_, None) => Ok(None),
-            };
-        };
+        let Some(ops) = self.ops else { return self.without_ops(kind, &words, reading).map(|()| None) };
         let context = WordsContext { verb: self.verb, dev: self.dev, environment: reading.environment };
         let read = ops.parse_words_at(&mut words, &context, place).and_then(|read| match words.peek() {
             None => Ok(read),
@@ -119,6 +111,24 @@ impl<'a> Change<'a> {
         let (options, handle) = read.map_err(|error| kind_failure(error, ops.usage()))?;
         self.options = options;
         Ok(Some(handle))
+    }
+
+    /// A kind of which no operations are known. Without words it is sent as it stands, but for a class:
+    /// the kernel takes the class of any kind for one of the qdisc that it is in.
+    fn without_ops(&self, kind: &str, words: &Words<'_>, reading: Reading<'_>) -> Result<(), Failure> {
+        let unknown = |word: &str| Failure::UnknownKind {
+            tc_type: self.tc_type,
+            kind: kind.to_owned(),
+            word: word.to_owned(),
+        };
+        match (self.tc_type, words.peek()) {
+            (TcType::Class, _) if reading.registry.get(TcType::Qdisc, kind).is_some() => {
+                Err(Failure::Kind(format!("Error: Qdisc \"{kind}\" is classless.")))
+            }
+            (TcType::Class, word) => Err(unknown(word.unwrap_or_default())),
+            (_, Some(word)) => Err(unknown(word)),
+            (_, None) => Ok(()),
+        }
     }
 
     /// The request, on the device with this index.
@@ -227,12 +237,9 @@ pub(crate) fn refused(error: Error, tc_type: TcType, kind: &str) -> Failure {
     }
 }
 
-/// Checks a device's name. `tc` cuts a long one, and may so hit another device.
-pub(crate) fn device_name(name: &str) -> Result<&str, WordError> {
-    if name.len() >= tc_core::uapi::IFNAMSIZ {
-        return Err(WordError::invalid("a device name has at most 15 characters", name));
-    }
-    Ok(name)
+/// The value of `dev`. As in `tc`, an empty one is none.
+pub(crate) fn device_name(name: &str) -> Option<&str> {
+    Some(name).filter(|name| !name.is_empty())
 }
 
 /// Reads the handle of a class, or of a qdisc as a parent; or one's name, where

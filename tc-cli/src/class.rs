@@ -67,7 +67,7 @@ fn list<'a>(mut words: Words<'a>) -> Result<Command<'a>, Failure> {
                 if list.dev.is_some() {
                     return Err(WordError::duplicate("dev", name).into());
                 }
-                list.dev = Some(device_name(name)?);
+                list.dev = device_name(name);
             }
             "qdisc" => {
                 let value = words.value()?;

@@ -1,8 +1,9 @@
 //! `--dry-run`: a message taken apart and as bytes, in place of being sent.
 
 use bytes::BytesMut;
+use tc_core::lossless::to_bytes;
 use tc_core::message::{Entry, Messages};
-use tc_core::print::{Formatted, Printer};
+use tc_core::print::{Bytes, Formatted, Printer};
 use tc_core::uapi::*;
 use tc_core::{Attr, DecodeError, EncodeError, Request, Stab, TcType, Verb};
 
@@ -69,7 +70,7 @@ fn message(bytes: &[u8], request: &Request<'_>, device: &str, out: &mut Printer)
     out.object("tcmsg", |out| {
         out.item("ifindex", "tcmsg     ifindex ", header.ifindex, "");
         if !device.is_empty() {
-            out.item("dev", " (", device, ")");
+            out.item("dev", " (", Bytes(&to_bytes(device)), ")");
         }
         for (key, before, handle) in
             [("handle", "  handle ", header.handle), ("parent", "  parent ", header.parent)]

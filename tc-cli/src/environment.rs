@@ -2,16 +2,18 @@
 
 use std::cell::{Cell, RefCell};
 use std::env;
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::Read;
-use std::path::Path;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::OnceLock;
 
 use tc_core::Connection;
+use tc_core::lossless::to_bytes;
 use tc_core::words::Environment;
 
-use crate::change::device_name;
 use crate::report::Report;
 
 /// The most samples that a distribution can have (`MAX_DIST` of `tc`).
@@ -73,8 +75,8 @@ impl Environment for Machine {
             return Err(format!("the speed of {dev} cannot be read with -netns: use ip netns exec"));
         }
         let path = format!("/sys/class/net/{dev}/speed");
-        let mut file =
-            File::open(&path).map_err(|error| format!("fopen {path}: {}", crate::failure::reason(&error)))?;
+        let mut file = File::open(self::path(&path))
+            .map_err(|error| format!("fopen {path}: {}", crate::failure::reason(&error)))?;
         let mut text = String::new();
         // Kernel: reading fails while the link is down.
         file.read_to_string(&mut text).map_err(|_| {
@@ -86,8 +88,7 @@ impl Environment for Machine {
             .map_err(|_| format!("value \"{text}\" in file {path} is not a number\nFailed to parse {path}"))
     }
 
-    fn ifindex(&self, dev: &str) -> Result<i32, String> {
-        let name = device_name(dev).map_err(|error| error.to_string())?;
+    fn ifindex(&self, name: &str) -> Result<i32, String> {
         let mut slot = self.connection.borrow_mut();
         let connection = match slot.take() {
             Some(connection) => connection,
@@ -103,11 +104,16 @@ impl Environment for Machine {
     fn distribution(&self, name: &str) -> Result<Vec<i16>, String> {
         let folder = env::var("TC_LIB_DIR").unwrap_or_else(|_| distributions());
         let path = format!("{folder}/{name}.dist");
-        let text = fs::read_to_string(&path).map_err(|error| {
+        let text = fs::read_to_string(self::path(&path)).map_err(|error| {
             format!("No distribution data for {name} ({path}: {})", crate::failure::reason(&error))
         })?;
         samples(&text).map_err(|wrong| format!("{path}: {wrong}"))
     }
+}
+
+/// The path that a word names.
+pub(crate) fn path(word: &str) -> PathBuf {
+    OsString::from_vec(to_bytes(word).into_owned()).into()
 }
 
 /// Where tc keeps its files: a matter of how it was built.

@@ -4,7 +4,9 @@ use std::fmt;
 use std::io;
 
 use tc_core::words::WordError;
-use tc_core::{Cause, Error, KernelError, RegistryError, TcType};
+use tc_core::{Cause, Connection, Error, Handle, KernelError, RegistryError, Request, TcType};
+
+use crate::own::module;
 
 /// A command that failed. Displayed, it is what `tc` prints on standard error,
 /// and sometimes a line of advice behind that.
@@ -20,7 +22,7 @@ pub enum Failure {
         tc_type: TcType,
         /// Its name.
         kind: String,
-        /// The first of its words.
+        /// The first of its words; empty if there are none.
         word: String,
     },
     /// No device has this name.
@@ -34,8 +36,14 @@ pub enum Failure {
     },
     /// A request for a filter that was refused, or whose answer was lost.
     Filter(Error),
-    /// The same of actions, for which `tc` ends otherwise.
+    /// A request to add or change actions that was refused, or whose answer was lost.
     Actions(Error),
+    /// A request for actions by index that was refused, or whose answer was lost.
+    ActionsByIndex(Error),
+    /// A flush of actions that was refused, or whose answer was lost.
+    Flush(Error),
+    /// An index of an action kind that the program lacks.
+    UnknownAction(String),
     /// A list that could not be read to its end.
     List(Error),
     /// Notices that could not be read.
@@ -59,12 +67,13 @@ impl Failure {
     /// The exit code, as `tc` has them.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Words(_) | Self::Actions(_) => 255,
+            Self::Words(_) | Self::Actions(_) | Self::ActionsByIndex(_) | Self::UnknownAction(_) => 255,
             Self::Request { .. } | Self::Filter(_) | Self::Monitor(_) => 2,
             Self::Status(status) => *status,
             Self::Kind(_)
             | Self::UnknownKind { .. }
             | Self::NoDevice(_)
+            | Self::Flush(_)
             | Self::List(_)
             | Self::Batch
             | Self::Own(_)
@@ -85,6 +94,8 @@ impl Failure {
             Self::Request { error, .. }
             | Self::Filter(error)
             | Self::Actions(error)
+            | Self::ActionsByIndex(error)
+            | Self::Flush(error)
             | Self::List(error)
             | Self::Monitor(error) => Some(error),
             _ => None,
@@ -98,7 +109,7 @@ impl Failure {
             let boxed = error.downcast_ref::<Box<Error>>().map(|error| &**error);
             boxed.or(error.downcast_ref::<Error>()).is_some_and(Error::is_permission_denied)
         });
-        if denied { Self::OwnDenied(text) } else { Self::Own(text) }
+        if denied && lacks_capability() { Self::OwnDenied(text) } else { Self::Own(text) }
     }
 
     /// What can be done about it, where that is known.
@@ -106,28 +117,42 @@ impl Failure {
         let (error, kind) = match self {
             Self::OwnDenied(_) => return Some(DENIED.into()),
             Self::UnknownKind { tc_type, kind, .. } => return Some(not_here(*tc_type, kind)),
+            Self::UnknownAction(kind) => return Some(not_here(TcType::Action, kind)),
             Self::Words(text) => {
                 // As in tc, a word that names no action is gact's to refuse.
                 let kind = text.strip_prefix("Bad action type ")?.lines().next()?;
                 return Some(not_here(TcType::Action, kind));
             }
             Self::Request { error, kind } => (error, kind.as_str()),
-            Self::Filter(error) | Self::Actions(error) => (error, ""),
+            Self::Filter(error) | Self::Actions(error) | Self::ActionsByIndex(error) | Self::Flush(error) => {
+                (error, "")
+            }
             _ => return None,
         };
         let unknown = error.kernel().is_some_and(|kernel| {
             kernel.ext_ack.message.as_deref().is_some_and(|m| m.starts_with("Specified qdisc kind"))
         });
-        if error.is_permission_denied() {
+        if error.is_permission_denied() && lacks_capability() {
             Some(DENIED.into())
         } else if unknown && error.is_not_found() && !kind.is_empty() {
+            let module = module(TcType::Qdisc, kind);
             Some(format!(
-                "The kernel has no qdisc \"{kind}\", or cannot load its module sch_{kind} (modprobe sch_{kind})."
+                "The kernel has no qdisc \"{kind}\", or cannot load its module {module} (modprobe {module})."
             ))
         } else {
             None
         }
     }
+}
+
+/// Whether this thread lacks the right to change traffic control. EPERM alone does not show that: the
+/// kernel also answers so for actions that are in use.
+///
+/// The kernel checks the capability before it looks for the device, and no device has the index 0.
+fn lacks_capability() -> bool {
+    let nothing = Request::qdisc(0).parent(Handle::ROOT);
+    let deleted = Connection::open().and_then(|mut connection| connection.delete(&nothing));
+    deleted.is_err_and(|error| error.is_permission_denied())
 }
 
 fn not_here(tc_type: TcType, kind: &str) -> String {
@@ -146,7 +171,10 @@ impl fmt::Display for Failure {
             | Self::Own(text)
             | Self::OwnDenied(text)
             | Self::System(text) => f.write_str(text),
-            Self::UnknownKind { tc_type, kind, word, .. } => {
+            Self::UnknownKind { tc_type, kind, word } if word.is_empty() => {
+                write!(f, "Unknown {tc_type} \"{kind}\"")
+            }
+            Self::UnknownKind { tc_type, kind, word } => {
                 write!(f, "Unknown {tc_type} \"{kind}\", hence option \"{word}\" is unparsable")
             }
             Self::NoDevice(name) => write!(f, "Cannot find device \"{name}\""),
@@ -155,6 +183,19 @@ impl fmt::Display for Failure {
                 shown(error, f)?;
                 f.write_str("\nWe have an error talking to the kernel")
             }
+            Self::ActionsByIndex(error) => {
+                shown(error, f)?;
+                // tc goes on to read the words of this request as the next command.
+                f.write_str(
+                    "\nWe have an error talking to the kernel\n\
+                     Command \"action\" is unknown, try \"tc actions help\".",
+                )
+            }
+            Self::Flush(error) => {
+                shown(error, f)?;
+                f.write_str("\nWe have an error flushing")
+            }
+            Self::UnknownAction(kind) => write!(f, "Error: non existent action: {kind}"),
             Self::List(error) => {
                 // Kernel: what cannot be listed is ENOENT or EOPNOTSUPP; tc
                 // says no more about it.

@@ -131,7 +131,7 @@ impl<'a> Common<'a> {
                 if place.block.is_some() {
                     return Err(Failure::Words((self.exclusive)("dev", "block")));
                 }
-                self.dev = Some(device_name(value)?);
+                self.dev = device_name(value);
             }
             _ if is_prefix(word, "block") => {
                 let value = words.value()?;
@@ -234,10 +234,11 @@ fn change<'a>(verb: Verb, mut words: Words<'a>, reading: Reading<'_>) -> Result<
     (change.dev, change.parent, change.place) = (common.dev, common.parent, common.place);
     match (kind, common.handle) {
         (Some(kind), handle) => {
+            if reading.registry.get(TcType::Filter, kind).is_none() && handle.is_some() {
+                return Err(handle_of_unknown(kind, &words));
+            }
             let place = change.place.of_filter(change.parent, handle);
-            let known = reading.registry.get(TcType::Filter, kind).is_some();
-            let unknown = if known { Handle::UNSPEC } else { handle_of_unknown(handle)? };
-            change.handle = change.take_kind_at(&place, kind, words, reading)?.unwrap_or(unknown);
+            change.handle = change.take_kind_at(&place, kind, words, reading)?.unwrap_or(Handle::UNSPEC);
         }
         (None, Some(_)) => {
             return Err(Failure::Words("Must specify filter type when using \"handle\"".into()));
@@ -268,12 +269,11 @@ fn check_get(common: &Common<'_>, kind: Option<&str>) -> Result<(), Failure> {
     }
 }
 
-/// Reads the handle of a filter of an unknown kind, which is hexadecimal.
-fn handle_of_unknown(handle: Option<&str>) -> Result<Handle, Failure> {
-    let Some(word) = handle else { return Ok(Handle::UNSPEC) };
-    let digits = word.trim_start_matches("0x");
-    let unparsable = |_| Failure::Kind(format!("Unparsable filter ID \"{word}\""));
-    u32::from_str_radix(digits, 16).map(Handle::from_raw).map_err(unparsable)
+/// A handle of a filter of an unknown kind. Each kind reads numbers in its own way (fw and u32 in different
+/// bases), so that a guess hits another filter.
+fn handle_of_unknown(kind: &str, options: &Words<'_>) -> Failure {
+    let word = options.peek().unwrap_or("handle").to_owned();
+    Failure::UnknownKind { tc_type: TcType::Filter, kind: kind.to_owned(), word }
 }
 
 fn list<'a>(mut words: Words<'a>) -> Result<Command<'a>, Failure> {

@@ -3,6 +3,7 @@
 use tc_core::words::{WordError, Words, is_prefix};
 
 use crate::failure::Failure;
+use crate::own::{self, Own};
 
 /// What the options before the object say. Reading them does no I/O.
 #[derive(Clone, Debug, Default)]
@@ -175,7 +176,10 @@ impl Globals {
                 flag => globals.set(flag, word, &mut words)?,
             }
         }
-        let mut rest = words.rest().to_vec();
+        let mut rest = match words.peek().and_then(own::find) {
+            Some(own) => globals.take_after(own, words.rest())?,
+            None => words.rest().to_vec(),
+        };
         globals.take_own_from(&mut rest);
         Ok(Parsed::Run(globals, rest))
     }
@@ -191,6 +195,32 @@ impl Globals {
             ours &= *word != "--";
             !ours || !self.take_own(word)
         });
+    }
+
+    /// Takes `tc`'s options out of the words of an own command, which may stand among them, up to `--`.
+    /// An option that the command has itself stays.
+    fn take_after<'a>(&mut self, own: &Own, words: &'a [&'a str]) -> Result<Vec<&'a str>, Failure> {
+        if !words.iter().any(|word| word.starts_with('-')) {
+            return Ok(words.to_vec());
+        }
+        let definition = own.definition();
+        let mut kept = Vec::with_capacity(words.len());
+        let mut rest = Words::new(words);
+        while let Some(word) = rest.next() {
+            if word == "--" {
+                kept.push(word);
+                kept.extend(rest.rest());
+                break;
+            }
+            // `-` is standard input, and what follows `dev` is a device.
+            let is_option = word.len() > 1 && word.starts_with('-') && kept.last() != Some(&"dev");
+            let flag = if is_option && !has_option(&definition, word) { find(word).ok() } else { None };
+            match flag {
+                None | Some(Flag::Version | Flag::Help | Flag::Batch) => kept.push(word),
+                Some(flag) => self.set(flag, word, &mut rest)?,
+            }
+        }
+        Ok(kept)
     }
 
     fn take_own(&mut self, word: &str) -> bool {
@@ -234,6 +264,13 @@ impl Globals {
         }
         Ok(())
     }
+}
+
+/// Whether a command or one of those below it has this long option.
+fn has_option(command: &clap::Command, word: &str) -> bool {
+    let Some(name) = word.strip_prefix("--") else { return false };
+    command.get_arguments().any(|argument| argument.get_long() == Some(name))
+        || command.get_subcommands().any(|below| has_option(below, word))
 }
 
 fn value(words: &mut Words<'_>) -> Result<String, WordError> {
@@ -312,5 +349,22 @@ mod tests {
         assert!(!globals.dry_run);
         assert_eq!(rest, ["plug", "--", "make", "--dry-run"]);
         assert!(parse(&["--json"]).0.json && parse(&["--color=never"]).0.color == When::Never);
+    }
+
+    #[test]
+    fn options_of_tc_when_after_an_own_command_then_taken() {
+        let (globals, rest) = parse(&["plug", "status", "-j", "--dev", "d0", "-n", "blue", "--dry-run"]);
+        assert!(globals.json && globals.dry_run);
+        assert_eq!(globals.netns.as_deref(), Some("blue"));
+        assert_eq!(rest, ["plug", "status", "--dev", "d0"]);
+        let (globals, rest) = parse(&["plug", "hold", "--netns", "a", "-s", "--", "ls", "-j"]);
+        assert!(globals.stats && !globals.json && globals.netns.is_none());
+        assert_eq!(rest, ["plug", "hold", "--netns", "a", "--", "ls", "-j"]);
+        let (globals, rest) = parse(&["diff", "-", "-p", "dev", "-j"]);
+        assert!(globals.pretty && !globals.json);
+        assert_eq!(rest, ["diff", "-", "dev", "-j"]);
+        assert_eq!(parse(&["kinds", "-V", "-h"]).1, ["kinds", "-V", "-h"]);
+        // tc's commands keep their words.
+        assert_eq!(parse(&["qdisc", "show", "-j"]).1, ["qdisc", "show", "-j"]);
     }
 }

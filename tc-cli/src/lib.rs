@@ -48,9 +48,12 @@ mod usage;
 
 use std::env;
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
 use std::process::ExitCode;
 
 pub use failure::Failure;
+
+use tc_core::lossless::into_text;
 
 use globals::{Globals, Parsed};
 use report::Report;
@@ -76,7 +79,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> Result<(), Failure> {
 }
 
 fn run_reported(arguments: impl Iterator<Item = OsString>, report: &mut Report) -> Result<(), Failure> {
-    let arguments = arguments.map(text).collect::<Result<Vec<_>, _>>()?;
+    let arguments: Vec<_> = arguments.map(|argument| into_text(argument.into_vec())).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let (globals, rest) = match Globals::parse(&words)? {
         Parsed::Version => return output::say(usage::VERSION),
@@ -93,10 +96,4 @@ fn run_reported(arguments: impl Iterator<Item = OsString>, report: &mut Report) 
         Some(file) => session.batch(&file),
         None => session.run(&rest),
     }
-}
-
-fn text(argument: OsString) -> Result<String, Failure> {
-    argument.into_string().map_err(|argument| {
-        Failure::Words(format!("Error: argument \"{}\" is wrong: not UTF-8", argument.display()))
-    })
 }

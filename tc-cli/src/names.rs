@@ -22,7 +22,7 @@ impl ClassNames {
     /// line that cannot be read is reported, and there are no names then.
     pub(crate) fn load(file: Option<&str>, report: &Report) -> Result<Self, Failure> {
         let path = file.unwrap_or(FILE);
-        let text = match (fs::read(path), file) {
+        let text = match (fs::read(crate::environment::path(path)), file) {
             (Ok(bytes), _) => String::from_utf8_lossy(&bytes).into_owned(),
             (Err(_), None) => {
                 return Ok(ClassIds::load().map(|ids| Self::from(&ids)).unwrap_or_else(|error| {

@@ -6,6 +6,7 @@ use std::os::fd::AsFd;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
+use tc_core::lossless::to_bytes;
 use tc_core::print::{Form, Printer, Style};
 
 use crate::failure::Failure;
@@ -49,9 +50,9 @@ impl Output {
     }
 }
 
-/// Writes one text.
+/// Writes one text, which can be [lossless](tc_core::lossless).
 pub(crate) fn say(text: &str) -> Result<(), Failure> {
-    Ok(write_all(&mut standard_output()?, text.as_bytes())?)
+    Ok(write_all(&mut standard_output()?, &to_bytes(text))?)
 }
 
 /// Without std's own buffer.

@@ -107,7 +107,7 @@ fn list<'a>(mut words: Words<'a>) -> Result<Command<'a>, Failure> {
     let mut list = List::new(TcType::Qdisc);
     while let Some(word) = words.next() {
         match word {
-            "dev" => list.dev = Some(device_name(words.value()?)?),
+            "dev" => list.dev = device_name(words.value()?),
             "root" => {
                 no_filter_yet(&list, word)?;
                 list.parent = Handle::ROOT;

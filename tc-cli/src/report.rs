@@ -4,6 +4,7 @@ use std::io::{self, Write as _};
 
 use serde_json::{Map, Value, json};
 use tc_core::KernelError;
+use tc_core::lossless::to_bytes;
 
 use crate::failure::Failure;
 use crate::progress;
@@ -33,10 +34,10 @@ impl Report {
         self.json = json;
     }
 
-    /// Text as it stands, in both forms: usage texts.
+    /// Text as it stands, in both forms: usage texts. It can be [lossless](tc_core::lossless).
     pub(crate) fn text(&self, text: &str) {
         progress::hide();
-        let _nobody = io::stderr().write_all(text.as_bytes());
+        let _nobody = io::stderr().write_all(&to_bytes(text));
     }
 
     /// Something that did not stop the command.

@@ -291,8 +291,8 @@ fn enter(name: &str) -> Result<(), Failure> {
             })
         }
     };
-    let namespace =
-        Namespace::open(name).map_err(failed(format!("Cannot open network namespace \"{name}\"")))?;
+    let namespace = Namespace::open(crate::environment::path(name))
+        .map_err(failed(format!("Cannot open network namespace \"{name}\"")))?;
     namespace.enter().map_err(failed(format!("setting the network namespace \"{name}\" failed")))
 }
 

@@ -2,8 +2,10 @@
 //! show it the same way.
 
 use serde_json::Value;
+use tc_core::{Registry, TcType};
+use tc_qdiscs as _;
 use tests::ages::{ageless_json, ageless_text};
-use tests::lab::{Output, Said};
+use tests::lab::{Net, Output, Said};
 use tests::twins::Twins;
 use tests::{later, need};
 
@@ -175,7 +177,6 @@ fn words_are_refused_alike() {
         "filter add dev d0 chain 1 chain 2",
         "filter add dev d0 ingress estimator x",
         "filter add dev d0 ingress nosuch opt",
-        "filter add dev d0 ingress handle zz nosuch",
         "filter add dev d0 ingress matchall help",
         "filter add dev d0 ingress matchall bogus",
         "filter add dev d0 ingress matchall action",
@@ -213,4 +214,95 @@ fn words_are_refused_alike() {
         let code = run(&twins, words);
         assert!(code != 0 || words.contains("help"), "{words}");
     }
+}
+
+/// All lines are tc's: advice would be false here.
+#[test]
+fn actions_when_refused_then_end_with_tcs_lines() {
+    need!("sch_clsact", "cls_matchall", "act_gact", "veth");
+    let twins = twins();
+    for command in [
+        "qdisc add dev d0 clsact",
+        "filter add dev d0 ingress matchall action drop index 7",
+        "actions add action pass index 8",
+        "actions flush action gact",
+        "actions del action gact index 7",
+        "actions del action gact index 99",
+        "actions get action gact index 99",
+        "actions del action gact index 7 action gact index 99",
+        "actions add action pass index 8",
+        "actions flush action nosuch",
+        "actions flush action mirred",
+        "-force actions flush action gact",
+    ] {
+        let [theirs, ours] = twins.run(command);
+        assert_eq!((ours.code, ours.stderr), (theirs.code, theirs.stderr), "{command}");
+        assert_eq!(ours.stdout, theirs.stdout, "{command}");
+    }
+}
+
+#[test]
+fn devices_when_empty_then_as_none() {
+    need!("sch_clsact", "cls_matchall", "veth");
+    let twins = twins();
+    let run = |net: &Net, program: &std::ffi::OsStr, words: &str| {
+        let words: Vec<_> = words.split(' ').map(|word| if word == "''" { "" } else { word }).collect();
+        net.run(program, &words)
+    };
+    for words in [
+        "qdisc show dev ''",
+        "qdisc show dev '' dev d0",
+        "class show dev ''",
+        "filter show dev ''",
+        "filter show dev '' block 3",
+        "qdisc add dev '' root pfifo",
+        "qdisc add dev '' dev d0 root handle 1: pfifo",
+        "qdisc del dev '' root",
+        "class add dev '' parent 1: classid 1:1 htb rate 1mbit",
+        "class del dev '' classid 1:1",
+        "filter add dev '' ingress matchall",
+        "filter del dev ''",
+        "filter get dev '' parent 1: protocol ip pref 1 handle 1 matchall",
+    ] {
+        let theirs = run(&twins.theirs, "tc".as_ref(), words);
+        let ours = run(&twins.ours, tests::lab::tc_cli().as_os_str(), words);
+        assert_eq!(
+            (ours.code, &ours.stdout, &ours.stderr),
+            (theirs.code, &theirs.stdout, &theirs.stderr),
+            "{words}"
+        );
+    }
+}
+
+/// The filters of `fw`, `basic` and `flower` have handles in bases that tc-cli cannot know.
+#[test]
+fn filters_of_unknown_kinds_when_named_by_handle_stay() {
+    need!("sch_htb", "cls_fw", "cls_basic", "cls_flower", "veth");
+    let net = Net::aside();
+    net.veth("d0", "d1");
+    net.tc("qdisc add dev d0 root handle 1: htb").ok();
+    let registry = Registry::of_program().unwrap_or_default();
+    let mut tried = 0;
+    // Two filters of flower have different keys.
+    for (kind, key) in [("fw", ""), ("basic", ""), ("flower", "src_ip 10.0.0.")] {
+        if registry.get(TcType::Filter, kind).is_some() {
+            continue;
+        }
+        for handle in [10, 16] {
+            let place = "dev d0 parent 1: protocol ip prio 1";
+            let key = if key.is_empty() { String::new() } else { format!("{key}{handle}") };
+            net.tc(&format!("filter add {place} handle {handle} {kind} {key} classid 1:1")).ok();
+        }
+        let before = net.tc("filter show dev d0").ok();
+        for verb in ["del", "change", "replace", "add", "get"] {
+            let words = format!("filter {verb} dev d0 parent 1: protocol ip prio 1 handle 10 {kind}");
+            let ended = net.tc_cli(&words);
+            assert_eq!(ended.code, 1, "{words}: {}", ended.stderr);
+            assert!(ended.stderr.starts_with(&format!("Unknown filter \"{kind}\"")), "{}", ended.stderr);
+            assert_eq!(net.tc("filter show dev d0").stdout, before, "{words}");
+        }
+        let _all = net.tc("filter del dev d0").ok();
+        tried += 1;
+    }
+    assert!(tried > 0 || registry.get(TcType::Filter, "fw").is_some(), "all three kinds are known");
 }

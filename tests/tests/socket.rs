@@ -123,7 +123,7 @@ fn the_reported_room_is_available() {
 fn a_followers_descriptor_can_be_polled() {
     need!("netns");
     let net = Net::aside();
-    let there = Namespace::open(&net.path()).unwrap();
+    let there = Namespace::open(net.path()).unwrap();
     let mut tc = Connection::open_in(&there).unwrap();
     let mut follower = Follower::open_in(&there).unwrap();
     follower.set_nonblocking(true).unwrap();

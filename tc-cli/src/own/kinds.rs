@@ -120,11 +120,12 @@ impl Modules {
 }
 
 /// The module of a kind; a class is its qdisc's business.
-fn module(tc_type: TcType, kind: &str) -> String {
+pub(crate) fn module(tc_type: TcType, kind: &str) -> String {
     match (tc_type, kind) {
         (TcType::Filter, kind) => format!("cls_{kind}"),
         (TcType::Action, kind) => format!("act_{kind}"),
         (_, "clsact") => "sch_ingress".into(),
+        (_, "cake_mq") => "sch_cake".into(),
         (_, kind) => format!("sch_{kind}"),
     }
 }
@@ -158,5 +159,6 @@ mod tests {
         }
         assert_eq!(modules(None).state(TcType::Class, "htb"), State::Unknown);
         assert_eq!(module(TcType::Qdisc, "clsact"), "sch_ingress");
+        assert_eq!(module(TcType::Qdisc, "cake_mq"), "sch_cake");
     }
 }

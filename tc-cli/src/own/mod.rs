@@ -9,6 +9,7 @@ mod tree;
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Command};
 
+pub(crate) use self::kinds::module;
 use crate::failure::Failure;
 use crate::output;
 use crate::session::Session;

@@ -37,7 +37,7 @@ impl Show<'_> {
             handle => shown.out.item("handle", "", self.short(handle), " "),
         }
         if !self.one_device {
-            shown.out.item("dev", "dev ", shown.devices.name(header.ifindex).as_str(), " ");
+            shown.out.item("dev", "dev ", shown.devices.name(header.ifindex), " ");
         }
         match header.parent {
             Handle::ROOT => shown.out.flag("root", "root "),

@@ -39,7 +39,7 @@ impl Show<'_> {
             Some(block) => out.item("block", "block ", block, " "),
             None => {
                 if !self.one_device {
-                    out.device("dev", "dev ", shown.devices.name(header.ifindex).as_str(), " ");
+                    out.device("dev", "dev ", shown.devices.name(header.ifindex), " ");
                 }
                 match header.parent {
                     parent if parent == self.one_parent && !parent.is_unspec() => {}

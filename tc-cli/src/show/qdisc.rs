@@ -43,7 +43,7 @@ impl Show<'_> {
         }
         out.text(" ");
         if !self.one_device {
-            out.device("dev", "dev ", shown.devices.name(header.ifindex).as_str(), " ");
+            out.device("dev", "dev ", shown.devices.name(header.ifindex), " ");
         }
         match header.parent {
             Handle::ROOT => out.flag("root", "root "),

@@ -1,14 +1,19 @@
 //! Network namespaces.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::panic::resume_unwind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread;
 
 use crate::connection::socket;
 use crate::exchange::error::{Cause, Error};
+
+/// Where `ip netns add` puts names; usually both are one folder.
+const FOLDERS: [&str; 2] = ["/run/netns", "/var/run/netns"];
 
 /// A network namespace that is held open: it lives at least as long as this value.
 ///
@@ -35,21 +40,34 @@ pub struct Namespace {
 impl Namespace {
     /// The namespace of the calling thread.
     pub fn current() -> Result<Self, Error> {
-        Self::open_path(Path::new("/proc/thread-self/ns/net"), "of this thread")
+        Self::open_path(Path::new("/proc/thread-self/ns/net"), OsStr::new("of this thread"))
     }
 
-    /// The namespace of this name, as `tc -n` takes it: one of `ip netns add`.
-    /// A name with a slash is taken as a path (`/proc/PID/ns/net`).
-    pub fn open(name: &str) -> Result<Self, Error> {
-        let path =
-            if name.contains('/') { PathBuf::from(name) } else { Path::new("/var/run/netns").join(name) };
-        Self::open_path(&path, name)
+    /// The namespace of this name: one of `ip netns add`, as `tc -n` takes it, a path
+    /// (`/proc/PID/ns/net`), or else the id of a process.
+    pub fn open(name: impl AsRef<OsStr>) -> Result<Self, Error> {
+        let name = name.as_ref();
+        let bytes = name.as_bytes();
+        let is_process = !bytes.is_empty() && bytes.iter().all(u8::is_ascii_digit);
+        if bytes.contains(&b'/') {
+            return Self::open_path(Path::new(name), name);
+        }
+        let [first, second] = FOLDERS.map(|folder| Path::new(folder).join(name));
+        let process = is_process.then(|| Path::new("/proc").join(name).join("ns/net"));
+        let mut opened = Self::open_path(&first, name);
+        for path in std::iter::once(second).chain(process) {
+            if opened.as_ref().is_err_and(Error::is_not_found) {
+                opened = Self::open_path(&path, name);
+            }
+        }
+        opened
     }
 
-    fn open_path(path: &Path, name: &str) -> Result<Self, Error> {
+    fn open_path(path: &Path, name: &OsStr) -> Result<Self, Error> {
+        let name = name.to_string_lossy();
         match File::open(path) {
-            Ok(file) => Ok(Self { file, name: name.to_owned() }),
-            Err(error) => Err(fail("open", name, error)),
+            Ok(file) => Ok(Self { file, name: name.into_owned() }),
+            Err(error) => Err(fail("open", &name, error)),
         }
     }
 

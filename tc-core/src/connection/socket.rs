@@ -12,7 +12,7 @@ use netlink_sys::SocketAddr;
 use netlink_sys::protocols::{NETLINK_KOBJECT_UEVENT, NETLINK_ROUTE};
 
 use crate::connection::{DEFAULT_TIMEOUT, Received, Transport};
-use crate::wire::device::{DeviceName, DeviceNames};
+use crate::wire::device::{DeviceName, DeviceNames, device_name_bytes};
 use crate::wire::queues::{QueueEvents, removal};
 
 /// The most datagrams that one receive takes.
@@ -349,14 +349,15 @@ fn empty_ifreq() -> libc::ifreq {
     unsafe { std::mem::zeroed() }
 }
 
-/// The error for a text that cannot be a device's name.
+/// The error for a text that cannot be a device's name of 15 bytes.
 fn ifreq_of(name: &str) -> io::Result<libc::ifreq> {
     let mut request = empty_ifreq();
+    let name = device_name_bytes(name.as_ref())?;
     if name.is_empty() || name.len() >= request.ifr_name.len() {
         return Err(io::Error::from_raw_os_error(libc::ENODEV));
     }
-    for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
-        *to = libc::c_char::from_ne_bytes([from]);
+    for (to, from) in request.ifr_name.iter_mut().zip(name.iter()) {
+        *to = libc::c_char::from_ne_bytes([*from]);
     }
     Ok(request)
 }
@@ -429,7 +430,7 @@ mod tests {
     fn a_device_is_asked_for_by_name_and_by_index() {
         let longest = "abcdefghijklmno";
         for name in ["lo", longest] {
-            assert_eq!(name_in(&ifreq_of(name).unwrap()).as_str(), name);
+            assert_eq!(name_in(&ifreq_of(name).unwrap()).to_str(), Some(name));
         }
         for wrong in ["", "abcdefghijklmnop"] {
             assert_eq!(ifreq_of(wrong).unwrap_err().raw_os_error(), Some(libc::ENODEV));
@@ -437,6 +438,6 @@ mod tests {
         let mut request = ifreq_of(longest).unwrap();
         assert_eq!(ifindex_in(&request), 0);
         request.ifr_ifru.ifru_ifindex = 7;
-        assert_eq!((ifindex_in(&request), name_in(&request).as_str()), (7, longest));
+        assert_eq!((ifindex_in(&request), name_in(&request).to_str()), (7, Some(longest)));
     }
 }

@@ -76,7 +76,7 @@ impl Select {
     }
 
     pub(crate) fn encode_actions(&self, out: &mut AttrWriter<'_>) {
-        encode_kind(self.kind.as_str(), self.terse, self.since_ms, out);
+        encode_kind(self.kind.to_str().unwrap_or_default(), self.terse, self.since_ms, out);
     }
 }
 

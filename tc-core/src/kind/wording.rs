@@ -189,10 +189,10 @@ impl<'n> OptionWords<'n> {
         &self.unsayable
     }
 
-    /// The name of a device.
+    /// The name of a device, as [lossless](crate::lossless) text.
     pub fn device_name(&mut self, ifindex: i32) -> String {
         match self.names.map(|names| names.device_name(ifindex)) {
-            Some(Ok(name)) => name.as_str().to_owned(),
+            Some(Ok(name)) => crate::wire::lossless::to_text(name.as_bytes()).into_owned(),
             _ => {
                 self.cannot_say(&format!("the device with the index {ifindex}, which is not there"));
                 format!("if{ifindex}")

@@ -3,12 +3,15 @@
 mod details;
 mod request;
 
+use std::ffi::OsStr;
+
 use bytes::BytesMut;
 
 use crate::connection::Connection;
 use crate::connection::Transport;
 use crate::exchange::error::{Cause, Error};
 use crate::wire::attr::{Attr, AttrWriter, Attrs, Reader};
+use crate::wire::device::device_name_bytes;
 use crate::wire::error::{DecodeError, EncodeError};
 use crate::wire::message::{Message, begin_message, end_message};
 use crate::wire::uapi::*;
@@ -27,8 +30,10 @@ const HEADER: u32 = 14 + 4;
 pub struct Link {
     /// Its index, which identifies it in requests.
     pub ifindex: i32,
-    /// Its name.
+    /// Its name for messages; see `raw_name`.
     pub name: String,
+    /// Its name as bytes, which need not be UTF-8.
+    pub raw_name: DeviceName,
     /// `IFF_*`.
     pub flags: u32,
     /// The largest packet, in bytes, without the link's header.
@@ -63,10 +68,13 @@ impl Link {
         let attr = |kind: u16| table[usize::from(kind)];
         let text = |attr: Option<Attr<'_>>| attr.map(|a| a.str().map(str::to_owned)).transpose();
         let number = |kind: u16| attr(kind).map(|a| a.u32()).transpose().map(Option::unwrap_or_default);
+        let name = attr(IFLA_IFNAME).ok_or(DecodeError::Missing { what: "device name" })?;
+        let raw_name = DeviceName::of_bytes(name.c_string());
         let info = attr(IFLA_LINKINFO).map(|a| a.attrs().find(IFLA_INFO_KIND)).transpose()?.flatten();
         Ok(Self {
             ifindex,
-            name: text(attr(IFLA_IFNAME))?.ok_or(DecodeError::Missing { what: "device name" })?,
+            name: raw_name.to_string(),
+            raw_name,
             flags,
             mtu: number(IFLA_MTU)?,
             tx_queue_len: number(IFLA_TXQLEN)?,
@@ -96,23 +104,24 @@ impl Link {
 }
 
 impl<T: Transport> Connection<T> {
-    /// The index of a device, by its name or one of its alternative names.
-    /// [`Error::is_not_found`] if it does not exist.
-    pub fn ifindex(&mut self, name: &str) -> Result<i32, Error> {
+    /// The index of a device, by its name or one of its alternative names, as bytes or as
+    /// [lossless](crate::lossless) text. [`Error::is_not_found`] if there is none.
+    pub fn ifindex(&mut self, name: impl AsRef<OsStr>) -> Result<i32, Error> {
         self.link_by_name(name).map(|link| link.ifindex)
     }
 
-    /// A device by its name or one of its alternative names.
-    /// [`Error::is_not_found`] if it does not exist.
-    pub fn link_by_name(&mut self, name: &str) -> Result<Link, Error> {
+    /// A device by its name or one of its alternative names, as bytes or as
+    /// [lossless](crate::lossless) text. [`Error::is_not_found`] if there is none.
+    pub fn link_by_name(&mut self, name: impl AsRef<OsStr>) -> Result<Link, Error> {
+        let name = name.as_ref();
         let fail = |cause: Cause| Error::new("find", format!("device {name:?}"), cause);
-        let attribute = match name.len() {
-            0 => return Err(fail(Cause::Refused("the name is empty".into()))),
-            len if len < IFNAMSIZ => IFLA_IFNAME,
-            _ => IFLA_ALT_IFNAME,
-        };
+        if name.is_empty() {
+            return Err(fail(Cause::Refused("the name is empty".into())));
+        }
+        let bytes = device_name_bytes(name).map_err(Cause::System).map_err(fail)?;
         // Kernel: IFLA_IFNAME finds alternative names too, but takes no long one.
-        let place = self.ask(|sequence, buffer| get_link(0, Some((attribute, name)), sequence, buffer));
+        let attribute = if bytes.len() < IFNAMSIZ { IFLA_IFNAME } else { IFLA_ALT_IFNAME };
+        let place = self.ask(|sequence, buffer| get_link(0, Some((attribute, &bytes)), sequence, buffer));
         let link = place.and_then(|place| Ok(Link::decode(&place.message(&self.answer))?));
         link.map_err(fail)
     }
@@ -134,7 +143,7 @@ impl<T: Transport> Connection<T> {
 
 fn get_link(
     ifindex: i32,
-    name: Option<(u16, &str)>,
+    name: Option<(u16, &[u8])>,
     sequence: u32,
     buffer: &mut BytesMut,
 ) -> Result<(), EncodeError> {
@@ -146,7 +155,7 @@ fn get_link(
     out.put_u64(0);
     out.attr_u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
     if let Some((kind, name)) = name {
-        out.attr_str(kind, name);
+        out.attr_c_string(kind, name);
     }
     out.finish()?;
     end_message(buffer, start);

@@ -43,9 +43,15 @@ impl<'a> Attr<'a> {
     /// The payload as text, up to its first NUL.
     #[inline]
     pub fn str(&self) -> Result<&'a str, DecodeError> {
-        let end = self.payload.iter().position(|b| *b == 0).unwrap_or(self.payload.len());
-        std::str::from_utf8(&self.payload[..end])
+        std::str::from_utf8(self.c_string())
             .map_err(|_| DecodeError::Malformed { what: "text" }.at_attribute(self.kind))
+    }
+
+    /// The payload up to its first NUL.
+    #[inline]
+    pub fn c_string(&self) -> &'a [u8] {
+        let end = self.payload.iter().position(|b| *b == 0).unwrap_or(self.payload.len());
+        &self.payload[..end]
     }
 
     /// The attributes inside this one.

@@ -1,9 +1,13 @@
 //! Names of devices.
 
+use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::fmt;
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 
-use crate::wire::uapi::IFNAMSIZ;
+use crate::wire::lossless;
+use crate::wire::uapi::{ALTIFNAMSIZ, IFNAMSIZ};
 
 /// Names of devices by index, on demand: one cheap system call each, never a
 /// list of all devices.
@@ -11,7 +15,7 @@ pub trait DeviceNames: fmt::Debug {
     /// The name of the device with this index.
     fn device_name(&self, ifindex: i32) -> io::Result<DeviceName>;
 
-    /// The index of the device with this name.
+    /// The index of the device with this name, which can be [lossless] text.
     ///
     /// Where there is no cheaper way than [`Connection::ifindex`](crate::Connection::ifindex) this is an
     /// error of the kind `Unsupported`.
@@ -33,23 +37,55 @@ impl DeviceName {
 
     /// From text, of which the first 15 bytes count.
     pub fn of(text: &str) -> Self {
+        Self::of_bytes(text.as_bytes())
+    }
+
+    pub(crate) fn of_bytes(name: &[u8]) -> Self {
         let mut bytes = [0; IFNAMSIZ];
-        for (to, from) in bytes[..IFNAMSIZ - 1].iter_mut().zip(text.bytes()) {
-            *to = from;
+        for (to, from) in bytes[..IFNAMSIZ - 1].iter_mut().zip(name) {
+            *to = *from;
         }
         Self(bytes)
     }
 
-    /// The name as text. The kernel allows other bytes than UTF-8 in it; then
-    /// it reads as `?`.
-    pub fn as_str(&self) -> &str {
+    /// The name's bytes. The kernel accepts others than UTF-8.
+    pub fn as_bytes(&self) -> &[u8] {
         let end = self.0.iter().position(|byte| *byte == 0).unwrap_or(IFNAMSIZ);
-        std::str::from_utf8(&self.0[..end]).unwrap_or("?")
+        &self.0[..end]
+    }
+
+    /// The name as the operating system takes it.
+    pub fn as_os_str(&self) -> &OsStr {
+        OsStr::from_bytes(self.as_bytes())
+    }
+
+    /// The name, if it is UTF-8.
+    pub fn to_str(&self) -> Option<&str> {
+        std::str::from_utf8(self.as_bytes()).ok()
     }
 }
 
+impl AsRef<OsStr> for DeviceName {
+    fn as_ref(&self) -> &OsStr {
+        self.as_os_str()
+    }
+}
+
+/// The name for messages: U+FFFD stands for bytes that are not UTF-8.
 impl fmt::Display for DeviceName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
+        f.pad(&String::from_utf8_lossy(self.as_bytes()))
+    }
+}
+
+/// The bytes of a device's name. `ENODEV` for what the kernel would cut, and so take for another name.
+pub(crate) fn device_name_bytes(name: &OsStr) -> io::Result<Cow<'_, [u8]>> {
+    let bytes = match name.to_str() {
+        Some(text) => lossless::to_bytes(text),
+        None => Cow::Borrowed(name.as_bytes()),
+    };
+    match bytes.len() > ALTIFNAMSIZ - 1 || bytes.contains(&0) {
+        true => Err(io::Error::from_raw_os_error(libc::ENODEV)),
+        false => Ok(bytes),
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod convert;
 pub(crate) mod device;
 pub(crate) mod error;
 pub(crate) mod handle;
+pub mod lossless;
 pub mod message;
 pub(crate) mod queues;
 pub(crate) mod short;

@@ -158,6 +158,8 @@ pub const IFF_LOWER_UP: u32 = 1 << 16;
 
 /// `IFNAMSIZ`: a device name has at most 15 bytes, and a NUL.
 pub const IFNAMSIZ: usize = 16;
+/// `ALTIFNAMSIZ`: an alternative device name has at most 127 bytes, and a NUL.
+pub const ALTIFNAMSIZ: usize = 128;
 /// The longest kind name that the kernel accepts, without its NUL.
 pub const KIND_MAX: usize = 15;
 

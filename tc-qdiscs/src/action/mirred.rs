@@ -168,7 +168,7 @@ where:
             out.item("to_blockid", " to blockid ", block.get(), ")");
         } else {
             let name = out.device_name(self.ifindex);
-            out.item("to_dev", " to device ", name.as_str(), ")");
+            out.item("to_dev", " to device ", name, ")");
         }
         self.control.print(" ", out);
         out.newline();

@@ -45,7 +45,7 @@ impl Clients {
 
     fn spawn(&mut self, world: &World, work: impl FnOnce(&Mutex<Vec<Reply>>, &AtomicBool) + Send + 'static) {
         let (seen, stop) = (Arc::clone(&self.seen), Arc::clone(&self.stop));
-        let far = Namespace::open(&world.far.path()).unwrap();
+        let far = Namespace::open(world.far.path()).unwrap();
         self.threads.push(thread::spawn(move || {
             far.enter().unwrap();
             work(&seen, &stop);

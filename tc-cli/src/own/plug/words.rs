@@ -1,7 +1,7 @@
 //! Arguments of several commands.
 
+use std::convert::Infallible;
 use std::num::NonZeroU32;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
@@ -9,6 +9,7 @@ use clap::{Arg, ArgAction, ArgMatches};
 use tc_core::units::{parse_size, parse_time_ns};
 use tc_qdiscs::plug::commit::{GuardianCommand, JOURNAL_DIR, Limit, OnDeath, OnTaint};
 
+use crate::environment::path;
 use crate::failure::Failure;
 
 pub(super) fn dev() -> Arg {
@@ -43,7 +44,7 @@ pub(super) fn on_death() -> Arg {
 pub(super) fn journal_dir() -> Arg {
     let help = "The directory of journals";
     let dir = Arg::new("journal-dir").long("journal-dir").value_name("DIR").help(help);
-    dir.default_value(JOURNAL_DIR).value_parser(clap::value_parser!(PathBuf))
+    dir.default_value(JOURNAL_DIR).value_parser(|word: &str| Ok::<_, Infallible>(path(word)))
 }
 
 pub(super) fn the_dev(words: &ArgMatches) -> &str {

@@ -39,7 +39,7 @@ pub(super) fn run(devices: &[String], session: &mut Session<'_>) -> Result<(), F
     if session.globals.json {
         print_json(&lines.iter().map(Exported::to_json).collect::<Vec<_>>().into(), session)?;
     } else {
-        lines.iter().for_each(|line| session.output.printer.text(&line.to_text()));
+        crate::output::say(&lines.iter().map(Exported::to_text).collect::<String>())?;
     }
     match lost.len() {
         0 => Ok(()),

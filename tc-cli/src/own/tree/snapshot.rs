@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 
 use tc_core::link::DeviceNames;
+use tc_core::lossless::to_text;
 use tc_core::message::Entry;
 use tc_core::uapi::{TCA_CHAIN, TCA_EGRESS_BLOCK, TCA_INGRESS_BLOCK, TCA_STAB, TCA_STATS2};
 use tc_core::words::{Environment, Words, WordsContext};
@@ -194,7 +195,8 @@ impl<'n> Reader<'_, 'n> {
     }
 
     pub(super) fn name(&self, ifindex: i32) -> String {
-        self.names.device_name(ifindex).map_or_else(|_| format!("if{ifindex}"), |name| name.as_str().into())
+        let name = self.names.device_name(ifindex);
+        name.map_or_else(|_| format!("if{ifindex}"), |name| to_text(name.as_bytes()).into_owned())
     }
 
     fn add(&self, entry: &Entry<'_>, snapshot: &mut Snapshot<'n>) {

@@ -16,7 +16,7 @@ fn devices_are_found_by_every_name() {
     assert_eq!((eth0.qdisc.as_str(), eth0.is_up()), ("pfifo_fast", true));
     assert_eq!(tc.link_by_name("lo").unwrap().qdisc, "noqueue");
     let names = tc.device_names().unwrap();
-    assert_eq!(names.device_name(ETH0).unwrap().as_str(), "eth0");
+    assert_eq!(names.device_name(ETH0).unwrap().to_str(), Some("eth0"));
     assert_eq!(names.device_name(99).unwrap_err().raw_os_error(), Some(libc::ENODEV));
 }
 

@@ -8,7 +8,7 @@ mod stats;
 mod value;
 
 use self::json::Json;
-pub use self::value::{Float, Formatted, Hex, Hex0x, Item, Null, Rate, Size, Time, TimeNs};
+pub use self::value::{Bytes, Float, Formatted, Hex, Hex0x, Item, Null, Rate, Size, Time, TimeNs};
 use crate::wire::device::{DeviceName, DeviceNames};
 
 /// The style of the output: `tc`'s global options.
@@ -257,7 +257,7 @@ impl Printer {
     }
 
     /// A device's name, in colour if the style has it.
-    pub fn device(&mut self, key: &str, before: &str, name: &str, after: &str) {
+    pub fn device(&mut self, key: &str, before: &str, name: impl Item, after: &str) {
         // The palettes of iproute2: cyan, bold where the background is dark.
         let (on, off) = match self.style.color.filter(|_| !self.is_json()) {
             None => ("", ""),
@@ -275,10 +275,9 @@ impl Printer {
         &self.out
     }
 
-    /// The output so far, as text.
+    /// The output so far, as text. A device name that is not UTF-8 ends it; [`bytes`](Self::bytes) has all.
     pub fn as_str(&self) -> &str {
-        // Only str and formatted numbers are ever written.
-        std::str::from_utf8(&self.out).unwrap_or_default()
+        self.out.utf8_chunks().next().map_or("", |chunk| chunk.valid())
     }
 
     /// Clears the output after it was written out. Open objects and arrays stay open.

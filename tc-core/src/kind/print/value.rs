@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::Write as _;
 
 use super::Style;
+use crate::wire::device::DeviceName;
 use crate::wire::handle::Handle;
 use crate::wire::short::Short;
 use crate::wire::units::{PrintG, PrintRate, PrintSize, PrintTime, PrintTimeNs};
@@ -61,6 +62,7 @@ const PLAIN: [bool; 256] = {
         plain[byte as usize] = false;
         byte += 1;
     }
+    plain[0x7f] = false;
     plain[b'"' as usize] = false;
     plain[b'\\' as usize] = false;
     plain
@@ -71,13 +73,23 @@ pub(super) fn is_plain(text: &str) -> bool {
     text.bytes().all(|byte| PLAIN[usize::from(byte)])
 }
 
-/// Appends the contents of a JSON string, without its quotes.
-fn escaped(text: &str, out: &mut Vec<u8>) {
-    if is_plain(text) {
-        out.extend_from_slice(text.as_bytes());
-    } else if let Ok(quoted) = serde_json::to_vec(text) {
-        out.extend_from_slice(&quoted[1..quoted.len() - 1]);
+/// Appends what stands between the quotes of a JSON string. As in `tc`, bytes from 0x80 stay.
+fn escaped(text: &[u8], out: &mut Vec<u8>) {
+    let mut rest = text;
+    while let Some(at) = rest.iter().position(|byte| !PLAIN[usize::from(*byte)]) {
+        out.extend_from_slice(&rest[..at]);
+        match rest[at] {
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            0x08 => out.extend_from_slice(b"\\b"),
+            0x0c => out.extend_from_slice(b"\\f"),
+            byte @ (b'"' | b'\\') => out.extend_from_slice(&[b'\\', byte]),
+            byte => shown(out, format_args!("\\u{byte:04x}")),
+        }
+        rest = &rest[at + 1..];
     }
+    out.extend_from_slice(rest);
 }
 
 /// Writes into a JSON string.
@@ -85,8 +97,32 @@ struct Escaped<'a>(&'a mut Vec<u8>);
 
 impl fmt::Write for Escaped<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        escaped(text, self.0);
+        escaped(text.as_bytes(), self.0);
         Ok(())
+    }
+}
+
+/// Text that need not be UTF-8: a device's name. In JSON, too, its bytes stay.
+#[derive(Clone, Copy, Debug)]
+pub struct Bytes<'a>(pub &'a [u8]);
+
+impl Item for Bytes<'_> {
+    fn text(&self, out: &mut Vec<u8>, _: &Style) {
+        out.extend_from_slice(self.0);
+    }
+    fn json(&self, out: &mut Vec<u8>) {
+        out.push(b'"');
+        escaped(self.0, out);
+        out.push(b'"');
+    }
+}
+
+impl Item for DeviceName {
+    fn text(&self, out: &mut Vec<u8>, style: &Style) {
+        Bytes(self.as_bytes()).text(out, style);
+    }
+    fn json(&self, out: &mut Vec<u8>) {
+        Bytes(self.as_bytes()).json(out);
     }
 }
 
@@ -95,9 +131,7 @@ impl Item for str {
         out.extend_from_slice(self.as_bytes());
     }
     fn json(&self, out: &mut Vec<u8>) {
-        out.push(b'"');
-        escaped(self, out);
-        out.push(b'"');
+        Bytes(self.as_bytes()).json(out);
     }
 }
 

@@ -76,7 +76,12 @@ impl<'b> AttrWriter<'b> {
 
     /// Appends an attribute that holds text and its NUL.
     pub fn attr_str(&mut self, kind: u16, text: &str) {
-        self.attr_padded(kind, text.as_bytes(), text.len() + 1);
+        self.attr_c_string(kind, text.as_bytes());
+    }
+
+    /// Appends an attribute with text that need not be UTF-8, and a NUL.
+    pub fn attr_c_string(&mut self, kind: u16, text: &[u8]) {
+        self.attr_padded(kind, text, text.len() + 1);
     }
 
     /// Appends an attribute of `length` bytes: `payload`, then zeros.

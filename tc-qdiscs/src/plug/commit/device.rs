@@ -208,6 +208,7 @@ pub(super) mod tests {
         let link = Link {
             ifindex: 2,
             name: "eth0".into(),
+            raw_name: tc_core::link::DeviceName::of("eth0"),
             flags: 0x1_0001,
             mtu: 1500,
             tx_queue_len: 1000,

@@ -125,7 +125,7 @@ impl<T: Transport> OutputCommit<T> {
                 Ok(Some(name)) => self
                     .devices
                     .iter()
-                    .find(|device| device.name == name.as_str())
+                    .find(|device| device.name == name.to_string())
                     .map(|device| Taint::new(&device.name, TaintCause::QueueLost)),
                 Err(error) if error.raw_os_error() == Some(ENOBUFS) => {
                     Some(Taint::new("", TaintCause::Overflow))

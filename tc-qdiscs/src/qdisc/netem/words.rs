@@ -140,21 +140,21 @@ fn delay(words: &mut Words<'_>, netem: &mut Netem) -> Result<(), WordError> {
     Ok(())
 }
 
-/// Microseconds, which tc 6.1 rounds down to ticks (5us is 4992 ns), or a time
-/// with the unit ns, which stays as it is.
+/// Reads a time; a bare number is microseconds. As tc 6.1, a time in other units than ns is rounded down
+/// to whole microseconds and then to ticks (5us is 4992 ns), if 32 bits hold the ticks; that is up to 274 s.
 fn time(words: &mut Words<'_>) -> Result<i64, WordError> {
     let word = words.value()?;
-    let illegal = |lines: &str| WordError::Kind(format!("{lines}Illegal \"latency\""));
-    if let Ok(us) = parse_time_us(word) {
-        let ns = i64::from(us) * 1000;
-        if ns / i64::from(TICK_NS) > u32::MAX.into() {
-            return Err(illegal(&format!("Illegal {us} time (too large)\n")));
-        }
+    let illegal = || WordError::Kind("Illegal \"latency\"".into());
+    let unit = split_number(word).map_or("", |(_, unit)| unit);
+    let short = parse_time_us(word).map(|us| i64::from(us) * 1000);
+    if let Some(ns) = short.ok().filter(|ns| *ns / i64::from(TICK_NS) <= u32::MAX.into()) {
         return Ok(in_ticks(ns));
     }
-    let unit = split_number(word).map_or("", |(_, unit)| unit);
-    let is_ns = unit.starts_with(['n', 'N']);
-    parse_time_ns(word).ok().filter(|ns| is_ns && *ns >= 0).ok_or_else(|| illegal(""))
+    let ns = match unit {
+        "" => parse_time_ns(&format!("{word}us")),
+        _ => parse_time_ns(word),
+    };
+    ns.ok().filter(|ns| *ns >= 0).ok_or_else(illegal)
 }
 
 fn loss(words: &mut Words<'_>, netem: &mut Netem) -> Result<(), WordError> {

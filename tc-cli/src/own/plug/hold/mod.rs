@@ -23,6 +23,7 @@ use tc_qdiscs::plug::commit::{Counts, Error, Network, OnDrop, State};
 
 use super::start::{Started, start};
 use super::words;
+use crate::environment::path;
 use crate::failure::{Failure, reason};
 use crate::session::Session;
 use report::{Report, Why};
@@ -93,7 +94,7 @@ impl Hold {
         let mut here = None;
         if let Some(name) = words.get_one::<String>("netns") {
             here = Some(Namespace::current().map_err(untouched)?);
-            Namespace::open(name).and_then(|there| there.enter()).map_err(untouched)?;
+            Namespace::open(path(name)).and_then(|there| there.enter()).map_err(untouched)?;
         }
         let dev = words::the_dev(words);
         let started = start("hold", &[dev], words, OnDrop::Report);
@@ -130,7 +131,7 @@ impl Hold {
         let Some((program, arguments)) = cmd.split_first() else {
             return Err(Failure::Words("plug hold: no command; nothing was changed".into()));
         };
-        let started = Program::new(program).args(arguments).spawn();
+        let started = Program::new(path(program)).args(arguments.iter().map(|word| path(word))).spawn();
         let mut child = started.map_err(|error| {
             self.let_go(Why::NotStarted);
             Failure::Own(format!("plug hold: {program}: {}; the network is open", reason(&error)))
