@@ -111,6 +111,13 @@ impl Namespace {
     }
 }
 
+/// The cookie of the calling thread's network namespace: a number that no other
+/// namespace gets until the next boot, unlike the inode of `/proc/PID/ns/net`,
+/// which the kernel reuses. `None` before Linux 5.14, which has no cookies.
+pub fn current_cookie() -> Result<Option<u64>, Error> {
+    socket::netns_cookie().map_err(|error| fail("identify", "of this thread", error))
+}
+
 impl AsFd for Namespace {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()

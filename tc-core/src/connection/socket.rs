@@ -305,6 +305,31 @@ pub(crate) fn enter_netns(file: &File) -> io::Result<()> {
     check(unsafe { libc::setns(file.as_raw_fd(), libc::CLONE_NEWNET) })
 }
 
+/// The cookie of the calling thread's network namespace, or `None` before Linux
+/// 5.14.
+pub(crate) fn netns_cookie() -> io::Result<Option<u64>> {
+    let socket = netlink_sys::Socket::new(NETLINK_ROUTE)?;
+    let mut cookie = 0_u64;
+    let pointer: *mut u64 = &mut cookie;
+    let mut length = size_of::<u64>() as libc::socklen_t;
+    // SAFETY: the pointer and the length describe `cookie`, which outlives the
+    // call.
+    let done = check(unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_NETNS_COOKIE,
+            pointer.cast(),
+            &mut length,
+        )
+    });
+    match done {
+        Ok(()) => Ok(Some(cookie)),
+        Err(error) if error.raw_os_error() == Some(libc::ENOPROTOOPT) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// Puts the calling thread into new namespaces (`CLONE_NEW*`).
 pub(crate) fn unshare(flags: libc::c_int) -> io::Result<()> {
     // SAFETY: touches no memory of this process; the flags that its callers

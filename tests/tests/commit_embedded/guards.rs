@@ -13,7 +13,7 @@ pub(crate) fn root(device: usize) -> Request<'static, object::Qdisc> {
     Request::qdisc(DEVICES[device]).parent(Handle::ROOT)
 }
 
-fn ingress(device: usize) -> Request<'static, tc_core::object::Qdisc> {
+fn ingress(device: usize) -> Request<'static, object::Qdisc> {
     let handle = Handle::qdisc(0xffff);
     Request::qdisc(DEVICES[device]).parent(Handle::INGRESS).handle(handle).kind("ingress")
 }

@@ -6,6 +6,7 @@ mod attach;
 mod guardian;
 mod guards;
 mod odd;
+mod owners;
 mod policy;
 mod sequences;
 
@@ -52,6 +53,7 @@ impl World {
         let dir = std::env::temp_dir().join(format!("tc-plug-embedded-{id:?}"));
         let limit = Limit::bytes(limit_bytes.try_into().unwrap_or(std::num::NonZeroU32::MAX));
         let plan = Plan::new(limit, on_taint, on_death).on_drop(on_drop).journal_dir(&dir);
+        let plan = plan.handles(0xc01, 0xc02);
         let connection = Connection::over(tc.clone());
         let monitor_over = Monitor::over(monitor.clone());
         let session = OutputCommit::attach_over(connection, monitor_over, &["eth0", "eth1"], plan)?;

@@ -87,5 +87,5 @@ fn what_could_not_be_opened_is_not_said_to_be_open() {
         world.tc.get().inner_mut().changes.extend(changes);
         world.session.abort().unwrap() == Network::Unknown
     });
-    assert_eq!(unknown.count(), 4, "the look and the opening of each device");
+    assert_eq!(unknown.count(), 2, "the opening of each device");
 }

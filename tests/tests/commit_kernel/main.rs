@@ -38,7 +38,7 @@ impl Drop for Dir {
 }
 
 fn plan(dir: &Dir, on_taint: OnTaint) -> Plan {
-    Plan::new(limit(32768), on_taint, OnDeath::StayClosed).journal_dir(&dir.0)
+    Plan::new(limit(32768), on_taint, OnDeath::StayClosed).journal_dir(&dir.0).handles(0xc01, 0xc02)
 }
 
 fn attach(dir: &Dir, on_taint: OnTaint) -> OutputCommit {

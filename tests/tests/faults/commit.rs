@@ -10,8 +10,8 @@ use tc_core::embedded::{Fault, Faults, Kernel, Sent, Socket};
 use tc_core::monitor::Monitor;
 use tc_core::uapi::{RTNLGRP_LINK, RTNLGRP_TC};
 use tc_qdiscs::plug::commit::{
-    Ack, Error, GuardianCommand, Held, Left, Limit, Network, OnDeath, OnTaint, OutputCommit, Plan, Plugs,
-    State,
+    Ack, Error, GuardianCommand, Held, Journal, Left, Limit, Network, OnDeath, OnTaint, OutputCommit, Plan,
+    Plugs, State,
 };
 use tests::lab::{Shared, count};
 
@@ -51,6 +51,8 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn new(folder: &'a Folder, on_taint: OnTaint) -> Self {
+        // Journals of a session that failed before would cost calls.
+        let _absent = std::fs::remove_dir_all(&folder.0);
         let kernel = kernel();
         let socket = kernel.connect();
         [RTNLGRP_TC, RTNLGRP_LINK].iter().for_each(|group| socket.join(*group));
@@ -239,7 +241,7 @@ fn rescue(folder: &Folder, held: Held, trouble: Trouble, call: u64) -> bool {
     run.judge_open();
     run.send(1);
     drop(session); // and the network stays closed
-    let path = bury(&folder.0);
+    let path = journal_of_the_dead(&folder.0);
     let left = Left::read(&path).unwrap();
     let mut tc = Connection::over(Faults::over(run.kernel.connect()));
     let kernel = run.kernel.clone();
@@ -275,27 +277,11 @@ fn rescue(folder: &Folder, held: Held, trouble: Trouble, call: u64) -> bool {
     call < tc.transport().calls()
 }
 
-/// Makes the journal that is there that of a dead controller.
-fn bury(folder: &Path) -> PathBuf {
-    let path = std::fs::read_dir(folder).unwrap().next().unwrap().unwrap().path();
-    let text = std::fs::read_to_string(&path).unwrap();
-    // No process has this number (PID_MAX_LIMIT).
-    let body: String = text
-        .lines()
-        .filter(|line| !line.starts_with("end "))
-        .map(|line| {
-            if line.starts_with("controller ") {
-                "controller 4194305 1\n".into()
-            } else {
-                format!("{line}\n")
-            }
-        })
-        .collect();
-    let sum = body
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-    std::fs::write(&path, format!("{body}end {sum:016x}\n")).unwrap();
-    path
+/// The journal of the session that was dropped.
+fn journal_of_the_dead(folder: &Path) -> PathBuf {
+    let found = Journal::find(folder).unwrap();
+    assert_eq!(found.len(), 1, "{found:?}");
+    found.into_iter().next().unwrap()
 }
 
 #[test]
@@ -310,7 +296,7 @@ fn a_session_that_was_left_is_adopted_or_not_whatever_goes_wrong_at_any_call() {
             run.judge_open();
             run.send(1);
             drop(session);
-            let path = bury(&folder.0);
+            let path = journal_of_the_dead(&folder.0);
             let (first, hand) = (run.tc.get().calls(), run.tc.clone());
             hand.get().at_call(call, fault);
             let limit = Limit::bytes(NonZeroU32::new(100_000).unwrap());
@@ -340,7 +326,7 @@ fn a_session_that_was_left_is_still_known_where_no_guardian_can_be_had() {
     let folder = Folder::new();
     let run = Run::new(&folder, OnTaint::FailClosed);
     drop(run.attach().unwrap());
-    let path = bury(&folder.0);
+    let path = journal_of_the_dead(&folder.0);
     let guardian = GuardianCommand::new("/nonexistent");
     let on_death = OnDeath::OpenAfter { deadline: Duration::from_secs(60), guardian };
     let limit = Limit::bytes(NonZeroU32::new(100_000).unwrap());

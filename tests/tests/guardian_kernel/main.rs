@@ -8,6 +8,7 @@
 mod controller;
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -64,7 +65,7 @@ fn a_guardian_opens_when_the_controller_is_killed() {
     assert!(ends(guardian));
     // What is left is known to who comes after.
     let left = Left::read(&controller.journal()).unwrap();
-    assert!(root(&pair).contains("plug c01:"));
+    assert!(root(&pair).contains("qdisc plug "));
     let removed = left.remove(&mut Connection::open().unwrap(), Held::Release, PATIENCE).unwrap();
     assert_eq!(removed, 1);
     assert!(!root(&pair).contains("plug"));
@@ -230,9 +231,11 @@ fn without_a_guardian_it_stays_closed_and_the_journal_tells_whose_it_is() {
         let path = controller.journal();
         assert!(matches!(Left::read(&path), Err(JournalError::Alive { .. })));
         let foreign = OutputCommit::attach(&["near"], plan(me, &controller.dir, None));
-        assert!(matches!(foreign, Err(Error::ForeignRoot { .. })));
+        assert!(matches!(foreign, Err(Error::InUse { .. })), "{foreign:?}");
         controller.kill();
         assert_eq!(pair.receive(1, QUIET), NOTHING, "it stays closed");
+        let orphaned = OutputCommit::attach(&["near"], plan(me, &controller.dir, None));
+        assert!(matches!(orphaned, Err(Error::Orphaned { .. })), "{orphaned:?}");
         let elsewhere = Net::aside().inside(|| Left::read(&path).map(|_| ()));
         assert!(matches!(elsewhere, Err(JournalError::Namespace { .. })), "{elsewhere:?}");
 
@@ -255,7 +258,7 @@ fn what_a_dead_controller_left_is_opened_and_stays() {
     assert_eq!(left.open(&mut tc).unwrap(), 1);
     assert_eq!(pair.receive(2, PATIENCE), [1, 2], "let go");
     assert!(opens(&pair, 3), "and open for what comes");
-    assert!(root(&pair).contains("plug c01:"), "the plug stays");
+    assert!(root(&pair).contains("qdisc plug "), "the plug stays");
     assert_eq!(left.open(&mut tc).unwrap(), 1, "once more is no harm");
     // What is not the session's is not touched, and neither is what is not there.
     pair.near.tc("qdisc replace dev near root handle 5: plug limit 9999").ok();
@@ -291,4 +294,67 @@ fn a_new_session_takes_over_what_a_dead_one_left() {
         session.discard().unwrap();
         assert_eq!(Journal::find(&controller.dir).unwrap(), Vec::<PathBuf>::new());
     }
+}
+
+/// A journal with another line for its namespace.
+fn in_namespace(text: &str, inode: u64, cookie: u64) -> String {
+    let (body, _) = text.rsplit_once("end ").unwrap();
+    let line = |line: &str| match line.starts_with("netns ") {
+        true => format!("netns {inode} {cookie}\n"),
+        false => format!("{line}\n"),
+    };
+    let body: String = body.lines().map(line).collect();
+    // FNV-1a, 64 bits.
+    let sum = body
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    format!("{body}end {sum:016x}\nready\n")
+}
+
+#[test]
+fn a_session_when_a_dead_namespace_had_its_inode() {
+    let (me, pair) = begin!();
+    let dir = dir(me);
+    let session = OutputCommit::attach(&["near"], plan(me, &dir, None)).unwrap();
+    let (journal, path) = (session.journal().clone(), session.journal_path().to_owned());
+    drop(session);
+    let text = fs::read_to_string(&path).unwrap();
+    drop(pair);
+
+    // The kernel gives the inode of a namespace that ended to a new one.
+    let _pair = Pair::new();
+    let inode = fs::metadata("/proc/thread-self/ns/net").unwrap().ino();
+    let here = tc_core::netns::current_cookie().unwrap().unwrap();
+    let dead = journal.netns.cookie.unwrap();
+    assert_ne!(here, dead);
+    fs::write(&path, in_namespace(&text, inode, dead)).unwrap();
+    let error = Left::read(&path).map(|_| ()).unwrap_err();
+    assert!(matches!(error, JournalError::Namespace { .. }), "{error}");
+    // With the handles of the dead session, on the device with the index of its own.
+    let [plug, spare] = journal.devices[0].handles.map(tc_core::Handle::major);
+    let mut session = OutputCommit::attach(&["near"], plan(me, &dir, None).handles(plug, spare)).unwrap();
+    assert_eq!(session.journal().devices[0].ifindex, journal.devices[0].ifindex);
+    assert_eq!(session.stale_journals(), <[PathBuf; 0]>::default(), "another namespace's is left alone");
+    session.detach(Plugs::Remove).unwrap();
+    // With the cookie of this one it is read.
+    fs::write(&path, in_namespace(&text, inode, here)).unwrap();
+    assert!(Left::read(&path).is_ok());
+    fs::remove_dir_all(&dir).unwrap();
+}
+
+/// The guardian shares the lock: it still opens the plug when somebody comes.
+#[test]
+fn rescue_when_the_guardian_lives_longer_than_the_controller() {
+    let (me, pair) = begin!();
+    let mut controller = Controller::start(me, &pair.near, "hold", Some(LONG));
+    let guardian = Pid::from_raw(controller.guardian(me).expect("it runs").cast_signed());
+    kill(guardian, Signal::SIGSTOP).unwrap();
+    controller.kill();
+    let path = controller.journal();
+    let error = Left::read(&path).map(|_| ()).unwrap_err();
+    assert!(matches!(error, JournalError::Alive { .. }), "{error}");
+    kill(guardian, Signal::SIGCONT).unwrap();
+    assert!(ends(guardian.as_raw().cast_unsigned()));
+    assert!(opens(&pair, 1));
+    Left::read(&path).unwrap().remove(&mut Connection::open().unwrap(), Held::Drop, PATIENCE).unwrap();
 }

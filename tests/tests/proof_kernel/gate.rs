@@ -167,10 +167,11 @@ fn attach(dev: &str, dir: &Path, chance: &mut Chance) -> OutputCommit {
     })
 }
 
-/// The journal of the dead session, if there is one.
+/// A journal of a dead session, if there is one. There are two of the same plug
+/// where a session died while it adopted; either will do.
 fn left_journal(dir: &Path) -> Option<PathBuf> {
     let mut found = Journal::find(dir).unwrap();
-    assert!(found.len() < 2, "{found:?}");
+    assert!(found.len() < 3, "{found:?}");
     found.pop()
 }
 

@@ -1,14 +1,15 @@
 //! `plug attach` and `plug detach`: an open plug for the commands that hold.
 
+use std::path::Path;
 use std::time::Duration;
 
 use clap::{Arg, ArgMatches, Command};
 use serde_json::json;
 use tc_core::Handle;
-use tc_qdiscs::plug::commit::{Held, Left, OnDeath, OnTaint, OutputCommit, Plan};
+use tc_qdiscs::plug::commit::{Error, Held, Journal, Left, OnDeath, OnTaint, OutputCommit, Plan};
 
 use super::kept::Kept;
-use super::place::{Journals, Root, attached_plug};
+use super::place::{Belief, Journals, Root, attached_plug};
 use super::words;
 use crate::failure::Failure;
 use crate::output::say_done;
@@ -19,14 +20,14 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 pub(super) fn words_of_attach() -> Command {
     let read = |text: &str| match text.parse::<Handle>() {
-        Ok(handle) if handle.minor() == 0 && handle.major() > 0 && handle.major() < 0xffff => Ok(handle),
+        Ok(handle) if handle.minor() == 0 && handle.major() > 0 && handle.major() < 0xfffe => Ok(handle),
         _ => Err("a handle such as c01:"),
     };
     let handle = Arg::new("handle").long("handle").value_name("HANDLE").value_parser(read);
     Command::new("attach")
         .about("Put a plug at the root of a device and leave it open")
         .args([words::dev(), words::limit(), words::journal_dir()])
-        .arg(handle.help("The plug's handle; the next one is kept as a spare").default_value("c01:"))
+        .arg(handle.help("The plug's handle, instead of a new one; the next one is kept as a spare"))
 }
 
 pub(super) fn words_of_detach() -> Command {
@@ -37,17 +38,53 @@ pub(super) fn words_of_detach() -> Command {
 
 pub(super) fn attach(words: &ArgMatches, session: &mut Session<'_>) -> Result<(), Failure> {
     let (dev, journals) = (words::the_dev(words), Journals::of(words));
-    session.ifindex(dev)?;
     let _lock = journals.lock("attach")?;
-    let handle = words.get_one::<Handle>("handle").map_or(0xc01, |handle| handle.major());
-    let plan = Plan::new(words::the_limit(words), OnTaint::FailClosed, OnDeath::StayClosed)
-        .handles(handle, handle + 1)
+    unclaimed(dev, &journals, session)?;
+    let mut plan = Plan::new(words::the_limit(words), OnTaint::FailClosed, OnDeath::StayClosed)
         .journal_dir(journals.attached());
+    if let Some(handle) = words.get_one::<Handle>("handle") {
+        plan = plan.handles(handle.major(), handle.major() + 1);
+    }
     let attached = OutputCommit::attach(&[dev], plan);
-    // Dropped, it leaves plug and journal behind, which is the purpose.
-    attached.map_err(|error| Failure::own(format!("plug attach: {error}"), &error))?;
-    forget_record(dev, &journals, session)?;
+    // Plug and journal stay when it is dropped.
+    let attached = attached.map_err(|error| match &error {
+        Error::Orphaned { device, .. } => Failure::own(
+            format!("plug attach: device {device} has a plug of plug attach; nothing was changed"),
+            &error,
+        ),
+        error => Failure::own(format!("plug attach: {error}"), error),
+    })?;
+    for path in attached.stale_journals() {
+        session.report.warning(&format!("plug attach: {}", stale(path)));
+        let _stays = Kept::forget(path);
+    }
     report(dev, session)
+}
+
+/// A warning: a journal that attaching has deleted.
+pub(super) fn stale(path: &Path) -> String {
+    format!("deleted the old journal {}, whose plugs are gone", path.display())
+}
+
+/// Fails if a session has the device, or is about to put its plug there.
+fn unclaimed(dev: &str, journals: &Journals, session: &mut Session<'_>) -> Result<(), Failure> {
+    let ifindex = session.ifindex(dev)?;
+    let beliefs = journals.read()?.0;
+    let root = Root::on(ifindex, &mut session.kernel()?.0.connection)?;
+    for Belief { path, journal, .. } in beliefs.iter().filter(|belief| !belief.attached) {
+        let alive = Journal::is_alive(path).unwrap_or(false);
+        let there = root.as_ref().is_some_and(|root| journal.names(ifindex, root.handle));
+        let coming =
+            alive && !journal.ready && journal.devices.iter().any(|device| device.ifindex == ifindex);
+        let (device, pid, journal) = (dev.to_owned(), journal.controller.pid, path.clone());
+        let error = match (there, alive) {
+            (true, false) => Error::Orphaned { device, pid, journal },
+            _ if there || coming => Error::InUse { device, pid, journal },
+            _ => continue,
+        };
+        return Err(Failure::own(format!("plug attach: {error}"), &error));
+    }
+    Ok(())
 }
 
 pub(super) fn detach(words: &ArgMatches, session: &mut Session<'_>) -> Result<(), Failure> {
@@ -63,21 +100,6 @@ pub(super) fn detach(words: &ArgMatches, session: &mut Session<'_>) -> Result<()
     let _stays = Kept::forget(&belief.path);
     if session.globals.json {
         say_done(&format!("{}\n", json!({ "dev": dev, "observed": null })))?;
-    }
-    Ok(())
-}
-
-/// A record of an earlier plug says nothing of the new one, which is open.
-fn forget_record(dev: &str, journals: &Journals, session: &mut Session<'_>) -> Result<(), Failure> {
-    let ifindex = session.ifindex(dev)?;
-    let Some(root) = Root::on(ifindex, &mut session.kernel()?.0.connection)? else { return Ok(()) };
-    for belief in journals.naming(&root)?.iter().filter(|belief| belief.attached) {
-        Kept::forget(&belief.path).map_err(|error| {
-            let journal = belief.path.display();
-            Failure::System(format!(
-                "plug attach: cannot delete an old record beside {journal}: {error}; the network is open"
-            ))
-        })?;
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use clap::ArgMatches;
 use serde_json::{Value, json};
 use tc_core::message::Entry;
 use tc_core::{Connection, Handle, Select};
-use tc_qdiscs::plug::commit::{Journal, JournalError};
+use tc_qdiscs::plug::commit::{Journal, JournalError, Left};
 
 use super::kept::{Kept, Lock};
 use crate::failure::Failure;
@@ -95,8 +95,7 @@ impl Root {
 impl Belief {
     /// Whether it names this qdisc.
     pub(super) fn names(&self, ifindex: i32, handle: Handle) -> bool {
-        let mut devices = self.journal.devices.iter();
-        devices.any(|device| device.ifindex == ifindex && device.handles.contains(&handle))
+        self.journal.names(ifindex, handle)
     }
 
     pub(super) fn to_json(&self) -> Value {
@@ -128,7 +127,7 @@ impl Belief {
 
     /// Whether somebody has the plug in a session.
     pub(super) fn is_alive(&self) -> bool {
-        !self.attached && self.journal.controller.is_alive()
+        !self.attached && Journal::is_alive(&self.path).unwrap_or(false)
     }
 }
 
@@ -181,9 +180,7 @@ impl Journals {
 }
 
 fn find(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let unread =
-        |error| Failure::System(format!("cannot read {}: {error}; nothing was changed", dir.display()));
-    Journal::find(dir).map_err(unread)
+    Journal::find(dir).map_err(|error| Failure::System(format!("{error}; nothing was changed")))
 }
 
 /// The plug of `plug attach` on a device, which nobody else has a claim to.
@@ -211,14 +208,15 @@ pub(super) fn attached_plug(
     }
 }
 
-/// Takes away journals of `plug attach` whose plugs are gone.
+/// Deletes journals of `plug attach` whose plugs are gone.
 pub(super) fn forget_gone(journals: &Journals, tc: &mut Connection) -> Result<(), Failure> {
     let roots = Root::all(tc)?;
     for belief in journals.read()?.0.iter().filter(|belief| belief.attached) {
         let there = |root: &Root| root.kind == "plug" && belief.names(root.ifindex, root.handle);
-        if !roots.iter().any(there) {
-            // Another one may have done it.
+        // A journal that is locked is of an attach that has no plug yet.
+        if !roots.iter().any(there) && Left::read(&belief.path).is_ok() {
             let _gone = Kept::forget(&belief.path);
+            // Another process may have deleted it.
             let _gone = fs::remove_file(&belief.path);
         }
     }

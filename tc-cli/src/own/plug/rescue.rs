@@ -7,7 +7,7 @@ use serde_json::json;
 use tc_qdiscs::plug::commit::{Error, Held, Left};
 
 use super::kept::Kept;
-use super::place::{Belief, Journals, forget_gone};
+use super::place::{Belief, Journals, Root, forget_gone};
 use super::words;
 use crate::failure::Failure;
 use crate::output::say_done;
@@ -43,7 +43,18 @@ pub(super) fn run(words: &ArgMatches, session: &mut Session<'_>) -> Result<(), F
         devices
             .any(|device| ifindex.as_ref().map_or(device.name == dev, |ifindex| device.ifindex == *ifindex))
     };
-    let Some(belief) = beliefs.iter().find(|belief| !belief.attached && names(belief)) else {
+    let named: Vec<_> = beliefs.iter().filter(|belief| !belief.attached && names(belief)).collect();
+    // Other journals can name the device too: of sessions that lost their plug here.
+    let root = match &ifindex {
+        Ok(ifindex) => Root::on(*ifindex, &mut session.kernel()?.0.connection)?,
+        Err(_) => None,
+    };
+    let there = |belief: &&&Belief| {
+        root.as_ref().is_some_and(|root| root.kind == "plug" && belief.names(root.ifindex, root.handle))
+    };
+    let dead = |belief: &&&Belief| !belief.is_alive();
+    let best = named.iter().find(there).or_else(|| named.iter().find(dead)).or_else(|| named.first());
+    let Some(belief) = best else {
         ifindex?;
         return Err(failed(&format!("no journal of a session names device {dev}; nothing was changed")));
     };
@@ -53,6 +64,10 @@ pub(super) fn run(words: &ArgMatches, session: &mut Session<'_>) -> Result<(), F
         let opened = left.hand_over(tc, &journals.attached()).map_err(denied)?;
         forget_gone(&journals, tc)?;
         forget_records(&left, &journals)?;
+        // The journals that were replaced, and their records.
+        for belief in beliefs.iter().filter(|belief| belief.attached && !belief.path.exists()) {
+            let _stays = Kept::forget(&belief.path);
+        }
         ("opened", opened)
     } else {
         let held = if words.get_flag("drop") { Held::Drop } else { Held::Release };

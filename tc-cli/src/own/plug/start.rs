@@ -1,10 +1,9 @@
 //! The session of `plug hold` and `plug commit`.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
-use std::{fs, io, thread};
+use std::{io, thread};
 
 use clap::ArgMatches;
 use signal_hook::consts::SIGCHLD;
@@ -12,10 +11,12 @@ use tc_core::{Connection, Handle, Request, Verb};
 use tc_qdiscs::plug::Plug;
 use tc_qdiscs::plug::commit::{Error, Held, JournalError, OnDrop, OutputCommit, Plan, Plugs};
 
+use super::attach::stale;
 use super::kept::Mode;
 use super::place::{Belief, Journals, Root};
 use super::words;
 use crate::failure::Failure;
+use crate::report::Report;
 
 /// A session, and what becomes of its plugs in the end.
 #[derive(Debug)]
@@ -74,6 +75,13 @@ impl Started {
         self.devices.len()
     }
 
+    /// Warns of the journals that attaching has deleted.
+    pub(super) fn report_stale(&self, name: &str, report: &Report) {
+        for path in self.output.stale_journals() {
+            report.warning(&format!("plug {name}: {}", stale(path)));
+        }
+    }
+
     fn roots(&mut self) -> Result<Vec<Root>, String> {
         Root::all(&mut self.tc).map_err(|failure| failure.to_string())
     }
@@ -103,13 +111,8 @@ pub(super) fn start(
     let devices = devs.iter().map(|dev| tc.ifindex(dev).map(|ifindex| ((*dev).to_owned(), ifindex)));
     let devices = devices.collect::<Result<Vec<_>, _>>();
     let devices = devices.map_err(|error| failed(&format!("{error}; nothing was changed")))?;
-    let mut loans = Vec::with_capacity(lent.len());
     for belief in &lent {
-        let loan = Loan::of(belief).map_err(|error| {
-            failed(&format!("cannot copy {}: {error}; nothing was changed", belief.path.display()))
-        })?;
-        plan = plan.adopt(&loan.0, Held::Release);
-        loans.push(loan);
+        plan = plan.borrow(&belief.path, Held::Release);
     }
     let output = OutputCommit::attach(devs, plan).map_err(|error| {
         let text = match &error {
@@ -188,23 +191,4 @@ fn is_open(dev: &str, root: &Root, belief: &Belief, tc: &mut Connection) -> Resu
 fn is_denied(error: &JournalError) -> bool {
     let JournalError::File { error, .. } = error else { return false };
     [io::ErrorKind::PermissionDenied, io::ErrorKind::ReadOnlyFilesystem].contains(&error.kind())
-}
-
-/// A copy of the journal of `plug attach`: a session that takes over takes the
-/// journal away, and the plug is to be given back.
-struct Loan(PathBuf);
-
-impl Loan {
-    fn of(belief: &Belief) -> std::io::Result<Self> {
-        let copy = belief.path.with_extension(format!("{}.loan", std::process::id()));
-        fs::copy(&belief.path, &copy)?;
-        Ok(Self(copy))
-    }
-}
-
-impl Drop for Loan {
-    fn drop(&mut self) {
-        // The session has done it, unless it failed.
-        let _gone = fs::remove_file(&self.0);
-    }
 }

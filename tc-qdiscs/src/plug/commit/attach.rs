@@ -2,22 +2,26 @@
 
 use std::io;
 use std::os::fd::AsFd as _;
+use std::path::PathBuf;
 
 use tc_core::link::Link;
 use tc_core::monitor::Monitor;
 use tc_core::uapi::{RTNLGRP_LINK, RTNLGRP_TC};
-use tc_core::{Connection, Handle, Request, Transport, Verb};
+use tc_core::{Connection, Error as TcError, Handle, Transport, Verb};
 
 use super::super::Plug;
+use super::claims::Claims;
 use super::device::Device;
 use super::epoch::SessionId;
 use super::error::{Error, Network};
+use super::folder::{Claim, Folder};
 use super::guardian::Guardian;
-use super::journal::{Journal, JournalDevice, JournalError};
+use super::journal::{Journal, JournalDevice, JournalError, file_error, random};
+use super::left::Left;
 use super::plan::{Held, OnDeath, Plan};
-use super::process::{Process, current_netns};
+use super::process::{NetnsId, Process};
 use super::queues::QueueWatch;
-use super::root::{Root, listed_root_of, open, root_of, shut};
+use super::root::{Root, delete, listed_root_of};
 use super::session::{OutputCommit, State};
 use super::taint::LinkState;
 
@@ -46,7 +50,7 @@ impl OutputCommit {
     }
 }
 
-/// A device that a session may have, and what is there of an earlier one.
+/// A device that a session may have.
 struct Candidate {
     link: Link,
     /// The plug's handle, and the spare one.
@@ -55,8 +59,24 @@ struct Candidate {
     adopted: Option<Held>,
 }
 
-/// A session that was left, and what becomes of what it holds.
-type Adopted = (Journal, Held);
+/// A session that is adopted.
+struct Adopted {
+    claim: Claim,
+    journal: Journal,
+    held: Held,
+    /// Whether its journal stays.
+    borrowed: bool,
+}
+
+/// Whether a session added its plug.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Added {
+    /// The kernel refused, or was not asked: the root qdisc is not ours.
+    No,
+    Yes,
+    /// The answer was lost.
+    Unknown,
+}
 
 impl<T: Transport> OutputCommit<T> {
     /// The same over any transport. The monitor must hear of traffic control and
@@ -79,120 +99,139 @@ impl<T: Transport> OutputCommit<T> {
         plan: Plan,
         join: impl FnOnce(&Monitor<T>, &mut QueueWatch) -> io::Result<()>,
     ) -> Result<Self, Error> {
-        let left: Result<Vec<Adopted>, _> =
-            plan.adopt.iter().map(|(path, held)| Ok((read_left(path)?, *held))).collect();
-        let left = left.map_err(|error| Error::Journal { error, network: Network::Untouched })?;
-        let candidates = candidates(&mut tc, devices, &plan, &left)?;
-        let links = candidates.iter().map(|candidate| &candidate.link);
-        let mut queues = QueueWatch::open(tc.transport(), links, &plan)?;
+        let failed = |error| Error::Journal { error, network: Network::Untouched };
+        let adopted = adopted(&plan).map_err(failed)?;
+        let links = links(&mut tc, devices, &plan)?;
+        let mut queues = QueueWatch::open(tc.transport(), links.iter(), &plan)?;
         if let Some(queues) = &mut queues {
             join(&monitor, queues).map_err(|error| {
                 Error::Devices(format!("cannot wait for notices and queue events at once: {error}"))
             })?;
         }
+        let folder = Folder::make(&plan.journal_dir).map_err(failed)?;
+        folder.lock(plan.timeout).map_err(failed)?;
+        let (candidates, stale) = candidates(&mut tc, &folder, links, &plan, &adopted)?;
         let journal = journal(&candidates, &plan)
-            .map_err(|error| Error::Devices(format!("cannot tell this process from others: {error}")))?;
-        let journal_path = journal.path_in(&plan.journal_dir);
-        // What is written first can be cleaned up by whoever finds it, and who
-        // watches first misses nothing: both before the first plug.
-        let journaled = journal.write(&journal_path);
-        journaled.map_err(|error| Error::Journal { error, network: Network::Untouched })?;
+            .map_err(|error| Error::Devices(format!("cannot identify this process: {error}")))?;
+        // A journal that is written first can be cleaned up by whoever finds it,
+        // and a guardian that watches first misses nothing: both before the
+        // first plug.
+        let claim = folder.add(&journal).map_err(failed)?;
+        // From here on others find the journal.
+        drop(folder);
         let guardian = match &plan.on_death {
             OnDeath::StayClosed => Ok(None),
-            OnDeath::OpenAfter { guardian, .. } => Guardian::arm(guardian, &journal).map(Some),
+            OnDeath::OpenAfter { guardian, .. } => Guardian::arm(guardian, &journal, &claim).map(Some),
         };
         let guardian = guardian.map_err(|error| {
-            restore(&left, &plan, &journal_path);
+            let _left = claim.delete();
             Error::Guardian { error, network: Network::Untouched }
         })?;
+        let device = |candidate: &Candidate| {
+            Device::new(&candidate.link, candidate.handles, candidate.adopted.is_some())
+        };
         let mut session = Self {
             tc,
             monitor,
             queues,
             id: SessionId::next(),
             state: State::Open,
-            devices: Vec::with_capacity(candidates.len()),
+            devices: candidates.iter().map(device).collect(),
             epoch: 0,
             closed: None,
             tainted: Network::Unknown,
             guardian,
             journal,
-            journal_path,
+            claim,
+            borrowed: Vec::new(),
+            stale,
             fault: None,
             plan,
         };
-        match session.put_plugs(&candidates) {
-            Ok(()) => session.forget_left().map(|()| session),
-            Err(error) => Err(session.undo(&candidates, error)),
+        let mut added = vec![Added::No; candidates.len()];
+        match session.put_plugs(&candidates, &mut added) {
+            Ok(()) => session.settle(adopted).map(|()| session),
+            Err(error) => Err(session.undo(&candidates, &added, error)),
         }
     }
 
-    fn put_plugs(&mut self, candidates: &[Candidate]) -> Result<(), tc_core::Error> {
-        for candidate in candidates {
-            let device = self.put_plug(candidate)?;
-            open(&mut self.tc, device.ifindex, device.handle)?;
-            self.devices.push(device);
+    /// Puts and opens all plugs.
+    ///
+    /// The two requests for a device are one send, which the kernel carries out
+    /// whole: a controller that is killed leaves no new plug closed. The kernel
+    /// carries the second one out if the first one fails too, so this takes
+    /// handles that no other plug has: where the plan sets the handles, the plugs
+    /// are opened by a send of their own.
+    fn put_plugs(&mut self, candidates: &[Candidate], added: &mut [Added]) -> Result<(), TcError> {
+        let Self { tc, devices, plan, .. } = self;
+        let (limit, open) = (Plug::set_limit(plan.limit.get()), Plug::release_indefinite());
+        let (mut first, mut second) = (Vec::with_capacity(2 * devices.len()), Vec::new());
+        for (at, (device, candidate)) in devices.iter_mut().zip(candidates).enumerate() {
+            let verb = match candidate.adopted {
+                None => Verb::Add,
+                Some(Held::Release) => Verb::Change,
+                Some(Held::Drop) => {
+                    // Kernel: a replace does not name what it replaces, so the
+                    // plug is looked for right before.
+                    tc.get(&device.address())?;
+                    device.is_now(device.spare);
+                    Verb::Replace
+                }
+            };
+            first.push((at, verb, &limit));
+            let shared = verb == Verb::Add && plan.handles.is_some();
+            if shared { &mut second } else { &mut first }.push((at, Verb::Change, &open));
+        }
+        for requests in [first, second] {
+            for requests in requests.chunks(tc_core::Pack::<T>::MOST) {
+                send(tc, devices, requests, added)?;
+            }
         }
         Ok(())
     }
 
-    fn put_plug(&mut self, candidate: &Candidate) -> Result<Device, tc_core::Error> {
-        let handles = candidate.handles;
-        let mut device = Device::new(&candidate.link, handles, candidate.adopted.is_some());
-        let plug = Plug::set_limit(self.plan.limit.get());
-        match candidate.adopted {
-            None => self.tc.apply_as_it_is(Verb::Add, &device.request(&plug)).map(|_| ())?,
-            Some(Held::Drop) => {
-                let (_, handle) = shut(&mut self.tc, device.ifindex, handles, self.plan.limit.get())?;
-                device.is_now(handle);
-            }
-            Some(Held::Release) => {
-                self.tc.apply_as_it_is(Verb::Change, &device.request(&plug)).map(|_| ())?
-            }
-        }
-        Ok(device)
-    }
-
-    /// Takes away what was put, and returns the error with what leaves now. What
-    /// was adopted stays, with our journal of it: it may hold packets.
-    fn undo(mut self, candidates: &[Candidate], error: tc_core::Error) -> Error {
+    /// Deletes what this session added, and nothing else; returns the error with
+    /// what leaves now. What was adopted stays, and so does its journal: it may
+    /// hold packets.
+    fn undo(mut self, candidates: &[Candidate], added: &[Added], error: TcError) -> Error {
         let adopting = candidates.iter().any(|candidate| candidate.adopted.is_some());
         let mut left = false;
-        for (device, candidate) in self.journal.devices.iter().zip(candidates) {
-            // Also the one that failed: its plug may be there, not yet open.
-            let removed = match root_of(&mut self.tc, device.ifindex) {
-                Ok(Some(Root::Plug(handle)))
-                    if candidate.adopted.is_none() && device.handles.contains(&handle) =>
-                {
-                    let request = Request::qdisc(device.ifindex).parent(Handle::ROOT).handle(handle);
-                    self.tc.apply_as_it_is(Verb::Delete, &request).is_ok()
-                }
-                Ok(_) => true,
-                Err(_) => false,
+        for (device, added) in self.devices.iter().zip(added) {
+            left |= match added {
+                Added::No => false,
+                // Another plug can have the handles that a plan sets.
+                Added::Unknown if self.plan.handles.is_some() => true,
+                _ => delete(&mut self.tc, device.ifindex, device.handle).is_err(),
             };
-            left |= !removed;
+        }
+        if !left {
+            // It is the only trace of the plugs otherwise.
+            let _left = self.claim.delete();
         }
         let untouched = !left && !adopting;
-        let network = if untouched { Network::Untouched } else { Network::Unknown };
-        if untouched {
-            // The journal is what still tells of the plugs otherwise.
-            let _left = Journal::delete(&self.journal_path);
-        }
         match self.guardian.take() {
-            // Nothing was promised to a client yet: what could not be taken away is better open.
+            // Nothing was promised to a client yet: a plug that cannot be
+            // deleted is better open.
             guardian if left && !adopting => drop(guardian),
             Some(guardian) => guardian.dismiss(),
             None => {}
         }
-        Error::kernel(error, network)
+        Error::kernel(error, if untouched { Network::Untouched } else { Network::Unknown })
     }
 
-    /// The journals of the adopted sessions have been replaced by ours.
-    fn forget_left(&self) -> Result<(), Error> {
-        let others = self.plan.adopt.iter().map(|(path, _)| path).filter(|path| **path != self.journal_path);
-        for path in others {
-            Journal::delete(path).map_err(|error| Error::Journal { error, network: Network::Open })?;
+    /// The session has its plugs: the journals of the adopted sessions go, and
+    /// its own shows that it is attached.
+    fn settle(&mut self, adopted: Vec<Adopted>) -> Result<(), Error> {
+        let failed = |error| Error::Journal { error, network: Network::Open };
+        for Adopted { claim, borrowed, .. } in adopted {
+            if borrowed {
+                self.borrowed.push(claim);
+            } else {
+                claim.delete().map_err(failed)?;
+            }
         }
+        // Without the mark the session looks as if it were attaching, which is safe.
+        let _unmarked = self.claim.ready();
         Ok(())
     }
 
@@ -217,19 +256,42 @@ impl<T: Transport> OutputCommit<T> {
     }
 }
 
-fn read_left(path: &std::path::Path) -> Result<Journal, JournalError> {
-    let left = Journal::read(path)?;
-    left.check_left(path)?;
-    Ok(left)
+/// Sends requests to the plugs of devices, notes which were added, and returns
+/// the first failure.
+fn send<T: Transport>(
+    tc: &mut Connection<T>,
+    devices: &[Device],
+    requests: &[(usize, Verb, &Plug)],
+    added: &mut [Added],
+) -> Result<(), TcError> {
+    let mut pack = tc.pack();
+    for (at, verb, plug) in requests {
+        pack.push(*verb, &devices[*at].request(plug))?;
+    }
+    let mut failed = None;
+    pack.send(|index, outcome| {
+        let Some((at, verb, plug)) = requests.get(index) else { return };
+        if *verb == Verb::Add {
+            added[*at] = match &outcome {
+                Ok(_) => Added::Yes,
+                Err(cause) if cause.is_outcome_unknown() => Added::Unknown,
+                Err(_) => Added::No,
+            };
+        }
+        if let (Err(cause), None) = (outcome, &failed) {
+            failed = Some(TcError::new(verb.name(), devices[*at].request(plug).describe(), cause));
+        }
+    })?;
+    failed.map_or(Ok(()), Err)
 }
 
-/// Puts back the journal that ours has overwritten, or takes ours away.
-fn restore(left: &[Adopted], plan: &Plan, journal_path: &std::path::Path) {
-    let overwritten = plan.adopt.iter().zip(left).find(|((path, _), _)| path == journal_path);
-    let _done = match overwritten {
-        Some((_, (journal, _))) => journal.write(journal_path),
-        None => Journal::delete(journal_path),
+/// Locks the sessions that are adopted.
+fn adopted(plan: &Plan) -> Result<Vec<Adopted>, JournalError> {
+    let adopt = |(path, held): &(PathBuf, Held)| {
+        let (claim, journal) = Left::read(path)?.into_parts();
+        Ok(Adopted { claim, journal, held: *held, borrowed: plan.borrow.contains(path) })
     };
+    plan.adopt.iter().map(adopt).collect()
 }
 
 fn journal(candidates: &[Candidate], plan: &Plan) -> io::Result<Journal> {
@@ -239,24 +301,25 @@ fn journal(candidates: &[Candidate], plan: &Plan) -> io::Result<Journal> {
         handles: candidate.handles,
     };
     Ok(Journal {
+        session: random(),
         controller: Process::current()?,
-        netns: current_netns()?,
+        netns: NetnsId::current()?,
         limit_bytes: plan.limit.get(),
         open_after: match &plan.on_death {
             OnDeath::StayClosed => None,
             OnDeath::OpenAfter { deadline, .. } => Some(*deadline),
         },
         devices: candidates.iter().map(device).collect(),
+        ready: false,
     })
 }
 
-/// Looks at all devices before any is touched.
-fn candidates<T: Transport>(
-    tc: &mut Connection<T>,
-    names: &[&str],
-    plan: &Plan,
-    left: &[Adopted],
-) -> Result<Vec<Candidate>, Error> {
+/// Ethernet and one VLAN tag. Kernel: the device's own `hard_header_len` is not
+/// reported.
+const HEADER: u32 = 14 + 4;
+
+/// The devices of these names, each one up and given once.
+fn links<T: Transport>(tc: &mut Connection<T>, names: &[&str], plan: &Plan) -> Result<Vec<Link>, Error> {
     if names.is_empty() {
         return Err(Error::Devices("no device is given".to_owned()));
     }
@@ -264,43 +327,62 @@ fn candidates<T: Transport>(
     if names.len() > most {
         return Err(Error::Devices(format!("a session has {most} devices at most")));
     }
-    let [one, other] = plan.handles;
-    if one.is_unspec() || other.is_unspec() || one == other {
+    if let Some([one, other]) = plan.handles
+        && (one.is_unspec() || other.is_unspec() || one == other)
+    {
         return Err(Error::Devices(format!("{one} and {other} are no two handles")));
     }
-    let mut found: Vec<Candidate> = Vec::with_capacity(names.len());
+    let mut found: Vec<Link> = Vec::with_capacity(names.len());
     for name in names {
         let link = tc.link_by_name(name).map_err(|error| Error::kernel(error, Network::Untouched))?;
-        if found.iter().any(|candidate| candidate.link.ifindex == link.ifindex) {
+        if found.iter().any(|other| other.ifindex == link.ifindex) {
             return Err(Error::Devices(format!("device {name} is given twice")));
         }
-        found.push(candidate(tc, link, plan, left)?);
+        let device = link.name.clone();
+        if !LinkState::of(&link).is_running() {
+            return Err(Error::DeviceDown { device });
+        }
+        let (limit, least) = (plan.limit.get(), link.mtu.saturating_add(HEADER));
+        if limit < least {
+            return Err(Error::LimitTooSmall { device, limit, least });
+        }
+        found.push(link);
     }
     Ok(found)
 }
 
-/// Ethernet and one VLAN tag. Kernel: the device's own `hard_header_len` is not
-/// told to anybody.
-const HEADER: u32 = 14 + 4;
-
-fn candidate<T: Transport>(
+/// Looks who has the devices, before any is touched. Returns them with the
+/// handles of their plugs, and the journals that were stale.
+fn candidates<T: Transport>(
     tc: &mut Connection<T>,
-    link: Link,
+    folder: &Folder,
+    links: Vec<Link>,
     plan: &Plan,
-    left: &[Adopted],
-) -> Result<Candidate, Error> {
-    let device = link.name.clone();
-    if !LinkState::of(&link).is_running() {
-        return Err(Error::DeviceDown { device });
+    adopted: &[Adopted],
+) -> Result<(Vec<Candidate>, Vec<PathBuf>), Error> {
+    let failed = |error| Error::Journal { error, network: Network::Untouched };
+    folder.sweep().map_err(|error| failed(file_error("find", folder.path(), error)))?;
+    let own: Vec<_> = adopted.iter().map(|adopted| &adopted.claim).collect();
+    let claims = Claims::read(folder, &own, &links).map_err(failed)?;
+    let free = plan.handles.or_else(|| claims.free_handles());
+    let mut devices = Vec::with_capacity(links.len());
+    for link in links {
+        let root = listed_root_of(tc, link.ifindex);
+        devices.push((link, root.map_err(|error| Error::kernel(error, Network::Untouched))?));
     }
-    let (limit, least) = (plan.limit.get(), link.mtu.saturating_add(HEADER));
-    if limit < least {
-        return Err(Error::LimitTooSmall { device, limit, least });
-    }
+    let journals: Vec<_> = adopted.iter().map(|adopted| &adopted.journal).collect();
+    let stale = claims.settle(tc, &devices, &journals)?;
+    let free = free.ok_or_else(|| Error::Devices("the journals name all handles".to_owned()))?;
+    let candidates: Result<_, _> =
+        devices.into_iter().map(|(link, root)| candidate(link, root, free, adopted)).collect();
+    Ok((candidates?, stale))
+}
+
+fn candidate(link: Link, root: Root, free: [Handle; 2], adopted: &[Adopted]) -> Result<Candidate, Error> {
     // Its own spare handle goes with an adopted plug, so that whoever knew the
     // plug knows the one in its place.
     let adopt = |handle: Handle| {
-        left.iter().find_map(|(journal, held)| {
+        adopted.iter().find_map(|Adopted { journal, held, .. }| {
             let named = journal.devices.iter().find(|device| device.ifindex == link.ifindex)?;
             match named.handles {
                 [one, spare] if one == handle => Some(([one, spare], *held)),
@@ -309,13 +391,13 @@ fn candidate<T: Transport>(
             }
         })
     };
-    let root = listed_root_of(tc, link.ifindex).map_err(|error| Error::kernel(error, Network::Untouched))?;
-    match root {
-        Root::Default => Ok(Candidate { link, handles: plan.handles, adopted: None }),
+    let (kind, handle) = match root {
+        Root::Default => return Ok(Candidate { link, handles: free, adopted: None }),
         Root::Plug(handle) => match adopt(handle) {
-            Some((handles, held)) => Ok(Candidate { link, handles, adopted: Some(held) }),
-            None => Err(Error::ForeignRoot { device, kind: "plug".to_owned(), handle }),
+            Some((handles, held)) => return Ok(Candidate { link, handles, adopted: Some(held) }),
+            None => ("plug".to_owned(), handle),
         },
-        Root::Other(kind, handle) => Err(Error::ForeignRoot { device, kind, handle }),
-    }
+        Root::Other(kind, handle) => (kind, handle),
+    };
+    Err(Error::ForeignRoot { device: link.name, kind, handle })
 }

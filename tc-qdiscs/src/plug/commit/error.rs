@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tc_core::Handle;
@@ -61,6 +62,31 @@ pub enum Error {
     /// A session needs a device, and each one once.
     #[error("{0}; nothing was changed")]
     Devices(String),
+    /// A session has the device, or attaches to it.
+    #[error(
+        "device {device} is in a session of process {pid} (journal {}); nothing was changed", .journal.display()
+    )]
+    InUse {
+        /// The device's name.
+        device: String,
+        /// The controller, as its own pid namespace numbers it.
+        pid: u32,
+        /// The session's journal.
+        journal: PathBuf,
+    },
+    /// The device has the plug of a session that ended without a detach.
+    #[error(
+        "device {device} has a plug that process {pid} left (journal {}): \
+         rescue it (plug rescue), or adopt it; nothing was changed", .journal.display()
+    )]
+    Orphaned {
+        /// The device's name.
+        device: String,
+        /// The controller, as its own pid namespace numbers it.
+        pid: u32,
+        /// The session's journal.
+        journal: PathBuf,
+    },
     /// The device has a root qdisc that is not the kernel's default, nor one
     /// that the journal at hand names.
     #[error("device {device} has the root qdisc {kind} {handle}, which is not ours; nothing was changed")]
@@ -194,6 +220,8 @@ impl Error {
         match self {
             Self::Devices(_)
             | Self::ForeignRoot { .. }
+            | Self::InUse { .. }
+            | Self::Orphaned { .. }
             | Self::DeviceDown { .. }
             | Self::LimitTooSmall { .. }
             | Self::QueuesUnwatched { .. }

@@ -4,12 +4,16 @@
 //! last (maintenance, not replication) a second process watches it:
 //!
 //! - it runs, and has said so, before a plug is added;
-//! - it notices the controller's end by its pidfd, whatever killed it. Kernel: a
+//! - it notices the controller's end by a pidfd that it gets from the controller,
+//!   in whichever namespaces the two are, and whatever killed it. Kernel: a
 //!   process that is gone has no system call under way, so that no BUFFER of its
-//!   can come behind the guardian's release;
+//!   can come after the guardian's release;
+//! - it shares the lock of the journal, so that no rescue and no new session
+//!   takes the plug over before the guardian has ended;
 //! - it notices the end of the session by its lifeline, a socket that both hold,
 //!   and a hang by the deadline, which every epoch starts anew;
-//! - it opens a plug only if it is the session's own (kind and handle);
+//! - it opens a plug only if it is the session's own: each request names kind and
+//!   handle, and the kernel refuses where another qdisc is;
 //! - it has a session (`setsid`) of its own: what the terminal or a shell does to
 //!   the controller's process group does not reach it.
 //!
@@ -21,15 +25,18 @@ mod run;
 mod watch;
 
 use std::ffi::OsString;
-use std::io::{self, Read};
+use std::io::{self, IoSlice, Read, Write};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::net::{SendFlags, send};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, send, sendmsg};
+use rustix::process::{PidfdFlags, getpid, pidfd_open};
 
+use super::folder::Claim;
 use super::journal::Journal;
 
 pub use run::{End, run};
@@ -107,7 +114,18 @@ pub(super) struct Guardian {
 impl Guardian {
     /// Starts a guardian in the calling thread's network namespace, and waits
     /// until it watches.
-    pub(super) fn arm(command: &GuardianCommand, orders: &Journal) -> Result<Self, GuardianError> {
+    ///
+    /// It gets the orders, a handle of this process, and the journal's open file:
+    /// the file stays locked until the guardian has ended too.
+    pub(super) fn arm(
+        command: &GuardianCommand,
+        orders: &Journal,
+        claim: &Claim,
+    ) -> Result<Self, GuardianError> {
+        // A number would be another process in another pid namespace, and time
+        // namespaces shift the start times.
+        let own =
+            pidfd_open(getpid(), PidfdFlags::empty()).map_err(|error| GuardianError::Start(error.into()))?;
         let (lifeline, theirs) = UnixStream::pair().map_err(GuardianError::Start)?;
         let child = Command::new(&command.program)
             .args(&command.arguments)
@@ -119,7 +137,7 @@ impl Guardian {
             .spawn()
             .map_err(GuardianError::Start)?;
         let mut guardian = Self { lifeline, child };
-        guardian.say(orders.encode().as_bytes())?;
+        guardian.order(orders.encode().as_bytes(), &own, claim)?;
         let mut answer = [0];
         guardian.lifeline.set_read_timeout(Some(PATIENCE)).map_err(GuardianError::Silent)?;
         match guardian.lifeline.read_exact(&mut answer) {
@@ -132,6 +150,18 @@ impl Guardian {
             }
             Err(error) => Err(GuardianError::Silent(error)),
         }
+    }
+
+    /// The orders, and with their first byte the two descriptors.
+    fn order(&mut self, orders: &[u8], own: &OwnedFd, claim: &Claim) -> Result<(), GuardianError> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        let fds = [own.as_fd(), claim.as_fd()];
+        control.push(SendAncillaryMessage::ScmRights(&fds));
+        let parts = [IoSlice::new(orders)];
+        let sent = sendmsg(self.lifeline.as_fd(), &parts, &mut control, SendFlags::NOSIGNAL)
+            .map_err(|_| GuardianError::Gone)?;
+        self.lifeline.write_all(&orders[sent..]).map_err(|_| GuardianError::Gone)
     }
 
     /// Output is held from now on: the deadline starts anew.
@@ -184,16 +214,18 @@ impl Drop for Guardian {
 
 #[cfg(test)]
 mod tests {
-    use super::super::process::Process;
+    use super::super::folder::Folder;
+    use super::super::journal::tests::{TestDir, journal};
     use super::*;
 
     #[test]
-    fn what_a_guardian_says_instead_of_watching_is_the_reason() {
-        let controller = Process::current().unwrap();
-        let orders = Journal { controller, netns: 0, limit_bytes: 1, open_after: None, devices: Vec::new() };
+    fn arm_when_the_guardian_refuses() {
+        let dir = TestDir::new("refuses");
+        let orders = journal();
+        let claim = Folder::make(&dir.0).unwrap().add(&orders).unwrap();
         let script = "until [ \"${line%% *}\" = end ]; do read -r line; done; printf 'not here' >&0";
         let refusing = GuardianCommand::new("sh").arg("-c").arg(script);
-        let error = Guardian::arm(&refusing, &orders).unwrap_err();
+        let error = Guardian::arm(&refusing, &orders, &claim).unwrap_err();
         assert_eq!(error.to_string(), "the guardian refuses: not here");
     }
 }

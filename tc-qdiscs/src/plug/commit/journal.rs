@@ -4,42 +4,56 @@
 //! they are. The journal does: it is written when a session attaches, taken
 //! away when it detaches, and never touched between two epochs.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tc_core::Handle;
 
-use super::process::{Process, current_netns};
+use super::folder::{Folder, SUFFIX, is_locked, read};
+use super::process::{NetnsId, Process};
 
 /// Where journals are kept unless another place is named.
 pub const JOURNAL_DIR: &str = "/run/tc-plug";
 
+/// How every version begins.
+pub(super) const FAMILY: &str = "tc-plug journal ";
 /// The first line; another version has another number.
-const HEAD: &str = "tc-plug journal 1";
-const SUFFIX: &str = "journal";
+const HEAD: &str = "tc-plug journal 2";
+/// What follows the checksum once the session is attached.
+pub(super) const READY: &str = "ready\n";
 
 /// What one session has put on which devices.
 ///
-/// The file is text, a line each, and ends with a checksum:
+/// The file is text, a line each, and ends with a checksum. A session that is
+/// attached adds the last line:
 ///
 /// ```text
-/// tc-plug journal 1
+/// tc-plug journal 2
+/// session 5f1c0b3a9e24d768
 /// controller 4711 8823561
-/// netns 4026531840
+/// boot 0b6e2a5c6ef14b5e9d6f2f6a1c7d3e90
+/// netns 4026531840 4096
 /// limit 7065536
 /// on-death stay-closed
-/// device 3 c01 c02 eth0
+/// device 3 4a10 4a11 eth0
 /// end 8c1f6a0e31b2d947
+/// ready
 /// ```
+///
+/// As long as the controller or its guardian lives, it has a lock (`flock`) on
+/// the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Journal {
-    /// The process that has the session.
+    /// The session's number, drawn at random: its journal is named after it.
+    pub session: u64,
+    /// The process that made the session. For reports: see
+    /// [`Journal::is_alive`].
     pub controller: Process,
-    /// The inode of its network namespace, as `/proc/PID/ns/net` shows it.
-    pub netns: u64,
+    /// Its network namespace.
+    pub netns: NetnsId,
     /// The limit of each plug, in bytes.
     pub limit_bytes: u32,
     /// After how long without a sign of life the guardian opens the network;
@@ -47,6 +61,8 @@ pub struct Journal {
     pub open_after: Option<Duration>,
     /// The devices.
     pub devices: Vec<JournalDevice>,
+    /// Whether the session finished attaching.
+    pub ready: bool,
 }
 
 /// A device that a journal names.
@@ -91,101 +107,91 @@ pub enum JournalError {
         /// What is wrong with it.
         what: String,
     },
-    /// Its controller is alive and has the session.
-    #[error("the session of journal {} is alive: process {pid} has it", .path.display())]
+    /// A process has locked it: the controller, its guardian, or a rescue that
+    /// is under way.
+    #[error("the session of journal {} is alive: process {pid}, or its guardian, has it", .path.display())]
     Alive {
         /// Which file.
         path: PathBuf,
-        /// The process.
+        /// The controller, as its own pid namespace numbers it.
         pid: u32,
     },
     /// It is of another network namespace than the calling thread's.
-    #[error("journal {} is of network namespace {netns}, and this is {here}", .path.display())]
+    #[error("journal {} is of another network namespace: {netns}", .path.display())]
     Namespace {
         /// Which file.
         path: PathBuf,
-        /// Its namespace's inode.
-        netns: u64,
-        /// The calling thread's.
-        here: u64,
+        /// Its namespace.
+        netns: NetnsId,
+    },
+    /// Somebody else may have written it.
+    #[error("{} {what}: journals need a directory that only their owner can write", .path.display())]
+    Untrusted {
+        /// The directory, or the journal.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// Another process has locked the directory.
+    #[error("another process has locked {} for more than {waited:?}; try again", .path.display())]
+    Busy {
+        /// The directory.
+        path: PathBuf,
+        /// How long this process waited.
+        waited: Duration,
     },
 }
 
 impl Journal {
-    /// The journals in `dir`, oldest name first, readable or not. A directory
-    /// that is not there holds none.
-    pub fn find(dir: &Path) -> io::Result<Vec<PathBuf>> {
-        let entries = match fs::read_dir(dir) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries?,
-        };
-        let paths: io::Result<Vec<_>> = entries.map(|entry| entry.map(|entry| entry.path())).collect();
-        let mut paths = paths?;
-        paths.retain(|path| path.extension().is_some_and(|suffix| suffix == SUFFIX));
-        paths.sort();
-        Ok(paths)
+    /// The paths of the journals in `dir`, readable or not, sorted. A missing
+    /// directory has none. Fails if others can write to the directory.
+    pub fn find(dir: &Path) -> Result<Vec<PathBuf>, JournalError> {
+        match Folder::open(dir)? {
+            Some(folder) => folder.journals().map_err(|error| file_error("find", dir, error)),
+            None => Ok(Vec::new()),
+        }
     }
 
-    /// Reads a journal.
+    /// Reads a journal. Fails if it is no regular file, or another user's.
     pub fn read(path: &Path) -> Result<Self, JournalError> {
-        let text = fs::read(path).map_err(|error| file_error("read", path, error))?;
-        Self::decode(&text, path)
+        Self::decode(&read(path)?, path)
     }
 
-    /// Where it belongs in `dir`: one for each namespace and first device, which
-    /// has one root qdisc.
+    /// Whether the session of the journal at `path` lives: its controller, its
+    /// guardian, or a rescue has locked the file.
+    ///
+    /// The pid, time and mount namespace of the caller do not matter.
+    pub fn is_alive(path: &Path) -> Result<bool, JournalError> {
+        is_locked(path)
+    }
+
+    /// Its path in `dir`.
     pub fn path_in(&self, dir: &Path) -> PathBuf {
-        let first = self.devices.first().map_or(0, |device| device.ifindex);
-        dir.join(format!("{}-{first}.{SUFFIX}", self.netns))
+        dir.join(format!("{:016x}.{SUFFIX}", self.session))
     }
 
     /// Whether it is of the calling thread's network namespace.
     pub fn is_here(&self) -> io::Result<bool> {
-        Ok(current_netns()? == self.netns)
+        Ok(NetnsId::current()? == self.netns)
     }
 
-    /// Writes it: whoever reads meanwhile sees the old one or the new one, whole.
-    pub(super) fn write(&self, path: &Path) -> Result<(), JournalError> {
-        let fail = |error| file_error("write", path, error);
-        if let Some(dir) = path.parent() {
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(fail)?;
-        }
-        let part = path.with_extension(format!("{}.part", std::process::id()));
-        // One of an earlier process with this id; a link is not followed.
-        let _absent = fs::remove_file(&part);
-        let written = File::options().write(true).create_new(true).mode(0o600).open(&part).and_then(
-            |mut file: File| {
-                file.write_all(self.encode().as_bytes())?;
-                file.sync_all()?;
-                fs::rename(&part, path)
-            },
-        );
-        if written.is_err() {
-            let _absent = fs::remove_file(&part);
-        }
-        written.map_err(fail)
+    /// Whether it names a qdisc with this handle on this device.
+    pub fn names(&self, ifindex: i32, handle: Handle) -> bool {
+        self.devices.iter().any(|device| device.ifindex == ifindex && device.handles.contains(&handle))
     }
 
-    /// Takes the file away.
-    pub(super) fn delete(path: &Path) -> Result<(), JournalError> {
-        match fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(file_error("delete", path, error)),
-            _ => Ok(()),
-        }
+    /// Whether it names this device.
+    pub(super) fn names_device(&self, ifindex: i32) -> bool {
+        self.devices.iter().any(|device| device.ifindex == ifindex)
     }
 
-    /// An error if the controller lives, or the calling thread is in another
-    /// network namespace.
-    pub(super) fn check_left(&self, path: &Path) -> Result<(), JournalError> {
-        let path_buf = || path.to_owned();
-        if self.controller.is_alive() {
-            return Err(JournalError::Alive { path: path_buf(), pid: self.controller.pid });
+    /// Fails if the calling thread is in another network namespace.
+    pub(super) fn check_here(&self, path: &Path) -> Result<(), JournalError> {
+        match self.is_here() {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(JournalError::Namespace { path: path.to_owned(), netns: self.netns }),
+            Err(error) => Err(file_error("check", path, error)),
         }
-        let here = current_netns().map_err(|error| file_error("check", path, error))?;
-        if here != self.netns {
-            return Err(JournalError::Namespace { path: path_buf(), netns: self.netns, here });
-        }
-        Ok(())
     }
 
     /// The text.
@@ -194,9 +200,12 @@ impl Journal {
             None => "stay-closed".to_owned(),
             Some(time) => format!("open-after {}", time.as_millis()),
         };
+        let Self { session, controller, netns, limit_bytes, .. } = self;
+        let cookie = netns.cookie.map_or_else(|| "none".to_owned(), |cookie| cookie.to_string());
         let mut text = format!(
-            "{HEAD}\ncontroller {} {}\nnetns {}\nlimit {}\non-death {death}\n",
-            self.controller.pid, self.controller.start_time, self.netns, self.limit_bytes,
+            "{HEAD}\nsession {session:016x}\ncontroller {} {}\nboot {:032x}\nnetns {} {cookie}\n\
+             limit {limit_bytes}\non-death {death}\n",
+            controller.pid, controller.start_time, netns.boot, netns.inode,
         );
         for device in &self.devices {
             let [one, other] = device.handles.map(Handle::major);
@@ -211,9 +220,13 @@ impl Journal {
         let damaged = |what: &str| JournalError::Damaged { path: path.to_owned(), what: what.to_owned() };
         let text = std::str::from_utf8(text).map_err(|_| damaged("it is no text"))?;
         let (head, _) = text.split_once('\n').ok_or_else(|| damaged("it has no end"))?;
-        if head != HEAD && head.starts_with("tc-plug journal ") {
+        if head != HEAD && head.starts_with(FAMILY) {
             return Err(JournalError::Version { path: path.to_owned(), head: head.to_owned() });
         }
+        let (text, ready) = match text.strip_suffix(READY) {
+            Some(text) => (text, true),
+            None => (text, false),
+        };
         let (body, sum) = text
             .strip_suffix('\n')
             .and_then(|text| text.rsplit_once("\nend "))
@@ -222,8 +235,19 @@ impl Journal {
         if sum != format!("{:016x}", checksum(&text.as_bytes()[..length])) {
             return Err(damaged("its checksum is wrong"));
         }
-        parse(body).ok_or_else(|| damaged("a line makes no sense"))
+        let journal = parse(body).ok_or_else(|| damaged("a line makes no sense"))?;
+        Ok(Self { ready, ..journal })
     }
+}
+
+/// A random number, for the names and handles of sessions.
+pub(super) fn random() -> u64 {
+    // Each state has keys of its own, also in a process that forked.
+    let mut hasher = RandomState::new().build_hasher();
+    hasher.write_u32(std::process::id());
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    hasher.write_u128(now.map_or(0, |now| now.as_nanos()));
+    hasher.finish()
 }
 
 fn parse(body: &str) -> Option<Journal> {
@@ -231,9 +255,13 @@ fn parse(body: &str) -> Option<Journal> {
     if lines.next()? != HEAD {
         return None;
     }
+    let session = u64::from_str_radix(lines.next()?.strip_prefix("session ")?, 16).ok()?;
     let (pid, start_time) = lines.next()?.strip_prefix("controller ")?.split_once(' ')?;
     let controller = Process { pid: pid.parse().ok()?, start_time: start_time.parse().ok()? };
-    let netns = lines.next()?.strip_prefix("netns ")?.parse().ok()?;
+    let boot = u128::from_str_radix(lines.next()?.strip_prefix("boot ")?, 16).ok()?;
+    let (inode, cookie) = lines.next()?.strip_prefix("netns ")?.split_once(' ')?;
+    let cookie = if cookie == "none" { None } else { Some(cookie.parse().ok()?) };
+    let netns = NetnsId { boot, inode: inode.parse().ok()?, cookie };
     let limit_bytes = lines.next()?.strip_prefix("limit ")?.parse().ok()?;
     let open_after = match lines.next()?.strip_prefix("on-death ")? {
         "stay-closed" => None,
@@ -247,7 +275,8 @@ fn parse(body: &str) -> Option<Journal> {
         Some(JournalDevice { ifindex, handles, name: words.next()?.to_owned() })
     };
     let devices = lines.map(device).collect::<Option<Vec<_>>>()?;
-    (!devices.is_empty()).then_some(Journal { controller, netns, limit_bytes, open_after, devices })
+    let journal = Journal { session, controller, netns, limit_bytes, open_after, devices, ready: false };
+    (!journal.devices.is_empty()).then_some(journal)
 }
 
 /// FNV-1a, 64 bits: against accidents, not against forgers.
@@ -257,26 +286,46 @@ fn checksum(bytes: &[u8]) -> u64 {
         .fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
-fn file_error(doing: &'static str, path: &Path, error: io::Error) -> JournalError {
+pub(super) fn file_error(doing: &'static str, path: &Path, error: io::Error) -> JournalError {
     JournalError::File { doing, path: path.to_owned(), error }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+    use std::fs;
 
-    fn journal() -> Journal {
+    /// A directory that goes with this value.
+    pub(in super::super) struct TestDir(pub(in super::super) PathBuf);
+
+    impl TestDir {
+        pub(in super::super) fn new(name: &str) -> Self {
+            let dir = std::env::temp_dir().join(format!("tc-plug-{name}-{}", std::process::id()));
+            let _absent = fs::remove_dir_all(&dir);
+            Self(dir)
+        }
+    }
+
+    impl Drop for TestDir {
+        fn drop(&mut self) {
+            let _absent = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    pub(in super::super) fn journal() -> Journal {
         let device = |ifindex, name: &str| JournalDevice {
             ifindex,
             name: name.to_owned(),
-            handles: [Handle::qdisc(0xc01), Handle::qdisc(0xc02)],
+            handles: [Handle::qdisc(0x4a10), Handle::qdisc(0x4a11)],
         };
         Journal {
+            session: 0x5f1c_0b3a_9e24_d768,
             controller: Process { pid: 4711, start_time: 8_823_561 },
-            netns: 4_026_531_840,
+            netns: NetnsId { boot: 1 << 100, inode: 4_026_531_840, cookie: Some(4096) },
             limit_bytes: 7_065_536,
             open_after: Some(Duration::from_millis(1500)),
             devices: vec![device(3, "eth0"), device(7, "vif1.0-emu")],
+            ready: false,
         }
     }
 
@@ -285,15 +334,20 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_reads_back() {
-        for open_after in [None, Some(Duration::from_secs(30))] {
-            let journal = Journal { open_after, ..journal() };
-            assert_eq!(read(journal.encode().as_bytes()).unwrap(), journal);
+    fn decode_when_encoded() {
+        let cookies = [None, Some(u64::MAX)];
+        for (open_after, cookie) in [None, Some(Duration::from_secs(30))].into_iter().zip(cookies) {
+            let netns = NetnsId { cookie, ..journal().netns };
+            let journal = Journal { open_after, netns, ..journal() };
+            let text = journal.encode();
+            let decoded = read(text.as_bytes()).unwrap();
+            assert_eq!((&decoded, decoded.netns.cookie), (&journal, cookie));
+            assert!(read((text + READY).as_bytes()).unwrap().ready);
         }
     }
 
     #[test]
-    fn one_that_was_cut_short_or_changed_is_refused() {
+    fn decode_when_cut_short_or_changed() {
         let text = journal().encode().into_bytes();
         for length in 0..text.len() {
             assert!(matches!(read(&text[..length]), Err(JournalError::Damaged { .. })), "{length} bytes");
@@ -306,29 +360,13 @@ mod tests {
     }
 
     #[test]
-    fn another_version_is_told_from_damage() {
-        let error = read(b"tc-plug journal 2\nwhatever\n").unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "journal /x is of another version: it begins with \"tc-plug journal 2\""
-        );
+    fn decode_when_of_another_version() {
+        for number in [1, 3] {
+            let error = read(format!("tc-plug journal {number}\nwhatever\n").as_bytes()).unwrap_err();
+            let text =
+                format!("journal /x is of another version: it begins with \"tc-plug journal {number}\"");
+            assert_eq!(error.to_string(), text);
+        }
         assert!(matches!(read(b"tc-plug journa"), Err(JournalError::Damaged { .. })));
-    }
-
-    #[test]
-    fn files_appear_whole_and_are_found() {
-        let dir = std::env::temp_dir().join(format!("tc-plug-journal-{}", std::process::id()));
-        assert_eq!(Journal::find(&dir).unwrap(), Vec::<PathBuf>::new());
-        let journal = journal();
-        let path = journal.path_in(&dir);
-        journal.write(&path).unwrap();
-        journal.write(&path).unwrap();
-        assert_eq!(Journal::find(&dir).unwrap(), std::slice::from_ref(&path));
-        assert_eq!(fs::read_dir(&dir).unwrap().count(), 1, "nothing else is left behind");
-        assert_eq!(Journal::read(&path).unwrap(), journal);
-        Journal::delete(&path).unwrap();
-        Journal::delete(&path).unwrap();
-        assert!(Journal::read(&path).is_err());
-        fs::remove_dir(&dir).unwrap();
     }
 }

@@ -3,13 +3,13 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tc_core::{Transport, Verb};
+use tc_core::Transport;
 
 use super::super::Plug;
 use super::device::Device;
 use super::error::{Error, Network};
 use super::guardian::Guardian;
-use super::journal::Journal;
+use super::root::delete;
 use super::session::{OutputCommit, State};
 
 /// What becomes of the plugs when a session detaches.
@@ -118,15 +118,11 @@ impl<T: Transport> OutputCommit<T> {
         }
     }
 
-    /// Takes a plug away if it is there and ours.
+    /// Deletes a plug if it is there and ours.
     fn delete(&mut self, index: usize) -> Result<(), Error> {
-        const EINVAL: i32 = 22;
         let Some(device) = self.devices.get(index) else { return Ok(()) };
-        match self.tc.apply_as_it_is(Verb::Delete, &device.address()) {
+        match delete(&mut self.tc, device.ifindex, device.handle) {
             Ok(_) => Ok(()),
-            Err(error) if error.is_not_found() => Ok(()),
-            // Kernel: "Invalid handle": the root is another one.
-            Err(error) if error.errno() == Some(EINVAL) => Ok(()),
             Err(error) => {
                 let network = if self.state == State::Draining { Network::Open } else { Network::Unknown };
                 Err(Error::kernel(error, network))
@@ -139,7 +135,8 @@ impl<T: Transport> OutputCommit<T> {
         if let Some(guardian) = self.guardian.take() {
             guardian.dismiss();
         }
-        let deleted = Journal::delete(&self.journal_path);
+        self.borrowed.clear();
+        let deleted = self.claim.delete();
         deleted.map_err(|error| Error::Journal { error, network: Network::Open })
     }
 }

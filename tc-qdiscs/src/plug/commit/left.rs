@@ -1,35 +1,39 @@
 //! What to do with the plugs of a session whose controller is dead.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tc_core::{Connection, Handle, Request, Transport, Verb, object};
+use tc_core::{Connection, Request, Transport, object};
 
 use super::error::{Error, Network};
-use super::journal::{Journal, JournalError};
+use super::folder::{Claim, Folder};
+use super::journal::{Journal, JournalError, random};
 use super::plan::Held;
-use super::root::{open, own_plug};
+use super::root::{at, delete, open_own, own_plug};
 
-/// A session that was left behind: its journal, in its own network namespace,
-/// and a controller that is dead.
+/// A session that was left: its journal, in its own network namespace, and a
+/// controller that is dead.
 ///
 /// Which held packets belong to which epoch cannot be read back from the kernel:
 /// all are released, or all dropped. To go on with them in a new session see
 /// [`Plan::adopt`](super::Plan::adopt).
+///
+/// As long as this value lives it has the journal locked: no other rescue, and no
+/// session, takes the plugs over.
 #[derive(Debug)]
 pub struct Left {
     journal: Journal,
-    path: PathBuf,
+    claim: Claim,
 }
 
 impl Left {
-    /// Reads the journal at `path`. An error if its controller lives, or the
-    /// calling thread is in another network namespace.
+    /// Reads and locks the journal at `path`. Fails if its controller or its
+    /// guardian lives, or the calling thread is in another network namespace.
     pub fn read(path: &Path) -> Result<Self, JournalError> {
-        let journal = Journal::read(path)?;
-        journal.check_left(path)?;
-        Ok(Self { journal, path: path.to_owned() })
+        Journal::read(path)?.check_here(path)?;
+        let (claim, journal) = Claim::take(path)?;
+        Ok(Self { journal, claim })
     }
 
     /// What was left.
@@ -37,38 +41,55 @@ impl Left {
         &self.journal
     }
 
+    pub(super) fn into_parts(self) -> (Claim, Journal) {
+        (self.claim, self.journal)
+    }
+
     /// Lets all go that is held; plugs and journal stay. Returns how many
     /// devices still had the session's plug.
     pub fn open<T: Transport>(&self, tc: &mut Connection<T>) -> Result<usize, Error> {
         let mut opened = 0;
         for device in &self.journal.devices {
-            if let Some(handle) = own_plug(tc, device).map_err(unknown)? {
-                open(tc, device.ifindex, handle).map_err(unknown)?;
-                opened += 1;
-            }
+            opened += usize::from(open_own(tc, device).map_err(unknown)?.is_some());
         }
         Ok(opened)
     }
 
     /// Lets all go that is held, and leaves the plugs to whoever reads the
     /// journals in `dir`: there is one for each device that still had its plug,
-    /// in place of the session's. Returns how many.
+    /// and the session's own is deleted. Returns how many.
     pub fn hand_over<T: Transport>(&self, tc: &mut Connection<T>, dir: &Path) -> Result<usize, Error> {
+        const PATIENCE: Duration = Duration::from_secs(2);
         let mut given = 0;
-        let journal = |error| Error::Journal { error, network: Network::Open };
+        let failed = |error| Error::Journal { error, network: Network::Open };
         self.open(tc)?;
+        let folder = Folder::make(dir).map_err(failed)?;
+        folder.lock(PATIENCE).map_err(failed)?;
+        let before = Journal::find(dir).map_err(failed)?;
         for device in &self.journal.devices {
-            if own_plug(tc, device).map_err(unknown)?.is_some() {
-                let one = Journal { open_after: None, devices: vec![device.clone()], ..self.journal.clone() };
-                one.write(&one.path_in(dir)).map_err(journal)?;
+            if open_own(tc, device).map_err(unknown)?.is_some() {
+                let devices = vec![device.clone()];
+                let one = Journal { session: random(), open_after: None, devices, ..self.journal.clone() };
+                folder.add(&one).and_then(|mut claim| claim.ready()).map_err(failed)?;
                 given += 1;
             }
         }
-        Journal::delete(&self.path).map_err(journal)?;
+        // The plugs may have been lent by journals of this directory.
+        for path in &before {
+            let Ok((claim, old)) = Claim::take(path) else { continue };
+            let names = |ifindex, handle| self.journal.names(ifindex, handle);
+            let named = |device: &super::JournalDevice| {
+                device.handles.iter().all(|handle| names(device.ifindex, *handle))
+            };
+            if old.netns == self.journal.netns && old.devices.iter().all(named) {
+                claim.delete().map_err(failed)?;
+            }
+        }
+        self.claim.delete().map_err(failed)?;
         Ok(given)
     }
 
-    /// Takes plugs and journal away; what is held leaves before (for which the
+    /// Deletes plugs and journal; what is held leaves before (for which the
     /// devices have `patience`), or is dropped. Returns how many devices still
     /// had the session's plug.
     pub fn remove<T: Transport>(
@@ -83,15 +104,12 @@ impl Left {
         let mut removed = 0;
         for device in &self.journal.devices {
             let Some(handle) = own_plug(tc, device).map_err(unknown)? else { continue };
-            let request = Request::qdisc(device.ifindex).parent(Handle::ROOT).handle(handle);
             if held == Held::Release {
-                drain(tc, &request, &device.name, patience)?;
+                drain(tc, &at(device.ifindex, handle), &device.name, patience)?;
             }
-            tc.apply_as_it_is(Verb::Delete, &request).map_err(unknown)?;
-            removed += 1;
+            removed += usize::from(delete(tc, device.ifindex, handle).map_err(unknown)?);
         }
-        let deleted = Journal::delete(&self.path);
-        deleted.map_err(|error| Error::Journal { error, network: Network::Open })?;
+        self.claim.delete().map_err(|error| Error::Journal { error, network: Network::Open })?;
         Ok(removed)
     }
 }

@@ -138,6 +138,19 @@
 //! [`OnDeath::OpenAfter`]: a [guardian] process lets it go. It is for maintenance,
 //! where a network that stays closed is the greater harm.
 //!
+//! # Sessions side by side
+//!
+//! Each session has handles of its own ([`Plan::handles`]), and every request to
+//! a plug names one: the kernel refuses where another qdisc is, whoever put it
+//! there. One request cannot do so: a replace, by which [`OnTaint::FailClosed`]
+//! and an adoption drop packets.
+//!
+//! Each session has a journal of its own, and has it locked (`flock`) as long as
+//! it lives; its guardian shares the lock. A second session on the device is
+//! refused ([`Error::InUse`]) while the first one attaches or has its plug there,
+//! and after its death ([`Error::Orphaned`]) until somebody decides about the
+//! packets. The sessions must use one directory of journals for that.
+//!
 //! # What is proved
 //!
 //! A test (`tests/tests/proof_kernel`) has a server that counts the requests of
@@ -199,8 +212,9 @@
 //!   never early.
 //! - The BUFFERs of several devices are one send but not one moment. Call
 //!   [`close`](OutputCommit::close) while the guest stands still.
-//! - [`OutputCommit::attach`] and [`OnTaint::FailClosed`] look at the root qdisc
-//!   and then replace it: one that somebody puts there in between is lost.
+//! - [`OnTaint::FailClosed`] and an adoption that drops packets look for their
+//!   plug and then replace it: a qdisc that somebody puts there in between is
+//!   lost.
 //! - Before Linux 6.8 a request for the root qdisc alone (`RTM_GETQDISC` without
 //!   a dump) looks like a change to all who listen, and taints. `tc` never sends
 //!   it; this library's [`Connection::get`](tc_core::Connection::get) does.
@@ -222,10 +236,12 @@
 //!   that ends with it.
 
 mod attach;
+mod claims;
 mod device;
 mod drop_held;
 mod epoch;
 mod error;
+mod folder;
 pub mod guardian;
 mod journal;
 mod leave;
@@ -250,6 +266,6 @@ pub use leave::Plugs;
 pub use left::Left;
 pub use limit::{Limit, LimitError, Load};
 pub use plan::{Held, OnDeath, OnDrop, OnTaint, Plan};
-pub use process::Process;
+pub use process::{NetnsId, Process};
 pub use session::{Counts, OutputCommit, Released, State};
 pub use taint::{Taint, TaintCause};

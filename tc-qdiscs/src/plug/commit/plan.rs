@@ -63,9 +63,11 @@ pub struct Plan {
     pub(super) on_taint: OnTaint,
     pub(super) on_death: OnDeath,
     pub(super) on_drop: OnDrop,
-    pub(super) handles: [Handle; 2],
+    pub(super) handles: Option<[Handle; 2]>,
     pub(super) journal_dir: PathBuf,
     pub(super) adopt: Vec<(PathBuf, Held)>,
+    /// Those of them whose journals stay.
+    pub(super) borrow: Vec<PathBuf>,
     pub(super) timeout: Duration,
     pub(super) drain_time: Duration,
     pub(super) unwatched_queues: bool,
@@ -80,9 +82,10 @@ impl Plan {
             on_taint,
             on_death,
             on_drop: OnDrop::Taint,
-            handles: [Handle::qdisc(0xc01), Handle::qdisc(0xc02)],
+            handles: None,
             journal_dir: PathBuf::from(JOURNAL_DIR),
             adopt: Vec::new(),
+            borrow: Vec::new(),
             timeout: Duration::from_secs(2),
             drain_time: Duration::from_secs(2),
             unwatched_queues: false,
@@ -97,11 +100,16 @@ impl Plan {
         self
     }
 
-    /// The handles of the plug (`c01:` unless set) and of the one that takes its
-    /// place when what it holds must be dropped (`c02:`).
+    /// The handles of the plug, and of the one that replaces it when the packets
+    /// it holds must be dropped.
+    ///
+    /// Unless set, each session has two of its own, from `4000:` to `7fff:`. The
+    /// kernel refuses a request that names another handle than the plug's, so
+    /// that no session, guardian or rescue can touch the plug of another one.
+    /// Handles that are set must be as unique.
     #[must_use]
     pub const fn handles(mut self, plug: u16, spare: u16) -> Self {
-        self.handles = [Handle::qdisc(plug), Handle::qdisc(spare)];
+        self.handles = Some([Handle::qdisc(plug), Handle::qdisc(spare)]);
         self
     }
 
@@ -114,12 +122,21 @@ impl Plan {
 
     /// Takes over the plugs that the journal at `path` names; its controller
     /// must be dead. Whose epochs the held packets belong to cannot be found
-    /// out, so all are dropped, or all released. Said again, it takes over those
-    /// of one more journal.
+    /// out, so all are dropped, or all released. The journal is deleted. Each
+    /// call adds the plugs of one more journal.
     #[must_use]
     pub fn adopt(mut self, path: impl AsRef<Path>, held: Held) -> Self {
         self.adopt.push((path.as_ref().to_owned(), held));
         self
+    }
+
+    /// Takes over as [`Plan::adopt`] does, but keeps the journal, and its lock
+    /// as long as the session lasts: for plugs that are given back
+    /// ([`Plugs::GiveBack`](super::Plugs::GiveBack)).
+    #[must_use]
+    pub fn borrow(mut self, path: impl AsRef<Path>, held: Held) -> Self {
+        self.borrow.push(path.as_ref().to_owned());
+        self.adopt(path, held)
     }
 
     /// How long the kernel may take to answer: 2 s unless set. After that the

@@ -7,7 +7,7 @@ use super::epoch::SessionId;
 use super::error::{Error, Network};
 use super::guardian::Guardian;
 use super::plan::OnTaint;
-use super::root::{Root, open, root_and_held, root_of, shut};
+use super::root::{held_by, open, refused, shut};
 use super::session::{OutputCommit, State};
 use super::taint::Taint;
 
@@ -42,20 +42,15 @@ impl<T: Transport> OutputCommit<T> {
                     Err(_) => Network::Unknown,
                 }
             }
-            OnTaint::FailOpen => match root_and_held(tc, device.ifindex) {
-                Ok(None) => Network::Gone,
-                // What a plug held is dropped with it.
-                Ok(Some((Root::Default, _))) => Network::OpenedEmpty,
-                Ok(Some((Root::Plug(handle), held))) if handle == device.handle => {
-                    match open(tc, device.ifindex, handle) {
-                        Ok(()) if held == Some(0) => Network::OpenedEmpty,
-                        Ok(()) => Network::Opened,
-                        Err(_) => Network::Unknown,
-                    }
+            OnTaint::FailOpen => {
+                // For the report alone.
+                let held = held_by(tc, device.ifindex, device.handle);
+                match open(tc, device.ifindex, device.handle) {
+                    Ok(()) if held == Some(0) => Network::OpenedEmpty,
+                    Ok(()) => Network::Opened,
+                    Err(error) => refused(&error).unwrap_or(Network::Unknown),
                 }
-                Ok(Some(_)) => Network::Foreign,
-                Err(_) => Network::Unknown,
-            },
+            }
         });
         // A device that is gone says nothing of the others.
         let worst = |one: Network, other: Network| match (one, other) {
@@ -107,8 +102,10 @@ impl<T: Transport> OutputCommit<T> {
         let Self { tc, devices, plan, .. } = self;
         let plug = Plug::set_limit(plan.limit.get());
         for device in devices {
-            if root_of(tc, device.ifindex)? == Some(Root::Default) {
-                tc.apply_as_it_is(Verb::Add, &device.request(&plug))?;
+            // Kernel: it adds nothing where a qdisc is, ours or not.
+            match tc.apply_as_it_is(Verb::Add, &device.request(&plug)) {
+                Err(error) if !error.is_exists() => return Err(error),
+                _ => {}
             }
         }
         Ok(())

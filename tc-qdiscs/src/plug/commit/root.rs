@@ -2,7 +2,7 @@
 //! session, its guardian, and whoever finds its journal.
 
 use tc_core::message::Entry;
-use tc_core::{Cause, Connection, Error, Handle, Request, Select, Transport, Verb};
+use tc_core::{Cause, Connection, Error, Handle, Request, Select, Transport, Verb, object};
 
 use super::super::Plug;
 use super::error::Network;
@@ -31,70 +31,124 @@ impl Root {
     }
 }
 
+const ENOENT: i32 = 2;
+const EEXIST: i32 = 17;
 const ENODEV: i32 = 19;
+const EINVAL: i32 = 22;
 
 /// The root qdisc of a device that may be somebody else's, from a list of all.
 ///
-/// Kernel: before Linux 6.8 the question of [`root_of`] looks like a change to
-/// the session that has the device: it would be tainted, and what it holds lost.
+/// Kernel: before Linux 6.8 a question for one qdisc (`RTM_GETQDISC`) looks like
+/// a change to the session that has the device: it would be tainted, and the
+/// packets it holds lost.
 pub(super) fn listed_root_of<T: Transport>(tc: &mut Connection<T>, ifindex: i32) -> Result<Root, Error> {
     for listed in tc.list_confirmed(&Select::qdiscs().device(ifindex))? {
         match listed.entry() {
             Ok(entry) if entry.header.parent == Handle::ROOT => return Ok(Root::of(&entry)),
-            // Not its root: what cannot be read is not a plug of ours either.
+            // Not its root, or no plug of ours.
             _ => {}
         }
     }
     Ok(Root::Default) // not shown
 }
 
-/// Asks for the root qdisc; `None` if there is no such device.
-pub(super) fn root_of<T: Transport>(tc: &mut Connection<T>, ifindex: i32) -> Result<Option<Root>, Error> {
-    Ok(root_and_held(tc, ifindex)?.map(|(root, _)| root))
+/// The root qdisc of a device, if it has this handle. Every request of this
+/// module names it, and the kernel refuses where the root is another one.
+pub(super) const fn at(ifindex: i32, handle: Handle) -> Request<'static, object::Qdisc> {
+    Request::qdisc(ifindex).parent(Handle::ROOT).handle(handle)
 }
 
-/// Asks for the root qdisc, and how many packets it holds if the kernel reports
-/// that; `None` if there is no such device.
-pub(super) fn root_and_held<T: Transport>(
-    tc: &mut Connection<T>,
-    ifindex: i32,
-) -> Result<Option<(Root, Option<u32>)>, Error> {
-    match tc.get(&Request::qdisc(ifindex).parent(Handle::ROOT)) {
-        Ok(entry) => {
-            let queue = entry.stats().ok().flatten().and_then(|stats| stats.queue);
-            Ok(Some((Root::of(&entry), queue.map(|queue| queue.qlen))))
-        }
-        Err(error) if error.errno() == Some(ENODEV) => Ok(None),
-        Err(error) if matches!(error.cause(), Cause::NotShown) => Ok(Some((Root::Default, None))),
-        Err(error) => Err(error),
-    }
-}
-
-/// The plug that a journal names, as it is now; `None` if something else, or
-/// nothing, is in its place.
-pub(super) fn own_plug<T: Transport>(
-    tc: &mut Connection<T>,
-    device: &JournalDevice,
-) -> Result<Option<Handle>, Error> {
-    Ok(match root_of(tc, device.ifindex)? {
-        Some(Root::Plug(handle)) if device.handles.contains(&handle) => Some(handle),
+/// What stands at the root in place of a plug, from the refusal of a request
+/// that named its handle; `None` if the refusal has another reason.
+///
+/// Kernel: it is a default one (ENOENT), has another handle (EEXIST for a change,
+/// EINVAL for a delete) or another kind (EINVAL), or there is no device.
+pub(super) fn refused(error: &Error) -> Option<Network> {
+    match error.errno()? {
+        ENODEV => Some(Network::Gone),
+        // The packets that a plug holds are dropped with it.
+        ENOENT => Some(Network::OpenedEmpty),
+        EEXIST | EINVAL => Some(Network::Foreign),
         _ => None,
-    })
+    }
 }
 
 /// Lets everything go that is held by the plug with this handle, and by no other
 /// one.
 pub(super) fn open<T: Transport>(tc: &mut Connection<T>, ifindex: i32, handle: Handle) -> Result<(), Error> {
     let plug = Plug::release_indefinite();
-    let request = Request::qdisc(ifindex).parent(Handle::ROOT).handle(handle).options(&plug);
-    tc.apply_as_it_is(Verb::Change, &request).map(|_| ())
+    tc.apply_as_it_is(Verb::Change, &at(ifindex, handle).options(&plug)).map(|_| ())
+}
+
+/// Lets everything go that is held by the plug that a journal names. Returns its
+/// handle, or `None` if the plug is gone.
+pub(super) fn open_own<T: Transport>(
+    tc: &mut Connection<T>,
+    device: &JournalDevice,
+) -> Result<Option<Handle>, Error> {
+    for handle in device.handles {
+        match open(tc, device.ifindex, handle) {
+            Ok(()) => return Ok(Some(handle)),
+            Err(error) if refused(&error).is_some() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
+}
+
+/// Deletes the plug with this handle, and no other one. False if it was gone.
+pub(super) fn delete<T: Transport>(
+    tc: &mut Connection<T>,
+    ifindex: i32,
+    handle: Handle,
+) -> Result<bool, Error> {
+    match tc.apply_as_it_is(Verb::Delete, &at(ifindex, handle).kind("plug")) {
+        Ok(_) => Ok(true),
+        Err(error) if refused(&error).is_some() => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether the plug with this handle is at the root.
+pub(super) fn is_there<T: Transport>(
+    tc: &mut Connection<T>,
+    ifindex: i32,
+    handle: Handle,
+) -> Result<bool, Error> {
+    match tc.get(&at(ifindex, handle)) {
+        Ok(entry) => Ok(Root::of(&entry) == Root::Plug(handle)),
+        Err(error) if refused(&error).is_some() || matches!(error.cause(), Cause::NotShown) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// How many packets the plug with this handle holds, if it is there and the
+/// kernel reports that.
+pub(super) fn held_by<T: Transport>(tc: &mut Connection<T>, ifindex: i32, handle: Handle) -> Option<u32> {
+    let entry = tc.get(&at(ifindex, handle)).ok()?;
+    entry.stats().ok().flatten()?.queue.map(|queue| queue.qlen)
+}
+
+/// The handle of the plug that a journal names, or `None` if the plug is gone.
+pub(super) fn own_plug<T: Transport>(
+    tc: &mut Connection<T>,
+    device: &JournalDevice,
+) -> Result<Option<Handle>, Error> {
+    for handle in device.handles {
+        if is_there(tc, device.ifindex, handle)? {
+            return Ok(Some(handle));
+        }
+    }
+    Ok(None)
 }
 
 /// Puts a new plug, closed and empty, in the place of ours: what is held is lost,
 /// and nothing leaves in between, as it would after a delete.
 ///
 /// Kernel: a replace with another handle makes the new qdisc first, and swaps
-/// the two while the device is deactivated and drops what is sent.
+/// the two while the device is deactivated and drops what is sent. It is the one
+/// request that cannot name the handle of what it replaces, so the plug is looked
+/// for right before.
 pub(super) fn shut<T: Transport>(
     tc: &mut Connection<T>,
     ifindex: i32,
@@ -102,17 +156,16 @@ pub(super) fn shut<T: Transport>(
     limit_bytes: u32,
 ) -> Result<(Network, Handle), Error> {
     let plug = Plug::set_limit(limit_bytes);
-    let request = |handle| Request::qdisc(ifindex).parent(Handle::ROOT).handle(handle);
-    match root_of(tc, ifindex)? {
-        None => Ok((Network::Gone, own)),
-        Some(Root::Plug(handle)) if handle == own => {
-            tc.apply_as_it_is(Verb::Replace, &request(spare).options(&plug))?;
-            Ok((Network::HeldAnew, spare))
-        }
-        Some(Root::Default) => {
-            tc.apply_as_it_is(Verb::Add, &request(own).options(&plug))?;
-            Ok((Network::HeldAnew, own))
-        }
-        Some(_) => Ok((Network::Foreign, own)),
+    if is_there(tc, ifindex, own)? {
+        tc.apply_as_it_is(Verb::Replace, &at(ifindex, spare).options(&plug))?;
+        return Ok((Network::HeldAnew, spare));
+    }
+    // Kernel: it adds nothing where somebody's qdisc is.
+    match tc.apply_as_it_is(Verb::Add, &at(ifindex, own).options(&plug)) {
+        Ok(_) => Ok((Network::HeldAnew, own)),
+        Err(error) => match refused(&error) {
+            Some(network @ (Network::Gone | Network::Foreign)) => Ok((network, own)),
+            _ => Err(error),
+        },
     }
 }

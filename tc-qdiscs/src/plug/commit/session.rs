@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tc_core::monitor::Monitor;
 use tc_core::{Connection, Socket, Transport};
@@ -11,6 +11,7 @@ use super::super::Plug;
 use super::device::{Device, Tally};
 use super::epoch::{Ack, Epoch, SessionId};
 use super::error::{Error, Network};
+use super::folder::Claim;
 use super::guardian::Guardian;
 use super::journal::Journal;
 use super::plan::Plan;
@@ -71,7 +72,12 @@ pub struct OutputCommit<T: Transport = Socket> {
     pub(super) tainted: Network,
     pub(super) guardian: Option<Guardian>,
     pub(super) journal: Journal,
-    pub(super) journal_path: PathBuf,
+    /// The lock of the journal: it shows that the session lives.
+    pub(super) claim: Claim,
+    /// The locks of the journals whose plugs are given back.
+    pub(super) borrowed: Vec<Claim>,
+    /// The journals that were deleted when the session attached.
+    pub(super) stale: Vec<PathBuf>,
     /// What went wrong in the command under way, kept here so that a command
     /// that goes well allocates nothing.
     pub(super) fault: Option<Taint>,
@@ -262,6 +268,22 @@ impl<T: Transport> OutputCommit<T> {
             held_bytes: sum.held_bytes + u64::from(device.backlog),
             dropped_packets: sum.dropped_packets + u64::from(device.drops),
         })
+    }
+
+    /// The session's journal, which has its handles.
+    pub const fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// The path of the journal.
+    pub fn journal_path(&self) -> &Path {
+        self.claim.path()
+    }
+
+    /// The journals of dead sessions that named a device of this one, and that
+    /// attaching has deleted: none of their plugs was there any more.
+    pub fn stale_journals(&self) -> &[PathBuf] {
+        &self.stale
     }
 
     /// Whether a guardian opens the network when this session is dropped.

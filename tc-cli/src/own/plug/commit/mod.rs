@@ -65,6 +65,7 @@ pub(super) fn run(words: &ArgMatches, session: &mut Session<'_>) -> Result<(), F
         ));
     }
     let started = start("commit", &words::the_devs(words), words, OnDrop::Taint)?;
+    started.report_stale("commit", session.report);
     let mut epochs = Epochs::new(started);
     // Also to who closed the pipe: it has to know what becomes of the network.
     converse(&mut epochs, session)

@@ -62,6 +62,7 @@ pub(super) fn run(words: &ArgMatches, session: &mut Session<'_>) -> Result<(), F
         Err(failure) => (1, Err(failure)),
     };
     if has_room(PATIENCE) {
+        hold.session.report_stale("hold", session.report);
         session.report.text(&report.show(session.globals.json, status));
     }
     // How the network is now says the second, if it went wrong.

@@ -1,17 +1,18 @@
 //! The guardian's own side.
 
-use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
+use std::io::{self, IoSliceMut, Read, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 use std::{env, thread};
 
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use tc_core::{Connection, Transport};
 
 use super::super::journal::Journal;
-use super::super::process::current_netns;
-use super::super::root::{open, own_plug};
+use super::super::root::open_own;
 use super::watch::{Event, Watch};
 use super::word;
 
@@ -40,7 +41,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub fn run() -> io::Result<End> {
     let lifeline = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     match arm(&lifeline) {
-        Ok((mut watch, mut tc, orders)) => {
+        Ok((mut watch, mut tc, orders, _lock)) => {
             (&lifeline).write_all(&[word::ARMED])?;
             guard(&mut watch, &mut tc, &orders)
         }
@@ -51,30 +52,48 @@ pub fn run() -> io::Result<End> {
     }
 }
 
-fn arm(lifeline: &UnixStream) -> io::Result<(Watch, Connection, Journal)> {
+/// What a guardian needs; the last one is the lock of the journal, which lasts
+/// as long as this process.
+type Armed = (Watch, Connection, Journal, OwnedFd);
+
+fn arm(lifeline: &UnixStream) -> io::Result<Armed> {
     // A leader of a process group cannot leave its session; it has its own group.
     let _leader = rustix::process::setsid();
     // No mount stays busy for our sake.
     env::set_current_dir("/")?;
-    let orders = read_orders(lifeline)?;
-    if current_netns()? != orders.netns {
+    let (orders, controller, lock) = read_orders(lifeline)?;
+    if !orders.is_here()? {
         return Err(io::Error::other("it is in another network namespace"));
     }
     let tc = Connection::open().map_err(io::Error::other)?;
-    let watch = Watch::new(lifeline.try_clone()?, orders.controller)?;
-    Ok((watch, tc, orders))
+    let watch = Watch::new(lifeline.try_clone()?, controller)?;
+    Ok((watch, tc, orders, lock))
 }
 
-fn read_orders(mut lifeline: &UnixStream) -> io::Result<Journal> {
-    let mut text = Vec::new();
+/// The orders, the controller's pidfd, and the lock of its journal.
+fn read_orders(mut lifeline: &UnixStream) -> io::Result<(Journal, OwnedFd, OwnedFd)> {
     let mut byte = [0];
-    // Byte by byte: what stands behind the orders is not ours to take.
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let mut parts = [IoSliceMut::new(&mut byte)];
+    let received = recvmsg(lifeline, &mut parts, &mut control, RecvFlags::CMSG_CLOEXEC)?;
+    let mut fds = control.drain().flat_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(fds) => fds.collect::<Vec<_>>(),
+        _ => Vec::new(),
+    });
+    let (controller, lock) = (fds.next(), fds.next());
+    let (1, Some(controller), Some(lock)) = (received.bytes, controller, lock) else {
+        return Err(io::Error::other("standard input is no session"));
+    };
+    let mut text = byte.to_vec();
+    // Byte by byte: what follows the orders is for the watch to read.
     while text.len() < MOST_ORDERS {
         lifeline.read_exact(&mut byte)?;
         text.push(byte[0]);
         let last = text.strip_suffix(b"\n").and_then(|text| text.rsplit(|byte| *byte == b'\n').next());
         if last.is_some_and(|line| line.starts_with(b"end ")) {
-            return Journal::decode(&text, Path::new("(orders)")).map_err(io::Error::other);
+            let orders = Journal::decode(&text, Path::new("(orders)")).map_err(io::Error::other)?;
+            return Ok((orders, controller, lock));
         }
     }
     Err(io::Error::other("orders without an end"))
@@ -105,18 +124,14 @@ fn open_all<T: Transport>(tc: &mut Connection<T>, orders: &Journal) -> io::Resul
     for device in &orders.devices {
         let mut tries = 0..TRIES;
         let outcome = loop {
-            let outcome = match own_plug(tc, device) {
-                Ok(Some(handle)) => open(tc, device.ifindex, handle).map(|()| 1),
-                Ok(None) => Ok(0),
-                Err(error) => Err(error),
-            };
+            let outcome = open_own(tc, device);
             if outcome.is_ok() || tries.next().is_none() {
                 break outcome;
             }
             thread::sleep(PAUSE);
         };
         match outcome {
-            Ok(one) => opened += one,
+            Ok(handle) => opened += usize::from(handle.is_some()),
             Err(error) => failed = Err(io::Error::other(error)),
         }
     }
@@ -127,8 +142,9 @@ fn open_all<T: Transport>(tc: &mut Connection<T>, orders: &Journal) -> io::Resul
 mod tests {
     use super::*;
     use crate::plug::Plug;
+    use crate::plug::commit::guardian::watch::tests::me;
     use crate::plug::commit::journal::JournalDevice;
-    use crate::plug::commit::process::Process;
+    use crate::plug::commit::journal::tests::journal;
     use tc_core::embedded::{Device, Fault, Faults, Kernel, Socket};
     use tc_core::{Handle, Request};
 
@@ -150,9 +166,8 @@ mod tests {
             devices.push(JournalDevice { ifindex, name: String::new(), handles });
         }
         let (lifeline, theirs) = UnixStream::pair().unwrap();
-        let controller = Process::current().unwrap();
-        let watch = Watch::new(theirs, controller).unwrap();
-        let orders = Journal { controller, netns: 0, limit_bytes: 1, open_after: Some(DEADLINE), devices };
+        let watch = Watch::new(theirs, me()).unwrap();
+        let orders = Journal { open_after: Some(DEADLINE), devices, ..journal() };
         (kernel, lifeline, watch, tc, orders)
     }
 
@@ -188,8 +203,8 @@ mod tests {
         });
         assert_eq!(guard(&mut watch, &mut tc, &orders).unwrap(), End::Dismissed);
         assert_eq!(open(&kernel), [true, false]);
-        // Two looks, and one command.
-        assert_eq!(tc.transport().calls() - before, 3 + 3 + 2);
+        // A command that is carried out, and two that the kernel refuses.
+        assert_eq!(tc.transport().calls() - before, 2 + 2 + 2);
         said.join().unwrap();
     }
 

@@ -7,16 +7,13 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use super::super::process::Process;
 use super::word;
 
 /// The controller's process, its lifeline, and the deadline.
 pub(super) struct Watch {
     lifeline: UnixStream,
-    /// `None` if the controller was dead before it could be watched.
-    controller: Option<OwnedFd>,
+    controller: OwnedFd,
     deadline: Option<Instant>,
 }
 
@@ -31,17 +28,10 @@ pub(super) enum Event {
 }
 
 impl Watch {
-    pub(super) fn new(lifeline: UnixStream, controller: Process) -> io::Result<Self> {
+    /// `controller` is a pidfd.
+    pub(super) fn new(lifeline: UnixStream, controller: OwnedFd) -> io::Result<Self> {
         lifeline.set_nonblocking(true)?;
-        let pid = i32::try_from(controller.pid).ok().and_then(Pid::from_raw);
-        let pid = pid.ok_or_else(|| io::Error::other("orders name no process"))?;
-        let pidfd = match pidfd_open(pid, PidfdFlags::empty()) {
-            // Asked afterwards: the number may be another process's by now.
-            Ok(pidfd) => controller.is_alive().then_some(pidfd),
-            Err(Errno::SRCH) => None,
-            Err(error) => return Err(error.into()),
-        };
-        Ok(Self { lifeline, controller: pidfd, deadline: None })
+        Ok(Self { lifeline, controller, deadline: None })
     }
 
     /// The time left from now; `None` is for ever.
@@ -86,8 +76,7 @@ impl Watch {
 
     /// Waits for something to happen: true if the controller is dead.
     fn wait(&self, left: Option<Duration>) -> io::Result<bool> {
-        let Some(controller) = &self.controller else { return Ok(true) };
-        let (lifeline, controller) = (self.lifeline.as_fd(), controller.as_fd());
+        let (lifeline, controller) = (self.lifeline.as_fd(), self.controller.as_fd());
         let mut fds = [
             PollFd::from_borrowed_fd(lifeline, PollFlags::IN),
             PollFd::from_borrowed_fd(controller, PollFlags::IN),
@@ -101,16 +90,22 @@ impl Watch {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use std::io::Write;
     use std::process::{Child, Command, Stdio};
 
+    use rustix::process::{Pid, PidfdFlags, getpid, pidfd_open};
+
+    pub(in super::super) fn me() -> OwnedFd {
+        pidfd_open(getpid(), PidfdFlags::empty()).unwrap()
+    }
+
     /// A process that lives until it is killed.
-    fn somebody() -> (Child, Process) {
+    fn somebody() -> (Child, OwnedFd) {
         let child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
-        let process = Process::of(child.id()).unwrap();
-        (child, process)
+        let pidfd = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).unwrap();
+        (child, pidfd)
     }
 
     fn end(mut child: Child) {
@@ -132,12 +127,11 @@ mod tests {
 
     #[test]
     fn an_end_of_the_session_is_one_whoever_lives() {
-        let me = Process::current().unwrap();
         let long = Some(Duration::from_secs(5));
         // Closed in order, and with a word unread.
         for unread in [false, true] {
             let (ours, theirs) = UnixStream::pair().unwrap();
-            let mut watch = Watch::new(theirs.try_clone().unwrap(), me).unwrap();
+            let mut watch = Watch::new(theirs.try_clone().unwrap(), me()).unwrap();
             watch.set_deadline(long);
             if unread {
                 (&theirs).write_all(&[word::ARMED]).unwrap();
@@ -145,9 +139,11 @@ mod tests {
             drop(ours);
             assert_eq!(watch.next().unwrap_or(Event::Death), Event::Death);
         }
-        // Another process with the number of one that is dead.
+        // Dead before it was watched.
         let (_ours, theirs) = UnixStream::pair().unwrap();
-        let mut watch = Watch::new(theirs, Process { start_time: me.start_time + 1, ..me }).unwrap();
+        let (child, dead) = somebody();
+        end(child);
+        let mut watch = Watch::new(theirs, dead).unwrap();
         watch.set_deadline(long);
         assert_eq!(watch.next().unwrap(), Event::Death);
     }
@@ -155,7 +151,7 @@ mod tests {
     #[test]
     fn a_deadline_comes_when_nothing_else_does() {
         let (mut ours, theirs) = UnixStream::pair().unwrap();
-        let mut watch = Watch::new(theirs, Process::current().unwrap()).unwrap();
+        let mut watch = Watch::new(theirs, me()).unwrap();
         let since = Instant::now();
         watch.set_deadline(Some(Duration::from_millis(20)));
         assert_eq!(watch.next().unwrap(), Event::Deadline);
