@@ -101,7 +101,7 @@ pub enum CaptureError {
         /// The qdisc's kind: `ingress` or `clsact`.
         kind: String,
     },
-    /// The kernel, or the way to it, failed. Nothing is left behind.
+    /// The kernel or the connection failed. Nothing remains.
     #[error(transparent)]
     Tc(#[from] Error),
     /// The kernel failed, and some objects could not be removed.

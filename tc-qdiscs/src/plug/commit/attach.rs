@@ -29,12 +29,11 @@ impl OutputCommit {
     /// Puts a plug at the root of each device, in the network namespace of the
     /// calling thread, and leaves it open.
     ///
-    /// Kernel: to swap a root qdisc it stops the device's queues
-    /// (`dev_deactivate`), and **drops what is sent meanwhile**, which no counter
-    /// shows and no sender is told. Seen on Linux 6.1, in a slow emulated machine:
-    /// each time all that was sent in up to 59 ms, 2 to 150 datagrams of a flood.
-    /// What the new plug takes in before it is open is held, and not lost.
-    /// Attach before the guest runs, or where a sender sends again.
+    /// Kernel: to swap a root qdisc it stops the device's queues (`dev_deactivate`),
+    /// and **drops packets sent meanwhile**, without a counter and without an error
+    /// for the sender. Seen on Linux 6.1, in a slow emulated machine: up to 59 ms, 2
+    /// to 150 datagrams of a flood. Packets that reach the new plug before it is open
+    /// are held, not lost. Attach before the guest runs, or where senders repeat.
     ///
     /// A root qdisc that somebody chose is left alone: an error. So is a device
     /// that is down. After an error nothing of the session is left.
@@ -55,7 +54,7 @@ struct Candidate {
     link: Link,
     /// The plug's handle, and the spare one.
     handles: [Handle; 2],
-    /// What becomes of what the plug holds, if it is adopted.
+    /// The fate of the held packets, if the plug is adopted.
     adopted: Option<Held>,
 }
 
@@ -79,9 +78,9 @@ enum Added {
 }
 
 impl<T: Transport> OutputCommit<T> {
-    /// The same over any transport. The monitor must hear of traffic control and
-    /// of devices, and must not wait; the connection's time limit counts, not
-    /// the plan's.
+    /// Attaches over any transport. The monitor must receive notices of traffic
+    /// control and of devices, and must not wait. The connection's time limit applies,
+    /// not the plan's.
     pub fn attach_over(
         tc: Connection<T>,
         monitor: Monitor<T>,
@@ -190,9 +189,9 @@ impl<T: Transport> OutputCommit<T> {
         Ok(())
     }
 
-    /// Deletes what this session added, and nothing else; returns the error with
-    /// what leaves now. What was adopted stays, and so does its journal: it may
-    /// hold packets.
+    /// Deletes the plugs that this session added, and nothing else; returns the error
+    /// with the network's state. Adopted plugs stay, and so does their journal: they
+    /// may hold packets.
     fn undo(mut self, candidates: &[Candidate], added: &[Added], error: TcError) -> Error {
         let adopting = candidates.iter().any(|candidate| candidate.adopted.is_some());
         let mut left = false;
@@ -235,14 +234,13 @@ impl<T: Transport> OutputCommit<T> {
         Ok(())
     }
 
-    /// Starts to watch the devices anew: what happened to them before is no
-    /// news.
+    /// Starts to watch the devices. Earlier changes do not count.
     pub(super) fn begin_watch(&mut self) -> Result<(), Error> {
         let _old_news = self.read_notices();
         for device in &mut self.devices {
             let link = match self.tc.link_by_index(device.ifindex) {
                 Ok(link) => link,
-                // What the plug's absence says is found out next.
+                // The next step finds out why the plug is absent.
                 Err(error) if error.is_not_found() => continue,
                 Err(error) => return Err(Error::kernel(error, Network::Untouched)),
             };
@@ -351,7 +349,7 @@ fn links<T: Transport>(tc: &mut Connection<T>, names: &[&str], plan: &Plan) -> R
     Ok(found)
 }
 
-/// Looks who has the devices, before any is touched. Returns them with the
+/// Finds the owners of the devices, before any is touched. Returns them with the
 /// handles of their plugs, and the journals that were stale.
 fn candidates<T: Transport>(
     tc: &mut Connection<T>,
@@ -379,8 +377,8 @@ fn candidates<T: Transport>(
 }
 
 fn candidate(link: Link, root: Root, free: [Handle; 2], adopted: &[Adopted]) -> Result<Candidate, Error> {
-    // Its own spare handle goes with an adopted plug, so that whoever knew the
-    // plug knows the one in its place.
+    // An adopted plug keeps its spare handle, so that those who know the plug know
+    // its replacement.
     let adopt = |handle: Handle| {
         adopted.iter().find_map(|Adopted { journal, held, .. }| {
             let named = journal.devices.iter().find(|device| device.ifindex == link.ifindex)?;

@@ -1,4 +1,4 @@
-//! One device of a session: its plug, and what was last seen of it.
+//! One device of a session: its plug, and the last observed counters.
 
 use tc_core::link::Link;
 use tc_core::message::Entry;
@@ -36,7 +36,7 @@ pub(super) struct Device {
     closed_backlog: u32,
 }
 
-/// What was seen of one epoch on one device.
+/// The observed counters of one epoch on one device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Packets of this epoch that did not fit and are lost.
@@ -48,7 +48,7 @@ pub struct Tally {
     pub limit_bytes: u32,
 }
 
-/// What the kernel counts of a plug.
+/// The kernel's counters of a plug.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counters {
     /// Bytes that left the queue.
@@ -120,10 +120,10 @@ impl Device {
         Request::qdisc(self.ifindex).parent(Handle::ROOT).handle(self.handle).options(plug)
     }
 
-    /// Starts to watch the queue from here on: what was counted last is no news.
+    /// Starts to watch the queue from the last counters on.
     pub(super) fn begin(&mut self, limit_bytes: u32) {
         let now = self.counters;
-        // What waits may have been given back, and is counted as sent already then.
+        // Queued packets may have been requeued, and are then already counted as sent.
         self.settled = now.backlog == 0 || now.requeues == 0;
         self.taken_in = now.sent + if self.settled { u64::from(now.backlog) } else { 0 };
         self.slack = self.one_aside(now.backlog);
@@ -140,8 +140,8 @@ impl Device {
     /// leave.
     ///
     /// Kernel: a device with several transmit queues may keep one packet aside
-    /// that is counted as sent and as held at once (`skb_bad_txq`). It is one
-    /// that was released; while nothing may leave, there is none.
+    /// that is counted as sent and as held at once (`skb_bad_txq`). It was
+    /// released before; while nothing may leave, there is no such packet.
     fn one_aside(&self, backlog: u32) -> u64 {
         if self.several_queues { LARGEST_PACKET.min(u64::from(backlog)) } else { 0 }
     }
@@ -190,7 +190,7 @@ impl Device {
         self.closed_backlog = self.counters.backlog;
     }
 
-    /// What is held, as it was last seen.
+    /// The held packets, as last observed.
     pub(super) const fn counters(&self) -> &Counters {
         &self.counters
     }

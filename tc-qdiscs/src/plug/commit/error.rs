@@ -1,4 +1,4 @@
-//! What can go wrong, and what state the network is in then.
+//! Errors of a session, with the state of the network after them.
 
 use std::fmt;
 use std::io;
@@ -13,7 +13,7 @@ use super::journal::JournalError;
 use super::session::State;
 use super::taint::Taint;
 
-/// What leaves the devices of a session, after an error.
+/// The state of the network after an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Network {
     /// As it was before the call.
@@ -22,18 +22,16 @@ pub enum Network {
     Open,
     /// Output is held, and nothing of it is lost.
     Held,
-    /// What was held is lost, and new output is held.
+    /// Held packets are lost, and new packets are held.
     HeldAnew,
-    /// New output leaves at once. Nothing was held any more when it was let go:
-    /// what had been held before was lost, or had left.
+    /// New packets leave at once. Nothing was held at the release: earlier packets were
+    /// lost, or had left.
     OpenedEmpty,
-    /// What was still held was let go, committed or not, and new output leaves
-    /// at once.
+    /// Held packets were released, committed or not, and new packets leave at once.
     Opened,
     /// The devices are gone: nothing leaves.
     Gone,
-    /// A device has a root qdisc of somebody else's now, which was left alone:
-    /// that decides what leaves.
+    /// A device has a foreign root qdisc, which was left alone and decides what leaves.
     Foreign,
     /// Not known: a command was not answered, or could not be carried out.
     Unknown,
@@ -130,7 +128,7 @@ pub enum Error {
     LimitTooSmall {
         /// The device's name.
         device: String,
-        /// What was asked for, in bytes.
+        /// The requested limit, in bytes.
         limit: u32,
         /// MTU and header, in bytes.
         least: u32,
@@ -140,7 +138,7 @@ pub enum Error {
     Tainted {
         /// Why.
         taint: Taint,
-        /// What the policy made of it.
+        /// The state of the network after the policy.
         network: Network,
     },
     /// An epoch was closed before and is not released: a second one would be
@@ -167,15 +165,15 @@ pub enum Error {
     /// The session is in another state.
     #[error("cannot {doing} while the session is {state}; {network}")]
     WrongState {
-        /// What was tried.
+        /// The operation.
         doing: &'static str,
         /// The session's state.
         state: State,
-        /// What leaves.
+        /// The state of the network.
         network: Network,
     },
-    /// All was let go, but the device did not send it in time. Try again; the
-    /// plug was not taken away, for that would lose the rest.
+    /// All packets were released, but the device did not send them in time. Try again:
+    /// the plug remains, because its deletion would lose the rest.
     #[error("{packets} packets of device {device} still wait after {waited:?}; the network is open")]
     StillDraining {
         /// The device's name.
@@ -188,34 +186,34 @@ pub enum Error {
     /// The guardian could not be had, or is gone.
     #[error("{error}; {network}")]
     Guardian {
-        /// What went wrong.
+        /// The cause.
         #[source]
         error: GuardianError,
-        /// What leaves.
+        /// The state of the network.
         network: Network,
     },
     /// The journal could not be written or read.
     #[error("{error}; {network}")]
     Journal {
-        /// What went wrong.
+        /// The cause.
         #[source]
         error: JournalError,
-        /// What leaves.
+        /// The state of the network.
         network: Network,
     },
     /// The kernel refused, or did not answer.
     #[error("{error}; {network}")]
     Kernel {
-        /// What went wrong.
+        /// The cause.
         #[source]
         error: Box<tc_core::Error>,
-        /// What leaves.
+        /// The state of the network.
         network: Network,
     },
 }
 
 impl Error {
-    /// What leaves the devices now.
+    /// The state of the network.
     pub const fn network(&self) -> Network {
         match self {
             Self::Devices(_)

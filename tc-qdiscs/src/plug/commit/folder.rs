@@ -38,7 +38,7 @@ impl Folder {
     /// Opens the directory; makes it, for its owner alone, where it is missing.
     pub(super) fn make(path: &Path) -> Result<Self, JournalError> {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
-        // What is there and no directory is reported by the open.
+        // The open reports a file that is not a directory.
         if let Err(error) = made.as_ref()
             && error.kind() != io::ErrorKind::AlreadyExists
         {
@@ -98,8 +98,8 @@ impl Folder {
         Ok(paths)
     }
 
-    /// Deletes what a process left that died while it wrote its journal. The
-    /// caller has the lock, so that none is being written.
+    /// Deletes partial journals of processes that died while writing. The caller has
+    /// the lock, so that none is being written.
     pub(super) fn sweep(&self) -> io::Result<()> {
         for path in self.files(PART)? {
             let mut start = Vec::new();

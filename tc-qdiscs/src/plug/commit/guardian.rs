@@ -3,7 +3,7 @@
 //! A controller that dies, or hangs, leaves the plug closed. Where that must not
 //! last (maintenance, not replication) a second process watches it:
 //!
-//! - it runs, and has said so, before a plug is added;
+//! - it runs, and has reported so, before a plug is added;
 //! - it notices the controller's end by a pidfd that it gets from the controller,
 //!   in whichever namespaces the two are, and whatever killed it. Kernel: a
 //!   process that is gone has no system call under way, so that no BUFFER of its
@@ -12,12 +12,12 @@
 //!   takes the plug over before the guardian has ended;
 //! - it notices the end of the session by its lifeline, a socket that both hold,
 //!   and a hang by the deadline, which every epoch starts anew;
-//! - it opens a plug only if it is the session's own: each request names kind and
-//!   handle, and the kernel refuses where another qdisc is;
-//! - it has a session (`setsid`) of its own: what the terminal or a shell does to
-//!   the controller's process group does not reach it.
+//! - it opens only the session's plugs: each request names kind and handle, and the
+//!   kernel refuses if another qdisc is there;
+//! - it runs in its own session (`setsid`): signals of a terminal or a shell to the
+//!   controller's process group do not reach it.
 //!
-//! It does not survive what kills both: a reboot, or a service manager that ends
+//! It does not survive events that kill both: a reboot, or a service manager that ends
 //! all processes of a control group (systemd: `KillMode=process` or `mixed`
 //! spares it until the controller is gone).
 
@@ -78,10 +78,10 @@ pub enum GuardianError {
     /// It cannot be started.
     #[error("cannot start the guardian: {0}")]
     Start(#[source] io::Error),
-    /// It does not say that it watches.
+    /// It did not report that it watches.
     #[error("the guardian does not watch: {0}")]
     Silent(#[source] io::Error),
-    /// It ended before it watched, and said why.
+    /// It ended before it watched, and reported the reason.
     #[error("the guardian refuses: {0}")]
     Refused(String),
     /// It ended, or does not read any more: nobody would open the network.
@@ -89,9 +89,9 @@ pub enum GuardianError {
     Gone,
 }
 
-/// What is said over the lifeline, a byte each.
+/// The messages on the lifeline, a byte each.
 mod word {
-    /// Guardian: armed; what follows from now on is watched.
+    /// Guardian: armed; it watches from now on.
     pub(super) const ARMED: u8 = b'A';
     /// Controller: output is held from now on; the deadline starts anew.
     pub(super) const HOLD: u8 = b'h';
@@ -131,7 +131,7 @@ impl Guardian {
             .args(&command.arguments)
             .envs(command.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::from(OwnedFd::from(theirs)))
-            // Not the controller's: who reads those waits for their last writer.
+            // Not the controller's: a reader of those waits for their last writer.
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -190,9 +190,9 @@ impl Guardian {
 }
 
 impl Guardian {
-    /// Without a word before, this is the end of the session for the guardian:
-    /// it opens what is closed, and this returns when it has done so. False if
-    /// it was killed before, or does not answer.
+    /// Closes the lifeline without a message, which ends the session for the guardian:
+    /// it opens closed plugs, and this returns afterwards. False if it was killed
+    /// before, or does not answer.
     pub(super) fn opens(&mut self) -> bool {
         let _gone = self.lifeline.shutdown(std::net::Shutdown::Write);
         let since = Instant::now();

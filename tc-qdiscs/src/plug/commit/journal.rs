@@ -1,8 +1,8 @@
-//! What a session leaves on disk for whoever comes after its process.
+//! The record of a session on disk, for the processes after its own.
 //!
-//! The kernel keeps held packets when a controller dies, and tells nobody whose
-//! they are. The journal does: it is written when a session attaches, taken
-//! away when it detaches, and never touched between two epochs.
+//! The kernel keeps held packets when a controller dies, without a record of their
+//! owner. The journal has it: it is written when a session attaches, deleted when
+//! it detaches, and never touched between two epochs.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
@@ -22,10 +22,10 @@ pub const JOURNAL_DIR: &str = "/run/tc-plug";
 pub(super) const FAMILY: &str = "tc-plug journal ";
 /// The first line; another version has another number.
 const HEAD: &str = "tc-plug journal 2";
-/// What follows the checksum once the session is attached.
+/// The line after the checksum once the session is attached.
 pub(super) const READY: &str = "ready\n";
 
-/// What one session has put on which devices.
+/// The plugs of one session, by device.
 ///
 /// The file is text, a line each, and ends with a checksum. A session that is
 /// attached adds the last line:
@@ -83,11 +83,11 @@ pub enum JournalError {
     /// The file cannot be read or written.
     #[error("cannot {doing} journal {}: {error}", .path.display())]
     File {
-        /// What was tried.
+        /// The operation.
         doing: &'static str,
         /// Which file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         error: io::Error,
     },
@@ -104,7 +104,7 @@ pub enum JournalError {
     Damaged {
         /// Which file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The reason.
         what: String,
     },
     /// A process has locked it: the controller, its guardian, or a rescue that
@@ -129,7 +129,7 @@ pub enum JournalError {
     Untrusted {
         /// The directory, or the journal.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The reason.
         what: String,
     },
     /// Another process has locked the directory.
@@ -242,7 +242,7 @@ impl Journal {
 
 /// A random number, for the names and handles of sessions.
 pub(super) fn random() -> u64 {
-    // Each state has keys of its own, also in a process that forked.
+    // Each state has different keys, also in a forked process.
     let mut hasher = RandomState::new().build_hasher();
     hasher.write_u32(std::process::id());
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);

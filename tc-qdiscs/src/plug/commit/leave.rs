@@ -12,18 +12,17 @@ use super::guardian::Guardian;
 use super::root::delete;
 use super::session::{OutputCommit, State};
 
-/// What becomes of the plugs when a session detaches.
+/// The fate of the plugs when a session detaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Plugs {
-    /// They are taken away, and the kernel's defaults come back. Kernel: what is
-    /// sent while it swaps them is dropped, as at an
-    /// [attach](OutputCommit::attach), and as much.
+    /// They are deleted, and the kernel's defaults return. Kernel: packets sent during
+    /// the swap are dropped, as at an [attach](OutputCommit::attach).
     Remove,
-    /// They stay, open, and nothing is lost. Nobody knows of them any more: the
-    /// journal is deleted.
+    /// They stay, open, and nothing is lost. The journal is deleted, so they have no
+    /// owner afterwards.
     Leave,
-    /// Those that were there before ([`Plan::adopt`](super::Plan::adopt)) stay,
-    /// open; the others are taken away.
+    /// Adopted plugs ([`Plan::adopt`](super::Plan::adopt)) stay, open; the others are
+    /// deleted.
     GiveBack,
 }
 
@@ -31,9 +30,9 @@ pub enum Plugs {
 const PAUSE: Duration = Duration::from_millis(1);
 
 impl<T: Transport> OutputCommit<T> {
-    /// Lets all go and holds no longer: what is in the open epoch leaves
-    /// uncommitted, which is the caller's word that it may. A closed epoch must
-    /// be released before.
+    /// Releases all packets and stops holding. The packets of the open epoch leave
+    /// uncommitted: the caller vouches for them. A closed epoch must be released
+    /// before.
     ///
     /// [`OutputCommit::start_buffer`] holds again, with the next epoch.
     pub fn open(&mut self) -> Result<(), Error> {
@@ -84,9 +83,8 @@ impl<T: Transport> OutputCommit<T> {
         self.end()
     }
 
-    /// Ends the session whatever its state, takes the plugs away, and **drops**
-    /// what is held; the network is open then. What is uncommitted, or tainted,
-    /// never leaves.
+    /// Ends the session in any state, deletes the plugs, and **drops** held packets. The
+    /// network is open then. Uncommitted and tainted packets never leave.
     ///
     /// A root qdisc that is not the session's is left alone.
     pub fn discard(&mut self) -> Result<(), Error> {

@@ -1,4 +1,4 @@
-//! What to do with the plugs of a session whose controller is dead.
+//! Operations on the plugs of a session whose controller is dead.
 
 use std::path::Path;
 use std::thread;
@@ -36,7 +36,7 @@ impl Left {
         Ok(Self { journal, claim })
     }
 
-    /// What was left.
+    /// The journal of the session.
     pub const fn journal(&self) -> &Journal {
         &self.journal
     }
@@ -89,9 +89,9 @@ impl Left {
         Ok(given)
     }
 
-    /// Deletes plugs and journal; what is held leaves before (for which the
-    /// devices have `patience`), or is dropped. Returns how many devices still
-    /// had the session's plug.
+    /// Deletes plugs and journal. Held packets leave before (the devices have `patience`
+    /// for it), or are dropped. Returns the number of devices that still had the
+    /// session's plug.
     pub fn remove<T: Transport>(
         &self,
         tc: &mut Connection<T>,

@@ -73,9 +73,9 @@ const LARGEST_PACKET: u32 = 8 * 65_535 + 14 + 4;
 impl Load {
     /// The limit that holds two epochs, the closed one and the open one.
     ///
-    /// Each lasts as long as the slower of running and replicating, for an epoch
-    /// that cannot be closed yet goes on, and a pause. The largest packet that
-    /// Linux knows, 512 KB with BIG TCP, must fit after them: the kernel drops a
+    /// Each lasts as long as the slower of running and replicating, because an epoch
+    /// that cannot be closed yet continues, and a pause. The largest packet of Linux,
+    /// 512 KB with BIG TCP, must fit after them: the kernel drops a
     /// packet whole.
     pub fn limit(&self) -> Result<Limit, LimitError> {
         self.limit_with(LARGEST_PACKET)

@@ -24,7 +24,7 @@ impl<T: Transport> OutputCommit<T> {
         self.exchange(doing, Verb::Change, Some(plug))
     }
 
-    /// The same; the taint is the caller's to act on.
+    /// Sends a command; the caller acts on the taint.
     pub(super) fn try_command(&mut self, doing: &'static str, plug: &Plug) -> Option<Taint> {
         self.try_exchange(doing, Verb::Change, Some(plug))
     }
@@ -34,7 +34,7 @@ impl<T: Transport> OutputCommit<T> {
         self.exchange(LOOK, Verb::Get, None)
     }
 
-    /// The same, of plugs that are not trusted any more: nothing follows from it.
+    /// Reads the counters of tainted plugs: nothing follows from them.
     pub(super) fn glance(&mut self) {
         let _tainted_anyway = self.try_exchange(LOOK, Verb::Get, None);
     }
@@ -46,7 +46,7 @@ impl<T: Transport> OutputCommit<T> {
         }
     }
 
-    /// The same; what it says against a queue is for the caller to act on.
+    /// Exchanges messages with all plugs; the caller acts on the taint.
     fn try_exchange(&mut self, doing: &'static str, verb: Verb, plug: Option<&Plug>) -> Option<Taint> {
         let Self { tc, devices, fault, .. } = self;
         let mut pack = tc.pack();
@@ -77,7 +77,7 @@ impl<T: Transport> OutputCommit<T> {
     /// they were read is noticed by then.
     pub(super) fn inspect(&mut self) -> Result<(), Error> {
         let seen = self.try_exchange(LOOK, Verb::Get, None);
-        // A notice knows more of the reason.
+        // A notice has a more precise reason.
         if let Some(taint) = self.read_notices().or(seen) {
             return Err(self.taint(taint));
         }
@@ -170,7 +170,7 @@ impl<T: Transport> OutputCommit<T> {
     }
 }
 
-/// Takes note of a plug's answer; what it says against the plug.
+/// Records a plug's answer; returns the taint that it implies.
 fn note(device: &mut Device, doing: &'static str, outcome: Result<Done<'_>, Cause>) -> Option<TaintCause> {
     let read = |device: &mut Device, entry: &Entry<'_>| -> Result<Option<TaintCause>, DecodeError> {
         // Kernel: it shows the qdisc with the handle that was asked for, of whatever kind.
@@ -195,7 +195,7 @@ fn note(device: &mut Device, doing: &'static str, outcome: Result<Done<'_>, Caus
     }
 }
 
-/// What the refusal of a command to our handle says of the plug.
+/// The taint implied by the refusal of a command to our handle.
 fn gone(cause: &Cause) -> Option<TaintCause> {
     const ENOENT: i32 = 2;
     const ENODEV: i32 = 19;

@@ -1,7 +1,7 @@
-//! Output commit: what a machine sends is held until the state that it was sent
-//! from is safe with a backup.
+//! Output commit: a machine's output is held until a backup has the state that
+//! sent it.
 //!
-//! For those who replicate virtual machines, containers or processes by
+//! It serves the replication of virtual machines, containers or processes by
 //! checkpoints, as described in *Remus: High Availability via Asynchronous
 //! Virtual Machine Replication* (NSDI 2008). If the machine dies, the backup goes
 //! on from the last checkpoint that it has; nobody outside may have seen anything
@@ -16,7 +16,7 @@
 //! | stop the guest, take checkpoint(i) | yours |
 //! | start_buffer(i+1) | [`OutputCommit::close`], which returns the token of epoch i |
 //! | resume the guest, send checkpoint(i) | yours |
-//! | checkpoint_ack(i) | [`Ack::of`]`(i)`, from what the backup says |
+//! | checkpoint_ack(i) | [`Ack::of`]`(i)`, from the backup's message |
 //! | release_buffer(i) | [`OutputCommit::release`], which takes token and ack |
 //!
 //! ```no_run
@@ -73,9 +73,9 @@
 //! **Release(i) before BUFFER(i+2).** The kernel remembers the size of one closed
 //! epoch. A second BUFFER while one is out makes it release packets of the wrong
 //! epoch: uncommitted output leaves. So the token cannot be copied, and while it
-//! is out [`OutputCommit::close`] is an error. A backup that is slower than an
-//! epoch is met by [`OutputCommit::close_or_extend`]: the open epoch goes on, and
-//! the next checkpoint covers more.
+//! is outstanding [`OutputCommit::close`] is an error. For a backup that is slower
+//! than an epoch use [`OutputCommit::close_or_extend`]: the open epoch continues,
+//! and the next checkpoint covers more.
 //!
 //! Added latency is about half an epoch, and the pause, the transfer and the
 //! acknowledgement.
@@ -106,11 +106,11 @@
 //! ([`Transport::queue_events`](tc_core::Transport::queue_events)).
 //!
 //! It looks when an epoch is to be released, and when [`OutputCommit::check`] is
-//! called. [`OnTaint`] says what happens then, at once. To go on, take a checkpoint and
-//! [restart](OutputCommit::restart): lost packets are no harm to output commit,
-//! TCP sends them again.
+//! called. [`OnTaint`] is the policy for a taint, carried out at once. To continue,
+//! take a checkpoint and [restart](OutputCommit::restart): lost packets do not
+//! violate output commit, and TCP sends them again.
 //!
-//! # What it costs
+//! # Costs
 //!
 //! For n devices, without allocation:
 //!
@@ -129,9 +129,9 @@
 //!
 //! # When the controller dies
 //!
-//! [`OnDeath::StayClosed`]: nothing happens. The kernel goes on holding, up to
-//! the limit, and drops what comes above it; the [`Journal`] tells the next
-//! controller what was left. It can [drop or release](Left::remove) it,
+//! [`OnDeath::StayClosed`]: nothing happens. The kernel continues to hold packets up
+//! to the limit, and drops the rest. The next controller finds the plugs in the
+//! [`Journal`]. It can [drop or release](Left::remove) it,
 //! [open](Left::open) it, [drop it and open](Left::drop_held), or
 //! [take it over](Plan::adopt).
 //!
@@ -140,44 +140,43 @@
 //!
 //! # Sessions side by side
 //!
-//! Each session has handles of its own ([`Plan::handles`]), and every request to
-//! a plug names one: the kernel refuses where another qdisc is, whoever put it
-//! there. One request cannot do so: a replace, by which [`OnTaint::FailClosed`]
-//! and an adoption drop packets.
+//! Each session has unique handles ([`Plan::handles`]), and every request to a plug
+//! names one: the kernel refuses if another qdisc is there. One request cannot name
+//! it: the replace with which [`OnTaint::FailClosed`] and an adoption drop packets.
 //!
-//! Each session has a journal of its own, and has it locked (`flock`) as long as
-//! it lives; its guardian shares the lock. A second session on the device is
+//! Each session has one journal, locked (`flock`) as long as it lives; its guardian
+//! shares the lock. A second session on the device is
 //! refused ([`Error::InUse`]) while the first one attaches or has its plug there,
 //! and after its death ([`Error::Orphaned`]) until somebody decides about the
 //! packets. The sessions must use one directory of journals for that.
 //!
-//! # What is proved
+//! # Proof
 //!
 //! A test (`tests/tests/proof_kernel`) has a server that counts the requests of
 //! six clients (UDP and TCP, IPv4 and IPv6), holds its replies by a session,
 //! and ships its state to a backup, another process, at each epoch. The server
 //! is killed (SIGKILL) 200 times, half of them between two steps of its work:
 //! while it attaches, around BUFFER, checkpoint, a checkpoint shipped by half,
-//! acknowledgement and RELEASE. The backup drops what was left held, by
-//! [adoption](Plan::adopt) or by [`Left::remove`], and serves on from what it
-//! has. **Each reply that a client ever saw is known to the state from which
-//! the backup went on.** Seen on Linux 6.1.
+//! acknowledgement and RELEASE. The backup drops the packets that are
+//! still held, by [adoption](Plan::adopt) or by [`Left::remove`], and continues from
+//! its state. **This state includes each reply that a client ever received.** Seen
+//! on Linux 6.1.
 //!
-//! That the judge can see is shown by less, which it finds out each time, and
-//! by a session in the same place, which stays clean:
+//! Negative controls: the judge finds violations in each weaker set-up, every time,
+//! and none with a session in its place:
 //!
-//! | less | a session there |
+//! | weaker set-up | a session there |
 //! |---|---|
 //! | no plug | the 200 kills |
 //! | released when the checkpoint is written, not acknowledged | on a line slower than an epoch |
-//! | two epochs out at once, by plug commands | on a line slower than an epoch |
-//! | a link that flaps, and plug commands by who does not look | is tainted, and begins again |
-//! | IPv4 alone led through an IFB, and IPv6 clients | with [`Capture`](super::Capture) |
+//! | two epochs outstanding, by plug commands | on a line slower than an epoch |
+//! | a flapping link, and plug commands without checks | is tainted, and restarts |
+//! | only IPv4 redirected through an IFB, and IPv6 clients | with [`Capture`](super::Capture) |
 //! | TCP sockets that outlive their process | that end with it (`SO_LINGER` of 0) |
 //!
-//! The session under a flapping link does what [`AsFd`](std::os::fd::AsFd) is
-//! for: it is polled, and checked before anything more is sent. What is not
-//! proved is said in the next two sections.
+//! The session under a flapping link is polled through
+//! [`AsFd`](std::os::fd::AsFd), and checked before anything more is sent. The next
+//! two sections list the limits of the proof.
 //!
 //! # What remains
 //!
@@ -185,14 +184,14 @@
 //!   kernel's lock in these few microseconds (more where the lock is contended).
 //!   The RELEASE then lets as many packets of the open epoch out as the closed
 //!   one had, if they come before [`release`](OutputCommit::release) has read
-//!   the notice, which it does next; what left has left. It is an error then
+//!   the notice, which it does next. Packets that left are gone. It is an error then
 //!   ([`Taint::during_release`]), and the policy is carried out. A device that
 //!   was set down must come up again in that time for anything to leave; after
 //!   an ingress qdisc or a lost queue it sends at once.
 //! - A RELEASE stays in force until the device has sent all of it. If the queue
 //!   is reset before that (the driver was busy, and the cable was pulled), as
-//!   many packets of the open epoch leave in place of those that were lost, when
-//!   the device sends again. A check in between prevents it under
+//!   many packets of the open epoch leave instead of the lost ones, when the device
+//!   sends again. A check in between prevents it under
 //!   [`OnTaint::FailClosed`], for the new plug has nothing to release: poll the
 //!   session, which is [`AsFd`](std::os::fd::AsFd), and check when it is
 //!   readable.
@@ -216,22 +215,22 @@
 //!   plug and then replace it: a qdisc that somebody puts there in between is
 //!   lost.
 //! - Before Linux 6.8 a request for the root qdisc alone (`RTM_GETQDISC` without
-//!   a dump) looks like a change to all who listen, and taints. `tc` never sends
+//!   a dump) looks like a change to all listeners, and taints. `tc` never sends
 //!   it; this library's [`Connection::get`](tc_core::Connection::get) does.
 //!
-//! # What a plug cannot hold
+//! # Packets that a plug cannot hold
 //!
 //! - Packets of a socket with `PACKET_QDISC_BYPASS`, of AF_XDP, and those that a
 //!   BPF program or a filter redirects to another device before they are queued.
-//! - What was handed to the driver before: its ring, and the qdisc of a device
+//! - Packets already passed to the driver: its ring, and the qdisc of a device
 //!   further down. Plug the device nearest to the guest, and nothing above it.
 //! - The guest's *input* to this host, which is output to it: a vif's packets
 //!   *arrive* on the host's side. Redirect them to an IFB, all protocols, and
 //!   plug that; its default limit is far too small.
 //! - Other ways out: disks, serial lines, shared memory.
 //! - TCP for a process that is dead, where processes are replicated and not
-//!   machines. Kernel: its connections outlive it, and what was dropped with the
-//!   plug is sent again, through the plug of the next session, as if it were of
+//!   machines. Kernel: its connections outlive it, and packets dropped with the
+//!   plug are sent again, through the plug of the next session, as if it were of
 //!   the backup. Give its sockets an `SO_LINGER` of 0, or a network namespace
 //!   that ends with it.
 

@@ -1,4 +1,4 @@
-//! What a session shall do: the choices that nobody can make for the caller.
+//! The plan of a session: the choices that only the caller can make.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,22 +9,22 @@ use super::guardian::GuardianCommand;
 use super::journal::JOURNAL_DIR;
 use super::limit::Limit;
 
-/// What shall become of held output when its queue cannot be trusted any more.
+/// The fate of held packets when their queue is tainted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnTaint {
-    /// A new, closed plug takes the place of the old one: what is held is lost
-    /// (TCP sends it again), and what comes is held. Nothing uncommitted leaves.
+    /// A new, closed plug replaces the old one: held packets are lost (TCP sends them
+    /// again), and new packets are held. Nothing uncommitted leaves.
     FailClosed,
     /// All is let go, committed or not, and output leaves at once from then on.
     FailOpen,
 }
 
-/// What shall become of held output when the controller dies or drops its
-/// session without detaching.
+/// The fate of held packets when the controller dies or drops its session without
+/// detaching.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OnDeath {
-    /// It stays held, until somebody decides by the [journal](super::Journal):
-    /// the backup may be live, and must be the only one that is heard.
+    /// They stay held until another process decides with the
+    /// [journal](super::Journal): the backup may be live, and must be the only sender.
     StayClosed,
     /// A guardian process lets it go, also when there is no sign of life (an
     /// epoch started, closed, or all let go) for as long as the deadline.
@@ -47,7 +47,7 @@ pub enum OnDrop {
     Report,
 }
 
-/// What shall become of the packets that a dead controller left.
+/// The fate of the packets that a dead controller left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Held {
     /// They are lost: nothing uncommitted leaves.
@@ -75,7 +75,7 @@ pub struct Plan {
 
 impl Plan {
     /// A plan with the three choices that have no default: the limit of each
-    /// plug, and what happens to held output when things go wrong.
+    /// plug, and the policies for held packets after a taint and after a death.
     pub fn new(limit: Limit, on_taint: OnTaint, on_death: OnDeath) -> Self {
         Self {
             limit,
@@ -92,8 +92,7 @@ impl Plan {
         }
     }
 
-    /// Whether packets that did not fit taint the session; they do unless said
-    /// otherwise.
+    /// Sets whether dropped packets taint the session (default: they do).
     #[must_use]
     pub const fn on_drop(mut self, on_drop: OnDrop) -> Self {
         self.on_drop = on_drop;
@@ -103,7 +102,7 @@ impl Plan {
     /// The handles of the plug, and of the one that replaces it when the packets
     /// it holds must be dropped.
     ///
-    /// Unless set, each session has two of its own, from `4000:` to `7fff:`. The
+    /// By default each session has two unique ones, from `4000:` to `7fff:`. The
     /// kernel refuses a request that names another handle than the plug's, so
     /// that no session, guardian or rescue can touch the plug of another one.
     /// Handles that are set must be as unique.
@@ -148,8 +147,8 @@ impl Plan {
     }
 
     /// Accepts devices with several transmit queues also where nothing reports
-    /// lost ones. If such a device loses a queue and new packets make up for
-    /// what was held before the next look, uncommitted packets leave.
+    /// lost ones. If such a device loses a queue, and new packets replace the
+    /// held ones before the next look, uncommitted packets leave.
     ///
     /// Events of queues can be had on every Linux; only a transport of your own
     /// may have none.
@@ -159,8 +158,8 @@ impl Plan {
         self
     }
 
-    /// How long a detach waits for the devices to send what was let go: 2 s
-    /// unless set.
+    /// Sets the time limit of a detach for the devices to send released packets
+    /// (default: 2 s).
     #[must_use]
     pub const fn drain_time(mut self, time: Duration) -> Self {
         self.drain_time = time;

@@ -1,4 +1,4 @@
-//! What a taint leads to, and the way back.
+//! The policy after a taint, and the restart.
 
 use tc_core::{Transport, Verb};
 
@@ -19,7 +19,7 @@ impl<T: Transport> OutputCommit<T> {
         self.state = State::Tainted;
         self.closed = None;
         self.id = SessionId::next();
-        // What was not held is not closed either.
+        // A session that did not hold is not closed either.
         self.tainted = if held { self.carry_out() } else { Network::Open };
         if matches!(self.tainted, Network::Opened | Network::OpenedEmpty) {
             // A guardian that is gone has no deadline either.
@@ -28,7 +28,7 @@ impl<T: Transport> OutputCommit<T> {
         Error::Tainted { taint, network: self.tainted }
     }
 
-    /// Does to every device what the policy says; the worst that came of it.
+    /// Carries out the policy on every device; returns the worst outcome.
     fn carry_out(&mut self) -> Network {
         let Self { tc, devices, plan, .. } = self;
         let each = devices.iter_mut().map(|device| match plan.on_taint {
@@ -52,7 +52,7 @@ impl<T: Transport> OutputCommit<T> {
                 }
             }
         });
-        // A device that is gone says nothing of the others.
+        // A device that is gone does not decide for the others.
         let worst = |one: Network, other: Network| match (one, other) {
             (Network::Gone, other) | (other, Network::Gone) => other,
             (one, other) => one.max(other),
@@ -63,10 +63,10 @@ impl<T: Transport> OutputCommit<T> {
     /// Begins again after a taint, with the same devices. All must be there and
     /// up, with the session's own plug or the kernel's default at the root.
     ///
-    /// Where the policy is to fail closed, a new plug is put once more, so that
-    /// the kernel counts from nothing: what was held since the taint is lost
-    /// too, output is held from here on, and the next epoch is open. Where it is
-    /// to fail open, the session is open. Tokens of before are worth nothing.
+    /// With the policy to fail closed, another new plug replaces the current one, so
+    /// that the kernel's counts start at zero: packets held since the taint are lost
+    /// too, new packets are held, and the next epoch is open. With the policy to fail
+    /// open, the session is open. Earlier tokens are void.
     ///
     /// With a checkpoint of now, output commit goes on: packets that were lost
     /// are no harm to it.

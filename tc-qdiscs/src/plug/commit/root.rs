@@ -1,5 +1,5 @@
-//! What stands at a device's root, and how it is opened or closed again: for a
-//! session, its guardian, and whoever finds its journal.
+//! The root qdisc of a device, and how it is opened or closed again: for a session,
+//! its guardian, and the finder of its journal.
 
 use tc_core::message::Entry;
 use tc_core::{Cause, Connection, Error, Handle, Request, Select, Transport, Verb, object};
@@ -8,7 +8,7 @@ use super::super::Plug;
 use super::error::Network;
 use super::journal::JournalDevice;
 
-/// What stands at the root of a device.
+/// The root qdisc of a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Root {
     /// The kernel's default.
@@ -58,8 +58,8 @@ pub(super) const fn at(ifindex: i32, handle: Handle) -> Request<'static, object:
     Request::qdisc(ifindex).parent(Handle::ROOT).handle(handle)
 }
 
-/// What stands at the root in place of a plug, from the refusal of a request
-/// that named its handle; `None` if the refusal has another reason.
+/// The root qdisc instead of the plug, from the refusal of a request that named its
+/// handle; `None` if the refusal has another reason.
 ///
 /// Kernel: it is a default one (ENOENT), has another handle (EEXIST for a change,
 /// EINVAL for a delete) or another kind (EINVAL), or there is no device.
@@ -142,8 +142,8 @@ pub(super) fn own_plug<T: Transport>(
     Ok(None)
 }
 
-/// Puts a new plug, closed and empty, in the place of ours: what is held is lost,
-/// and nothing leaves in between, as it would after a delete.
+/// Replaces our plug with a new one, closed and empty: held packets are lost, and
+/// nothing leaves in between, as it would after a delete.
 ///
 /// Kernel: a replace with another handle makes the new qdisc first, and swaps
 /// the two while the device is deactivated and drops what is sent. It is the one

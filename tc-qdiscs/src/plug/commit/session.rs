@@ -19,7 +19,7 @@ use super::queues::QueueWatch;
 use super::root::open;
 use super::taint::{Taint, TaintCause};
 
-/// What a session is doing.
+/// The state of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     /// Output leaves at once.
@@ -50,10 +50,9 @@ impl fmt::Display for State {
 
 /// Output commit on one or several devices; [how to use it](super).
 ///
-/// Dropped without a detach it is, for the network, as if the controller had
-/// died: the plan's [`OnDeath`](super::OnDeath) says what happens. A drop waits
-/// for the guardian to have done it, 10 s at most, and does it itself if the
-/// guardian is gone.
+/// Dropping a session without a detach has the same effect as the controller dying:
+/// the plan's [`OnDeath`](super::OnDeath) applies. A drop waits for the guardian, at
+/// most 10 s, and carries the policy out itself if the guardian is gone.
 #[derive(Debug)]
 pub struct OutputCommit<T: Transport = Socket> {
     pub(super) tc: Connection<T>,
@@ -68,7 +67,7 @@ pub struct OutputCommit<T: Transport = Socket> {
     pub(super) epoch: u64,
     /// The number of the closed epoch, until it is released.
     pub(super) closed: Option<u64>,
-    /// What leaves since the session is tainted.
+    /// The state of the network since the taint.
     pub(super) tainted: Network,
     pub(super) guardian: Option<Guardian>,
     pub(super) journal: Journal,
@@ -78,12 +77,12 @@ pub struct OutputCommit<T: Transport = Socket> {
     pub(super) borrowed: Vec<Claim>,
     /// The journals that were deleted when the session attached.
     pub(super) stale: Vec<PathBuf>,
-    /// What went wrong in the command under way, kept here so that a command
-    /// that goes well allocates nothing.
+    /// The fault of the current command, kept here so that a successful command
+    /// allocates nothing.
     pub(super) fault: Option<Taint>,
 }
 
-/// What is known of an epoch that was released.
+/// The counters of a released epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Released {
     /// Its number.
@@ -97,8 +96,7 @@ pub struct Released {
     pub limit_bytes: u32,
 }
 
-/// What the plugs of a session hold, all devices together, as the kernel told it
-/// last.
+/// The packets held by the plugs of a session, over all devices, as last reported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Packets that wait.
@@ -122,7 +120,7 @@ impl AsFd for OutputCommit {
     }
 }
 
-/// For what still asks for numbers, such as `tokio::io::unix::AsyncFd`.
+/// For interfaces that take numbers, such as `tokio::io::unix::AsyncFd`.
 impl AsRawFd for OutputCommit {
     fn as_raw_fd(&self) -> RawFd {
         self.as_fd().as_raw_fd()
@@ -134,7 +132,7 @@ impl<T: Transport> Drop for OutputCommit<T> {
         let Some(mut guardian) = self.guardian.take() else { return };
         if !guardian.opens() {
             for device in &self.devices {
-                // What is not our plug any more refuses this.
+                // Another qdisc refuses this.
                 let _refused = open(&mut self.tc, device.ifindex, device.handle);
             }
         }
@@ -142,10 +140,9 @@ impl<T: Transport> Drop for OutputCommit<T> {
 }
 
 impl<T: Transport> OutputCommit<T> {
-    /// start_buffer(0): output is held from here on. All devices are told in one
-    /// send.
+    /// start_buffer(0): packets are held from here on. One send reaches all devices.
     ///
-    /// What happened to the devices while they were open does not matter.
+    /// Events while the devices were open do not matter.
     pub fn start_buffer(&mut self) -> Result<(), Error> {
         self.expect("start to hold", State::Open)?;
         self.begin_watch()?;
@@ -154,15 +151,15 @@ impl<T: Transport> OutputCommit<T> {
         }
         self.state = State::Protected;
         self.command("BUFFER", &Plug::buffer())?;
-        // What waited before the plug closed belongs to no epoch.
+        // Packets queued before the plug closed belong to no epoch.
         for device in &mut self.devices {
             device.begin(self.plan.limit.get());
         }
         Ok(())
     }
 
-    /// start_buffer(i+1), which closes epoch i: what was sent so far belongs to
-    /// it, and what comes to the next one. Call it while the guest stands still.
+    /// start_buffer(i+1), which closes epoch i: packets sent so far belong to it, later
+    /// ones to the next. Call it while the guest is paused.
     ///
     /// One send, and one receive for each device.
     pub fn close(&mut self) -> Result<Epoch, Error> {
@@ -172,9 +169,8 @@ impl<T: Transport> OutputCommit<T> {
         }
     }
 
-    /// The same where the last epoch was released; if it was not yet, nothing is
-    /// sent, and the open epoch goes on: `None`. Its checkpoint must then be
-    /// taken later, and covers both.
+    /// Closes the epoch if the last one was released. Otherwise it sends nothing, the
+    /// open epoch continues, and it returns `None`: the next checkpoint covers both.
     pub fn close_or_extend(&mut self) -> Result<Option<Epoch>, Error> {
         self.expect("close an epoch", State::Protected)?;
         if self.closed.is_some() {
@@ -234,8 +230,8 @@ impl<T: Transport> OutputCommit<T> {
     }
 
     /// Looks whether the queues can still be trusted: reads the counters, then
-    /// all notices. Between epochs it may be called at any time, the oftener the
-    /// sooner a taint is known.
+    /// all notices. It may be called at any time between epochs; more
+    /// frequent calls find a taint sooner.
     ///
     /// One send, and one receive for each device; one receive for each notice,
     /// and one that finds no more.
@@ -244,7 +240,7 @@ impl<T: Transport> OutputCommit<T> {
         self.inspect()
     }
 
-    /// What the session is doing.
+    /// The state of the session.
     pub const fn state(&self) -> State {
         self.state
     }
@@ -254,14 +250,14 @@ impl<T: Transport> OutputCommit<T> {
         self.epoch
     }
 
-    /// What was seen of the epoch that was closed last, device by device, in
-    /// the order in which they were given.
+    /// The counters of the last closed epoch, device by device, in the order in which
+    /// they were given.
     pub fn tallies(&self) -> impl Iterator<Item = (&str, Tally)> {
         self.devices.iter().map(|device| (device.name.as_str(), device.closed))
     }
 
-    /// What the plugs held at the last command or [check](OutputCommit::check):
-    /// nothing is asked for it.
+    /// The packets held at the last command or [check](OutputCommit::check). Sends
+    /// nothing.
     pub fn counts(&self) -> Counts {
         self.devices.iter().map(Device::counters).fold(Counts::default(), |sum, device| Counts {
             held_packets: sum.held_packets + u64::from(device.qlen),
@@ -291,9 +287,8 @@ impl<T: Transport> OutputCommit<T> {
         self.guardian.is_some()
     }
 
-    /// Carries out the policy for taints, because the caller wants it: the
-    /// checkpoint that is under way will never be acknowledged. The session is
-    /// tainted then. Returns what leaves.
+    /// Taints the session and carries out the policy, because the current checkpoint
+    /// will never be acknowledged. Returns the state of the network.
     pub fn abort(&mut self) -> Result<Network, Error> {
         self.expect("abort", State::Protected)?;
         let taint = Taint::new("", TaintCause::Asked);

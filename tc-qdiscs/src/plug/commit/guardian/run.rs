@@ -21,8 +21,8 @@ use super::word;
 pub enum End {
     /// The session detached; nothing was touched.
     Dismissed,
-    /// The controller died or dropped its session. What was still its own plug
-    /// is open: so many devices.
+    /// The controller died or dropped its session. The number of devices whose plug was
+    /// still the session's, and is open now.
     Opened(usize),
 }
 
@@ -35,9 +35,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Is the guardian, until the session ends: reads its orders from standard
 /// input, which [a session](super::super::OutputCommit) has connected to itself.
 ///
-/// Call it first thing in `main`, of a process that does nothing else. An error
-/// before it watches is told to the session, whose attach then fails; one after
-/// it means that a plug could not be opened.
+/// Call it at the start of `main`, in a process that does nothing else. An error
+/// before it watches is reported to the session, whose attach then fails. A later
+/// one means that a plug could not be opened.
 pub fn run() -> io::Result<End> {
     let lifeline = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     match arm(&lifeline) {
@@ -52,8 +52,8 @@ pub fn run() -> io::Result<End> {
     }
 }
 
-/// What a guardian needs; the last one is the lock of the journal, which lasts
-/// as long as this process.
+/// The inputs of a guardian. The last one is the lock of the journal, which lasts as
+/// long as this process.
 type Armed = (Watch, Connection, Journal, OwnedFd);
 
 fn arm(lifeline: &UnixStream) -> io::Result<Armed> {
@@ -86,7 +86,7 @@ fn read_orders(mut lifeline: &UnixStream) -> io::Result<(Journal, OwnedFd, Owned
         return Err(io::Error::other("standard input is no session"));
     };
     let mut text = byte.to_vec();
-    // Byte by byte: what follows the orders is for the watch to read.
+    // Byte by byte: the bytes after the orders are for the watch.
     while text.len() < MOST_ORDERS {
         lifeline.read_exact(&mut byte)?;
         text.push(byte[0]);
@@ -101,7 +101,7 @@ fn read_orders(mut lifeline: &UnixStream) -> io::Result<(Journal, OwnedFd, Owned
 
 fn guard<T: Transport>(watch: &mut Watch, tc: &mut Connection<T>, orders: &Journal) -> io::Result<End> {
     loop {
-        // Who cannot watch any more must not leave it closed.
+        // A guardian that cannot watch must not leave it closed.
         match watch.next().unwrap_or(Event::Death) {
             Event::Leave => return Ok(End::Dismissed),
             Event::Hold => watch.set_deadline(orders.open_after),
@@ -150,8 +150,8 @@ mod tests {
 
     const DEADLINE: Duration = Duration::from_millis(30);
 
-    /// A kernel with a closed plug on each device, c01: and 7:, of which the first is the session's;
-    /// the controller's end of the lifeline, and what a guardian has.
+    /// A kernel with a closed plug on each device, c01: (the session's) and 7:; the controller's end of the
+    /// lifeline, and the inputs of a guardian.
     fn armed() -> (Kernel, UnixStream, Watch, Connection<Faults<Socket>>, Journal) {
         let kernel = crate::embedded::kinds(Kernel::builder())
             .device(Device::new("eth0").ifindex(2))
@@ -214,7 +214,7 @@ mod tests {
             let (kernel, mut lifeline, mut watch, mut tc, orders) = armed();
             tc.transport_mut().at_call(1, Fault::NoBuffers);
             if unreadable {
-                // Who cannot watch any more must not leave it closed.
+                // A guardian that cannot watch must not leave it closed.
                 lifeline.write_all(b"?").unwrap();
             } else {
                 drop(lifeline);

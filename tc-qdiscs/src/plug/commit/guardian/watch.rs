@@ -1,4 +1,4 @@
-//! What a guardian waits for.
+//! The events of a guardian.
 
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
@@ -17,7 +17,7 @@ pub(super) struct Watch {
     deadline: Option<Instant>,
 }
 
-/// What happened.
+/// An event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Event {
     Hold,
@@ -34,17 +34,17 @@ impl Watch {
         Ok(Self { lifeline, controller, deadline: None })
     }
 
-    /// The time left from now; `None` is for ever.
+    /// The time left; `None` means no limit.
     pub(super) fn set_deadline(&mut self, left: Option<Duration>) {
         self.deadline = left.and_then(|left| Instant::now().checked_add(left));
     }
 
-    /// Waits for the next event. What was said comes before a death: the last
-    /// word may be that the session has ended in order.
+    /// Waits for the next event. Messages come before a death: the last one may end the
+    /// session in order.
     pub(super) fn next(&mut self) -> io::Result<Event> {
         loop {
             let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            // Who is dead has said all by now.
+            // A dead process has sent all its messages.
             let dead = self.wait(left)?;
             if let Some(event) = self.heard()? {
                 return Ok(event);
@@ -58,7 +58,7 @@ impl Watch {
         }
     }
 
-    /// What was said; `None` if nothing was.
+    /// The message, if there is one.
     fn heard(&mut self) -> io::Result<Option<Event>> {
         let mut byte = [0];
         let length = match self.lifeline.read(&mut byte) {
