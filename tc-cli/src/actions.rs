@@ -28,14 +28,14 @@ pub(crate) enum Operation<'a> {
     Flush(&'a str),
 }
 
-/// Verbs and the words behind them, for completions.
+/// Verbs and the words after them, for completions.
 pub(crate) fn words() -> Vec<(&'static str, &'static [&'static str])> {
     ["add", "change", "replace", "delete", "get", "list", "flush"].map(|verb| (verb, ACTION)).to_vec()
 }
 
 const ACTION: &[&str] = &["action"];
 
-/// Reads what stands behind `actions`. All is read before the first is sent.
+/// Reads the words after `actions`. All are read before the first request is sent.
 pub(crate) fn parse<'a>(mut words: Words<'a>, reading: Reading<'_>) -> Result<Command<'a>, Failure> {
     let mut operations = Vec::new();
     while let Some(verb) = words.next() {
@@ -63,7 +63,7 @@ pub(crate) fn parse<'a>(mut words: Words<'a>, reading: Reading<'_>) -> Result<Co
 fn change<'a>(verb: Verb, words: &mut Words<'a>, reading: Reading<'_>) -> Result<Operation<'a>, Failure> {
     let context = WordsContext { verb, dev: None, environment: reading.environment };
     let actions = Actions::parse_words(words, &context).map_err(|error| {
-        // tc says it twice, once for the list and once for the command; and ends as for any words.
+        // tc prints it twice, for the list and for the command, with the exit code of wrong words.
         Failure::Words(kind_failure(error, "").to_string())
     })?;
     Ok(Operation::Change(verb, actions))

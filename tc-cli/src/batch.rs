@@ -25,12 +25,12 @@ const USUAL: usize = 24;
 ///
 /// The first failure ends it, unless `-force` or `--packed` was given. All
 /// commands share one connection, and the lines that were read and not yet
-/// carried out are never more than one piece of the file. What a command has to
-/// say is written before more is waited for, and of standard input before the
-/// next is carried out.
+/// carried out are never more than one piece of the file. The output
+/// of a command is written before a wait for input, and with standard input before
+/// the next command.
 pub(crate) fn run(file: &str, session: &mut Session<'_>) -> Result<(), Failure> {
     let opened = open(file)?;
-    // Who types the lines knows how far they are.
+    // A user who types the lines needs no progress line.
     let mut progress = Progress::new(opened.metadata().ok().filter(Metadata::is_file), !opened.is_terminal());
     let mut lines = Lines::new(opened);
     let (mut failed, force) = (false, session.globals.force || session.globals.packed);
@@ -85,7 +85,7 @@ fn line(mut words: Vec<&str>, session: &mut Session<'_>) -> Result<(), Failure> 
     if words.is_empty() {
         return Ok(());
     }
-    // Options of our own hold for their line.
+    // Additional options apply to their line.
     let before = (session.globals.dry_run, session.globals.as_tc, session.globals.packed);
     session.globals.take_own_from(&mut words);
     let done = session.command(&words);
@@ -95,7 +95,7 @@ fn line(mut words: Vec<&str>, session: &mut Session<'_>) -> Result<(), Failure> 
 
 fn open(file: &str) -> Result<File, Failure> {
     let opened = match file {
-        // Past std's own buffer, which does not tell what is in it.
+        // Without std's buffer, whose contents cannot be queried.
         "-" => io::stdin().as_fd().try_clone_to_owned().map(File::from),
         file => File::open(path(file)),
     };
@@ -104,7 +104,7 @@ fn open(file: &str) -> Result<File, Failure> {
     })
 }
 
-/// The words of a command, behind the number of its last line.
+/// The words of a command, with the number of its last line.
 pub(crate) type Numbered = (u64, Vec<String>);
 
 /// A failure, and the number of the line that it is in; 0 for none.
@@ -131,7 +131,7 @@ impl Lines<File> {
         open(file).map(Self::new)
     }
 
-    /// The same with lines that begin with `mark`, which are comments to a batch.
+    /// Reads a file, and lines that begin with `mark`, which are comments to a batch.
     pub(crate) fn open_with(file: &str, mark: &'static str) -> Result<Self, Failure> {
         Ok(Self { mark: Some(mark), ..Self::open(file)? })
     }

@@ -196,7 +196,7 @@ impl<'a> Change<'a> {
         Ok(())
     }
 
-    /// Prints the message in place of sending it. A device that is not there
+    /// Prints the message instead of sending it. A device that is not there
     /// has the index 0.
     fn dry_run(&self, session: &mut Session<'_>) -> Result<(), Failure> {
         let ifindex = self.dev.and_then(|dev| session.ifindex(dev).ok()).unwrap_or(0);
@@ -230,14 +230,14 @@ impl<'a> Change<'a> {
 /// A request that failed.
 pub(crate) fn refused(error: Error, tc_type: TcType, kind: &str) -> Failure {
     match (error.cause(), tc_type) {
-        // The kind's own words, as if its parser had said them.
+        // The kind's error, as if its parser had returned it.
         (Cause::Encode(wrong), _) => Failure::Kind(wrong.to_string()),
         (_, TcType::Filter) => Failure::Filter(error),
         _ => Failure::Request { error, kind: kind.to_owned() },
     }
 }
 
-/// The value of `dev`. As in `tc`, an empty one is none.
+/// The value of `dev`. As in `tc`, an empty one counts as absent.
 pub(crate) fn device_name(name: &str) -> Option<&str> {
     Some(name).filter(|name| !name.is_empty())
 }
@@ -263,7 +263,7 @@ fn by_name(word: &str, fits: impl Fn(&Handle) -> bool, wrong: &str) -> Result<Ha
     named.filter(fits).ok_or_else(|| WordError::invalid(wrong, word))
 }
 
-/// What `tc`'s helpers say ends the program; what the kind says itself does not.
+/// Errors of `tc`'s helpers end the program; errors of the kind do not.
 pub(crate) fn kind_failure(error: WordError, usage: &str) -> Failure {
     match error {
         WordError::Help => Failure::Kind(usage.to_owned()),

@@ -91,7 +91,7 @@ fn list<'a>(mut words: Words<'a>) -> Result<Command<'a>, Failure> {
             }
             "parent" => {
                 if !list.parent.is_unspec() {
-                    // tc names the word in place of its second value.
+                    // tc names the word instead of its second value.
                     return Err(WordError::duplicate("parent", word).into());
                 }
                 list.parent = class_id(words.value()?, "invalid parent ID")?;

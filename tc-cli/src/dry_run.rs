@@ -1,4 +1,4 @@
-//! `--dry-run`: a message taken apart and as bytes, in place of being sent.
+//! `--dry-run`: prints a message, decoded and as bytes, instead of sending it.
 
 use bytes::BytesMut;
 use tc_core::lossless::to_bytes;

@@ -38,8 +38,7 @@ impl Machine {
         Self { report, elsewhere, connection: Rc::default(), silent: false, warned: Cell::default() }
     }
 
-    /// The same machine, of which nothing is told but that there was something
-    /// to tell.
+    /// This machine without warnings; it only records that there was one.
     pub(crate) fn silent(&self) -> Self {
         Self { silent: true, ..self.clone() }
     }
@@ -127,7 +126,7 @@ fn distributions() -> String {
 fn psched_hz() -> u32 {
     let text = fs::read_to_string("/proc/net/psched").unwrap_or_default();
     let hz = text.split_whitespace().nth(3).and_then(|hz| u32::from_str_radix(hz, 16).ok());
-    // Kernels with high-resolution timers say so.
+    // Kernels with high-resolution timers report it.
     hz.unwrap_or(1_000_000_000)
 }
 

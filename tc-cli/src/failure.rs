@@ -1,4 +1,4 @@
-//! What can go wrong, and what is said about it.
+//! Failures, and their texts.
 
 use std::fmt;
 use std::io;
@@ -8,8 +8,8 @@ use tc_core::{Cause, Connection, Error, Handle, KernelError, RegistryError, Requ
 
 use crate::own::module;
 
-/// A command that failed. Displayed, it is what `tc` prints on standard error,
-/// and sometimes a line of advice behind that.
+/// A command that failed. Its `Display` is `tc`'s text on standard error, sometimes
+/// followed by a line of advice.
 #[derive(Debug)]
 pub enum Failure {
     /// Words that make no command.
@@ -18,18 +18,18 @@ pub enum Failure {
     Kind(String),
     /// Options of a kind that is not among those of the program.
     UnknownKind {
-        /// What it would be a kind of.
+        /// The type of its objects.
         tc_type: TcType,
         /// Its name.
         kind: String,
-        /// The first of its words; empty if there are none.
+        /// The first of its words; can be empty.
         word: String,
     },
     /// No device has this name.
     NoDevice(String),
     /// A request that was refused, or whose answer was lost.
     Request {
-        /// What went wrong.
+        /// The cause.
         error: Error,
         /// The kind that the request named; empty if none.
         kind: String,
@@ -50,12 +50,11 @@ pub enum Failure {
     Monitor(Error),
     /// A command of a batch failed, and was reported.
     Batch,
-    /// A program that was run for the user ended with this status; nothing is
-    /// said about it.
+    /// A program that was run for the user ended with this status; nothing is printed.
     Status(u8),
     /// A command that `tc` does not have failed.
     Own(String),
-    /// The same, because the process may not.
+    /// It lacks the privilege.
     OwnDenied(String),
     /// Something on this machine: a socket, a file, a namespace.
     System(String),
@@ -88,7 +87,7 @@ impl Failure {
         self.error().and_then(Error::kernel)
     }
 
-    /// The library's error behind it.
+    /// The library's error.
     pub(crate) fn error(&self) -> Option<&Error> {
         match self {
             Self::Request { error, .. }
@@ -112,7 +111,7 @@ impl Failure {
         if denied && lacks_capability() { Self::OwnDenied(text) } else { Self::Own(text) }
     }
 
-    /// What can be done about it, where that is known.
+    /// The advice, if there is one.
     pub fn advice(&self) -> Option<String> {
         let (error, kind) = match self {
             Self::OwnDenied(_) => return Some(DENIED.into()),
@@ -162,7 +161,7 @@ fn not_here(tc_type: TcType, kind: &str) -> String {
 const DENIED: &str = "This needs the capability CAP_NET_ADMIN over the network namespace: run it as root, \
                       or in a namespace of your own (unshare -rn).";
 
-/// `tc`'s text alone; [`Failure::advice`] has what comes behind.
+/// `tc`'s text alone; [`Failure::advice`] has the line after it.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -197,8 +196,8 @@ impl fmt::Display for Failure {
             }
             Self::UnknownAction(kind) => write!(f, "Error: non existent action: {kind}"),
             Self::List(error) => {
-                // Kernel: what cannot be listed is ENOENT or EOPNOTSUPP; tc
-                // says no more about it.
+                // Kernel: ENOENT or EOPNOTSUPP if there is no list; tc prints
+                // nothing more.
                 let silent = error.kernel().is_some_and(|kernel| {
                     kernel.ext_ack.message.is_none() && (error.is_not_found() || error.is_unsupported())
                 });
@@ -231,7 +230,7 @@ fn shown(error: &Error, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     }
 }
 
-/// `Error: MESSAGE.` as iproute2 writes what the kernel says.
+/// `Error: MESSAGE.` as iproute2 prints the kernel's text.
 pub(crate) fn sentence(what: &str, message: &str) -> String {
     let stop = if message.ends_with('.') { "" } else { "." };
     format!("{what}: {message}{stop}")

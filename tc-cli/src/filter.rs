@@ -55,7 +55,7 @@ pub(crate) const FILTER: Object = Object {
     ],
 };
 
-/// Which filters of a device or block. 0 and `None` say nothing.
+/// The filters of a device or block. 0 and `None` are unspecified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) block: Option<u32>,
@@ -119,7 +119,7 @@ struct Common<'a> {
 }
 
 impl<'a> Common<'a> {
-    /// Reads what belongs to `word`; false if it is none of these words.
+    /// Reads the value of `word`; false for other words.
     fn take(&mut self, word: &str, words: &mut Words<'a>) -> Result<bool, Failure> {
         let place = &mut self.place;
         match word {
@@ -251,7 +251,7 @@ fn change<'a>(verb: Verb, mut words: Words<'a>, reading: Reading<'_>) -> Result<
     Ok(Command::Change(change))
 }
 
-/// What a get needs, in `tc`'s order.
+/// Checks the words that a get requires, in `tc`'s order.
 fn check_get(common: &Common<'_>, kind: Option<&str>) -> Result<(), Failure> {
     let needs = [
         (common.place.protocol.is_some(), "Must specify filter protocol"),

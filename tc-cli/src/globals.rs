@@ -5,7 +5,7 @@ use tc_core::words::{WordError, Words, is_prefix};
 use crate::failure::Failure;
 use crate::own::{self, Own};
 
-/// What the options before the object say. Reading them does no I/O.
+/// The options before the object. Reading them does no I/O.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Globals {
     /// `-s`, also doubled: counters too.
@@ -44,9 +44,9 @@ pub(crate) struct Globals {
     pub(crate) color: When,
     /// `-t`, `-ts`
     pub(crate) timestamp: Timestamp,
-    /// `--dry-run`: print messages in place of sending them.
+    /// `--dry-run`: print messages instead of sending them.
     pub(crate) dry_run: bool,
-    /// `--as-tc`: send what `tc` sends, byte for byte.
+    /// `--as-tc`: send the bytes of `tc`.
     pub(crate) as_tc: bool,
     /// `--packed`: a batch sends many commands at once, and goes on after a
     /// failure.
@@ -72,7 +72,7 @@ pub(crate) enum Timestamp {
     Short,
 }
 
-/// What the options ask for.
+/// The effect of the options.
 pub(crate) enum Parsed<'a> {
     /// The version, and nothing else.
     Version,
@@ -87,7 +87,7 @@ pub(crate) enum Parsed<'a> {
 pub(crate) struct GlobalOption {
     /// Its name, which may be shortened.
     pub(crate) name: &'static str,
-    /// What its value is called; empty if it has none.
+    /// The name of its value; empty without a value.
     pub(crate) value: &'static str,
     /// One line of help; empty for another name of the same option.
     pub(crate) help: &'static str,
@@ -123,7 +123,7 @@ pub(crate) const OPTIONS: &[GlobalOption] = &[
     option("-brief", Flag::Brief, "", "Show filters and actions in brief"),
 ];
 
-/// The options of our own, which can stand anywhere.
+/// The additional options, which can be anywhere.
 pub(crate) const OWN_OPTIONS: &[(&str, &str)] = &[
     ("--dry-run", "Show messages in place of sending them"),
     ("--as-tc", "Send the same bytes as tc, rate tables included"),
@@ -160,8 +160,8 @@ enum Flag {
 }
 
 impl Globals {
-    /// Reads the options at the front of the command line, and takes those of
-    /// our own out of the rest.
+    /// Reads the options at the front of the command line, and removes the additional
+    /// ones from the rest.
     pub(crate) fn parse<'a>(words: &'a [&'a str]) -> Result<Parsed<'a>, Failure> {
         let mut globals = Self::default();
         let mut words = Words::new(words);
@@ -184,8 +184,8 @@ impl Globals {
         Ok(Parsed::Run(globals, rest))
     }
 
-    /// Takes the options of our own out of the words of a command. They may
-    /// stand anywhere but behind `--`: those words are another program's.
+    /// Removes the additional options from the words of a command. They can be anywhere
+    /// before `--`: later words belong to another program.
     pub(crate) fn take_own_from(&mut self, words: &mut Vec<&str>) {
         if !words.iter().any(|word| word.starts_with("--")) {
             return;
@@ -197,8 +197,8 @@ impl Globals {
         });
     }
 
-    /// Takes `tc`'s options out of the words of an own command, which may stand among them, up to `--`.
-    /// An option that the command has itself stays.
+    /// Removes `tc`'s options from the words of an additional command, up to `--`. Options of the command
+    /// itself stay.
     fn take_after<'a>(&mut self, own: &Own, words: &'a [&'a str]) -> Result<Vec<&'a str>, Failure> {
         if !words.iter().any(|word| word.starts_with('-')) {
             return Ok(words.to_vec());
@@ -252,7 +252,7 @@ impl Globals {
             Flag::ShortTimestamp => self.timestamp = Timestamp::Short,
             Flag::Color => self.color = color(word).unwrap_or_default(),
             Flag::Batch => {
-                // tc 6.1 prints its usage and succeeds; later ones say this.
+                // tc 6.1 prints its usage and succeeds; later versions print this.
                 let missing = || Failure::Words("Error: argument \"batch file\" is required".to_owned());
                 self.batch = Some(words.next().ok_or_else(missing)?.to_owned());
             }
@@ -278,7 +278,7 @@ fn value(words: &mut Words<'_>) -> Result<String, WordError> {
 }
 
 fn find(word: &str) -> Result<Flag, Failure> {
-    // Two dashes are ours: the whole name behind them, as shells complete it.
+    // With two dashes: the whole name, as shells complete it.
     let whole = |option: &&GlobalOption| word.strip_prefix('-').is_some_and(|name| name == option.name);
     let meant = |option: &&GlobalOption| match option.flag {
         Flag::Color => color(word).is_some(),

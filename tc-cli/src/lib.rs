@@ -2,12 +2,12 @@
 //!
 //! A command goes one way: words become options and a command that is checked
 //! (`globals`, `command`), names are looked up (`session`), a message is sent
-//! (`change`, `list`), and what comes back is printed (`show`). A [`Failure`]
-//! says what went wrong, and with which exit code.
+//! (`change`, `list`), and the reply is printed (`show`). A [`Failure`] has
+//! the error text and the exit code.
 //!
 //! Commands that `tc` does not have stand in the table `own::OWN`.
 //!
-//! # A `tc` with kinds of one's own
+//! # A `tc` with additional kinds
 //!
 //! It has the kinds that are linked: those of the workspace and any others that
 //! [register themselves](tc_core::register). This is all of such a program:

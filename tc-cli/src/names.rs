@@ -40,7 +40,7 @@ impl ClassNames {
         }))
     }
 
-    /// Lines of a handle and a name; the error is the line that is none.
+    /// Lines of a handle and a name; the error is the malformed line.
     fn parse(text: &str) -> Result<Self, &str> {
         let mut names = BTreeMap::new();
         for line in text.lines().map(|line| line.trim_start_matches([' ', '\t'])) {
@@ -54,7 +54,7 @@ impl ClassNames {
         Ok(Self(Rc::new(names)))
     }
 
-    /// The handle as it shall be shown: `name#1:1`, or `1:1`.
+    /// The handle for display: `name#1:1`, or `1:1`.
     pub(crate) fn of(&self, handle: Handle) -> Named<'_> {
         Named { name: self.0.get(&handle).map(String::as_str), handle }
     }

@@ -40,7 +40,7 @@ impl Output {
         }
         let stdout = match &mut self.stdout {
             Some(stdout) => stdout,
-            // Past std's own buffer, which would write line by line.
+            // Without std's buffer, which would write line by line.
             None => self.stdout.insert(standard_output()?),
         };
         progress::hide();
@@ -55,7 +55,7 @@ pub(crate) fn say(text: &str) -> Result<(), Failure> {
     Ok(write_all(&mut standard_output()?, &to_bytes(text))?)
 }
 
-/// Without std's own buffer.
+/// Without std's buffer.
 fn standard_output() -> io::Result<File> {
     Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
 }
@@ -87,8 +87,8 @@ fn wait(file: &impl AsFd, what: PollFlags) -> io::Result<()> {
     }
 }
 
-/// Writes what was done. It was done all the same where that fails, and then the
-/// failure says so, also to who closed the pipe.
+/// Writes the result of an operation. If the write fails, the failure states that
+/// the operation was done, also after a closed pipe.
 pub(crate) fn say_done(text: &str) -> Result<(), Failure> {
     say(text).map_err(|failure| Failure::Own(format!("{failure}; this was done: {}", text.trim_end())))
 }

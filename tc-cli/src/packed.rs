@@ -64,7 +64,7 @@ fn push<R, T: Transport, F: FnMut(usize, Result<(), Cause>)>(
     if words.is_empty() {
         return true;
     }
-    // Options of our own hold for their line.
+    // Additional options apply to their line.
     if words.iter().any(|word| word.starts_with("--")) {
         return false;
     }

@@ -47,7 +47,7 @@ fn change<'a>(verb: Verb, mut words: Words<'a>, reading: Reading<'_>) -> Result<
             "dev" => change.take_dev(&mut words)?,
             "handle" => {
                 if !change.handle.is_unspec() {
-                    // tc names the word in place of its second value.
+                    // tc names the word instead of its second value.
                     return Err(WordError::duplicate("handle", word).into());
                 }
                 change.handle = qdisc_handle(words.value()?, "invalid qdisc ID")?;

@@ -29,7 +29,7 @@ impl Report {
         Self { json: false }
     }
 
-    /// Failures and warnings shall be JSON objects, one a line.
+    /// Prints failures and warnings as JSON objects, one a line.
     pub(crate) const fn set_json(&mut self, json: bool) {
         self.json = json;
     }
@@ -123,7 +123,7 @@ fn kernel_object(kernel: &KernelError) -> Value {
     object.into()
 }
 
-/// Who closed the pipe does not want to read about it.
+/// A closed pipe is not reported.
 fn is_closed_pipe(failure: &Failure) -> bool {
     matches!(failure, Failure::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
 }

@@ -1,4 +1,4 @@
-//! What the commands of one run share: one connection, one output.
+//! The shared state of the commands of one run: one connection, one output.
 
 use std::env;
 use std::io::{self, IsTerminal as _};
@@ -75,8 +75,8 @@ impl<'r> Session<'r> {
         self.written(done)
     }
 
-    /// Writes what was printed, also by a command that failed; each failure is
-    /// said, and the command's counts.
+    /// Writes the output, also of a command that failed. Every failure is reported; the
+    /// command's takes precedence.
     fn written(&mut self, done: Result<(), Failure>) -> Result<(), Failure> {
         let written = self.output.flush();
         if let (Err(_), Err(unwritten)) = (&done, &written) {
@@ -150,12 +150,12 @@ impl<'r> Session<'r> {
         self.kernel = Some(kernel);
     }
 
-    /// What words can refer to.
+    /// The environment of words.
     pub(crate) fn machine(&self) -> Machine {
         self.machine.clone()
     }
 
-    /// What the output shall look like.
+    /// The style of the output.
     pub(crate) const fn style(&self) -> Style {
         *self.output.printer.style()
     }
@@ -175,7 +175,7 @@ impl<'r> Session<'r> {
         Ok(ifindex)
     }
 
-    /// The same while the connection is taken out; `None` if no cheap call
+    /// The index while the connection is taken out; `None` if no cheap call
     /// finds the device.
     pub(crate) fn recent_ifindex_of(&mut self, name: &str, devices: &Devices) -> Option<i32> {
         self.recent.ifindex(name).or_else(|| {
@@ -185,7 +185,7 @@ impl<'r> Session<'r> {
         })
     }
 
-    /// What was looked up does not count any more.
+    /// Clears the cached look-ups.
     pub(crate) fn forget_recent(&mut self) {
         self.recent.forget();
     }
@@ -216,7 +216,7 @@ impl Kernel {
         if let Some(ifindex) = self.devices.ifindex(name) {
             return Ok(ifindex);
         }
-        // It has alternative names too, and says why not.
+        // It finds alternative names too, and has the reason of a failure.
         self.connection.ifindex(name).map_err(|error| match error.is_not_found() || name.is_empty() {
             true => Failure::NoDevice(name.to_owned()),
             false => Failure::Request { error, kind: String::new() },
@@ -258,9 +258,9 @@ impl Watch {
         }
     }
 
-    /// After such a list, if it took several pieces: says if something changed meanwhile.
+    /// After such a list, if it took several datagrams: warns if something changed meanwhile.
     pub(crate) fn end(&mut self, select: &Select, report: &Report) {
-        // Without a watch that was said.
+        // Without a watch the warning is already printed.
         let Some(watch) = &mut self.0 else { return };
         match watch.changed(select) {
             Ok(false) => {}

@@ -91,10 +91,10 @@ fn in_jiffies(time: u32, per_second: u64, hz: u32) -> u32 {
     (jiffies * per_second / hz) as u32
 }
 
-/// The number to request so that the kernel reports this one: `tell` rounds down
+/// The number to request so that the kernel reports this one: `report` rounds down
 /// by at most two.
-pub(crate) fn asked(told: u32, tell: impl Fn(u32) -> u32) -> u32 {
-    (told..=told.saturating_add(2)).find(|asked| tell(*asked) == told).unwrap_or(told)
+pub(crate) fn asked(reported: u32, report: impl Fn(u32) -> u32) -> u32 {
+    (reported..=reported.saturating_add(2)).find(|asked| report(*asked) == reported).unwrap_or(reported)
 }
 
 #[cfg(test)]

@@ -184,7 +184,7 @@ pub(crate) fn to_words<'p, O: Copy + 'static>(
     }
 }
 
-/// The options as the kernel tells them.
+/// The options as the kernel reports them.
 pub(crate) fn as_dumped<O: Copy>(params: &[Param<O>], options: &O, environment: &dyn Environment) -> O {
     let mut kept = *options;
     for param in params {

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tests::lab::{Net, tc_cli};
 use tests::need;
 
-/// What a shell command that uses `$T` as tc-cli ended with.
+/// The result of a shell command that uses `$T` as tc-cli.
 struct Ended {
     code: i32,
     stdout: String,
@@ -85,7 +85,7 @@ fn what_a_kind_refuses_ends_with_1() {
         let ended = sh(&format!("$T {words}"));
         assert_eq!((ended.code, ended.stderr.as_str()), (1, text), "{words}");
     }
-    // What tc says, and that tc-cli has fewer kinds than tc.
+    // The text of tc, and that tc-cli has fewer kinds than tc.
     for (words, code, text, kind) in [
         (
             "qdisc add root nosuch x",
@@ -221,7 +221,7 @@ fn what_the_kernel_refuses_ends_with_2_and_advice() {
 fn who_may_not_hears_what_is_missing() {
     need!("netns");
     let _net = Net::new();
-    // A user namespace of its own has no power over the network namespace of another.
+    // A new user namespace has no power over the network namespace of another.
     let ended = sh("unshare -U $T qdisc add dev lo root pfifo");
     let lines: Vec<_> = ended.stderr.lines().collect();
     assert_eq!((ended.code, lines[0]), (2, "RTNETLINK answers: Operation not permitted"), "{}", ended.stderr);
@@ -283,8 +283,8 @@ fn a_batch_from_standard_input_answers_line_by_line() {
     assert_eq!(ended.stdout, "qdisc noqueue 0: root refcnt 2|qdisc pfifo 1: root refcnt 2 limit 5p\n");
 }
 
-/// What stands on a terminal's screen as a batch of slow lines writes to it, and what the same batch
-/// writes into a pipe.
+/// The contents of a terminal's screen during a batch of slow lines, and the output of this batch into a
+/// pipe.
 #[test]
 fn a_long_batch_shows_on_a_terminal_alone_how_far_it_is() {
     need!("netns");

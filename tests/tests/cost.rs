@@ -1,4 +1,4 @@
-//! What operations cost: system calls and memory. (Times are for `cargo bench`.)
+//! The cost of operations: system calls and memory. (Times are for `cargo bench`.)
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test stops at an unexpected error")]
 
 use std::env;

@@ -21,7 +21,7 @@ use tests::need;
 
 const ONE: Handle = Handle::qdisc(1);
 
-/// What a shell command that uses `$T` as tc-cli ended with: status, standard output and error.
+/// The result of a shell command that uses `$T` as tc-cli: status, standard output and error.
 fn sh(script: &str) -> (i32, String, String) {
     let output =
         Command::new("bash").arg("-c").arg(script).env("T", tc_cli()).env("LC_ALL", "C").output().unwrap();
@@ -29,7 +29,7 @@ fn sh(script: &str) -> (i32, String, String) {
     (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
 }
 
-/// A reader's picture: what it was told of each qdisc and class, options included.
+/// A reader's state: the last notice of each qdisc and class, with options.
 type Picture = BTreeMap<String, Vec<u8>>;
 
 fn note(picture: &mut Picture, message: &Message<'_>) {
@@ -51,7 +51,7 @@ fn listed(tc: &mut Connection, dev: i32) -> Picture {
     picture
 }
 
-/// So many classes made, changed and taken away, the same way each time.
+/// Creates, changes and deletes a number of classes, in a fixed way.
 fn churn(tc: &mut Connection, dev: i32, changes: u32) {
     let mut batch = tc.batch(|_, _| {});
     for n in 0..changes {
@@ -136,7 +136,7 @@ fn the_monitor_command_goes_on_with_what_is_there() {
     // Its output is not read now, and a pipe holds 64 KiB.
     churn(&mut tc, dev, 20_000);
     tc.delete(&class).unwrap();
-    // The end is known by a class of its own.
+    // A special class marks the end.
     let mut rates: BTreeMap<String, Value> = BTreeMap::new();
     let (mut overflows, mut in_step) = (0, 0);
     let end = Request::class(dev).parent(ONE).handle(Handle::class(1, 0x777));
@@ -185,7 +185,7 @@ fn the_monitor_command_goes_on_with_what_is_there() {
     assert_eq!(rates, there);
 }
 
-/// Commands of a batch, and which of them succeeded, by what it said of the others.
+/// Commands of a batch, and those that succeeded, derived from the reported failures.
 fn run_batch(name: &str, seed: u32) -> (Vec<(bool, u16)>, std::process::Child) {
     let mut commands = Vec::new();
     let mut text = String::new();
@@ -209,7 +209,7 @@ fn two_at_once_on_one_device_are_both_told_the_truth() {
     need!("netns", "ifb", "sch_htb");
     let (_net, mut tc, dev) = shaped(0);
     let both = [run_batch("one", 1), run_batch("two", 2)];
-    // For each class: how often it was made, less how often it was taken away.
+    // For each class: the number of creations minus deletions.
     let mut balance = BTreeMap::<u16, i32>::new();
     let mut refused = 0;
     for (commands, child) in both {
@@ -316,7 +316,7 @@ fn every_command_that_prints_says_when_it_cannot() {
         "export dev b0",
         "-j export dev b0",
     ];
-    // What cannot be written is no matter of the kernel.
+    // A failed write does not concern the kernel.
     for words in listing.into_iter().step_by(10 / fewer_if_emulated(10)) {
         let (code, shown, said) = sh(&format!("$T {words}"));
         assert!(!said.contains("panicked"), "{words}: {said}");
@@ -324,7 +324,7 @@ fn every_command_that_prints_says_when_it_cannot() {
         assert_eq!(sh(&format!("$T {words} >&- 2>&-")), (code, String::new(), String::new()), "{words}");
         let _ = sh(&format!("$T {words} 2>/dev/full"));
         if shown.is_empty() {
-            continue; // nothing to say, and nothing to fail
+            continue; // no output, and no failure
         }
         let (full, _, said) = sh(&format!("$T {words} >/dev/full"));
         assert!(said.contains("No space left on device"), "{words}: {said}");
@@ -353,7 +353,7 @@ fn what_was_done_and_what_was_not_is_told_where_it_can_be() {
     for (json, minor) in [("", 11), ("-j", 12)] {
         let wanted = described("wanted", &class(minor));
         assert_eq!(sh(&format!("$T {json} diff {wanted}")).0, 1);
-        // It is not known to differ by whom it cannot tell.
+        // It cannot tell the two apart.
         let (code, _, said) = sh(&format!("$T {json} diff {wanted} >/dev/full"));
         assert!(code == 2 && said.contains(FULL), "{code} {said}");
         let (code, _, said) =
@@ -396,7 +396,7 @@ fn who_may_not_hears_which_capability_is_missing_and_may_read() {
     need!("netns", "ifb", "sch_htb");
     let (_net, mut tc, dev) = shaped(0);
     churn(&mut tc, dev, 20);
-    // A user namespace of its own has no power over the network namespace of another.
+    // A new user namespace has no power over the network namespace of another.
     for words in [
         "qdisc add dev lo root pfifo",
         "qdisc del dev b0 root",

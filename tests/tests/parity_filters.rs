@@ -1,5 +1,5 @@
-//! tc and tc-cli do the same with filters and actions: they end alike, leave the same behind, and
-//! show it the same way.
+//! tc and tc-cli agree on filters and actions: they end alike, leave equal states, and print them
+//! identically.
 
 use serde_json::Value;
 use tc_core::{Registry, TcType};
@@ -71,7 +71,7 @@ fn outcome(output: &Output) -> (i32, &str) {
     (output.code, first_line(&output.stderr, &output.command))
 }
 
-/// What was wrong. Ours is an object where JSON is asked for; tc's is not.
+/// The error. tc-cli's is an object if JSON is requested; tc's is not.
 fn first_line<'a>(stderr: &'a str, command: &str) -> &'a str {
     match command.contains("-j ") {
         true => "",

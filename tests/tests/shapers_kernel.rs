@@ -1,4 +1,4 @@
-//! What tbf and htb leave out of their requests is not missed by the kernel.
+//! The kernel does not need the parts that tbf and htb leave out of their requests.
 #![expect(clippy::unwrap_used, reason = "a test stops at an unexpected error")]
 
 use tc_core::rate::{LinkLayer, Rate};
@@ -64,7 +64,7 @@ fn an_htb_class_without_rate_tables_is_the_same() {
             let request = Request::class(LO).parent(QDISC).handle(handle);
             tc.add(&request.clone().options(&class).as_tc(as_tc)).unwrap();
             let shown: HtbClass = shown(&mut tc, &Select::classes(LO), handle);
-            // What was read can be sent again.
+            // Options that were read can be sent again.
             tc.change(&request.clone().options(&shown)).unwrap();
             tc.delete(&request).unwrap();
             shown

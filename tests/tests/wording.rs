@@ -1,7 +1,7 @@
-//! Both ways, for every kind: what a kernel told is put into words, the words are read, and the
-//! kernel would tell the same of what they make.
+//! Both ways, for every kind: a dump is put into words, the words are read, and the kernel would dump the
+//! result identically.
 //!
-//! The dumps are those of the captures. What a dump does not tell stands in `Kind::CHANGE`, and in
+//! The dumps are those of the captures. Options missing from dumps are listed in `Kind::CHANGE`, and in
 //! `docs/both-ways.md` of tc-core.
 #![expect(clippy::unwrap_used, reason = "a test stops at an unexpected error")]
 
@@ -13,7 +13,7 @@ use tc_core::{
 use tc_qdiscs as _;
 use tests::captures::{Capture, Machine, all};
 
-/// Runs a check over the options of all dumps, and says all that is wrong at once.
+/// Runs a check over the options of all dumps, and reports all failures at once.
 fn check(check: impl Fn(&Capture, &dyn TcOps, &dyn Options) -> Result<(), String>) {
     let registry = Registry::global().unwrap();
     let mut kinds = std::collections::BTreeSet::new();
@@ -46,7 +46,7 @@ fn read(ops: &dyn TcOps, line: &str, verb: Verb) -> Result<Option<Box<dyn Option
     }
 }
 
-/// What a kernel tells of what these lines make.
+/// The kernel's dump of the objects that these lines create.
 fn told(ops: &dyn TcOps, lines: &[String]) -> Result<OptionWords<'static>, String> {
     let mut all = OptionWords::new();
     for (number, line) in lines.iter().enumerate() {
@@ -63,7 +63,7 @@ fn words_say_all_that_a_dump_tells() {
     check(|capture, ops, options| {
         let words = wording(ops, options);
         if capture.name == "netem/dump-slot-distribution.hex" {
-            // Its samples are not told: see netem's CHANGE.
+            // Its samples are not dumped: see netem's CHANGE.
             assert_eq!(words.unsayable().len(), 1);
             return Ok(());
         }
@@ -87,14 +87,14 @@ const MORE_TO_IT: &[(&str, &str)] = &[
     ("matchall/dump-actions.hex", "tc 6.1 sends the cookie of the first action with the second too"),
 ];
 
-/// `Kind::as_dumped` is what the kernel does: the words that were sent lead to what it told.
+/// `Kind::as_dumped` predicts the kernel: the sent words lead to its dump.
 #[test]
 fn what_was_asked_for_is_what_the_dump_tells() {
     check(|capture, ops, options| {
         if MORE_TO_IT.iter().any(|(name, _)| capture.name.starts_with(name)) {
             return Ok(());
         }
-        // Behind an action's own words stand those of all actions.
+        // The words of all actions follow an action's own words.
         let words: Vec<_> = capture.words().into_iter().take_while(|word| *word != "cookie").collect();
         let Some(asked) = read(ops, &words.join(" "), capture.verb())? else { return Ok(()) };
         let (dumped, told) = (wording(ops, &*asked.as_dumped(&Machine)), wording(ops, options));

@@ -61,7 +61,7 @@ impl State {
     }
 }
 
-/// What files say about the kernel's modules; `None` where they cannot be read.
+/// The kernel's modules according to its files; `None` if they cannot be read.
 /// Nothing is asked of the kernel that would load a module.
 pub(super) struct Modules {
     loaded: Option<String>,

@@ -14,8 +14,7 @@ use crate::failure::Failure;
 use crate::output;
 use crate::session::Session;
 
-/// A command of our own: its words, and what it does. To add one is to add it
-/// to [`OWN`].
+/// An additional command: its words, and its function. [`OWN`] lists all.
 #[derive(Debug)]
 pub(crate) struct Own {
     /// The object's name, which cannot be shortened.
@@ -28,7 +27,7 @@ pub(crate) struct Own {
     pub(crate) run: fn(&ArgMatches, &mut Session<'_>) -> Result<(), Failure>,
 }
 
-/// All commands of our own.
+/// All additional commands.
 pub(crate) const OWN: &[Own] =
     &[kinds::KINDS, tree::EXPORT, tree::DIFF, tree::APPLY, plug::PLUG, shell::COMPLETIONS, shell::MAN];
 
@@ -39,7 +38,7 @@ impl Own {
     }
 }
 
-/// Finds a command of our own.
+/// Finds an additional command.
 pub(crate) fn find(name: &str) -> Option<&'static Own> {
     OWN.iter().find(|own| own.name == name)
 }

@@ -86,7 +86,7 @@ impl Show<'_> {
     }
 }
 
-/// What a notice says of the object; nothing in a list.
+/// The prefix of a notice; empty in a list.
 fn event(entry: &Entry<'_>, out: &mut Printer) {
     if entry.message_type == RTM_DELTFILTER {
         out.flag("deleted", "deleted ");

@@ -86,7 +86,7 @@ impl Show<'_> {
     }
 }
 
-/// What a notice says of the object; nothing in a list.
+/// The prefix of a notice; empty in a list.
 fn event(entry: &Entry<'_>, shown: &mut Shown<'_>) {
     let has = |flags: u16| entry.flags & flags == flags;
     if entry.message_type == RTM_DELQDISC {

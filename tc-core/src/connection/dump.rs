@@ -110,8 +110,8 @@ pub struct Listed<'a> {
 }
 
 impl<'a> Listed<'a> {
-    /// The object; an error if not even its header and attributes can be told
-    /// apart. The next one is not affected by that.
+    /// The object; an error if its header and attributes cannot be
+    /// separated. The next one is not affected by that.
     pub fn entry(&self) -> Result<Entry<'a>, DecodeError> {
         Entry::decode(&self.message)
     }

@@ -114,8 +114,7 @@ impl Select {
         self
     }
 
-    /// Filters or actions without their options, just enough to tell them
-    /// apart.
+    /// Filters or actions without their options: only their identity.
     #[must_use]
     pub const fn terse(mut self) -> Self {
         self.terse = true;

@@ -58,7 +58,7 @@ pub struct FillContext {
 /// options.
 ///
 /// This trait is enough to send a kind's options from Rust and to read them
-/// back. The words and the output of `tc` are in traits of their own:
+/// back. The words and the output of `tc` are in separate traits:
 /// [`Syntax`](crate::Syntax) for qdiscs, classes and actions,
 /// [`FilterSyntax`](crate::FilterSyntax) for filters.
 /// [`register!`](crate::register) needs one of the two and makes the kind known

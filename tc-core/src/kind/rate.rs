@@ -16,7 +16,7 @@ pub use value::Rate;
 /// How packets are framed below (`enum link_layer` in `tc_core.h`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LinkLayer {
-    /// Not said; the kernel guesses it from the rate table.
+    /// Unspecified; the kernel guesses it from the rate table.
     #[default]
     Unspec,
     /// Packets as they are.
@@ -211,7 +211,7 @@ impl RateSpec {
         for slot in 1..=256u32 {
             let size = slot.checked_shl(self.cell_log.into()).unwrap_or(u32::MAX);
             let size = self.linklayer.size_on_wire(size, self.mpu.into());
-            // What 32 bits cannot hold is 0 in tc's tables (seen in Debian's tc 6.1.0 on x86-64).
+            // A number over 32 bits is 0 in tc's tables (seen in Debian's tc 6.1.0 on x86-64).
             nest.put_u32(checked_transmit_ticks(rate.into(), size).unwrap_or(0));
         }
     }
@@ -220,8 +220,8 @@ impl RateSpec {
 /// Reads a rate, or a percentage (`50%`) of the speed of the
 /// device that the words are about.
 ///
-/// An error holds the lines that `tc` prints before those of the kind, each with
-/// its end; often there is none.
+/// An error holds the lines that `tc` prints before those of the kind, each with its
+/// end; often it is empty.
 pub fn parse_rate_of_link(word: &str, context: &WordsContext<'_>) -> Result<Rate, String> {
     let rate = |word: &str| parse_rate(word).map(Rate::bytes_per_second);
     if !word.contains('%') {
@@ -248,7 +248,7 @@ pub fn parse_rate_of_link(word: &str, context: &WordsContext<'_>) -> Result<Rate
 }
 
 /// Reads a size in bytes, and the size of a rate table's cell if there is one
-/// behind a slash: `32kb/8`. The cell is a power of two; its logarithm is
+/// after a slash: `32kb/8`. The cell is a power of two; its logarithm is
 /// returned. An error holds the value as `tc` then prints it.
 pub fn parse_size_and_cell(word: &str) -> Result<(u32, Option<u8>), &str> {
     let Some((size, cell)) = word.split_once('/') else {

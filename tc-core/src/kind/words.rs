@@ -73,7 +73,7 @@ impl<'a> Iterator for Words<'a> {
 /// word is not.
 #[inline]
 pub fn is_prefix(word: &str, name: &str) -> bool {
-    // The first byte tells most words apart, without a call.
+    // The first byte separates most words, without a call.
     let first = word.as_bytes().first();
     first.is_some() && first == name.as_bytes().first() && name.starts_with(word)
 }

@@ -105,13 +105,13 @@ impl Link {
 
 impl<T: Transport> Connection<T> {
     /// The index of a device, by its name or one of its alternative names, as bytes or as
-    /// [lossless](crate::lossless) text. [`Error::is_not_found`] if there is none.
+    /// [lossless](crate::lossless) text. [`Error::is_not_found`] if it does not exist.
     pub fn ifindex(&mut self, name: impl AsRef<OsStr>) -> Result<i32, Error> {
         self.link_by_name(name).map(|link| link.ifindex)
     }
 
     /// A device by its name or one of its alternative names, as bytes or as
-    /// [lossless](crate::lossless) text. [`Error::is_not_found`] if there is none.
+    /// [lossless](crate::lossless) text. [`Error::is_not_found`] if it does not exist.
     pub fn link_by_name(&mut self, name: impl AsRef<OsStr>) -> Result<Link, Error> {
         let name = name.as_ref();
         let fail = |cause: Cause| Error::new("find", format!("device {name:?}"), cause);

@@ -230,7 +230,7 @@ pub struct FqCodelFlowStats {
     pub ldelay_us: u32,
     /// Packets dropped or marked since dropping began.
     pub count: u32,
-    /// The same of the time before.
+    /// The counter of the previous interval.
     pub lastcount: u32,
     /// Whether it is dropping.
     pub dropping: bool,

@@ -1,4 +1,4 @@
-//! What the targets share: kinds by number, and a kernel that answers anything.
+//! Shared parts of the targets: kinds by number, and a kernel with arbitrary answers.
 
 use std::io;
 use std::sync::LazyLock;

@@ -1,4 +1,4 @@
-//! What a session looks at, one by one: without it something leaves, or is lost for nothing.
+//! The checks of a session, one by one: without each, packets leave or are lost needlessly.
 
 use tc_core::link::LinkChange;
 use tc_core::{Handle, Request, Verb, object};
@@ -211,7 +211,7 @@ fn what_a_state_does_not_allow_changes_nothing() {
 
 #[test]
 fn a_notice_that_cannot_be_read_taints() {
-    // Its length leads outside; and an attribute that is none.
+    // A length beyond the end, and a malformed attribute.
     let changes: [fn(&mut [u8]); 2] =
         [|notice| notice[..4].fill(0xff), |notice| notice[32..34].copy_from_slice(&[2, 0])];
     for change in changes {
@@ -330,7 +330,7 @@ fn nothing_leaves_while_a_policy_closes_and_what_failed_of_it_is_unknown() {
                 kernel.send(device, *b"between");
             }
         });
-        // The send of the first replacement: behind a look, and a question for the root.
+        // The send of the first replacement: after a look, and a request for the root.
         world.tc.get().at_call(6, Fault::NoBuffers);
         assert_eq!(cause(world.session.check().unwrap_err()), (TaintCause::Carrier, Network::Unknown));
         assert_eq!(world.sent(), NONE);

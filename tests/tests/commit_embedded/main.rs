@@ -220,7 +220,7 @@ fn a_busy_device_keeps_a_session_draining_and_loses_nothing() {
 }
 
 /// What remains: a RELEASE that the device has not carried out when its queue is
-/// reset stays in force. Whoever polls the session hears of the reset at once.
+/// reset stays in force. A poll of the session reports the reset at once.
 #[test]
 fn a_release_outlives_a_reset_of_a_busy_device_until_it_is_noticed() {
     for noticed in [false, true] {

@@ -75,8 +75,7 @@ fn held(session: &Session, kernel: &Kernel, device: i32) -> bool {
     kernel.take_sent(device).is_empty() && roots(kernel).iter().any(|(_, root)| *root == handle)
 }
 
-/// One begins at every moment of the other: in one directory or two, with handles of their own or
-/// the same ones.
+/// One begins at every moment of the other: in one directory or two, with different or equal handles.
 #[test]
 fn attach_when_another_attaches_at_any_moment() {
     let mut wins = [0, 0];

@@ -1,4 +1,4 @@
-//! What a taint makes of the network, and what is said of it.
+//! The state of the network after a taint, and its report.
 
 use tc_core::message::Messages;
 use tc_core::uapi::NLMSG_ERROR;
@@ -26,7 +26,7 @@ fn the_worst_that_came_of_a_policy_is_told_and_no_plug_of_others_is_opened() {
                 world.session.restart(),
                 Err(Error::WrongState { network: Network::Foreign, .. })
             ));
-            // The way back: it is taken away.
+            // The undo: it is deleted.
             world.other().delete(&root(device)).unwrap();
             world.session.restart().unwrap();
             if on_taint == OnTaint::FailOpen {

@@ -1,5 +1,5 @@
 //! Output commit with every fault at every call of a whole session: what is not committed never
-//! leaves, and an error says what the network does.
+//! leaves, and an error has the state of the network.
 
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -44,7 +44,7 @@ struct Run<'a> {
     monitor: Shared<Socket>,
     folder: &'a Folder,
     on_taint: OnTaint,
-    /// Packets of these epochs may leave; all, once the caller said so.
+    /// Packets of these epochs may leave; all, once the caller allowed it.
     committed: Vec<u8>,
     all: bool,
 }
@@ -87,14 +87,14 @@ impl<'a> Run<'a> {
         self.send(0);
         session.start_buffer()?;
         (self.all, self.committed) = (false, Vec::new());
-        // What was sent in the open has left.
+        // Packets sent while it was open have left.
         self.judge_open();
         for epoch in 1..=2 {
             self.send(epoch);
             let token = session.close()?;
             self.send(epoch + 1);
             self.judge(when);
-            // From here on it is committed, whatever release says.
+            // From here on it is committed, whatever release returns.
             self.committed.push(epoch);
             let ack = Ack::of(token.number());
             session.release(token, ack)?;
@@ -127,7 +127,7 @@ impl<'a> Run<'a> {
     }
 }
 
-/// What an error says of the network, against what the network does.
+/// Compares the network's state in an error with the network.
 fn judge_network(run: &Run<'_>, session: &OutputCommit<Shared<Socket>>, error: &Error, when: &str) {
     run.judge_open();
     run.send(7);
@@ -175,7 +175,7 @@ fn survive(folder: &Folder, on_taint: OnTaint, trouble: Trouble, on: usize, call
             }
             Ok(()) => {}
             Err(error) => {
-                // What a policy of opening lets out is its word, and so is what follows it.
+                // A policy of opening may release all packets, also later ones.
                 run.all |= on_taint == OnTaint::FailOpen || session.state() != State::Tainted;
                 run.judge(&when);
                 judge_network(&run, &session, &error, &when);
@@ -215,7 +215,7 @@ fn nothing_uncommitted_leaves_whatever_goes_wrong_at_any_call() {
     count(&format!("{survived} faults survived by sessions of output commit: nothing uncommitted left"));
 }
 
-/// What a dead controller left, taken away or opened by whoever finds it.
+/// The plugs of a dead controller, deleted or opened by their finder.
 #[test]
 fn a_rescue_tells_the_truth_whatever_goes_wrong_at_any_call() {
     let folder = Folder::new();
@@ -258,7 +258,7 @@ fn rescue(folder: &Folder, held: Held, trouble: Trouble, call: u64) -> bool {
         assert_eq!(sent, [0; 2], "{when}: what was to be dropped left");
     }
     match removed {
-        // A qdisc whose description is lost, and nothing says so, looks like one that is not shown.
+        // A qdisc whose dump is lost without a report looks like one that is not shown.
         _ if trouble.is_against_netlink() => {}
         Ok(_) if trouble != Trouble::Unplugged => {
             assert_eq!(truth(&run.kernel), before, "{when}");

@@ -14,7 +14,7 @@ use tests::lab::count;
 
 use crate::world::{ETH0, kernel, line};
 
-/// What a reader of notices knows.
+/// The state of a reader of notices.
 type Picture = BTreeMap<String, String>;
 
 fn note(picture: &mut Picture, message: &Message<'_>) {
@@ -33,7 +33,7 @@ fn list(picture: &mut Picture, entry: &tc_core::OwnedEntry) {
     note(picture, &tc_core::message::Messages::new(bytes).next().unwrap().unwrap());
 }
 
-/// What there is, without the kernel's own defaults, of which no notice tells.
+/// The objects, without the kernel's defaults, for which there are no notices.
 fn there(kernel: &Kernel) -> Picture {
     let socket = kernel.connect();
     let mut follower = Follower::over(Monitor::over(socket), Connection::over(kernel.connect()));

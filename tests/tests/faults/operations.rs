@@ -74,7 +74,7 @@ fn gact(index: u32, control: Control) -> Actions {
     Actions::new().with(Action::new(Gact { index, ..Gact::new(control) }))
 }
 
-// What is there before.
+// The state before.
 
 fn nothing(_: &Kernel) {}
 

@@ -1,7 +1,7 @@
-//! Controllers that die: what they leave, who opens it, and who finds it.
+//! Controllers that die: their plugs, guardians and journals.
 //!
 //! A controller is this executable once more, with the same test's name: it
-//! plays its role in place of the test. So is a guardian.
+//! plays its role instead of the test. So is a guardian.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at an unexpected error")]
 
@@ -27,7 +27,7 @@ use controller::{Controller, LONG, dir, ends, guardian_of, guardians_of, plan, p
 
 const NOTHING: [u8; 0] = [];
 
-/// Begins a test, whose name it says: a child of the test plays its role, and that is all.
+/// Begins a test with its name: a child of the test only plays its role.
 macro_rules! begin {
     () => {{
         fn me() {}
@@ -63,7 +63,7 @@ fn a_guardian_opens_when_the_controller_is_killed() {
     assert_eq!(pair.receive(2, PATIENCE), [1, 2], "let go");
     assert!(opens(&pair, 3));
     assert!(ends(guardian));
-    // What is left is known to who comes after.
+    // The next process finds the plugs.
     let left = Left::read(&controller.journal()).unwrap();
     assert!(root(&pair).contains("qdisc plug "));
     let removed = left.remove(&mut Connection::open().unwrap(), Held::Release, PATIENCE).unwrap();
@@ -224,7 +224,7 @@ fn a_session_without_its_guardian_does_not_hold() {
 #[test]
 fn without_a_guardian_it_stays_closed_and_the_journal_tells_whose_it_is() {
     let (me, pair) = begin!();
-    // (what is done with it, what arrives)
+    // (the operation, the packets that arrive)
     for (held, arrives) in [(Held::Drop, &[][..]), (Held::Release, &[1, 2][..])] {
         let mut controller = Controller::start(me, &pair.near, "hold", None);
         pair.send(&[1, 2]);
@@ -260,7 +260,7 @@ fn what_a_dead_controller_left_is_opened_and_stays() {
     assert!(opens(&pair, 3), "and open for what comes");
     assert!(root(&pair).contains("qdisc plug "), "the plug stays");
     assert_eq!(left.open(&mut tc).unwrap(), 1, "once more is no harm");
-    // What is not the session's is not touched, and neither is what is not there.
+    // Foreign and missing plugs are not touched.
     pair.near.tc("qdisc replace dev near root handle 5: plug limit 9999").ok();
     pair.send(&[4]);
     assert_eq!(left.open(&mut tc).unwrap(), 0);
@@ -330,7 +330,7 @@ fn a_session_when_a_dead_namespace_had_its_inode() {
     fs::write(&path, in_namespace(&text, inode, dead)).unwrap();
     let error = Left::read(&path).map(|_| ()).unwrap_err();
     assert!(matches!(error, JournalError::Namespace { .. }), "{error}");
-    // With the handles of the dead session, on the device with the index of its own.
+    // With the handles of the dead session, on a device with its index.
     let [plug, spare] = journal.devices[0].handles.map(tc_core::Handle::major);
     let mut session = OutputCommit::attach(&["near"], plan(me, &dir, None).handles(plug, spare)).unwrap();
     assert_eq!(session.journal().devices[0].ifindex, journal.devices[0].ifindex);

@@ -98,7 +98,7 @@ fn plug_commit_releases_nothing_of_a_queue_that_was_reset() {
     stage.pair.send(&[1, 2]);
     talk.says("begin 1", "ok 1 held=2 bytes=86 drops=0");
     stage.pair.near.ip("link set dev near txqueuelen 77").ok();
-    // The kernel would let these go in place of the two that are lost.
+    // The kernel would release these instead of the two lost ones.
     stage.pair.send(&[3, 4]);
     assert_eq!(stage.pair.receive(1, QUIET), NOTHING);
     // Told with the first answer, whatever was asked; then it can start anew.
@@ -138,7 +138,7 @@ fn plug_commit_takes_attached_plugs_over_and_gives_them_back() {
     talk.says("begin 1", "ok 1 held=2 bytes=86 drops=0");
     assert!(talk.ask("ack 0").starts_with("ok 0 "));
     assert_eq!(stage.pair.receive(3, QUIET), [1, 2]);
-    // What is held must be dropped: the spare plug takes the place of near's.
+    // Held packets must be dropped: the spare plug replaces near's.
     near.ip("link set dev near txqueuelen 77").ok();
     talk.refuses("status", "what was held is lost, and new output is held");
     assert!(stage.root().contains("qdisc plug d02: root"), "{}", stage.root());
@@ -173,7 +173,7 @@ fn plug_commit_is_not_tainted_by_commands_that_were_refused() {
     let mut talk = Talk::start(&stage, "", "--dev near --limit 64k --on-death closed");
     talk.says("begin 0", "ok 0 held=0 bytes=0 drops=0");
     stage.pair.send(&[1]);
-    // With other journals nothing but the plug itself tells of the session.
+    // With other journals, only the plug itself shows the session.
     for dir in [stage.dir.clone(), stage.dir.join("elsewhere")] {
         stage.dir = dir;
         for words in

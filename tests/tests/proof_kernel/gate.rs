@@ -1,4 +1,4 @@
-//! What stands between the server's output and the world: output commit, or something that is less.
+//! The gate between the server's output and the clients: output commit, or a weaker one.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
@@ -16,14 +16,14 @@ use tests::lab::PATIENCE;
 
 const LIMIT_BYTES: u32 = 4_000_000;
 
-/// What a server does with its output.
+/// The treatment of a server's output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// [`OutputCommit`], used as it says.
+    /// [`OutputCommit`], used as documented.
     Commit,
-    /// The same, released when the checkpoint is written.
+    /// [`OutputCommit`], released when the checkpoint is written.
     Written,
-    /// Plug commands by hand, and so many epochs that may be out.
+    /// Plug commands by hand, with this number of outstanding epochs.
     Raw(usize),
     /// Nothing is held.
     Nothing,
@@ -43,13 +43,13 @@ impl Kind {
         Self::ALL.iter().find(|(kind, _)| *kind == self).map_or("", |(_, word)| word)
     }
 
-    /// What [`Kind::word`] said.
+    /// The result of [`Kind::word`].
     pub(crate) fn of(word: &str) -> Option<Self> {
         Self::ALL.iter().find(|(_, known)| *known == word).map(|(kind, _)| *kind)
     }
 }
 
-/// What stands between the output of one server and the world.
+/// The gate of one server's output.
 pub(crate) trait Gate {
     /// Ends an epoch, and returns its number; `None` if the open one must go on.
     fn close(&mut self) -> Option<u64>;
@@ -57,7 +57,7 @@ pub(crate) trait Gate {
     fn written(&mut self, _: u64) {}
     /// The backup has the checkpoint of this epoch.
     fn acknowledged(&mut self, epoch: u64);
-    /// What is readable when there is something to look at.
+    /// The descriptor that is readable when there is something to check.
     fn fd(&self) -> Option<BorrowedFd<'_>> {
         None
     }

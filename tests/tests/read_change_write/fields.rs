@@ -4,7 +4,7 @@ use tc_qdiscs as kinds;
 
 use crate::{Case, case};
 
-/// Kinds without a value of their own to change, and why.
+/// Kinds without a field to change, with reasons.
 pub(crate) const NO_FIELDS: &[(&str, &str)] = &[
     ("qdisc cake_mq", "the fields of cake"),
     ("qdisc clsact", "no options"),

@@ -1,4 +1,4 @@
-//! The same on the kernel.
+//! The property on a real kernel.
 
 use tc_core::{Change, Connection, Handle, Options, Request, Select, TcType, Verb};
 use tests::lab::need::has;

@@ -97,7 +97,7 @@ impl Case {
         options.unwrap_or_else(|error| panic!("{} {}: {error}", self.name(), self.words)).unwrap()
     }
 
-    /// What a dump has of these options; an error if they are refused.
+    /// The dump of these options; an error if they are refused.
     fn dumped(&self, options: &dyn Options) -> Result<Boxed, String> {
         let mut buffer = BytesMut::new();
         let mut out = AttrWriter::new(&mut buffer);

@@ -1,4 +1,4 @@
-//! A device as the kernel shows it, and as journals tell of it.
+//! A device according to the kernel and according to journals.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use super::kept::{Kept, Lock};
 use crate::failure::Failure;
 use crate::session::Session;
 
-/// What stands at a device's root. Observed: the kernel says so.
+/// The root qdisc of a device: observed, from the kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Root {
     pub(super) ifindex: i32,
@@ -26,8 +26,8 @@ pub(super) struct Root {
     pub(super) sent_bytes: u64,
 }
 
-/// What a journal says. Believed: it may be old, and the kernel knows nothing
-/// of it.
+/// The contents of a journal: believed. They may be old, and the kernel does not
+/// know them.
 #[derive(Clone, Debug)]
 pub(super) struct Belief {
     pub(super) path: PathBuf,

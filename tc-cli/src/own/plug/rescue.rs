@@ -88,7 +88,7 @@ pub(super) fn run(words: &ArgMatches, session: &mut Session<'_>) -> Result<(), F
     })
 }
 
-/// The plugs are open now, whatever a record of before says.
+/// The plugs are open now, despite earlier records.
 fn forget_records(left: &Left, journals: &Journals) -> Result<(), Failure> {
     for belief in journals.read()?.0.iter().filter(|belief| belief.attached) {
         let mut devices = left.journal().devices.iter();

@@ -31,7 +31,7 @@ pub(super) struct Started {
 }
 
 impl Started {
-    /// Ends the session in order: all leaves. The plugs are taken away; those of
+    /// Ends the session in order: all packets leave. The plugs are deleted; those of
     /// `plug attach` are given back as they were.
     pub(super) fn finish(&mut self) -> Result<(), String> {
         self.output.detach(Plugs::GiveBack).map_err(|error| error.to_string())?;
@@ -126,7 +126,7 @@ pub(super) fn start(
     Ok(Started { output, devices, tc, lent })
 }
 
-/// Who has a claim to the devices' plugs: an error if it is a session, and the
+/// Finds the owners of the devices' plugs: an error if it is a session, and the
 /// journals of `plug attach` if it is that.
 fn claims(name: &str, devs: &[&str], journals: &Journals) -> Result<(Connection, Vec<Belief>), Failure> {
     let failed = |error: &dyn std::fmt::Display| Failure::Own(format!("plug {name}: {error}"));

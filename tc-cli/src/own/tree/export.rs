@@ -57,7 +57,7 @@ struct Exported<'s> {
 }
 
 impl<'s> Exported<'s> {
-    /// What no command says.
+    /// The facts that no command expresses.
     fn lost(Lost { object, left_out, why }: Lost) -> Self {
         let lost = Some(format!("{left_out}: {why}"));
         Self { object, commands: Vec::new(), note: None, lost, left_out: Some(left_out) }

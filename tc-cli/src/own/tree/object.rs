@@ -286,7 +286,7 @@ fn order(objects: &[Object<'_>]) -> Vec<usize> {
             (Place::Filter(_), _) => {}
         }
     }
-    // The hooks behind the roots, the devices in the order in which they come.
+    // The hooks after the roots, the devices in their order of appearance.
     let mut devices: Vec<&str> = Vec::new();
     for dev in objects.iter().filter_map(|object| object.place.dev()) {
         if !devices.contains(&dev) {

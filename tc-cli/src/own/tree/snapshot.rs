@@ -1,4 +1,4 @@
-//! What the kernel has: qdiscs, classes and filters that somebody made.
+//! The current state: qdiscs, classes and filters that were configured.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
@@ -21,16 +21,16 @@ use crate::protocol;
 #[derive(Debug, Default)]
 pub(super) struct Snapshot<'n> {
     pub(super) objects: Vec<Object<'n>>,
-    /// What words do not say all of, and why.
+    /// Objects that words express incompletely, with reasons.
     pub(super) lost: HashMap<Place, Lost>,
-    /// Those of which the kernel tells nothing, though there is something.
+    /// Objects of which the kernel reports nothing.
     pub(super) noted: HashSet<Place>,
     /// Where filters can be: the parent, unless it is a block, and how they are asked for.
     pub(super) hooks: Vec<(Handle, Select)>,
 }
 
 impl<'n> Snapshot<'n> {
-    /// What is of a kind that is not known here.
+    /// Objects of unknown kinds.
     pub(super) fn unknown(&self) -> impl Iterator<Item = &Place> {
         let is_lost =
             |object: &Object<'n>| self.lost.get(&object.place).is_some_and(|lost| !lost.is_beside());
@@ -53,12 +53,12 @@ pub(super) fn describe(object: &Object<'_>) -> String {
     }
 }
 
-/// What is lost of an object.
+/// The lost parts of an object.
 #[derive(Debug, Default)]
 pub(super) struct Lost {
     /// Why its commands would make something else.
     why: Vec<String>,
-    /// What else there is of it.
+    /// Its other parts.
     beside: Option<&'static str>,
 }
 
@@ -76,7 +76,7 @@ impl fmt::Display for Lost {
     }
 }
 
-/// What reading refers to.
+/// The context of a reading.
 pub(super) struct Reader<'r, 'n> {
     pub(super) registry: &'static Registry,
     pub(super) names: &'n dyn DeviceNames,
@@ -84,8 +84,8 @@ pub(super) struct Reader<'r, 'n> {
 }
 
 impl<'n> Reader<'_, 'n> {
-    /// Reads what there is on one device, or on all of them. What the kernel made
-    /// itself is left out: qdiscs without a handle, and what comes with others.
+    /// Reads the objects of one device, or of all. Objects that the kernel made itself
+    /// are left out: qdiscs without a handle, and parts of others.
     pub(super) fn read<T: Transport>(
         &self,
         only: Option<i32>,
@@ -176,11 +176,11 @@ impl<'n> Reader<'_, 'n> {
         snapshot: &mut Snapshot<'n>,
     ) -> Result<(), Failure> {
         snapshot.hooks.push((parent, *select));
-        // Kernel: filters of hooks and blocks can change without its lock, and tell of it later.
+        // Kernel: filters of hooks and blocks can change without its lock; notices come later.
         let is_hook = matches!(parent, Handle::UNSPEC | Handle::FILTER_INGRESS | Handle::FILTER_EGRESS);
         let listed = match if is_hook { tc.list_confirmed(select) } else { tc.list(select) } {
             Ok(listed) => listed,
-            // Kernel: what has no filters at all says so in this way too.
+            // Kernel: the reply if there are no filters at all.
             Err(error) if error.is_not_found() || error.is_unsupported() => return Ok(()),
             Err(error) => return Err(Failure::List(error)),
         };
@@ -306,7 +306,7 @@ impl<'n> Reader<'_, 'n> {
     }
 }
 
-/// A machine whose warnings nobody needs: they are of words that we made.
+/// A machine without warnings: the words are our own export.
 #[derive(Debug)]
 struct Silent<'r>(&'r dyn Environment);
 
@@ -324,7 +324,7 @@ impl Environment for Silent<'_> {
     }
 }
 
-/// A class at the top says that the root is its parent, or its qdisc.
+/// A class at the top has the root or its qdisc as its parent.
 pub(super) fn class_parent(parent: Handle, class: Handle) -> Handle {
     match parent {
         Handle::ROOT | Handle::UNSPEC => class.qdisc_of(),

@@ -138,7 +138,7 @@ fn another_kind_at_the_root_takes_its_children_along() {
         ["qdisc add dev eth0 root handle 1: prio", "qdisc add dev eth0 parent 1:1 handle 10: pfifo limit 5"];
     // The handle is the old one's: one step would be a change of that one.
     leads(&prio, &[HTB, TOP, TEN, LEAF], &["qdisc del dev eth0 root handle 1:", HTB, TOP, TEN, LEAF]);
-    // With a handle of its own the new root comes in one step.
+    // With another handle the new root comes in one step.
     leads(
         &prio,
         &["qdisc add dev eth0 root handle 2: htb"],

@@ -65,7 +65,7 @@ impl Burst {
         Self { bytes: None, time: Some(Time { ticks, clock: Clock::Sent(rate) }) }
     }
 
-    /// The same burst with a time of one's own rounding at this rate.
+    /// Sets the time, rounded by the caller, at this rate.
     #[must_use]
     pub const fn with_time(self, ticks: u32, rate: Rate) -> Self {
         Self { time: Some(Time { ticks, clock: Clock::Sent(rate) }), ..self }
@@ -115,7 +115,7 @@ impl Burst {
     }
 
     /// Bytes of a burst in words: known ones, or the roundest that take the
-    /// dumped time. `None` if there are none.
+    /// dumped time. `None` if no number takes it.
     pub fn bytes_in_words(&self) -> Option<u64> {
         match (self.bytes, self.time) {
             (None, Some(Time { ticks, clock })) => {

@@ -43,7 +43,7 @@ fn sizes_have_a_cell_behind_a_slash() {
     assert_eq!(parse_size_and_cell("32kb"), Ok((32768, None)));
     assert_eq!(parse_size_and_cell("1600/8"), Ok((1600, Some(3))));
     assert_eq!(parse_size_and_cell("1600/0x10"), Ok((1600, Some(4))));
-    // tc forgets what is behind the slash, but not where only the power is wrong.
+    // tc drops the text after the slash, except if only the power is wrong.
     for (word, shown) in [("x", "x"), ("x/8", "x"), ("9/x", "9"), ("9/7", "9/7"), ("9/0", "9/0")] {
         assert_eq!(parse_size_and_cell(word), Err(shown));
     }

@@ -160,7 +160,7 @@ impl<T: Transport> OutputCommit<T> {
     /// whole: a controller that is killed leaves no new plug closed. The kernel
     /// carries the second one out if the first one fails too, so this takes
     /// handles that no other plug has: where the plan sets the handles, the plugs
-    /// are opened by a send of their own.
+    /// are opened by a separate send.
     fn put_plugs(&mut self, candidates: &[Candidate], added: &mut [Added]) -> Result<(), TcError> {
         let Self { tc, devices, plan, .. } = self;
         let (limit, open) = (Plug::set_limit(plan.limit.get()), Plug::release_indefinite());

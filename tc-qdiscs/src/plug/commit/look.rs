@@ -14,7 +14,7 @@ use super::taint::{Taint, TaintCause, judge_notice};
 const LOOK: &str = "a look at the plug";
 
 /// The most notices that are read at once: a sender that is faster than the reader
-/// does not keep it for ever.
+/// does not block it.
 const MOST: u32 = 1 << 16;
 
 impl<T: Transport> OutputCommit<T> {

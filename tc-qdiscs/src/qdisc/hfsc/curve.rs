@@ -14,7 +14,7 @@ pub struct ServiceCurve {
     pub m1_bytes_per_s: u32,
     /// How long that rate holds, in microseconds.
     pub d_us: u32,
-    /// The rate behind it, in bytes per second.
+    /// The rate after it, in bytes per second.
     pub m2_bytes_per_s: u32,
 }
 
@@ -31,7 +31,7 @@ impl ServiceCurve {
         words: &mut Words<'_>,
         context: &WordsContext<'_>,
     ) -> Result<Self, WordError> {
-        // As tc: what is wrong with the first form is said, and then the second one is tried.
+        // As tc: prints the error of the first form, and then tries the second one.
         let mut said = Said(String::new());
         let start = words.clone();
         let mut curve = said.slopes(words, context)?;
@@ -55,7 +55,7 @@ impl ServiceCurve {
         Ok(Self { m1_bytes_per_s: reader.u32()?, d_us: reader.u32()?, m2_bytes_per_s: reader.u32()? })
     }
 
-    /// The words behind the curve's name.
+    /// The words after the curve's name.
     pub(super) fn words(&self) -> String {
         let [m1, m2] = [self.m1_bytes_per_s, self.m2_bytes_per_s].map(|rate| words_of_rate(rate.into()));
         format!("m1 {m1} d {}us m2 {m2}", self.d_us)
@@ -72,8 +72,7 @@ impl ServiceCurve {
     }
 }
 
-/// The lines that were said about what is wrong. What is wrong is `None`; a
-/// missing word ends all.
+/// The printed error lines. A wrong form is `None`; a missing word ends the reading.
 struct Said(String);
 
 impl Said {

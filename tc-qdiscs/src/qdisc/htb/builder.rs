@@ -71,7 +71,7 @@ impl HtbClassBuilder {
         Self { prio, ..self }
     }
 
-    /// The largest packet, in bytes, for bursts that are not said; 1600 at the
+    /// The largest packet, in bytes, for default bursts; 1600 at the
     /// start.
     #[must_use]
     pub fn mtu_bytes(self, mtu: u32) -> Self {
@@ -90,7 +90,7 @@ impl HtbClassBuilder {
         self.count(|counting| counting.overhead = overhead)
     }
 
-    /// The framing below; Ethernet if it is not said.
+    /// The framing below (default: Ethernet).
     #[must_use]
     pub fn linklayer(self, linklayer: LinkLayer) -> Self {
         self.count(|counting| counting.linklayer = linklayer)
@@ -154,7 +154,7 @@ impl HtbClassBuilder {
         Burst::bytes(if bytes == 0 { in_a_timer_tick.saturating_add(self.mtu.into()) } else { bytes })
     }
 
-    /// Reads what the words say on top of what is set already.
+    /// Reads words, which override the current settings.
     pub(super) fn read_words(
         mut self,
         words: &mut Words<'_>,

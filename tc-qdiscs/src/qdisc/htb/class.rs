@@ -50,7 +50,7 @@ pub struct HtbClass {
     /// Bytes served before the next class of the same priority. 0 lets the
     /// kernel compute it from the rate and the qdisc's `r2q`.
     pub quantum_bytes: u32,
-    /// What other classes leave goes to the lowest number first; 0 to 7.
+    /// The priority for excess bandwidth: the lowest number first; 0 to 7.
     pub prio: u32,
     /// 0 for a class without children; in dumps alone.
     pub level: u32,

@@ -71,7 +71,7 @@ pub(super) fn parse(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result
     check(netem)
 }
 
-/// What belongs together, once all words are read.
+/// Checks the combination of options, once all words are read.
 fn check(mut netem: Netem) -> Result<Netem, WordError> {
     let error = |text: &str| Err(WordError::KindUsage(text.into()));
     if netem.reorder.is_some_and(|reorder| reorder.probability != Share::NONE) {
@@ -279,7 +279,7 @@ fn slot_distribution(
     Ok(())
 }
 
-/// The value behind `key`, if that comes next. No value is a bad one to tc here.
+/// The value after `key`, if that comes next. tc treats a missing value as a bad one here.
 fn follows<'a>(key: &str, words: &mut Words<'a>) -> Result<Option<&'a str>, WordError> {
     if !words.peek().is_some_and(|word| is_prefix(word, key)) {
         return Ok(None);

@@ -40,7 +40,7 @@ impl TbfBuilder {
         }
     }
 
-    /// Most bytes that wait; in place of a latency.
+    /// The limit of the queue in bytes, instead of a latency.
     #[must_use]
     pub fn limit_bytes(self, limit: u32) -> Self {
         Self { limit, latency: Duration::ZERO, ..self }
@@ -72,7 +72,7 @@ impl TbfBuilder {
         self.count(|counting| counting.overhead = overhead)
     }
 
-    /// The framing below; Ethernet if it is not said.
+    /// The framing below (default: Ethernet).
     #[must_use]
     pub fn linklayer(self, linklayer: LinkLayer) -> Self {
         self.count(|counting| counting.linklayer = linklayer)
@@ -147,7 +147,7 @@ impl TbfBuilder {
         limit as u32
     }
 
-    /// Reads what the words say on top of what is set already.
+    /// Reads words, which override the current settings.
     pub(super) fn read_words(
         mut self,
         words: &mut Words<'_>,

@@ -13,10 +13,10 @@
 //!   closed` what is held is dropped and output stays held, with `open` all
 //!   leaves. The next `begin` starts anew.
 //! - `quit`: all that is held leaves (with everything acknowledged that was
-//!   closed), and the plugs are taken away.
+//!   closed), and the plugs are deleted.
 //!
-//! A queue that cannot be trusted is met by that policy at once, and told of in
-//! the answer to the next order.
+//! A tainted queue triggers that policy at once, and the reply to the next order
+//! reports it.
 //!
 //! A device may have a plug of `plug attach`: it is given back in the end.
 //!
@@ -67,12 +67,12 @@ pub(super) fn run(words: &ArgMatches, session: &mut Session<'_>) -> Result<(), F
     let started = start("commit", &words::the_devs(words), words, OnDrop::Taint)?;
     started.report_stale("commit", session.report);
     let mut epochs = Epochs::new(started);
-    // Also to who closed the pipe: it has to know what becomes of the network.
+    // Also after a closed pipe: the state of the network must be reported.
     converse(&mut epochs, session)
         .map_err(|why| Failure::Own(format!("plug commit: {why}; {}", epochs.die())))
 }
 
-/// Answers orders until one ends it; the error says why it ended otherwise.
+/// Answers orders until one ends it; the error is the reason for another end.
 fn converse(epochs: &mut Epochs, session: &Session<'_>) -> Result<(), String> {
     let unreadable = |error| format!("cannot read orders: {error}");
     let mut lines = Lines::of_standard_input().map_err(unreadable)?;

@@ -1,7 +1,7 @@
 //! `tc-cli plug demo`: output commit on one screen.
 //!
 //! Packets of three epochs are sent through a plug; each epoch comes out when it
-//! is released and not before. The same scenario runs on a private network of
+//! is released and not before. This scenario runs on a private network of
 //! the real kernel, or on the embedded one.
 
 mod real;

@@ -65,7 +65,7 @@ pub(super) fn run(words: &ArgMatches, session: &mut Session<'_>) -> Result<(), F
         hold.session.report_stale("hold", session.report);
         session.report.text(&report.show(session.globals.json, status));
     }
-    // How the network is now says the second, if it went wrong.
+    // The second error has the state of the network, if it failed.
     left.map_err(|error| Failure::Own(format!("plug hold: {error}"))).and(ended)?;
     match status {
         0 => Ok(()),
@@ -81,7 +81,7 @@ struct Hold {
     session: Started,
     since: Instant,
     deadline: Option<Instant>,
-    /// What was counted before.
+    /// The counters before.
     before: Counts,
     report: Report,
 }
@@ -219,8 +219,8 @@ impl Hold {
     }
 }
 
-/// Says what happens meanwhile, if that does not take time: who waits for a
-/// reader sees no command end and hears no signal. The report says it again.
+/// Reports progress if that does not block: a blocked write would miss the command's
+/// end and signals. The report repeats it.
 fn warn(text: &str, report: &crate::report::Report) {
     if has_room(Timespec::default()) {
         report.warning(&format!("plug hold: {text}"));
