@@ -356,7 +356,6 @@ fn words_are_refused_alike() {
         "class add dev d0 root root",
         "class add dev d0 root parent 1:",
         "class add dev d0 parent 1: classid 1:1 pfifo",
-        "class add dev d0 parent 1: classid 1:1 nosuch",
         "class add dev d0 parent 1: classid 1:1",
         "class show",
         "class show bogus",

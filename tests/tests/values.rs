@@ -39,6 +39,7 @@ const TAKEN: &[(&str, &[&str], &str)] = &[
     ("prio bands", &["17", "256", "-1"], "the kernel refuses it"),
     ("sfq perturb", &["17", "256"], "seconds"),
     ("sfq depth", &["17", "256"], "the kernel refuses more than it can"),
+    ("netem delay", &["9999999s"], "64 bits of nanoseconds"),
     ("netem limit", &["1.5", "9k"], "read as a size, as tc"),
     ("netem rate", &["0", "17", "256", "-1"], "no rate, or bytes"),
     ("netem slot", &["9999999s", "-1", "1.5", "9k"], "64 bits, and bytes as a size"),

@@ -103,6 +103,7 @@ pub(crate) fn truth(kernel: &Kernel) -> String {
         if let Ok(mut link) = tc.link_by_index(ifindex) {
             // A capture takes a random one.
             link.name.truncate(4);
+            link.raw_name = tc_core::link::DeviceName::of(&link.name);
             writeln!(text, "{link:?}").unwrap();
         }
     }
