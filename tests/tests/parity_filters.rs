@@ -150,6 +150,62 @@ fn actions_for_themselves_are_made_shown_and_deleted_alike() {
     }
 }
 
+/// Commands of one kind of action. tc 6.1 prints no valid JSON of some.
+fn compare_action(twins: &Twins, kind: &str, json: bool, commands: &[&str]) {
+    let list = format!("actions list action {kind}");
+    let (numeric, of_json) = (format!("-s -N {list}"), format!("-s -j {list}"));
+    let shows = [&*list, &numeric, &of_json];
+    let shows = if json { &shows[..] } else { &shows[..2] };
+    for words in commands {
+        let command = format!("actions {}", words.replace("KIND", &format!("action {kind}")));
+        if run(twins, &command) == 0 {
+            show(twins, shows, &command);
+        }
+    }
+    run(twins, &format!("actions flush action {kind}"));
+}
+
+#[test]
+fn actions_on_fields_and_packets_do_the_same() {
+    need!(
+        "all-words-in-tc",
+        "act_skbedit",
+        "act_csum",
+        "act_vlan",
+        "act_connmark",
+        "act_nat",
+        "act_ctinfo",
+        "act_simple",
+        "act_skbmod",
+        "act_sample",
+        "act_mpls"
+    );
+    let twins = Twins::new(|_| {});
+    for (kind, json, commands) in [
+        (
+            "skbedit",
+            true,
+            &[
+                "add KIND queue_mapping 3 priority 1:10 mark 0x11/0xff ptype host inheritdsfield index 1",
+                "change KIND mark 7 drop index 1",
+                "add KIND priority 5 ptype multicast continue index 2 cookie 0aff no_percpu",
+                "get KIND index 2",
+                "replace KIND index 2",
+                "add KIND ptype x",
+                "add KIND mark 1/x",
+                "add KIND queue_mapping 65536",
+                "add KIND drop",
+                "add KIND help",
+                "add KIND",
+                "add KIND mark 1 goto 5",
+                "del KIND index 1",
+            ][..],
+        ),
+    ] {
+        compare_action(&twins, kind, json, commands);
+    }
+}
+
 #[test]
 fn words_are_refused_alike() {
     need!("sch_clsact", "cls_matchall", "act_mirred", "act_gact", "veth");

@@ -1,7 +1,11 @@
 //! Actions.
 
 pub mod gact;
+mod generic;
 pub mod mirred;
+pub mod skbedit;
+
+pub use generic::Reported;
 
 #[cfg(test)]
 pub(crate) mod tests {
