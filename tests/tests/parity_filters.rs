@@ -201,6 +201,19 @@ fn actions_on_fields_and_packets_do_the_same() {
                 "del KIND index 1",
             ][..],
         ),
+        (
+            "csum",
+            true,
+            &[
+                "add KIND iph and tcp index 1",
+                "add KIND icmp igmp udp udplite sctp drop index 2",
+                "change KIND udp pipe index 1",
+                "add KIND drop",
+                "add KIND tcp index x",
+                "add KIND help",
+                "add KIND tcp help",
+            ],
+        ),
     ] {
         compare_action(&twins, kind, json, commands);
     }

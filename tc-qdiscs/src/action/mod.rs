@@ -1,5 +1,6 @@
 //! Actions.
 
+pub mod csum;
 pub mod gact;
 mod generic;
 pub mod mirred;
