@@ -214,6 +214,30 @@ fn actions_on_fields_and_packets_do_the_same() {
                 "add KIND tcp help",
             ],
         ),
+        (
+            "vlan",
+            true,
+            &[
+                "add KIND push id 5 protocol 802.1ad priority 3 index 1",
+                "add KIND push id 6 index 2",
+                "add KIND modify id 9 drop index 3",
+                "add KIND pop index 4",
+                "add KIND pop_eth index 5",
+                "add KIND push_eth dst_mac 02:00:00:00:00:01 src_mac 02:00:00:00:00:02 index 6",
+                "change KIND pop index 1",
+                "replace KIND index 2",
+                "add KIND push id 4096",
+                "add KIND push id 65536",
+                "add KIND push",
+                "add KIND push pop",
+                "add KIND pop id 5",
+                "add KIND push id 5 protocol ip",
+                "add KIND push id 5 priority 8",
+                "add KIND push_eth dst_mac 02:00:00:00:00:01",
+                "add KIND help",
+                "add KIND index 77",
+            ],
+        ),
     ] {
         compare_action(&twins, kind, json, commands);
     }

@@ -5,6 +5,7 @@ pub mod gact;
 mod generic;
 pub mod mirred;
 pub mod skbedit;
+pub mod vlan;
 
 pub use generic::Reported;
 
