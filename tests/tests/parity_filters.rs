@@ -238,6 +238,18 @@ fn actions_on_fields_and_packets_do_the_same() {
                 "add KIND index 77",
             ],
         ),
+        (
+            "connmark",
+            true,
+            &[
+                "add KIND zone 5 index 1",
+                "add KIND drop index 2",
+                "change KIND zone 7 continue index 1",
+                "add KIND zone x",
+                "add KIND bogus",
+                "add KIND help",
+            ],
+        ),
     ] {
         compare_action(&twins, kind, json, commands);
     }

@@ -1,5 +1,6 @@
 //! Actions.
 
+pub mod connmark;
 pub mod csum;
 pub mod gact;
 mod generic;
