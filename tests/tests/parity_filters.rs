@@ -250,8 +250,33 @@ fn actions_on_fields_and_packets_do_the_same() {
                 "add KIND help",
             ],
         ),
+        (
+            "nat",
+            true,
+            &[
+                "add KIND ingress 10.0.0.1 1.2.3.4 index 1",
+                "add KIND egress 192.168.1.1/32 10.1 pipe index 2",
+                "change KIND egress 10.0.0.1 1.2.3.5 drop index 1",
+                "add KIND ingress 10.0.0.1/33 1.2.3.4",
+                "add KIND sideways 10.0.0.1 1.2.3.4",
+                "add KIND ingress 10.0.0.1",
+                "add KIND help",
+            ],
+        ),
     ] {
         compare_action(&twins, kind, json, commands);
+    }
+}
+
+#[test]
+fn a_nat_prefix_keeps_its_mask() {
+    need!("act_nat");
+    let twins = Twins::new(|_| {});
+    let ours = |words: &str| twins.run(words)[1].stdout.clone();
+    for (old, shown) in [("192.168.1.0/24", "192.168.1.0/24"), ("10/9", "10.0.0.0/9"), ("any", "0.0.0.0/0")] {
+        ours(&format!("actions replace action nat egress {old} 1.2.3.4 index 5"));
+        let list = ours("actions list action nat");
+        assert!(list.contains(&format!(" nat egress {shown} 1.2.3.4 pass\n")), "{list}");
     }
 }
 

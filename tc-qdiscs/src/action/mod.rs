@@ -5,6 +5,7 @@ pub mod csum;
 pub mod gact;
 mod generic;
 pub mod mirred;
+pub mod nat;
 pub mod skbedit;
 pub mod vlan;
 
