@@ -263,6 +263,20 @@ fn actions_on_fields_and_packets_do_the_same() {
                 "add KIND help",
             ],
         ),
+        (
+            "ctinfo",
+            true,
+            &[
+                "add KIND dscp 0xfc000000 0x01000000 cpmark 0xff zone 3 index 1",
+                "add KIND cpmark index 2",
+                "add KIND dscp 0x3f index 3",
+                "change KIND zone 4 drop index 1",
+                "add KIND dscp 0x7f",
+                "add KIND dscp 0x3f 1",
+                "add KIND dscp x",
+                "add KIND help",
+            ],
+        ),
     ] {
         compare_action(&twins, kind, json, commands);
     }

@@ -2,6 +2,7 @@
 
 pub mod connmark;
 pub mod csum;
+pub mod ctinfo;
 pub mod gact;
 mod generic;
 pub mod mirred;
