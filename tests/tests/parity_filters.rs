@@ -277,6 +277,20 @@ fn actions_on_fields_and_packets_do_the_same() {
                 "add KIND help",
             ],
         ),
+        (
+            "simple",
+            false,
+            &[
+                "add KIND sdata hello index 1",
+                "change KIND sdata world drop index 1",
+                "replace KIND index 1",
+                "add KIND sdata 12345678901234567890123456789012",
+                "add KIND drop",
+                "add KIND index x",
+                "add KIND help",
+                "add KIND index 77",
+            ],
+        ),
     ] {
         compare_action(&twins, kind, json, commands);
     }
