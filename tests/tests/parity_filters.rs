@@ -291,6 +291,20 @@ fn actions_on_fields_and_packets_do_the_same() {
                 "add KIND index 77",
             ],
         ),
+        (
+            "skbmod",
+            false,
+            &[
+                "add KIND swap mac index 1",
+                "add KIND ecn drop index 0x2",
+                "change KIND ecn continue index 1",
+                "add KIND set dmac x",
+                "add KIND set smac x",
+                "add KIND set",
+                "add KIND set pipe",
+                "add KIND help",
+            ],
+        ),
     ] {
         compare_action(&twins, kind, json, commands);
     }

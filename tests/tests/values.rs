@@ -160,6 +160,7 @@ fn hostile() -> Vec<String> {
 /// Errors of tc about a wrong value without its option's name, or with another's.
 const OTHERWISE: &[(&str, &str)] = &[
     ("action csum", "empty <UPDATE> list"),
+    ("action skbmod", "skbmod requires at least one option"),
     ("choke", "Required parameter (bandwidth, limit) is missing"),
     ("class ets", "Illegal \"quanta\" element"),
     ("class hfsc", "Upper-limit Service Curve without Link-Share Service Curve"),

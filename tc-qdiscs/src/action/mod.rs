@@ -9,6 +9,7 @@ pub mod mirred;
 pub mod nat;
 pub mod simple;
 pub mod skbedit;
+pub mod skbmod;
 pub mod vlan;
 
 pub use generic::Reported;
