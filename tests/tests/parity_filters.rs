@@ -305,6 +305,21 @@ fn actions_on_fields_and_packets_do_the_same() {
                 "add KIND help",
             ],
         ),
+        (
+            "sample",
+            true,
+            &[
+                "add KIND rate 10 group 4 trunc 64 index 1",
+                "add KIND rate 7 group 1 continue index 2",
+                "change KIND rate 8 group 2 index 1",
+                "add KIND rate 10",
+                "add KIND rate x group 4",
+                "add KIND group 4",
+                "add KIND",
+                "add KIND help",
+                "add KIND index 77",
+            ],
+        ),
     ] {
         compare_action(&twins, kind, json, commands);
     }

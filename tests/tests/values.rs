@@ -160,6 +160,9 @@ fn hostile() -> Vec<String> {
 /// Errors of tc about a wrong value without its option's name, or with another's.
 const OTHERWISE: &[(&str, &str)] = &[
     ("action csum", "empty <UPDATE> list"),
+    ("action sample", "param \"group\" not set"),
+    ("action sample", "param \"rate\" not set"),
+    ("action sample", "Illegal "),
     ("action skbmod", "skbmod requires at least one option"),
     ("choke", "Required parameter (bandwidth, limit) is missing"),
     ("class ets", "Illegal \"quanta\" element"),

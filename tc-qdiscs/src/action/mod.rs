@@ -7,6 +7,7 @@ pub mod gact;
 mod generic;
 pub mod mirred;
 pub mod nat;
+pub mod sample;
 pub mod simple;
 pub mod skbedit;
 pub mod skbmod;
