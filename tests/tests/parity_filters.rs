@@ -320,6 +320,27 @@ fn actions_on_fields_and_packets_do_the_same() {
                 "add KIND index 77",
             ],
         ),
+        (
+            "mpls",
+            true,
+            &[
+                "add KIND push protocol mpls_uc label 123 tc 3 ttl 64 bos 1 index 1",
+                "add KIND push label 7 index 2",
+                "add KIND pop protocol ip index 3",
+                "add KIND dec_ttl drop index 4",
+                "add KIND mac_push label 4 index 5",
+                "add KIND modify ttl 9 tc 1 pass index 6",
+                "change KIND dec_ttl index 1",
+                "add KIND push",
+                "add KIND pop",
+                "add KIND push pop",
+                "add KIND push label 0x100000",
+                "add KIND pop label 1",
+                "add KIND push label 1 protocol ip",
+                "add KIND help",
+                "add KIND",
+            ],
+        ),
     ] {
         compare_action(&twins, kind, json, commands);
     }
@@ -334,6 +355,28 @@ fn a_nat_prefix_keeps_its_mask() {
         ours(&format!("actions replace action nat egress {old} 1.2.3.4 index 5"));
         let list = ours("actions list action nat");
         assert!(list.contains(&format!(" nat egress {shown} 1.2.3.4 pass\n")), "{list}");
+    }
+}
+
+#[test]
+fn an_index_alone_names_csum_nat_and_mpls() {
+    need!("act_csum", "act_nat", "act_mpls", "sch_clsact", "cls_matchall", "veth");
+    let twins = twins();
+    let ours = |words: &str| {
+        let [_, ours] = twins.run(words);
+        assert_eq!(ours.code, 0, "{words}: {}", ours.stderr);
+        ours.stdout.clone()
+    };
+    ours("qdisc add dev d0 clsact");
+    for (pref, kind, words, shown) in [
+        (1, "csum", "tcp", "csum (tcp)"),
+        (2, "nat", "egress 10.0.0.1 1.2.3.4", "nat egress 10.0.0.1/32 1.2.3.4"),
+        (3, "mpls", "dec_ttl", "mpls  dec_ttl"),
+    ] {
+        ours(&format!("actions add action {kind} {words} index 5"));
+        ours(&format!("filter add dev d0 ingress pref {pref} matchall action {kind} index 5"));
+        let list = ours(&format!("filter show dev d0 ingress pref {pref}"));
+        assert!(list.contains(shown) && list.contains("index 5 ref 2 bind 1"), "{list}");
     }
 }
 

@@ -160,6 +160,8 @@ fn hostile() -> Vec<String> {
 /// Errors of tc about a wrong value without its option's name, or with another's.
 const OTHERWISE: &[(&str, &str)] = &[
     ("action csum", "empty <UPDATE> list"),
+    ("action mpls", "Command line is not complete."),
+    ("action mpls", "is required"),
     ("action sample", "param \"group\" not set"),
     ("action sample", "param \"rate\" not set"),
     ("action sample", "Illegal "),

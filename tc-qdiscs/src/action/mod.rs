@@ -6,6 +6,7 @@ pub mod ctinfo;
 pub mod gact;
 mod generic;
 pub mod mirred;
+pub mod mpls;
 pub mod nat;
 pub mod sample;
 pub mod simple;
