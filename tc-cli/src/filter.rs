@@ -10,7 +10,8 @@ use crate::command::{Command, Reading};
 use crate::failure::Failure;
 use crate::list::List;
 use crate::object::Object;
-use crate::{protocol, usage};
+use crate::usage;
+use tc_core::protocol;
 
 pub(crate) const FILTER: Object = Object {
     tc_type: TcType::Filter,

@@ -39,7 +39,6 @@ mod output;
 mod own;
 mod packed;
 mod progress;
-mod protocol;
 mod qdisc;
 mod report;
 mod session;

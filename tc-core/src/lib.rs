@@ -65,4 +65,4 @@ pub use wire::convert::payload_of;
 pub use wire::error::{DecodeError, EncodeError};
 pub use wire::handle::{Handle, HandleError};
 pub use wire::verb::{TcType, Verb};
-pub use wire::{ack, lossless, message, stats, uapi, units};
+pub use wire::{ack, lossless, message, protocol, stats, uapi, units};

@@ -6,7 +6,7 @@ use tc_core::uapi::*;
 use tc_core::{FilterPlace, Handle, TcType};
 
 use super::{Show, Shown};
-use crate::protocol;
+use tc_core::protocol;
 
 impl Show<'_> {
     /// Shows a filter.

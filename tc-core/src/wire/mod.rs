@@ -9,6 +9,7 @@ pub(crate) mod error;
 pub(crate) mod handle;
 pub mod lossless;
 pub mod message;
+pub mod protocol;
 pub(crate) mod queues;
 pub(crate) mod short;
 pub mod stats;

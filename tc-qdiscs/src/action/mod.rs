@@ -1,7 +1,20 @@
 //! Actions.
 
+pub mod connmark;
+pub mod csum;
+pub mod ctinfo;
 pub mod gact;
+mod generic;
 pub mod mirred;
+pub mod mpls;
+pub mod nat;
+pub mod sample;
+pub mod simple;
+pub mod skbedit;
+pub mod skbmod;
+pub mod vlan;
+
+pub use generic::Reported;
 
 #[cfg(test)]
 pub(crate) mod tests {

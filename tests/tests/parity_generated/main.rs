@@ -79,6 +79,9 @@ fn known(grammar: &Grammar) -> Vec<String> {
         None => registry.get(TcType::Qdisc, line).is_some() && has_qdisc(line),
         Some(("class", kind)) => registry.get(TcType::Class, kind).is_some() && has_qdisc(kind),
         Some(("filter", kind)) => registry.get(TcType::Filter, kind).is_some() && has(&format!("cls_{kind}")),
+        Some(("action", kind)) => {
+            registry.get(TcType::Action, kind).is_some() && has("cls_matchall") && has(&format!("act_{kind}"))
+        }
         // The words before or after another line's.
         Some(_) => false,
     };

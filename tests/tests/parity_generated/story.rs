@@ -34,6 +34,12 @@ impl Story {
                     commands.push((filter("replace"), grammar.say(line, chance)));
                 }
             }
+            Some(("action", kind)) => {
+                commands.push(("qdisc replace dev DEV clsact".into(), vec![]));
+                let side = *chance.of(&["ingress", "egress"]);
+                let filter = format!("filter add dev DEV {side} pref 7 protocol all matchall action {kind}");
+                commands.push((filter, grammar.say(line, chance)));
+            }
             _ if ["ingress", "clsact"].contains(&line) => {
                 commands.push((format!("qdisc replace dev DEV {line}"), grammar.say(line, chance)));
             }

@@ -316,6 +316,51 @@ pub(crate) fn cases() -> Vec<Case> {
             "egress redirect dev lo index 7",
             [bindcnt, block, control, eaction, ifindex, index, refcnt, times]
         ),
+        case!(
+            kinds::action::skbedit::Skbedit,
+            "",
+            "mark 1/0xff index 7",
+            [index, control, queue_mapping, queue_mapping_max, priority, mark, mask, ptype, flags, reported]
+        ),
+        case!(kinds::action::csum::Csum, "", "iph tcp index 7", [index, control, update, reported]),
+        case!(
+            kinds::action::vlan::Vlan,
+            "",
+            "push id 5 priority 3 index 7",
+            [index, control, operation, id, protocol, priority, dst_mac, src_mac, reported]
+        ),
+        case!(kinds::action::connmark::Connmark, "", "zone 5 index 7", [index, control, zone, reported]),
+        case!(
+            kinds::action::nat::Nat,
+            "",
+            "egress 10.0.0.0/24 1.2.3.0 index 7",
+            [index, control, old, new, mask, flags, reported]
+        ),
+        case!(
+            kinds::action::ctinfo::Ctinfo,
+            "",
+            "dscp 0x3f 0x40 cpmark 0xff zone 3 index 7",
+            [index, control, zone, dscp_mask, dscp_statemask, cpmark_mask, reported, counters]
+        ),
+        case!(kinds::action::simple::Simple, "", "sdata hello index 7", [index, control, data, reported]),
+        case!(
+            kinds::action::skbmod::Skbmod,
+            "",
+            "set dmac 2:0:0:0:0:1 etype 0x800 index 7",
+            [index, control, dmac, smac, etype, swap_mac, ecn, reported]
+        ),
+        case!(
+            kinds::action::sample::Sample,
+            "",
+            "rate 10 group 4 trunc 64 index 7",
+            [index, control, rate, group, trunc_size, reported]
+        ),
+        case!(
+            kinds::action::mpls::Mpls,
+            "",
+            "push label 5 tc 3 ttl 64 bos 1 index 7",
+            [index, control, operation, protocol, label, tc, ttl, bos, reported]
+        ),
         case!(kinds::cls::matchall::Matchall, "", "classid 1:1", [actions, class, flags, hits]),
     ]
 }

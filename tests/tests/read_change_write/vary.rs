@@ -1,6 +1,7 @@
 //! Other values for a field, and the text by which two values of a field are compared.
 
 use std::fmt::Debug;
+use std::net::Ipv4Addr;
 use std::num::NonZero;
 
 use tc_core::action::{Control, Times};
@@ -8,6 +9,11 @@ use tc_core::rate::{Burst, LinkLayer, Rate, RateSpec};
 use tc_core::{Actions, Handle};
 use tc_qdiscs::act::gact::Random;
 use tc_qdiscs::act::mirred::Eaction;
+use tc_qdiscs::action::Reported;
+use tc_qdiscs::action::ctinfo::CtinfoCounters;
+use tc_qdiscs::action::mpls::MplsOperation;
+use tc_qdiscs::action::skbedit::PacketType;
+use tc_qdiscs::action::vlan::VlanOperation;
 use tc_qdiscs::cake::{AckFilter, Diffserv, FlowMode, Framing};
 use tc_qdiscs::dualpi2::{EcnMask, Tuning};
 use tc_qdiscs::fq::Bands;
@@ -88,6 +94,11 @@ values! {
     Random: [Random { ptype: 2, pval: 3, control: Control::Pass }];
     Eaction: [Eaction::EgressRedirect, Eaction::EgressMirror];
     NonZero<u32>: [NonZero::<u32>::MIN];
+    Ipv4Addr: [Ipv4Addr::new(10, 1, 2, 3), Ipv4Addr::new(255, 0, 0, 0)];
+    String: ["one".to_owned(), "two".to_owned()];
+    PacketType: [PacketType::Host, PacketType::OtherHost];
+    VlanOperation: [VlanOperation::Pop, VlanOperation::Modify];
+    MplsOperation: [MplsOperation::Pop, MplsOperation::Modify];
     Handle: [Handle::class(1, 1), Handle::class(1, 2)];
     LossModel: [
         LossModel::GilbertElliott {
@@ -213,4 +224,4 @@ macro_rules! reported {
     })*};
 }
 
-reported!(Damping, Actions, Times);
+reported!(Damping, Actions, Times, Reported, CtinfoCounters);

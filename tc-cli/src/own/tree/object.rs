@@ -5,7 +5,7 @@ use std::fmt;
 
 use tc_core::{ChangeSemantics, Difference, Handle, OptionWords, Stab, TcType};
 
-use crate::protocol;
+use tc_core::protocol;
 
 /// Where an object is. There is one at a place.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

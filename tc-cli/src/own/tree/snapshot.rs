@@ -15,7 +15,7 @@ use tc_core::{
 
 use super::object::{FilterPlace, Object, On, Place, hook, in_order, sort};
 use crate::failure::Failure;
-use crate::protocol;
+use tc_core::protocol;
 
 /// All of it, in the order in which it can be made.
 #[derive(Debug, Default)]

@@ -1,24 +1,30 @@
 //! Names of Ethernet protocols, as `tc` reads and prints them.
 
-use tc_core::units::parse_u16;
+use crate::wire::units::parse_u16;
 
-/// The number of a protocol, by its name or as a number.
-pub(crate) fn parse(word: &str) -> Option<u16> {
+/// Returns the number of a protocol from its name, in any case, or from a number.
+///
+/// ```
+/// use tc_core::protocol;
+///
+/// assert_eq!(protocol::parse("802.1q"), Some(0x8100));
+/// assert_eq!(protocol::name(0x8100, false), "802.1Q");
+/// ```
+pub fn parse(word: &str) -> Option<u16> {
     let named = PROTOCOLS.iter().find(|(_, name)| name.eq_ignore_ascii_case(word));
     named.map(|(number, _)| *number).or_else(|| parse_u16(word).ok())
 }
 
-/// The name of a protocol; its number in brackets where it has none, or where
-/// numbers are wanted.
-pub(crate) fn name(number: u16, numeric: bool) -> String {
+/// Returns the name that `tc` prints; the number in brackets if it has no name, or if `numeric`.
+pub fn name(number: u16, numeric: bool) -> String {
     match PROTOCOLS.iter().find(|(known, _)| *known == number && !numeric) {
         Some((_, name)) => (*name).to_owned(),
         None => format!("[{number}]"),
     }
 }
 
-/// A word that is read as this number.
-pub(crate) fn word(number: u16) -> String {
+/// Returns a word that [`parse`] reads as this number.
+pub fn word(number: u16) -> String {
     match PROTOCOLS.iter().find(|(known, _)| *known == number) {
         Some((_, name)) => (*name).to_owned(),
         None => format!("{number:#06x}"),
