@@ -127,6 +127,7 @@ pub const TC_COOKIE_MAX_SIZE: usize = 16;
 
 pub const ETH_P_ALL: u16 = 3;
 pub const ETH_P_IP: u16 = 0x0800;
+pub const ETH_P_IPV6: u16 = 0x86dd;
 
 pub const IFLA_IFNAME: u16 = 3;
 pub const IFLA_MTU: u16 = 4;
