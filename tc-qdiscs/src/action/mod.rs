@@ -2,6 +2,7 @@
 
 pub mod gact;
 pub mod mirred;
+pub mod police;
 
 #[cfg(test)]
 pub(crate) mod tests {
