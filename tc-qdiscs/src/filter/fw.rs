@@ -207,3 +207,47 @@ const POLICE: u16 = 2;
 const INDEV: u16 = 3;
 const ACT: u16 = 4;
 const MASK: u16 = 5;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::action::tests::{Devices, message};
+    use tc_core::{Request, Verb};
+
+    fn read(words: &str, handle: &str) -> Result<(Option<Fw>, Handle), WordError> {
+        let words: Vec<_> = words.split(' ').filter(|word| !word.is_empty()).collect();
+        let context = WordsContext { environment: &Devices, ..WordsContext::new(Verb::Add) };
+        let mut place = FilterPlace::default();
+        place.handle_word = Some(handle);
+        Fw::parse_filter(&mut Words::new(&words), &context, &place)
+    }
+
+    #[test]
+    fn mask_is_part_of_the_handle() {
+        let (fw, handle) = read("classid 1:10", "0x10/0xff").unwrap();
+        let fw = fw.unwrap();
+        assert_eq!((fw.mask, handle), (Some(0xff), Handle::from_raw(0x10)));
+        let bytes = message(&Request::filter(1).handle(handle).options(&fw), Verb::Add);
+        assert_eq!(Fw::decode(&bytes[48..]), Ok(fw.clone()));
+        let mut place = FilterPlace::default();
+        place.handle = handle;
+        assert_eq!(fw.handle_word(&place), "0x10/0xff");
+        assert_eq!(read("", "10"), Ok((None, Handle::from_raw(10))));
+    }
+
+    #[test]
+    fn bad_words_have_tcs_text() {
+        for (words, handle, text) in [
+            ("classid 1:1", "x", "Illegal \"handle\""),
+            ("classid 1:1", "1/x", "Illegal \"handle\" mask"),
+            ("classid x", "1", "Illegal \"classid\""),
+            ("indev", "1", "Illegal indev"),
+            ("bogus", "1", "What is \"bogus\"?"),
+            ("action", "1", "Command line is not complete. Try option \"help\""),
+        ] {
+            assert_eq!(read(words, handle).unwrap_err().to_string(), text, "{words}");
+        }
+        let both = read("police mtu 1500 drop action drop", "1").unwrap_err().to_string();
+        assert!(both.contains("\"police\" and \"action\" are mutually exclusive"), "{both}");
+    }
+}
