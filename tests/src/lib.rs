@@ -6,6 +6,7 @@ pub mod chance;
 pub mod grammar;
 pub mod lab;
 pub mod later;
+pub mod repeated;
 pub mod replay;
 pub mod twins;
 

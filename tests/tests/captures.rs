@@ -12,6 +12,7 @@ use tc_core::{
 };
 use tc_qdiscs as _;
 use tests::captures::{Capture, Machine, Printed, all};
+use tests::repeated;
 
 /// Runs a check over captures, and reports all failures at once.
 fn check(
@@ -160,7 +161,8 @@ fn print(capture: &Capture, ops: &dyn TcOps, printed: &Printed) -> Result<Value,
     said.map_err(|error| error.to_string())?;
     out.end_object();
     if json {
-        serde_json::from_str(out.as_str()).map_err(|error| format!("{error}: {}", out.as_str()))
+        let ours = serde_json::from_str(out.as_str()).map_err(|error| format!("{error}: {}", out.as_str()));
+        ours.map(repeated::as_tc)
     } else {
         Ok(out.as_str().into())
     }

@@ -7,7 +7,7 @@ use tc_qdiscs as _;
 use tests::ages::{ageless_json, ageless_text};
 use tests::lab::{Net, Output, Said};
 use tests::twins::Twins;
-use tests::{later, need};
+use tests::{later, need, repeated};
 
 fn twins() -> Twins {
     Twins::new(|net| net.veth("d0", "d1"))
@@ -18,7 +18,8 @@ fn twins() -> Twins {
 fn run(twins: &Twins, words: &str) -> i32 {
     let [theirs, ours] = twins.run(words);
     assert_eq!(outcome(&ours), outcome(&theirs), "{words}");
-    assert_eq!(ours.stdout, theirs.stdout, "{words}");
+    let [theirs, ours_out] = [&theirs, &ours].map(|said| repeated::without_star(&said.stdout));
+    assert_eq!(ours_out, theirs, "{words}");
     ours.code
 }
 
@@ -63,8 +64,9 @@ const ACTIONS: &[&str] = &[
 ];
 
 fn ageless<'a>(said: &'a Said, words: &str) -> (Value, &'a str) {
-    let output = serde_json::from_str(&said.stdout).map(ageless_json);
-    (output.unwrap_or_else(|_| ageless_text(&said.stdout).into()), first_line(&said.stderr, words))
+    let output = serde_json::from_str(&said.stdout).map(|value| repeated::as_tc(ageless_json(value)));
+    let text = || repeated::without_star(&ageless_text(&said.stdout)).into();
+    (output.unwrap_or_else(|_| text()), first_line(&said.stderr, words))
 }
 
 fn outcome(output: &Output) -> (i32, &str) {
@@ -535,4 +537,119 @@ fn filters_of_unknown_kinds_when_named_by_handle_stay() {
         tried += 1;
     }
     assert!(tried > 0 || registry.get(TcType::Filter, "fw").is_some(), "all three kinds are known");
+}
+
+const SHAPED: &[&str] = &[
+    "filter show dev d0 parent 1:",
+    "-s -d filter show dev d0 parent 1:",
+    "-r filter show dev d0 parent 1:",
+    "filter show dev d0 ingress",
+    "-s filter show dev d0 ingress",
+    "-j filter show dev d0 ingress",
+    "actions list action police",
+    "-s -d -r actions list action police",
+    "-j actions list action police",
+];
+
+/// Runs commands, and compares the hosts after each that changed them.
+#[track_caller]
+fn shape(commands: &[&str]) {
+    let twins = twins();
+    for command in ["qdisc add dev d0 root handle 1: htb default 30", "qdisc add dev d0 ingress"] {
+        run(&twins, command);
+    }
+    for command in commands {
+        if run(&twins, command) == 0 {
+            show(&twins, SHAPED, command);
+        }
+    }
+}
+
+#[test]
+fn police_acts_and_prints_as_tc() {
+    need!("all-words-in-tc", "sch_htb", "sch_ingress", "cls_matchall", "act_police", "act_gact", "veth");
+    shape(&[
+        "actions add action police rate 1mbit burst 100k index 5",
+        "actions add action police rate 1mbit burst 100k mtu 2k peakrate 2mbit drop overhead 14 linklayer atm",
+        "actions add action police pkts_rate 1000 pkts_burst 200 drop index 7",
+        "actions add action police rate 40gbit burst 1m mtu 64k conform-exceed drop/pipe index 8",
+        "actions add action police mtu 1500 conform-exceed drop / ok index 9",
+        "actions change action police rate 2mbit burst 10k/16 mpu 64 continue index 5",
+        "actions add action police avrate 1mbit drop",
+        "actions add action police rate 1mbit",
+        "actions add action police rate x burst 1k",
+        "actions add action police rate 1mbit burst 1k conform-exceed goto chain 3",
+        "filter add dev d0 ingress pref 3 protocol ip matchall action police rate 1mbit burst 9k drop",
+        "filter add dev d0 ingress pref 4 protocol ip matchall action police index 5",
+        "actions del action police index 9",
+        "actions del action police index 5",
+    ]);
+}
+
+#[test]
+fn fw_acts_and_prints_as_tc() {
+    need!("sch_htb", "sch_ingress", "cls_fw", "act_police", "act_gact", "veth");
+    shape(&[
+        "filter add dev d0 parent 1: protocol ip prio 5 handle 0x10/0xff fw classid 1:10 indev d1",
+        "filter add dev d0 parent 1: protocol ip prio 5 handle 0x11/0xf0 fw classid 1:10",
+        "filter add dev d0 parent 1: protocol ip prio 5 handle 0x11/0xff fw classid 1:11 action pass",
+        "filter add dev d0 parent 1: handle 3 protocol ip prio 6 fw police rate 1mbit burst 10k drop flowid 1:10",
+        "filter change dev d0 parent 1: handle 3 protocol ip prio 6 fw flowid 1:20",
+        "filter add dev d0 parent 1: handle 3 protocol ip prio 6 fw flowid 1:20",
+        "filter replace dev d0 parent 1: handle 4 protocol ip prio 6 fw indev lo flowid 1:20",
+        "filter add dev d0 parent 1: handle 5 protocol ip prio 6 fw",
+        "filter add dev d0 parent 1: protocol ip prio 6 fw classid 1:1",
+        "filter get dev d0 parent 1: protocol ip prio 6 handle 0x3 fw",
+        "filter add dev d0 parent 1: handle x fw classid 1:1",
+        "filter add dev d0 parent 1: handle 1/x fw classid 1:1",
+        "filter add dev d0 parent 1: handle 9 fw classid x",
+        "filter add dev d0 parent 1: handle 9 fw police drop",
+        "filter add dev d0 parent 1: handle 9 fw action bogus",
+        "filter add dev d0 parent 1: handle 9 fw indev",
+        "filter add dev d0 parent 1: handle 9 fw bogus",
+        "filter del dev d0 parent 1: protocol ip prio 5 handle 0x10 fw",
+        "filter del dev d0 parent 1: protocol ip prio 6",
+    ]);
+}
+
+#[test]
+fn u32_acts_and_prints_as_tc() {
+    need!("sch_htb", "sch_ingress", "cls_u32", "act_police", "act_gact", "veth");
+    shape(&[
+        "filter add dev d0 parent 1: protocol ip prio 18 u32 match ip dport 22 0xffff flowid 1:10",
+        "filter add dev d0 ingress protocol ip prio 50 u32 match ip src 0.0.0.0/0 police rate 1mbit burst 10k \
+         drop flowid :1",
+        "filter add dev d0 parent 1: handle 2: protocol ip prio 5 u32 divisor 256",
+        "filter add dev d0 parent 1: protocol ip prio 5 u32 ht 2:5: match ip dst 1.2.3.4 flowid 1:10",
+        "filter add dev d0 parent 1: protocol ip prio 5 u32 ht 801: match ip dst 1.2.3.0/24 link 2: hashkey \
+         mask 0x000000ff at 16",
+        "filter add dev d0 parent 1: protocol ip prio 5 handle 2:4:7 u32 ht 2: sample ip src 1.2.3.4 match u32 0 0 \
+         police rate 1mbit burst 10k conform-exceed drop/pass",
+        "filter add dev d0 parent 1: protocol ip prio 6 u32 match mark 1 0xff offset at 0 mask 0f00 shift 6 plus 4 \
+         eat indev d1 skip_hw flowid 1:10",
+        "filter add dev d0 ingress protocol all prio 7 u32 match u8 0 0 action drop",
+        "filter add dev d0 ingress protocol ip prio 8 u32 match ip protocol 6 0xff match tcp dst 80 0xffff \
+         flowid 1:10 action pass",
+        "filter add dev d0 ingress protocol ipv6 prio 9 u32 match ip6 dst 2001:db8::/48 match ip6 sport 53 ffff \
+         flowid 1:1",
+        "filter add dev d0 ingress protocol ip prio 8 u32 match u32 0 0 at nexthdr+8 order 5 classid 1:2",
+        "filter add dev d0 ingress protocol ip prio 8 u32 match u32 0 0 order 5 classid 1:2",
+        "filter change dev d0 parent 1: protocol ip prio 5 handle 2:4:7 u32 classid 1:20",
+        "filter get dev d0 parent 1: protocol ip prio 5 handle 2:4:7 u32",
+        "filter add dev d0 parent 1: protocol ip prio 5 handle ::9 u32 match u32 0 0 flowid 1:9",
+        "filter add dev d0 parent 1: protocol ip prio 5 handle 3:: u32 match u32 0 0 flowid 1:9",
+        "filter add dev d0 parent 1: protocol ip prio 5 handle 12 u32 match u32 0 0",
+        "filter add dev d0 parent 1: protocol ip prio 5 u32 match u32 0 0 link 9: flowid 1:1",
+        "filter add dev d0 parent 1: protocol ip prio 5 u32 ht 9: match u32 0 0 flowid 1:1",
+        "filter add dev d0 parent 1: protocol ip prio 5 u32 flowid 1:1",
+        "filter add dev d0 parent 1: protocol ip prio 5 u32 match ip bogus 1 1",
+        "filter add dev d0 parent 1: protocol ip prio 5 u32 match ip src 1.2.3.4/40",
+        "filter add dev d0 parent 1: protocol ip prio 5 u32 match",
+        "filter add dev d0 parent 1: protocol ip prio 5 u32 bogus",
+        "filter add dev d0 parent 1: protocol ip prio 5 u32 divisor 3",
+        "filter del dev d0 parent 1: protocol ip prio 5 handle 2:5:800 u32",
+        "filter del dev d0 parent 1: protocol ip prio 5 handle 2: u32",
+        "filter del dev d0 parent 1: protocol ip prio 5",
+        "filter del dev d0 ingress",
+    ]);
 }

@@ -24,7 +24,9 @@ const TAKEN: &[(&str, &[&str], &str)] = &[
     ("class htb overhead", &["17", "256"], "16 bits"),
     ("etf delta", &["-1"], "the kernel refuses it"),
     ("filter matchall classid", &["10000"], "32 bits"),
-    ("filter matchall action", &["17", "256"], "a number up to 10000"),
+    ("filter matchall action", &["17", "256", "0"], "a number up to 10000; no rate beside an mtu, as tc"),
+    ("filter u32 match", &["17"], "8 bits"),
+    ("filter u32 offset", &["17", "256"], "16 bits"),
     ("fq maxrate", &["0"], "no limit, as tc"),
     ("fq low_rate_threshold", &["0"], "no threshold, as tc"),
     ("fq_pie alpha", &["17"], "up to 32"),
@@ -171,8 +173,11 @@ const OTHERWISE: &[(&str, &str)] = &[
     ("class ets", "Illegal \"quanta\" element"),
     ("class hfsc", "Upper-limit Service Curve without Link-Share Service Curve"),
     ("ets", "One of \"bands\", \"quanta\" or \"strict\" needs to be specified"),
+    ("filter fw", "Illegal \"classid\""),
     ("filter matchall", "Illegal \"classid\""),
     ("filter matchall", "Command line is not complete."),
+    ("filter u32", "Illegal \"classid\""),
+    ("filter u32", "Command line is not complete."),
     ("fq", "Illegal \"initial_quantum\""),
     ("gred", "\"default\" must be defined after \"vqs\""),
     ("gred", "Illegal \"vqs\""),
@@ -190,7 +195,12 @@ const OTHERWISE: &[(&str, &str)] = &[
 
 /// Values that are accepted and written differently, with reasons.
 const OTHER_VALUES: &[(&str, &str, &str)] = &[
+    ("filter fw police mtu 1600 conform-exceed", "-1", "a control action by its number"),
     ("filter matchall action mirred", "", "tc passes over words that it does not know here"),
+    ("filter matchall action police", "-1", "a control action by its number"),
+    ("filter u32 match u32 0 0 police", "-1", "a control action by its number"),
+    ("filter u32 match u8 0 ff at", "-1", "a byte of a word, which its place names"),
+    ("filter u32 match u16 0 ffff at", "-1", "a half of a word, which its place names"),
     ("prio bands", "-1", "32 bits, which the kernel refuses"),
     ("then gred", "4294967296", "it only counts in the table that is computed from it"),
 ];

@@ -143,6 +143,10 @@ pub trait TcOps: Send + Sync {
     fn parse_handle(&self, text: &str) -> Result<Handle, WordError>;
     /// Writes the handle of a filter so that [`TcOps::parse_handle`] reads it.
     fn write_handle(&self, handle: Handle) -> String;
+    /// The word after `handle` for a filter with these options, which can be part of it.
+    fn handle_word_at(&self, options: &dyn Options, place: &FilterPlace<'_>) -> String;
+    /// Whether the kernel makes and removes this filter along with others, so that no words can add it.
+    fn is_implicit_at(&self, options: &dyn Options, place: &FilterPlace<'_>) -> bool;
 
     /// Reads options from words, for a filter without a known place.
     fn parse_words(
@@ -288,6 +292,17 @@ where
 
     fn write_handle(&self, handle: Handle) -> String {
         K::Object::write_handle(handle)
+    }
+
+    fn handle_word_at(&self, options: &dyn Options, place: &FilterPlace<'_>) -> String {
+        match options.downcast_ref::<K>() {
+            Some(options) => K::Object::handle_word(options, place),
+            None => K::Object::write_handle(place.handle),
+        }
+    }
+
+    fn is_implicit_at(&self, options: &dyn Options, place: &FilterPlace<'_>) -> bool {
+        options.downcast_ref::<K>().is_some_and(|options| K::Object::is_implicit(options, place))
     }
 
     fn to_static(&self) -> Option<&'static dyn TcOps> {

@@ -206,13 +206,21 @@ impl RateSpec {
     /// size takes. Kernels since 3.8 compute it themselves.
     pub fn encode_table(&self, kind: u16, out: &mut AttrWriter<'_>) {
         // As tc: from the 32 bits of the rate that stand in the struct.
-        let rate = self.narrow_rate();
+        self.encode_table_at(self.narrow_rate().into(), kind, out);
+    }
+
+    /// Appends the rate table from the whole rate, as `tc` does for police.
+    pub fn encode_wide_table(&self, kind: u16, out: &mut AttrWriter<'_>) {
+        self.encode_table_at(self.rate.as_bytes_per_second(), kind, out);
+    }
+
+    fn encode_table_at(&self, rate: u64, kind: u16, out: &mut AttrWriter<'_>) {
         let mut nest = out.nest(kind);
         for slot in 1..=256u32 {
             let size = slot.checked_shl(self.cell_log.into()).unwrap_or(u32::MAX);
             let size = self.linklayer.size_on_wire(size, self.mpu.into());
             // A number over 32 bits is 0 in tc's tables (seen in Debian's tc 6.1.0 on x86-64).
-            nest.put_u32(checked_transmit_ticks(rate.into(), size).unwrap_or(0));
+            nest.put_u32(checked_transmit_ticks(rate, size).unwrap_or(0));
         }
     }
 }

@@ -77,6 +77,18 @@ pub trait FilterSyntax: Kind<Object = Filter> {
         format!("{:#x}", handle.raw())
     }
 
+    /// The word after `handle` for a filter with these options, which can be part of it.
+    fn handle_word(&self, place: &FilterPlace<'_>) -> String {
+        Self::write_handle(place.handle)
+    }
+
+    /// Whether the kernel makes and removes this object along with others, so that no
+    /// words can add it.
+    fn is_implicit(&self, place: &FilterPlace<'_>) -> bool {
+        let _ = place;
+        false
+    }
+
     /// The handle that the words give: unspecified without the word `handle`.
     fn handle_in(place: &FilterPlace<'_>) -> Result<Handle, WordError> {
         place.handle_word.map_or(Ok(Handle::UNSPEC), Self::parse_handle)
@@ -108,6 +120,10 @@ pub trait SyntaxOf<K: Kind>: ObjectType {
     fn parse_handle(text: &str) -> Result<Handle, WordError>;
 
     fn write_handle(handle: Handle) -> String;
+
+    fn handle_word(options: &K, place: &FilterPlace<'_>) -> String;
+
+    fn is_implicit(options: &K, place: &FilterPlace<'_>) -> bool;
 }
 
 macro_rules! syntax_without_place {
@@ -141,6 +157,14 @@ macro_rules! syntax_without_place {
 
             fn write_handle(handle: Handle) -> String {
                 handle.to_string()
+            }
+
+            fn handle_word(_: &K, place: &FilterPlace<'_>) -> String {
+                place.handle.to_string()
+            }
+
+            fn is_implicit(_: &K, _: &FilterPlace<'_>) -> bool {
+                false
             }
         }
     )+};
@@ -177,5 +201,13 @@ impl<K: FilterSyntax> SyntaxOf<K> for Filter {
 
     fn write_handle(handle: Handle) -> String {
         K::write_handle(handle)
+    }
+
+    fn handle_word(options: &K, place: &FilterPlace<'_>) -> String {
+        options.handle_word(place)
+    }
+
+    fn is_implicit(options: &K, place: &FilterPlace<'_>) -> bool {
+        options.is_implicit(place)
     }
 }

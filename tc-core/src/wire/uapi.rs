@@ -131,6 +131,7 @@ pub const ETH_P_8021Q: u16 = 0x8100;
 pub const ETH_P_8021AD: u16 = 0x88a8;
 pub const ETH_P_MPLS_UC: u16 = 0x8847;
 pub const ETH_P_MPLS_MC: u16 = 0x8848;
+pub const ETH_P_IPV6: u16 = 0x86dd;
 
 pub const IFLA_IFNAME: u16 = 3;
 pub const IFLA_MTU: u16 = 4;

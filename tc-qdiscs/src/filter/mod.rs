@@ -1,3 +1,38 @@
 //! Filters (classifiers).
 
+pub mod fw;
 pub mod matchall;
+pub mod u32;
+
+use tc_core::Handle;
+use tc_core::action::Actions;
+use tc_core::words::{WordError, Words};
+
+use crate::action::police::Police;
+
+/// The class after `classid` or `flowid`.
+fn class_of(words: &mut Words<'_>) -> Result<Handle, WordError> {
+    words.value()?.parse().map_err(|_| WordError::Kind("Illegal \"classid\"".into()))
+}
+
+/// The device after `indev`.
+fn indev_of(words: &mut Words<'_>) -> Result<String, WordError> {
+    let name = words.next().ok_or_else(|| WordError::Kind("Illegal indev".into()))?;
+    // The kernel refuses a longer name, of which tc sends the first 16 bytes.
+    match name.len() {
+        0..=15 => Ok(name.to_owned()),
+        _ => {
+            Err(WordError::Kind(format!("Illegal indev \"{name}\": a device name has at most 15 characters")))
+        }
+    }
+}
+
+/// Refuses actions beside a filter's own `police`: the kernel ignores them.
+fn police_or_actions(police: Option<&Police>, actions: &Actions) -> Result<(), String> {
+    match police {
+        Some(_) if !actions.is_empty() => {
+            Err("\"police\" and \"action\" are mutually exclusive: use \"action police\" in the list".into())
+        }
+        _ => Ok(()),
+    }
+}

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tests::ages::{ageless_json, ageless_text};
 use tests::chance::Chance;
 use tests::lab::{Net, Output};
-use tests::later;
+use tests::{later, repeated};
 
 use super::story::Story;
 
@@ -194,7 +194,7 @@ fn parts_of(text: &str) -> Vec<String> {
             part = part + line + "\n";
             continue;
         }
-        parts.push(ageless_text(&part));
+        parts.push(repeated::without_star(&ageless_text(&part)));
         part.clear();
     }
     parts
@@ -202,7 +202,7 @@ fn parts_of(text: &str) -> Vec<String> {
 
 /// The JSON of tc-cli parses, line by line; if tc's does as well, both are equal.
 fn same_json(theirs: &str, ours: &str) -> bool {
-    let value = |line: &str| serde_json::from_str(line).map(ageless_json);
+    let value = |line: &str| serde_json::from_str(line).map(|value| repeated::as_tc(ageless_json(value)));
     let parse = |text: &str| text.lines().map(value).collect::<Result<Vec<Value>, _>>();
     match (parse(theirs), parse(ours)) {
         (_, Err(_)) => false,

@@ -28,7 +28,10 @@ impl Story {
             Some(("filter", kind)) => {
                 commands.push(("qdisc replace dev DEV clsact".into(), vec![]));
                 let side = *chance.of(&["ingress", "egress"]);
-                let filter = |verb| format!("filter {verb} dev DEV {side} pref 7 protocol all {kind}");
+                // The mark, which is fw's handle, has no default.
+                let handle = if kind == "fw" { "handle 0x10/0xff " } else { "" };
+                let filter =
+                    |verb| format!("filter {verb} dev DEV {side} pref 7 protocol all {handle}{kind}");
                 commands.push((filter("add"), grammar.say(line, chance)));
                 if chance.is(20) {
                     commands.push((filter("replace"), grammar.say(line, chance)));

@@ -58,6 +58,8 @@ pub(super) fn actions(words: &[String]) -> Vec<(&str, u32)> {
     for pair in words.windows(2) {
         match [pair[0].as_str(), pair[1].as_str()] {
             ["action", word] => kind = word,
+            // A filter's own, without the word "action".
+            ["police", _] if kind.is_empty() => kind = "police",
             ["index", number] => actions.extend(number.parse().ok().map(|number| (kind, number))),
             _ => {}
         }

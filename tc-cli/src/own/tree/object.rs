@@ -56,6 +56,8 @@ pub(super) struct Object<'n> {
     pub(super) change_semantics: ChangeSemantics,
     /// The commands that make it; their verb is left out.
     pub(super) lines: Vec<Vec<String>>,
+    /// The handle of a filter that is there, if the word in `lines` leaves a part of it to the kernel.
+    pub(super) own_handle: Option<String>,
 }
 
 impl Place {
@@ -179,6 +181,7 @@ impl Object<'_> {
             asked: None,
             change_semantics: ChangeSemantics::USUAL,
             lines: Vec::new(),
+            own_handle: None,
         }
     }
 
@@ -261,9 +264,15 @@ impl Object<'_> {
 /// Sorts objects by their places, so that the order of their creation has no effect.
 pub(super) fn sort(objects: &mut [Object<'_>]) {
     let handle = |object: &Object<'_>| object.handle.raw();
-    objects.sort_by(|one, other| {
-        one.place.order().cmp(&other.place.order()).then(handle(one).cmp(&handle(other)))
-    });
+    // Filters in a table that the kernel made can link to other tables, which come first.
+    let order = |object: &Object<'_>| {
+        let (dev, mut numbers) = object.place.order();
+        if object.own_handle.is_some() {
+            numbers[4] |= 0xfff0_0000;
+        }
+        (dev.map(str::to_owned), numbers)
+    };
+    objects.sort_by(|one, other| order(one).cmp(&order(other)).then(handle(one).cmp(&handle(other))));
 }
 
 /// Sorts objects into an order in which they can be created: parents first, filters last. The sort is

@@ -375,6 +375,9 @@ fn deletion(object: &Object<'_>) -> Step {
             let made = object.lines.first().into_iter().flatten();
             let behind = made.clone().position(|word| word == "handle").map_or(0, |at| at + 2);
             words = made.take(behind).cloned().collect();
+            if let (Some(own), Some(word)) = (&object.own_handle, words.last_mut()) {
+                word.clone_from(own);
+            }
             words.push(object.kind.clone());
         }
         _ => {}

@@ -208,7 +208,7 @@ impl<'n> Reader<'_, 'n> {
         if dev.contains(['#', '\'', '"', '\\']) {
             lost.push("a batch cannot name the device".to_owned());
         }
-        let place = match tc_type {
+        let mut place = match tc_type {
             TcType::Class => Place::Class { dev, handle: header.handle },
             TcType::Filter => Place::Filter(FilterPlace {
                 on: entry.block().map_or(On::Dev(dev), On::Block),
@@ -230,7 +230,24 @@ impl<'n> Reader<'_, 'n> {
                 None
             }
         };
-        let filter_place = tc_core::FilterPlace::of(entry);
+        let mut filter_place = tc_core::FilterPlace::of(entry);
+        let known = options.as_deref().zip(ops);
+        if known.is_some_and(|(options, ops)| ops.is_implicit_at(options, &filter_place)) {
+            return;
+        }
+        let handle_word = known.map(|(options, ops)| ops.handle_word_at(options, &filter_place));
+        let mut own_handle = None;
+        if let (Place::Filter(place), Some((word, (_, ops)))) =
+            (&mut place, handle_word.as_deref().zip(known))
+        {
+            // A part that the kernel chooses is no part of a description.
+            let described = ops.parse_handle(word).unwrap_or(header.handle);
+            if described != header.handle {
+                own_handle = Some(ops.write_handle(header.handle));
+                place.handle = described;
+            }
+            filter_place.handle_word = Some(word);
+        }
         let words = options.as_deref().zip(ops);
         let words = words.map(|(options, ops)| self.words(options, ops, &filter_place));
         let stab = entry.attr(TCA_STAB).map(|attr| Stab::decode(&attr));
@@ -248,9 +265,10 @@ impl<'n> Reader<'_, 'n> {
             asked: None,
             change_semantics: ops.map_or(ChangeSemantics::USUAL, |ops| *ops.change_semantics()),
             lines: Vec::new(),
+            own_handle,
             place,
         };
-        object.lines = lines(&object, ops, header.handle, &mut lost);
+        object.lines = lines(&object, handle_word.as_deref(), header.handle, &mut lost);
         if let Some(ops) = ops {
             lost.extend(self.check(&object, ops, &filter_place));
         }
@@ -343,7 +361,7 @@ fn has_estimator(entry: &Entry<'_>) -> bool {
 /// The commands, without their verbs.
 fn lines(
     object: &Object<'_>,
-    ops: Option<&dyn TcOps>,
+    handle_word: Option<&str>,
     handle: Handle,
     lost: &mut Vec<String>,
 ) -> Vec<Vec<String>> {
@@ -355,7 +373,7 @@ fn lines(
         Place::Filter(place) => {
             say(format!("protocol {}", protocol::word(object.protocol)));
             let number = || format!("{:#x}", place.handle.raw());
-            say(format!("handle {}", ops.map_or_else(number, |ops| ops.write_handle(place.handle))));
+            say(format!("handle {}", handle_word.map_or_else(number, str::to_owned)));
         }
         Place::Qdisc { .. } => {}
     }

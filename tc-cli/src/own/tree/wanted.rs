@@ -199,6 +199,7 @@ fn object<'n>(change: &Change<'_>, words: &[&str], reader: &Reader<'_, 'n>) -> R
         asked: change.options.as_deref().and_then(words_of),
         change_semantics: change.ops.map_or(ChangeSemantics::USUAL, |ops| *ops.change_semantics()),
         lines: vec![without_verb(words)],
+        own_handle: None,
         place,
     })
 }

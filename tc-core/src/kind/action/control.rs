@@ -91,8 +91,13 @@ impl Control {
 
     /// Prints it as `tc` does, in text after `before`.
     pub fn print(self, before: &str, out: &mut Printer) {
+        self.print_under("control_action", before, out);
+    }
+
+    /// Prints it as [`Control::print`] does, in JSON under another key.
+    pub fn print_under(self, key: &str, before: &str, out: &mut Printer) {
         out.text(before);
-        out.object("control_action", |out| {
+        out.object(key, |out| {
             match self {
                 Self::Other(raw) => out.item("type", "", Formatted(format_args!("{raw}")), ""),
                 _ => out.item("type", "", self.name(), ""),

@@ -1,0 +1,36 @@
+//! JSON and text in which tc-cli differs from every tc on purpose: tc has the key "match" of u32 once for
+//! each key, and "control_action" of police twice.
+
+use serde_json::{Map, Value};
+
+/// Our JSON as a reader of tc's sees it, who keeps the last of repeated keys.
+#[must_use]
+pub fn as_tc(value: Value) -> Value {
+    match value {
+        Value::Array(values) => values.into_iter().map(as_tc).collect(),
+        Value::Object(fields) => object(fields),
+        other => other,
+    }
+}
+
+fn object(fields: Map<String, Value>) -> Value {
+    let mut ours: Map<String, Value> = fields.into_iter().map(|(key, value)| (key, as_tc(value))).collect();
+    if let Some(Value::Array(matches)) = ours.remove("matches")
+        && let Some(Value::Object(mut last)) = matches.into_iter().next_back()
+    {
+        if let Some(success) = last.remove("success") {
+            ours.insert("success".into(), success);
+        }
+        ours.insert("match".into(), last.into());
+    }
+    if let Some(control) = ours.remove("conform_action") {
+        ours.insert("control_action".into(), control);
+    }
+    ours.into()
+}
+
+/// Text without the `*` that tc before 6.3 prints at filters that end the search, and later ones at the others.
+#[must_use]
+pub fn without_star(text: &str) -> String {
+    text.replace(" *flowid ", " flowid ")
+}
