@@ -10,7 +10,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::{self, JoinHandle};
 
 use tc_core::{Cause, ChangeWatch, Connection, Error, Handle, OwnedEntry, Select};
@@ -89,7 +89,9 @@ struct Churn {
 impl Churn {
     fn start(kind: &Churned) -> Self {
         let net = Net::new();
-        let folder = std::env::temp_dir().join(format!("lists-{}-{}", kind.name, std::process::id()));
+        static FOLDERS: AtomicU32 = AtomicU32::new(0);
+        let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
+        let folder = std::env::temp_dir().join(format!("lists-{number}-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         net.ip("link add d0 type ifb").ok();
         let mut lines: Vec<_> = kind.base.iter().map(|line| (*line).to_owned()).collect();

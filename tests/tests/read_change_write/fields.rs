@@ -6,6 +6,9 @@ use crate::{Case, case};
 
 /// Kinds without a field to change, with reasons.
 pub(crate) const NO_FIELDS: &[(&str, &str)] = &[
+    ("action police", "not varied here: `parity_filters` changes it by words"),
+    ("filter fw", "not varied here: `parity_filters` changes it by words"),
+    ("filter u32", "not varied here: the kernel does not change keys"),
     ("qdisc cake_mq", "the fields of cake"),
     ("qdisc clsact", "no options"),
     ("qdisc drr", "no options"),
