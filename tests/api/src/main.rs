@@ -25,7 +25,7 @@ fn main() -> ExitCode {
 }
 
 fn list(file: &Path, others: &[impl AsRef<Path>]) -> Result<String, Box<dyn Error>> {
-// Automatic and blanket implementations carry no information.
+    // Automatic and blanket implementations carry no information.
     let api = public_api::Builder::from_rustdoc_json(file)
         .omit_blanket_impls(true)
         .omit_auto_trait_impls(true)
