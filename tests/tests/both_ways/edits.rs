@@ -131,22 +131,22 @@ fn diff_ends_as_diff_does_and_apply_makes_it_so() {
 
 #[test]
 fn inexpressible_objects_are_named() {
-    need!("cls_u32", "sch_prio", "veth");
+    need!("cls_flower", "sch_prio", "veth");
     let pair = Pair::new();
     let near = &pair.near;
     near.tc("qdisc add dev near root handle 1: prio").ok();
-    near.tc("filter add dev near parent 1: pref 1 protocol ip u32 match ip dst 192.0.2.9 flowid 1:1").ok();
+    near.tc("filter add dev near parent 1: pref 1 protocol ip flower dst_ip 192.0.2.9 classid 1:1").ok();
     near.tc("qdisc add dev near parent 1:1 handle 2: pfifo limit 9").ok();
     let exported = near.tc_cli("export");
     assert_eq!(exported.code, 1);
-    let why = "filter \"u32\" is not known here";
+    let why = "filter \"flower\" is not known here";
     assert!(exported.stderr.contains(why), "{}", exported.stderr);
     let comments = exported.stdout.lines().filter(|line| line.starts_with("# "));
     assert!(comments.clone().all(|line| line.contains(why)) && comments.count() > 0, "{}", exported.stdout);
     assert!(exported.stdout.contains("handle 2: pfifo limit 9\n"), "{}", exported.stdout);
     // The mark has its place; to tc it is a comment.
     let marks: Vec<_> = exported.stdout.lines().filter(|line| line.starts_with("#!")).collect();
-    assert_eq!(marks[0], "#!left-out filter dev near parent 1: pref 1 handle 0x80000000");
+    assert_eq!(marks[0], "#!left-out filter dev near parent 1: pref 1 handle 0x1");
     // An apply of that leaves the filter alone, and names it.
     let file = File::new("partly", &exported.stdout);
     let applied = near.tc_cli(&format!("apply {}", file.0));
