@@ -202,7 +202,7 @@ impl Cause {
         matches!(self, Self::AnswerLost(_) | Self::Timeout(_) | Self::Decode(_) | Self::Partly(_))
     }
 
-    /// The same failure, reported for another request of the same datagram.
+    /// This failure, reported for another request of the same datagram.
     pub(crate) fn again(&self) -> Self {
         match self {
             Self::Timeout(time) => Self::Timeout(*time),

@@ -18,7 +18,7 @@ use crate::wire::verb::{TcType, Verb};
 
 /// A request for one object: its place, and its desired state.
 ///
-/// The same value serves every verb. `T` is the type of the object
+/// One value serves every verb. `T` is the type of the object
 /// ([`object::Qdisc`](crate::object::Qdisc) and its like): options of a kind of
 /// another type do not compile. A request that comes from words is one for
 /// [`object::Any`](crate::object::Any), and [`Request::encode`] reports a type

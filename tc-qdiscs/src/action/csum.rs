@@ -150,7 +150,7 @@ Where: UPDATE := <TARGET> [<UPDATE>]
     }
 }
 
-/// In the order in which `tc` prints them.
+/// In the order of `tc`'s output.
 const TARGETS: [(&str, u32); 7] = [
     ("iph", Csum::IPV4_HEADER),
     ("icmp", Csum::ICMP),
@@ -161,7 +161,7 @@ const TARGETS: [(&str, u32); 7] = [
     ("sctp", Csum::SCTP),
 ];
 
-/// In the order in which `tc` tries beginnings of words. The last three change nothing.
+/// In the order of `tc`'s prefix matching. The last three change nothing.
 const WORDS: [(&str, u32); 12] = [
     ("iph", Csum::IPV4_HEADER),
     ("ip4h", Csum::IPV4_HEADER),

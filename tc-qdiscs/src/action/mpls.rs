@@ -341,7 +341,7 @@ impl MplsOperation {
     }
 }
 
-/// In the order in which `tc` tries beginnings of words.
+/// In the order of `tc`'s prefix matching.
 const OPERATIONS: [(&str, MplsOperation); 5] = [
     ("pop", MplsOperation::Pop),
     ("push", MplsOperation::Push),

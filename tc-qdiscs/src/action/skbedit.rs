@@ -274,7 +274,7 @@ impl PacketType {
     }
 }
 
-/// In the order in which `tc` tries them.
+/// In the order of `tc`'s prefix matching.
 const PTYPES: [(&str, PacketType); 4] = [
     ("host", PacketType::Host),
     ("broadcast", PacketType::Broadcast),

@@ -4,7 +4,7 @@
 //! (`linux/tc_act/tc_skbmod.h`).
 //!
 //! Kernel, `net/sched/act_skbmod.c`: addresses and type are those of the attributes; of the flags
-//! it reads swap and ECN, each of which excludes the rest.
+//! it reads swap and ECN, each alone.
 
 use tc_core::action::Control;
 use tc_core::print::{Null, Printer};

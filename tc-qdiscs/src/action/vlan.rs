@@ -335,7 +335,7 @@ impl VlanOperation {
     }
 }
 
-/// In the order in which `tc` tries beginnings of words.
+/// In the order of `tc`'s prefix matching.
 const OPERATIONS: [(&str, VlanOperation); 5] = [
     ("pop", VlanOperation::Pop),
     ("push", VlanOperation::Push),

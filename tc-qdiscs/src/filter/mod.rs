@@ -18,7 +18,7 @@ fn class_of(words: &mut Words<'_>) -> Result<Handle, WordError> {
 /// The device after `indev`.
 fn indev_of(words: &mut Words<'_>) -> Result<String, WordError> {
     let name = words.next().ok_or_else(|| WordError::Kind("Illegal indev".into()))?;
-    // The kernel refuses a longer name, of which tc sends the first 16 bytes.
+    // The kernel refuses a longer name; tc sends its first 16 bytes.
     match name.len() {
         0..=15 => Ok(name.to_owned()),
         _ => {

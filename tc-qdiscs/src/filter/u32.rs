@@ -59,7 +59,7 @@ pub struct U32 {
     pub table: Option<Handle>,
     /// The class that packets go to.
     pub class: Option<Handle>,
-    /// The table in which the search goes on.
+    /// The table that the search continues in.
     pub link: Option<Handle>,
     /// The keys. A filter must have them, if only an empty list.
     pub selector: Option<Selector>,

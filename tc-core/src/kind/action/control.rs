@@ -144,7 +144,7 @@ const JUMP: i32 = 1 << 28;
 const GOTO_CHAIN: i32 = 2 << 28;
 const VALUE_MASK: i32 = (1 << 28) - 1;
 
-/// In the order in which `tc` tries beginnings of words.
+/// In the order of `tc`'s prefix matching.
 const WORDS: [(&str, Control); 10] = [
     ("continue", Control::Continue),
     ("drop", Control::Drop),

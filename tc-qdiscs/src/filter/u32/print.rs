@@ -162,7 +162,7 @@ fn print_ip(key: Key, out: &mut Printer) -> usize {
     1
 }
 
-/// The same for IPv6, whose addresses are up to four keys.
+/// Prints an address of IPv6, which takes up to four keys.
 fn print_ip6(keys: &[Key], out: &mut Printer) -> usize {
     let key = keys[0];
     if key.offset_mask != 0 {

@@ -7,7 +7,7 @@ use tc_core::{Attr, AttrWriter, DecodeError, EncodeError};
 pub struct Selector {
     /// `TC_U32_TERMINAL`: the search ends at a match. Set with a class or actions.
     pub terminal: bool,
-    /// The keys, of which all must match.
+    /// The keys; all must match.
     pub keys: Vec<Key>,
     /// `TC_U32_OFFSET` and `off`: bytes to the next header.
     pub plus: Option<u16>,

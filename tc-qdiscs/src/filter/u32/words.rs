@@ -244,7 +244,7 @@ fn match_words(
 enum Field {
     /// Its bits, and its place.
     Bits(u32, i32),
-    /// The same in the next header.
+    /// A key in the next header.
     NextHeader(u32, i32),
     /// Fragment bits of IPv4: value and mask.
     Fixed(u32, u32),

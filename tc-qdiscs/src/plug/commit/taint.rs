@@ -1,4 +1,4 @@
-//! The causes for which a session distrusts its queue.
+//! The causes of a session's distrust in its queue.
 //!
 //! Kernel: `sch_plug` counts packets, and a reset of the queue does not reset
 //! its counts. After a reset it releases packets of an epoch that is not
