@@ -54,6 +54,12 @@ pub enum EncodeError {
         /// The attribute's type.
         attribute: u16,
     },
+    /// Text with a NUL inside, which the kernel would cut there.
+    #[error("the text of attribute {attribute} has a NUL inside")]
+    NulInside {
+        /// The attribute's type.
+        attribute: u16,
+    },
     /// Options of one kind given to another.
     #[error("options of {found} given to {expected}")]
     WrongKind {

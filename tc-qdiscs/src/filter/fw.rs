@@ -242,6 +242,7 @@ mod tests {
             ("classid 1:1", "1/x", "Illegal \"handle\" mask"),
             ("classid x", "1", "Illegal \"classid\""),
             ("indev", "1", "Illegal indev"),
+            ("indev \0", "1", "Illegal indev \"\\0\": a device name has no NUL"),
             ("bogus", "1", "What is \"bogus\"?"),
             ("action", "1", "Command line is not complete. Try option \"help\""),
         ] {

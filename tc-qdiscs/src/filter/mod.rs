@@ -20,6 +20,9 @@ fn indev_of(words: &mut Words<'_>) -> Result<String, WordError> {
     let name = words.next().ok_or_else(|| WordError::Kind("Illegal indev".into()))?;
     // The kernel refuses a longer name; tc sends its first 16 bytes.
     match name.len() {
+        _ if name.contains('\0') => {
+            Err(WordError::Kind(format!("Illegal indev {name:?}: a device name has no NUL")))
+        }
         0..=15 => Ok(name.to_owned()),
         _ => {
             Err(WordError::Kind(format!("Illegal indev \"{name}\": a device name has at most 15 characters")))

@@ -33,6 +33,16 @@ fn a_nest_over_64_kib_is_an_error_and_not_a_wrong_length() {
 }
 
 #[test]
+fn text_with_a_nul_inside_is_an_error_and_not_a_shorter_text() {
+    for text in ["\0", "lo\0x"] {
+        let mut buffer = BytesMut::new();
+        let mut out = AttrWriter::new(&mut buffer);
+        out.nest(2).attr_str(8, text);
+        assert_eq!(out.finish(), Err(EncodeError::NulInside { attribute: 8 }), "{text:?}");
+    }
+}
+
+#[test]
 fn a_cancelled_nest_leaves_nothing() {
     let mut buffer = BytesMut::new();
     let mut out = AttrWriter::new(&mut buffer);

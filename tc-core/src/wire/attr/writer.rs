@@ -9,8 +9,8 @@ use crate::wire::uapi::{NLA_F_NESTED, NLA_TYPE_MASK};
 /// Appends struct fields and attributes to a buffer.
 ///
 /// A nest writes its length when it is dropped, and padding is zero. An attribute
-/// that exceeds the 16-bit length is reported once, by [`AttrWriter::finish`], so
-/// that kinds need no checks.
+/// that exceeds the 16-bit length, and text with a NUL inside, are reported once, by
+/// [`AttrWriter::finish`], so that kinds need no checks.
 ///
 /// ```
 /// use bytes::BytesMut;
@@ -30,6 +30,7 @@ use crate::wire::uapi::{NLA_F_NESTED, NLA_TYPE_MASK};
 pub struct AttrWriter<'b> {
     buffer: &'b mut BytesMut,
     too_long: Option<u16>,
+    nul_inside: Option<u16>,
 }
 
 macro_rules! putters {
@@ -50,7 +51,7 @@ macro_rules! putters {
 impl<'b> AttrWriter<'b> {
     /// A writer that appends to `buffer`.
     pub fn new(buffer: &'b mut BytesMut) -> Self {
-        Self { buffer, too_long: None }
+        Self { buffer, too_long: None, nul_inside: None }
     }
 
     putters!(put_u8, attr_u8: u8, put_i8, attr_i8: i8, put_u16, attr_u16: u16, put_i16, attr_i16: i16,
@@ -81,6 +82,10 @@ impl<'b> AttrWriter<'b> {
 
     /// Appends an attribute with text that need not be UTF-8, and a NUL.
     pub fn attr_c_string(&mut self, kind: u16, text: &[u8]) {
+        // The kernel would read the text up to this NUL, and so another name.
+        if text.contains(&0) {
+            self.nul_inside.get_or_insert(kind);
+        }
         self.attr_padded(kind, text, text.len() + 1);
     }
 
@@ -122,10 +127,13 @@ impl<'b> AttrWriter<'b> {
         self.buffer.len()
     }
 
-    /// Ends the writing; an error if some attribute was too long.
+    /// Ends the writing; an error if some attribute was too long, or some text had a NUL inside.
     pub fn finish(self) -> Result<(), EncodeError> {
-        match self.too_long {
-            Some(attribute) => Err(EncodeError::TooLong { attribute: attribute & NLA_TYPE_MASK }),
+        if let Some(attribute) = self.too_long {
+            return Err(EncodeError::TooLong { attribute: attribute & NLA_TYPE_MASK });
+        }
+        match self.nul_inside {
+            Some(attribute) => Err(EncodeError::NulInside { attribute: attribute & NLA_TYPE_MASK }),
             None => Ok(()),
         }
     }
