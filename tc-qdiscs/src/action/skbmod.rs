@@ -6,6 +6,7 @@
 //! Kernel, `net/sched/act_skbmod.c`: addresses and type are those of the attributes; of the flags
 //! it reads swap and ECN, each alone.
 
+use derive_setters::Setters;
 use tc_core::action::Control;
 use tc_core::print::{Null, Printer};
 use tc_core::units::{parse_u16, parse_u32};
@@ -25,10 +26,12 @@ tc_core::register!(Skbmod);
 /// use tc_core::action::Action;
 /// use tc_qdiscs::action::skbmod::Skbmod;
 ///
-/// let action = Action::new(Skbmod { dmac: Some([2, 0, 0, 0, 0, 1]), ..Skbmod::default() });
+/// let action = Action::new(Skbmod::default().dmac([2, 0, 0, 0, 0, 1]));
 /// # let _ = action;
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Setters)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct Skbmod {
     /// The action's own number; 0 lets the kernel choose one.
     pub index: u32,
@@ -45,6 +48,7 @@ pub struct Skbmod {
     /// Marks congestion (ECN) in the IP header. Since Linux 5.16.
     pub ecn: bool,
     /// The fields that only the kernel sets.
+    #[setters(skip)]
     pub reported: Reported,
 }
 
