@@ -1,11 +1,15 @@
 //! The pieces of `tc-cli`, a `tc`-compatible command.
 //!
-//! A command goes one way: words become options and a command that is checked
-//! (`globals`, `command`), names are looked up (`session`), a message is sent
-//! (`change`, `list`), and the reply is printed (`show`). A [`Failure`] has
-//! the error text and the exit code.
+//! The rooms, each of which uses only those after it:
 //!
-//! Commands that `tc` does not have stand in the table `own::OWN`.
+//! - `extensions`: the commands that `tc` does not have;
+//! - `batch`: the commands of a file;
+//! - `command`: `tc`'s objects and verbs, parsed and run;
+//! - `show`: entries as text and JSON;
+//! - `context`: options, output, connection and failures of one run.
+//!
+//! A command goes one way: words become options and a checked command, `context` looks up names, the
+//! command sends its message, and `show` prints the reply. A [`Failure`] has the error text and the exit code.
 //!
 //! # A `tc` with additional kinds
 //!
@@ -20,43 +24,27 @@
 //! }
 //! ```
 
-mod actions;
 mod batch;
-mod change;
-mod class;
 mod command;
-mod devices;
-mod dry_run;
-mod environment;
-mod failure;
-mod filter;
-mod globals;
-mod list;
-mod monitor;
-mod names;
-mod object;
-mod output;
-mod own;
-mod packed;
-mod progress;
-mod qdisc;
-mod report;
-mod session;
+mod context;
+mod extensions;
 mod show;
-mod usage;
 
 use std::env;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 use std::process::ExitCode;
 
-pub use failure::Failure;
+pub use context::failure::Failure;
 
 use tc_core::lossless::into_text;
 
-use globals::{Globals, Parsed};
-use report::Report;
-use session::Session;
+use command::usage;
+use context::globals::{Globals, Parsed};
+use context::output;
+use context::report::Report;
+use context::session::Session;
+use extensions::EXTENSIONS;
 
 /// The whole command, with the words and the exit code of this process.
 pub fn main() -> ExitCode {
@@ -80,19 +68,20 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> Result<(), Failure> {
 fn run_reported(arguments: impl Iterator<Item = OsString>, report: &mut Report) -> Result<(), Failure> {
     let arguments: Vec<_> = arguments.map(|argument| into_text(argument.into_vec())).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let (globals, rest) = match Globals::parse(&words)? {
+    let (globals, rest) = match Globals::parse(&words, EXTENSIONS)? {
         Parsed::Version => return output::say(usage::VERSION),
         Parsed::Help => {
-            report.text(&usage::tc());
+            report.text(&usage::tc(EXTENSIONS));
             return Ok(());
         }
         Parsed::Run(globals, rest) => (globals, rest),
     };
     report.set_json(globals.json);
     let batch = globals.batch.clone();
-    let mut session = Session::new(globals, report)?;
-    match batch {
-        Some(file) => session.batch(&file),
-        None => session.run(&rest),
-    }
+    let mut session = Session::new(globals, report, EXTENSIONS)?;
+    let done = match batch {
+        Some(file) => batch::run(&file, &mut session),
+        None => command::run(&rest, &mut session),
+    };
+    session.written(done)
 }

@@ -10,9 +10,9 @@
 //! | to | use |
 //! |---|---|
 //! | send a request | [`Connection`] with a [`Request`] |
-//! | send a few requests in one datagram | [`Connection::pack`] |
-//! | send thousands of requests | [`Connection::batch`] |
-//! | list objects | [`Connection::dump`], [`Connection::list`] with a [`Select`] |
+//! | send a few requests in one datagram | [`Connection::group`] |
+//! | send thousands of requests | [`Connection::pipeline`] |
+//! | list objects | [`Connection::dump`], [`Connection::list`] with a [`DumpRequest`] |
 //! | list objects while they change | [`Connection::list_consistent`] with a [`ChangeWatch`] |
 //! | receive notices of changes | [`monitor::Monitor`], or [`monitor::Follower`] with a list after a loss |
 //! | add a kind | [`Kind`], [`Syntax`] and [`register!`]; [`contract::check`] in its tests |
@@ -21,12 +21,12 @@
 //! | read or write messages by hand | [`Attrs`], [`AttrWriter`], [`message`] |
 //!
 //! ```no_run
-//! use tc_core::{Connection, Handle, Request, Select};
+//! use tc_core::{Connection, Handle, Request, DumpRequest};
 //!
 //! let mut tc = Connection::open()?;
 //! let eth0 = tc.ifindex("eth0")?;
 //! tc.replace(&Request::qdisc(eth0).parent(Handle::ROOT).handle(Handle::qdisc(1)).kind("pfifo"))?;
-//! for qdisc in tc.list(&Select::qdiscs().device(eth0))? {
+//! for qdisc in tc.list(&DumpRequest::qdiscs().device(eth0))? {
 //!     let qdisc = qdisc.entry()?;
 //!     println!("{} {}", qdisc.kind()?, qdisc.header.handle);
 //! }
@@ -42,12 +42,13 @@ mod wire;
 
 pub use connection::watch::ChangeWatch;
 pub use connection::{
-    Batch, Connection, DEFAULT_TIMEOUT, Done, Dump, Listed, Pack, Received, Socket, Transport, monitor, netns,
+    Connection, DEFAULT_TIMEOUT, Done, Dump, DumpEntry, Pipeline, Received, RequestGroup, Socket, Transport,
+    monitor, netns,
 };
+pub use exchange::dump_request::DumpRequest;
 pub use exchange::entry::OwnedEntry;
 pub use exchange::error::{Cause, Error};
 pub use exchange::request::Request;
-pub use exchange::select::Select;
 #[doc(hidden)]
 pub use inventory;
 pub use kind::action::{Action, Actions};

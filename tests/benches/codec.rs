@@ -8,7 +8,7 @@ use divan::{Bencher, black_box, counter::ItemsCount};
 use tc_core::object::ObjectType;
 use tc_core::print::{Form, Printer, Rate, Size, Style, Time};
 use tc_core::rate::Rate as DataRate;
-use tc_core::{Connection, Handle, Kind, Request, Select, Syntax, TcType, Verb};
+use tc_core::{Connection, DumpRequest, Handle, Kind, Request, Syntax, TcType, Verb};
 use tc_qdiscs::htb::HtbClass;
 use tc_qdiscs::pfifo::Pfifo;
 use tc_qdiscs::plug::Plug;
@@ -111,7 +111,7 @@ fn dump_typed<K: Sample>(bencher: Bencher<'_, '_>) {
 fn dump<K: Sample>(bencher: Bencher<'_, '_>, each: impl Fn(&tc_core::message::Entry<'_>)) {
     let capture = captures::all().iter().find(|one| one.name == K::CAPTURE).expect(K::CAPTURE);
     let mut tc = Connection::over(Replay::dump(&capture.bytes, LISTED));
-    let select = Select::new(K::Object::TYPE, 0);
+    let select = DumpRequest::new(K::Object::TYPE, 0);
     bencher.counter(ItemsCount::new(LISTED)).bench_local(|| {
         let mut dump = tc.dump(&select).expect("a list");
         while let Some(listed) = dump.next().expect("a list") {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::chance::Chance;
+use crate::random::Chance;
 
 /// One group of a kind's line.
 struct Group {

@@ -1,14 +1,14 @@
 //! Shared parts of this package's tests.
 
-pub mod ages;
 pub mod captures;
-pub mod chance;
 pub mod grammar;
+pub mod kernel_versions;
 pub mod lab;
-pub mod later;
+pub mod newer_tc;
+pub mod paired_hosts;
+pub mod random;
 pub mod repeated;
 pub mod replay;
-pub mod twins;
 
 /// The examples of the README.
 #[cfg(doctest)]

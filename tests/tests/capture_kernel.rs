@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use nix::net::if_::if_nameindex;
 use tc_core::link::DeviceNames;
-use tc_core::{Connection, Handle, Received, Request, Select, Socket, TcType, Transport};
+use tc_core::{Connection, DumpRequest, Handle, Received, Request, Socket, TcType, Transport};
 use tc_qdiscs::plug::{Capture, CaptureError, CaptureSetup, Plug};
 use tests::lab::{Net, PATIENCE, QUIET, Wire};
 use tests::need;
@@ -62,8 +62,8 @@ impl Hosts {
         let mut state: Vec<String> =
             links.iter().map(|link| link.name().to_str().unwrap().to_owned()).collect();
         let tap = tc.ifindex("tap").unwrap();
-        let filters = Select::new(TcType::Filter, tap).parent(Handle::FILTER_INGRESS);
-        for select in [Select::new(TcType::Qdisc, 0), filters] {
+        let filters = DumpRequest::new(TcType::Filter, tap).parent(Handle::FILTER_INGRESS);
+        for select in [DumpRequest::new(TcType::Qdisc, 0), filters] {
             let mut dump = tc.dump(&select).unwrap();
             while let Some(listed) = dump.next().unwrap() {
                 let entry = listed.entry().unwrap();

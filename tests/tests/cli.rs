@@ -34,9 +34,9 @@ fn json(text: &str) -> Value {
 }
 
 /// A file of commands that is removed with this value.
-struct Batch(PathBuf);
+struct Pipeline(PathBuf);
 
-impl Batch {
+impl Pipeline {
     fn new(name: &str, text: &str) -> Self {
         let path = std::env::temp_dir().join(format!("tc-cli-{}-{name}", std::process::id()));
         fs::write(&path, text).unwrap();
@@ -48,7 +48,7 @@ impl Batch {
     }
 }
 
-impl Drop for Batch {
+impl Drop for Pipeline {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.0);
     }
@@ -162,8 +162,8 @@ fn handle_of_unknown_filter_kind_when_given_then_refused() {
             texts += &format!("Command failed -:{number}\n");
         }
     }
-    let file = Batch::new("unknown-filters", &lines);
-    for options in ["-force", "--packed"] {
+    let file = Pipeline::new("unknown-filters", &lines);
+    for options in ["-force", "--pipelined"] {
         let ended = sh(&format!("$T --dry-run {options} -b - < {}", file.path()));
         assert_eq!((ended.code, ended.stderr, ended.stdout.as_str()), (1, texts.clone(), ""), "{options}");
     }
@@ -252,7 +252,7 @@ fn a_batch_stops_at_the_first_failure_and_names_its_line() {
     ] {
         let _net = Net::new();
         // A comment, an empty line and a continued one count as lines.
-        let file = Batch::new(name, &format!("# c\n\n{GOOD}{bad} \\\n\nqdisc del dev lo root\n"));
+        let file = Pipeline::new(name, &format!("# c\n\n{GOOD}{bad} \\\n\nqdisc del dev lo root\n"));
         let ended = sh(&format!("$T -b {}", file.path()));
         assert_eq!((ended.code, ended.stdout.as_str()), (1, SHOWN), "{name}: {}", ended.stderr);
         let (first, last) = ended.stderr.split_once('\n').unwrap();
@@ -426,10 +426,10 @@ fn a_monitor_shows_changes_as_they_happen() {
 fn class_names_stand_before_their_ids() {
     need!("sch_ingress");
     let _net = Net::new();
-    let names = Batch::new("names", "# names\nffff:fff1 inside\n");
+    let names = Pipeline::new("names", "# names\nffff:fff1 inside\n");
     let ended = sh(&format!("$T qdisc add dev lo ingress; $T -nm -cf {} qdisc show ingress", names.path()));
     assert!(ended.stdout.contains("parent inside#ffff:fff1 "), "{}", ended.stdout);
-    let broken = Batch::new("broken", "zz\n");
+    let broken = Pipeline::new("broken", "zz\n");
     let ended = sh(&format!("$T -nm -cf {} qdisc show ingress", broken.path()));
     assert_eq!(ended.code, 0);
     assert_eq!(ended.stderr, format!("Database {} is corrupted at zz\n", broken.path()));

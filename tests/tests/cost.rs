@@ -9,7 +9,7 @@ use bytes::BytesMut;
 use nix::unistd::getppid;
 use tc_core::object::ObjectType;
 use tc_core::rate::Rate;
-use tc_core::{Connection, Handle, Kind, Request, Select, Transport, Verb};
+use tc_core::{Connection, DumpRequest, Handle, Kind, Request, Transport, Verb};
 use tc_qdiscs::htb::HtbClass;
 use tc_qdiscs::pfifo::Pfifo;
 use tc_qdiscs::plug::Plug;
@@ -77,7 +77,7 @@ fn one_operation_allocates_nothing_and_takes_two_calls() {
 fn walk<K: Kind>(capture: &str, count: usize) {
     let bytes = &captures::all().iter().find(|one| one.name == capture).expect(capture).bytes;
     let mut tc = Connection::over(Replay::dump(bytes, count));
-    let select = Select::new(K::Object::TYPE, 0);
+    let select = DumpRequest::new(K::Object::TYPE, 0);
     let mut read = || {
         let mut seen = 0;
         let mut dump = tc.dump(&select).unwrap();
@@ -114,7 +114,7 @@ fn a_batch_allocates_nothing_while_all_succeeds() {
     let mut tc = Connection::over(LastOfEach(Replay::acknowledge()));
     let mut told = 0;
     let run = || {
-        let mut batch = tc.batch(|_, outcome| {
+        let mut batch = tc.pipeline(|_, outcome| {
             outcome.unwrap();
             told += 1;
         });

@@ -1,4 +1,4 @@
-//! The layers of tc-core: a file imports from its own room and from those below.
+//! The layers of tc-core and tc-cli: a file imports from its own room and from those below.
 
 #![expect(clippy::unwrap_used, reason = "a test stops at an unexpected error")]
 
@@ -6,7 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the lowest to the highest.
-const LAYERS: [&str; 6] = ["wire", "kind", "exchange", "connection", "link", "embedded"];
+const TC_CORE: &[&str] = &["wire", "kind", "exchange", "connection", "link", "embedded"];
+const TC_CLI: &[&str] = &["context", "show", "command", "batch", "extensions"];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
@@ -26,12 +27,12 @@ fn code(path: &Path) -> String {
     text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 
-#[test]
-fn layers_import_only_from_below() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tc-core/src");
+/// Asserts that no file imports from a higher room.
+fn check(folder: &str, layers: &[&str]) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder);
     let mut upward = Vec::new();
     let mut imports = 0;
-    for (level, layer) in LAYERS.iter().enumerate() {
+    for (level, layer) in layers.iter().enumerate() {
         let mut files = Vec::new();
         sources(&root.join(layer), &mut files);
         assert!(!files.is_empty(), "{layer} has no files");
@@ -41,7 +42,7 @@ fn layers_import_only_from_below() {
             for name in code.split("crate::").skip(1) {
                 let name: String = name.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
                 imports += 1;
-                if LAYERS.iter().position(|layer| **layer == name).is_some_and(|other| other > level) {
+                if layers.iter().position(|layer| **layer == name).is_some_and(|other| other > level) {
                     upward.push(format!("{}: crate::{name}", path.display()));
                 }
             }
@@ -49,4 +50,14 @@ fn layers_import_only_from_below() {
     }
     assert!(imports > 100, "only {imports} imports were found");
     assert_eq!(upward, Vec::<String>::new(), "imports from a higher layer");
+}
+
+#[test]
+fn rooms_of_tc_core_import_only_from_below() {
+    check("tc-core/src", TC_CORE);
+}
+
+#[test]
+fn rooms_of_tc_cli_import_only_from_below() {
+    check("tc-cli/src", TC_CLI);
 }

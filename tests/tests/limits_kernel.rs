@@ -13,7 +13,7 @@ use tc_core::message::{Entry, Message, Messages};
 use tc_core::monitor::{Event, Follower, Monitor};
 use tc_core::rate::Rate;
 use tc_core::uapi::{RTM_DELQDISC, RTM_DELTCLASS, RTNLGRP_TC};
-use tc_core::{Connection, Handle, Request, Select, Socket, Verb};
+use tc_core::{Connection, DumpRequest, Handle, Request, Socket, Verb};
 use tc_qdiscs::htb::HtbClass;
 use tests::lab::need::has;
 use tests::lab::{count, fewer_if_emulated, shaped, tc_cli};
@@ -43,7 +43,7 @@ fn note(picture: &mut Picture, message: &Message<'_>) {
 
 fn listed(tc: &mut Connection, dev: i32) -> Picture {
     let mut picture = Picture::new();
-    for select in [Select::qdiscs().device(dev), Select::classes(dev)] {
+    for select in [DumpRequest::qdiscs().device(dev), DumpRequest::classes(dev)] {
         for entry in tc.list(&select).unwrap() {
             note(&mut picture, &Messages::new(entry.bytes()).next().unwrap().unwrap());
         }
@@ -53,7 +53,7 @@ fn listed(tc: &mut Connection, dev: i32) -> Picture {
 
 /// Creates, changes and deletes a number of classes, in a fixed way.
 fn churn(tc: &mut Connection, dev: i32, changes: u32) {
-    let mut batch = tc.batch(|_, _| {});
+    let mut batch = tc.pipeline(|_, _| {});
     for n in 0..changes {
         let minor = 1 + (n * 7919 % 199) as u16;
         let class = Request::class(dev).parent(ONE).handle(Handle::class(1, minor));
@@ -229,7 +229,7 @@ fn two_at_once_on_one_device_are_both_told_the_truth() {
         }
     }
     // An add fails where the class is, a delete where it is not: only the truth adds up.
-    let there: Vec<_> = tc.list(&Select::classes(dev)).unwrap();
+    let there: Vec<_> = tc.list(&DumpRequest::classes(dev)).unwrap();
     let there: Vec<u16> = there.iter().map(|class| class.entry().unwrap().header.handle.minor()).collect();
     for (minor, balance) in balance {
         assert_eq!(balance, i32::from(there.contains(&minor)), "class 1:{minor}");
@@ -276,14 +276,14 @@ fn a_batch_that_is_killed_has_done_what_it_said_and_one_line_more_at_most() {
         batch.wait().unwrap();
         writer.join().unwrap();
         said.extend(lines);
-        let there = tc.list(&Select::classes(dev)).unwrap().len();
+        let there = tc.list(&DumpRequest::classes(dev)).unwrap().len();
         assert!(said.last().unwrap().starts_with("class htb 1:"), "{said:?}");
         assert!(
             (said.len()..=said.len() + 1).contains(&there),
             "{} were told of, {there} are there",
             said.len()
         );
-        let mut clean = tc.batch(|_, outcome| outcome.unwrap());
+        let mut clean = tc.pipeline(|_, outcome| outcome.unwrap());
         for minor in 1..=there as u16 {
             clean.push(Verb::Delete, &Request::class(dev).handle(Handle::class(1, minor))).unwrap();
         }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::{self, JoinHandle};
 
-use tc_core::{Cause, ChangeWatch, Connection, Error, Handle, OwnedEntry, Select};
+use tc_core::{Cause, ChangeWatch, Connection, DumpRequest, Error, Handle, OwnedEntry};
 use tests::lab::{Net, count, tc_cli, tries};
 use tests::need;
 
@@ -29,7 +29,7 @@ struct Churned {
     /// The commands that add and delete the object of this number.
     add: fn(u32) -> String,
     del: fn(u32) -> String,
-    select: fn(i32) -> Select,
+    select: fn(i32) -> DumpRequest,
     /// The number of a listed object.
     number: fn(&OwnedEntry) -> Option<u32>,
 }
@@ -45,7 +45,7 @@ const CLASSES: Churned = Churned {
     base: &[HTB],
     add: |n| format!("class add dev d0 parent 1: classid 1:{n:x} htb rate 1mbit"),
     del: |n| format!("class del dev d0 classid 1:{n:x}"),
-    select: Select::classes,
+    select: DumpRequest::classes,
     number: |owned| minor(owned.entry().unwrap().header.handle),
 };
 
@@ -55,7 +55,7 @@ const QDISCS: Churned = Churned {
     base: &[HTB],
     add: |n| format!("qdisc add dev d0 parent 1:{n:x} handle {:x}: pfifo limit 5", n + 0x100),
     del: |n| format!("qdisc del dev d0 parent 1:{n:x} handle {:x}:", n + 0x100),
-    select: |ifindex| Select::qdiscs().device(ifindex),
+    select: |ifindex| DumpRequest::qdiscs().device(ifindex),
     number: |owned| minor(owned.entry().unwrap().header.parent),
 };
 
@@ -64,7 +64,7 @@ const FILTERS: Churned = Churned {
     base: &["qdisc add dev d0 clsact"],
     add: |n| format!("filter add dev d0 ingress pref {n} protocol all handle 1 matchall action drop"),
     del: |n| format!("filter del dev d0 ingress pref {n} protocol all handle 1 matchall"),
-    select: |ifindex| Select::filters(ifindex).parent(Handle::FILTER_INGRESS),
+    select: |ifindex| DumpRequest::filters(ifindex).parent(Handle::FILTER_INGRESS),
     number: |owned| {
         let entry = owned.entry().unwrap();
         // A priority is listed as well, without a filter.

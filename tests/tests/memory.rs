@@ -58,7 +58,7 @@ fn a_batchs_memory_is_constant() {
     };
     let many = fewer_if_emulated(100_000);
     let (short, long) = (file(many / 10), file(many));
-    for way in ["-batch", "--packed -batch"] {
+    for way in ["-batch", "--pipelined -batch"] {
         let most = |path: &std::path::Path| most_kib(&format!("{way} {}", path.display()));
         assert_flat(most(&short), most(&long), way);
     }

@@ -61,7 +61,7 @@ fn names_that_are_not_utf8_pass_through() {
     assert!(contains(&json, &[b"\"dev\":\"", NAME, b"\""].concat()), "{}", json.as_bstr());
 
     // As a line of a batch, of both sorts.
-    for options in ["", "--packed"] {
+    for options in ["", "--pipelined"] {
         ok(&format!(
             "printf 'qdisc change dev %s root handle 1: pfifo limit 8\\n' \"$N\" | $T {options} -b -"
         ));
@@ -140,7 +140,9 @@ fn alternative_names_when_up_to_127_bytes_then_found() {
         ok(&format!("$T qdisc replace dev {name} root handle {length:x}: pfifo limit 7"));
         let shown = ok(&format!("$T qdisc show dev {name}"));
         assert_eq!(shown.as_bstr(), format!("qdisc pfifo {length:x}: root refcnt 2 limit 7p\\n"));
-        ok(&format!("echo qdisc change dev {name} root handle {length:x}: pfifo limit 8 | $T --packed -b -"));
+        ok(&format!(
+            "echo qdisc change dev {name} root handle {length:x}: pfifo limit 8 | $T --pipelined -b -"
+        ));
         assert_eq!(tc.ifindex(&name).unwrap(), tc.ifindex("d0").unwrap());
     }
     // Neither is cut to a name that there is.

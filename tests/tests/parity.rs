@@ -10,8 +10,8 @@ use tc_qdiscs as _;
 use tests::captures;
 use tests::lab::need::has;
 use tests::lab::{Net, Output, one_in};
-use tests::twins::{Shown, Twins};
-use tests::{later, need};
+use tests::paired_hosts::{Shown, Twins};
+use tests::{need, newer_tc};
 
 fn twins() -> Twins {
     Twins::new(|net| net.veth("d0", "d1"))
@@ -30,13 +30,13 @@ fn run(twins: &Twins, words: &str) -> i32 {
 fn show(twins: &Twins, shows: &[&str], after: &str) {
     for words in shows {
         let Shown { theirs, ours_by_tc, ours } = twins.look(words);
-        let [left, right] = [&theirs, &ours_by_tc].map(|said| unnumbered(&later::text(&said.stdout)));
+        let [left, right] = [&theirs, &ours_by_tc].map(|said| unnumbered(&newer_tc::text(&said.stdout)));
         assert_eq!(right, left, "tc {words}: the hosts differ after {after}");
         assert_eq!([&theirs.stderr, &ours_by_tc.stderr, &ours.stderr], [""; 3], "{words} after {after}");
         match words.contains("-j") {
             true => same_json(&ours.stdout, &ours_by_tc.stdout, words, after),
             false => {
-                let [ours, theirs] = [&ours, &ours_by_tc].map(|said| later::text(&said.stdout));
+                let [ours, theirs] = [&ours, &ours_by_tc].map(|said| newer_tc::text(&said.stdout));
                 assert_eq!(ours, theirs, "tc-cli {words} after {after}");
             }
         }
@@ -89,7 +89,7 @@ fn same_json(ours: &str, theirs: &str, words: &str, after: &str) {
     let parse = serde_json::from_str::<Value>;
     let ours = parse(ours).unwrap_or_else(|error| panic!("tc-cli {words} after {after}: {error}\n{ours}"));
     if let Ok(theirs) = parse(theirs) {
-        assert_eq!(later::json(&ours), later::json(&theirs), "{words} after {after}");
+        assert_eq!(newer_tc::json(&ours), newer_tc::json(&theirs), "{words} after {after}");
     }
 }
 
@@ -254,7 +254,7 @@ fn a_tree_of_classes_is_drawn_alike() {
     // tc draws the bars in the lines that end a branch from memory that it has freed.
     let drawn = |text: String| -> Vec<String> {
         let lines = text.lines().filter(|line| !line.trim_matches([' ', '|']).is_empty());
-        lines.map(later::text).collect()
+        lines.map(newer_tc::text).collect()
     };
     for words in ["-g class show dev d0", "-g -s class show dev d0"] {
         assert_eq!(drawn(net.tc_cli(words).ok()), drawn(net.tc(words).ok()), "{words}");

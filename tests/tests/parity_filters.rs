@@ -4,10 +4,10 @@
 use serde_json::Value;
 use tc_core::{Registry, TcType};
 use tc_qdiscs as _;
-use tests::ages::{ageless_json, ageless_text};
+use tests::kernel_versions::{ageless_json, ageless_text};
 use tests::lab::{Net, Output, Said};
-use tests::twins::Twins;
-use tests::{later, need, repeated};
+use tests::paired_hosts::Twins;
+use tests::{need, newer_tc, repeated};
 
 fn twins() -> Twins {
     Twins::new(|net| net.veth("d0", "d1"))
@@ -77,7 +77,7 @@ fn outcome(output: &Output) -> (i32, &str) {
 fn first_line<'a>(stderr: &'a str, command: &str) -> &'a str {
     match command.contains("-j ") {
         true => "",
-        false => later::refusal(stderr.lines().next().unwrap_or_default()),
+        false => newer_tc::refusal(stderr.lines().next().unwrap_or_default()),
     }
 }
 
@@ -182,7 +182,7 @@ fn actions_on_fields_and_packets_do_the_same() {
         "act_sample",
         "act_mpls"
     );
-    if later::is_later() {
+    if newer_tc::is_later() {
         // Later versions of tc print other texts here: compared with tc 6.1 alone.
         return;
     }
@@ -456,7 +456,7 @@ fn words_are_refused_alike() {
 #[test]
 fn actions_when_refused_then_end_with_tcs_lines() {
     need!("sch_clsact", "cls_matchall", "act_gact", "veth");
-    if later::is_later() {
+    if newer_tc::is_later() {
         // Later versions of tc print other texts here: compared with tc 6.1 alone.
         return;
     }
@@ -576,7 +576,7 @@ fn shape(commands: &[&str]) {
 #[test]
 fn police_acts_and_prints_as_tc() {
     need!("all-words-in-tc", "sch_htb", "sch_ingress", "cls_matchall", "act_police", "act_gact", "veth");
-    if later::is_later() {
+    if newer_tc::is_later() {
         // Later versions of tc print other texts here: compared with tc 6.1 alone.
         return;
     }

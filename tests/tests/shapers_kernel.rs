@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at an unexpected error")]
 
 use tc_core::rate::{LinkLayer, Rate};
-use tc_core::{Connection, Handle, Kind, Request, Select};
+use tc_core::{Connection, DumpRequest, Handle, Kind, Request};
 use tc_qdiscs::htb::{Htb, HtbClass};
 use tc_qdiscs::tbf::Tbf;
 use tests::lab::Net;
@@ -12,7 +12,7 @@ const LO: i32 = 1;
 const QDISC: Handle = Handle::qdisc(1);
 
 /// The options that the kernel shows of the object with this handle.
-fn shown<K: Kind>(tc: &mut Connection, select: &Select, handle: Handle) -> K {
+fn shown<K: Kind>(tc: &mut Connection, select: &DumpRequest, handle: Handle) -> K {
     let all = tc.list(select).unwrap();
     let mut entries = all.iter().map(|entry| entry.entry().unwrap());
     entries.find(|entry| entry.header.handle == handle).unwrap().options_as().unwrap().unwrap()
@@ -34,7 +34,7 @@ fn a_tbf_without_rate_tables_is_the_same() {
         let [with, without] = [true, false].map(|as_tc| {
             let root = Request::qdisc(LO).parent(Handle::ROOT).handle(QDISC);
             tc.add(&root.clone().options(&tbf).as_tc(as_tc)).unwrap();
-            let shown: Tbf = shown(&mut tc, &Select::qdiscs().device(LO), QDISC);
+            let shown: Tbf = shown(&mut tc, &DumpRequest::qdiscs().device(LO), QDISC);
             tc.delete(&root).unwrap();
             shown
         });
@@ -51,7 +51,7 @@ fn an_htb_class_without_rate_tables_is_the_same() {
     let mut tc = Connection::open().unwrap();
     let htb = Htb { default_minor: 0x10, ..Htb::default() };
     tc.add(&Request::qdisc(LO).parent(Handle::ROOT).handle(QDISC).options(&htb)).unwrap();
-    assert_eq!(shown::<Htb>(&mut tc, &Select::qdiscs().device(LO), QDISC).default_minor, 0x10);
+    assert_eq!(shown::<Htb>(&mut tc, &DumpRequest::qdiscs().device(LO), QDISC).default_minor, 0x10);
     let plain = HtbClass::builder(Rate::bytes_per_second(125_000)).ceil(Rate::bytes_per_second(250_000));
     let atm = plain.linklayer(LinkLayer::Atm).mpu_bytes(64).overhead_bytes(24);
     let wide = HtbClass::builder(Rate::bytes_per_second(5_000_000_000))
@@ -63,7 +63,7 @@ fn an_htb_class_without_rate_tables_is_the_same() {
             let handle = Handle::class(1, minor);
             let request = Request::class(LO).parent(QDISC).handle(handle);
             tc.add(&request.clone().options(&class).as_tc(as_tc)).unwrap();
-            let shown: HtbClass = shown(&mut tc, &Select::classes(LO), handle);
+            let shown: HtbClass = shown(&mut tc, &DumpRequest::classes(LO), handle);
             // Options that were read can be sent again.
             tc.change(&request.clone().options(&shown)).unwrap();
             tc.delete(&request).unwrap();

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use tests::lab::Net;
-use tests::{later, need};
+use tests::{need, newer_tc};
 
 /// A device for each root; packets are sent into all of them.
 const COMMANDS: &[&str] = &[
@@ -76,10 +76,10 @@ fn a_tree_with_traffic_is_shown_alike() {
         if words.contains("-j") {
             let [theirs, ours] = [theirs, ours].map(|text| serde_json::from_str::<Value>(&text).ok());
             assert!(ours.is_some(), "tc-cli {words} is no JSON");
-            let [theirs, ours] = [theirs, ours].map(|value| value.as_ref().map(later::json));
+            let [theirs, ours] = [theirs, ours].map(|value| value.as_ref().map(newer_tc::json));
             assert_eq!(ours, theirs, "{words}");
         } else {
-            assert_eq!(later::text(&ours), later::text(&theirs), "{words}");
+            assert_eq!(newer_tc::text(&ours), newer_tc::text(&theirs), "{words}");
         }
     }
 }

@@ -7,7 +7,7 @@ use tc_core::uapi::*;
 use tc_core::{Handle, TcOps, TcType};
 
 use super::{Show, Shown};
-use crate::names::Named;
+use crate::context::names::Named;
 
 impl Show<'_> {
     /// Shows a class.
@@ -56,12 +56,12 @@ impl Show<'_> {
             let dev = shown.devices.name(entry.header.ifindex);
             let text =
                 format!("class {kind} {} dev {dev}: [cannot parse class parameters]", entry.header.handle);
-            shown.odd.push(text);
+            shown.warnings.push(text);
             return;
         };
         if let Err(error) = Self::with_kind(shown, |out| ops.print(payload, out)) {
             shown.out.text_item("[malformed options, optlen=", payload.len(), "] ");
-            self.odd(TcType::Class, entry, "options", &error, shown);
+            self.warn(TcType::Class, entry, "options", &error, shown);
         }
     }
 

@@ -71,7 +71,7 @@ impl Show<'_> {
                 let printed = Self::with_kind(shown, |out| ops.print_at(payload, &place, out));
                 if let Err(error) = printed {
                     shown.out.text_item("[malformed options, optlen=", payload.len(), "] ");
-                    self.odd(TcType::Filter, entry, "options", &error, shown);
+                    self.warn(TcType::Filter, entry, "options", &error, shown);
                 }
             }
             None if payload.is_empty() && handle.is_unspec() => {}

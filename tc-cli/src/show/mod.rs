@@ -3,6 +3,7 @@
 mod class;
 mod filter;
 pub(crate) mod graph;
+mod place;
 mod qdisc;
 mod stats;
 
@@ -12,9 +13,9 @@ use tc_core::message::Entry;
 use tc_core::print::Printer;
 use tc_core::{DecodeError, Handle, Registry, TcOps, TcType};
 
-use crate::devices::Devices;
-use crate::filter::Place;
-use crate::names::ClassNames;
+pub(crate) use self::place::Place;
+use crate::context::devices::Devices;
+use crate::context::names::ClassNames;
 
 /// How entries are shown.
 #[derive(Clone, Debug)]
@@ -53,14 +54,14 @@ impl<'n> Show<'n> {
 pub(crate) struct Shown<'o> {
     pub(crate) out: &'o mut Printer,
     pub(crate) devices: &'o mut Devices,
-    pub(crate) odd: Vec<String>,
+    pub(crate) warnings: Vec<String>,
     /// When it happened, for JSON.
     pub(crate) timestamp: Option<String>,
 }
 
 impl<'o> Shown<'o> {
     pub(crate) fn new(out: &'o mut Printer, devices: &'o mut Devices) -> Self {
-        Self { out, devices, odd: Vec::new(), timestamp: None }
+        Self { out, devices, warnings: Vec::new(), timestamp: None }
     }
 }
 
@@ -85,7 +86,7 @@ impl Show<'_> {
     }
 
     /// Reports the malformed parts of an entry.
-    fn odd(
+    fn warn(
         &self,
         tc_type: TcType,
         entry: &Entry<'_>,
@@ -94,13 +95,13 @@ impl Show<'_> {
         shown: &mut Shown<'_>,
     ) {
         let dev = shown.devices.name(entry.header.ifindex);
-        shown.odd.push(format!("{tc_type} {} dev {dev}: {what}: {error}", entry.header.handle));
+        shown.warnings.push(format!("{tc_type} {} dev {dev}: {what}: {error}", entry.header.handle));
     }
 
     /// The kind's name; a missing one is odd, and shown as nothing known.
     fn kind<'a>(&self, tc_type: TcType, entry: &Entry<'a>, shown: &mut Shown<'_>) -> &'a str {
         entry.kind().unwrap_or_else(|error| {
-            self.odd(tc_type, entry, "kind", &error, shown);
+            self.warn(tc_type, entry, "kind", &error, shown);
             "[unknown]"
         })
     }
@@ -182,7 +183,7 @@ mod tests {
         let mut shown = Shown::new(&mut out, &mut devices);
         let entry = Entry::decode(&Messages::new(bytes).next().unwrap().unwrap()).unwrap();
         show.entry(tc_type, &entry, &mut shown);
-        let odd = shown.odd;
+        let odd = shown.warnings;
         (out.as_str().to_owned(), odd)
     }
 
@@ -234,7 +235,7 @@ mod tests {
                 let entry = Entry::decode(&message).unwrap();
                 let mut shown = Shown::new(&mut out, &mut devices);
                 show.entry(tc_type, &entry, &mut shown);
-                assert_eq!(shown.odd.len(), 0);
+                assert_eq!(shown.warnings.len(), 0);
                 assert!(out.bytes().len() > 50);
                 out.clear();
             }

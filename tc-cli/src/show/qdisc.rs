@@ -20,7 +20,7 @@ impl Show<'_> {
         if let Some(attr) = entry.attr(TCA_STAB).filter(|_| style.details) {
             match Stab::decode(&attr) {
                 Ok(stab) => stab.print(shown.out),
-                Err(error) => self.odd(TcType::Qdisc, entry, "stab", &error, shown),
+                Err(error) => self.warn(TcType::Qdisc, entry, "stab", &error, shown),
             }
             shown.out.newline();
         }
@@ -75,7 +75,7 @@ impl Show<'_> {
                     let printed = Self::with_kind(shown, |out| ops.print(payload, out));
                     if let Err(error) = printed {
                         shown.out.text_item("[malformed options, optlen=", payload.len(), "] ");
-                        self.odd(TcType::Qdisc, entry, "options", &error, shown);
+                        self.warn(TcType::Qdisc, entry, "options", &error, shown);
                     }
                 }
                 None if payload.is_empty() => {}

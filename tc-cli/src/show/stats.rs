@@ -30,7 +30,7 @@ impl Show<'_> {
                 stats.and_then(|stats| stats.app).or_else(old)
             }
             Err(error) => {
-                self.odd(tc_type, entry, "statistics", &error, shown);
+                self.warn(tc_type, entry, "statistics", &error, shown);
                 entry.xstats().ok().flatten()
             }
         };
@@ -38,7 +38,7 @@ impl Show<'_> {
         match Self::with_kind(shown, |out| ops.print_xstats(payload, out)) {
             Ok(false) => {}
             Ok(true) => end(tc_type, shown),
-            Err(error) => self.odd(tc_type, entry, "statistics of the kind", &error, shown),
+            Err(error) => self.warn(tc_type, entry, "statistics of the kind", &error, shown),
         }
     }
 }

@@ -2,10 +2,10 @@
 
 use crate::connection::Connection;
 use crate::connection::Transport;
-use crate::exchange::answer::{Place, Stray};
+use crate::exchange::dump_request::DumpRequest;
 use crate::exchange::entry::OwnedEntry;
 use crate::exchange::error::{Cause, Error};
-use crate::exchange::select::Select;
+use crate::exchange::reply::{ForeignDatagramGuard, MessageRange};
 use crate::wire::error::DecodeError;
 use crate::wire::message::{Entry, Message};
 use crate::wire::uapi::*;
@@ -21,7 +21,7 @@ impl<T: Transport> Connection<T> {
     /// and so can its neighbours. The dump ends with [`Cause::Interrupted`] only
     /// if the kernel reports the change, which it does for devices, and for
     /// no object of traffic control: see [`Connection::list_consistent`].
-    pub fn dump(&mut self, select: &Select) -> Result<Dump<'_, T>, Error> {
+    pub fn dump(&mut self, select: &DumpRequest) -> Result<Dump<'_, T>, Error> {
         let fail = |cause: Cause| Error::new("list", plural(select), cause);
         self.send(|sequence, buffer| select.encode(sequence, buffer)).map_err(fail)?;
         Ok(Dump {
@@ -42,12 +42,12 @@ impl<T: Transport> Connection<T> {
     /// Use [`Connection::list_consistent`] if other processes may change them.
     ///
     /// [`Error::read`] has the objects read before an error.
-    pub fn list(&mut self, select: &Select) -> Result<Vec<OwnedEntry>, Error> {
+    pub fn list(&mut self, select: &DumpRequest) -> Result<Vec<OwnedEntry>, Error> {
         self.list_in_pieces(select).map(|(entries, _)| entries)
     }
 
     /// Lists objects, and counts the datagrams.
-    pub(crate) fn list_in_pieces(&mut self, select: &Select) -> Result<(Vec<OwnedEntry>, usize), Error> {
+    pub(crate) fn list_in_pieces(&mut self, select: &DumpRequest) -> Result<(Vec<OwnedEntry>, usize), Error> {
         let mut tries = 1;
         loop {
             let mut entries = Vec::new();
@@ -68,7 +68,7 @@ impl<T: Transport> Connection<T> {
         }
     }
 
-    fn list_into(&mut self, select: &Select, entries: &mut Vec<OwnedEntry>) -> Result<usize, Error> {
+    fn list_into(&mut self, select: &DumpRequest, entries: &mut Vec<OwnedEntry>) -> Result<usize, Error> {
         let mut dump = self.dump(select)?;
         while let Some(listed) = dump.next()? {
             entries.extend(listed.to_owned());
@@ -77,7 +77,7 @@ impl<T: Transport> Connection<T> {
     }
 }
 
-pub(crate) const fn plural(select: &Select) -> &'static str {
+pub(crate) const fn plural(select: &DumpRequest) -> &'static str {
     match select.tc_type {
         TcType::Filter if select.chains => "chains",
         TcType::Qdisc => "qdiscs",
@@ -94,7 +94,7 @@ pub(crate) const fn plural(select: &Select) -> &'static str {
 #[derive(Debug)]
 pub struct Dump<'c, T: Transport> {
     connection: &'c mut Connection<T>,
-    select: Select,
+    select: DumpRequest,
     at: usize,
     length: usize,
     pieces: usize,
@@ -104,12 +104,12 @@ pub struct Dump<'c, T: Transport> {
 
 /// One object of a list, as the message that it came in.
 #[derive(Clone, Copy, Debug)]
-pub struct Listed<'a> {
+pub struct DumpEntry<'a> {
     message: Message<'a>,
     bytes: &'a [u8],
 }
 
-impl<'a> Listed<'a> {
+impl<'a> DumpEntry<'a> {
     /// The object; an error if its header and attributes cannot be
     /// separated. The next one is not affected by that.
     pub fn entry(&self) -> Result<Entry<'a>, DecodeError> {
@@ -132,7 +132,7 @@ impl<T: Transport> Dump<'_, T> {
         clippy::should_implement_trait,
         reason = "it lends from the receive buffer, which Iterator cannot"
     )]
-    pub fn next(&mut self) -> Result<Option<Listed<'_>>, Error> {
+    pub fn next(&mut self) -> Result<Option<DumpEntry<'_>>, Error> {
         let place = match self.next_place() {
             Ok(place) => place,
             Err(cause) => {
@@ -143,7 +143,7 @@ impl<T: Transport> Dump<'_, T> {
         let Some(place) = place else { return Ok(None) };
         let bytes = place.bytes(&self.connection.answer);
         let message = place.message(&self.connection.answer);
-        Ok(Some(Listed { message, bytes }))
+        Ok(Some(DumpEntry { message, bytes }))
     }
 
     /// How many datagrams with objects have come up to now.
@@ -154,8 +154,8 @@ impl<T: Transport> Dump<'_, T> {
         self.pieces
     }
 
-    fn next_place(&mut self) -> Result<Option<Place>, Cause> {
-        let mut stray = Stray::default();
+    fn next_place(&mut self) -> Result<Option<MessageRange>, Cause> {
+        let mut stray = ForeignDatagramGuard::default();
         // The rest of a datagram was counted with its first object.
         let mut is_counted = true;
         while !self.done {
@@ -163,7 +163,8 @@ impl<T: Transport> Dump<'_, T> {
                 self.length = self.connection.receive(&mut stray)?;
                 (self.at, is_counted) = (0, false);
             }
-            let Some(place) = Place::next(&self.connection.answer[..self.length], &mut self.at)? else {
+            let Some(place) = MessageRange::next(&self.connection.answer[..self.length], &mut self.at)?
+            else {
                 continue;
             };
             let message = place.message(&self.connection.answer);

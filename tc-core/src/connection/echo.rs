@@ -4,9 +4,9 @@ use bytes::BytesMut;
 
 use crate::connection::Connection;
 use crate::connection::Transport;
-use crate::exchange::answer::{Place, Stray};
 use crate::exchange::entry::OwnedEntry;
 use crate::exchange::error::Cause;
+use crate::exchange::reply::{ForeignDatagramGuard, MessageRange};
 use crate::wire::ack::ExtAck;
 use crate::wire::error::EncodeError;
 use crate::wire::message::edit_flags;
@@ -54,11 +54,11 @@ impl<T: Transport> Connection<T> {
     }
 
     fn wait_with_echo(&mut self) -> Result<Option<ExtAck>, Cause> {
-        let mut stray = Stray::default();
+        let mut stray = ForeignDatagramGuard::default();
         loop {
             let length = self.receive(&mut stray)?;
             let mut at = 0;
-            while let Some(place) = Place::next(&self.answer[..length], &mut at)? {
+            while let Some(place) = MessageRange::next(&self.answer[..length], &mut at)? {
                 let message = place.message(&self.answer);
                 if !self.is_mine(&message) {
                     continue;
@@ -72,7 +72,7 @@ impl<T: Transport> Connection<T> {
     }
 
     /// A repeated datagram with the same sequence number is one echo.
-    fn note_echo(&mut self, place: Place) {
+    fn note_echo(&mut self, place: MessageRange) {
         let bytes = place.bytes(&self.answer);
         if self.echo.entries.iter().all(|echo| echo.bytes() != bytes) {
             self.echo.entries.push(OwnedEntry::copy(bytes));

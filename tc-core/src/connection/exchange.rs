@@ -7,8 +7,8 @@ use bytes::BytesMut;
 
 use super::{Connection, ROOM};
 use crate::connection::{Received, Transport};
-use crate::exchange::answer::{Answer, Place, Stray, cut_short};
 use crate::exchange::error::Cause;
+use crate::exchange::reply::{ForeignDatagramGuard, MessageRange, Reply, cut_short};
 use crate::wire::ack::{Verdict, decode_done, decode_error};
 use crate::wire::error::{DecodeError, EncodeError};
 use crate::wire::message::Message;
@@ -43,14 +43,14 @@ impl<T: Transport> Connection<T> {
 
     /// Waits for an object and the acknowledgement that follows it. Kernel: the
     /// built-in defaults (noqueue) are acknowledged without the object.
-    pub(super) fn wait_for_object(&mut self) -> Result<Place, Cause> {
+    pub(super) fn wait_for_object(&mut self) -> Result<MessageRange, Cause> {
         match self.wait()? {
-            Answer::Verdict(verdict) => verdict.map_err(Cause::from).and(Err(Cause::NotShown)),
-            Answer::Object(place) => {
+            Reply::Verdict(verdict) => verdict.map_err(Cause::from).and(Err(Cause::NotShown)),
+            Reply::Object(place) => {
                 // Behind the object, so that it stays whole. One that comes
                 // again is passed over.
                 loop {
-                    if let Answer::Verdict(verdict) = self.wait_behind(place.end())? {
+                    if let Reply::Verdict(verdict) = self.wait_behind(place.end())? {
                         return verdict.map_err(Cause::from).map(|_| place);
                     }
                 }
@@ -60,35 +60,35 @@ impl<T: Transport> Connection<T> {
 
     /// Waits for the answer to the last request: late answers to others,
     /// notices and datagrams of other processes are passed over.
-    pub(super) fn wait(&mut self) -> Result<Answer, Cause> {
+    pub(super) fn wait(&mut self) -> Result<Reply, Cause> {
         self.wait_behind(0)
     }
 
     /// Waits for an answer, received after the first `kept` bytes of the buffer.
-    fn wait_behind(&mut self, kept: usize) -> Result<Answer, Cause> {
-        let mut stray = Stray::default();
+    fn wait_behind(&mut self, kept: usize) -> Result<Reply, Cause> {
+        let mut stray = ForeignDatagramGuard::default();
         loop {
             let end = kept + self.receive_behind(kept, &mut stray)?;
             let mut at = kept;
-            while let Some(place) = Place::next(&self.answer[..end], &mut at)? {
+            while let Some(place) = MessageRange::next(&self.answer[..end], &mut at)? {
                 let message = place.message(&self.answer);
                 if !self.is_mine(&message) {
                     continue;
                 }
                 return Ok(match self.verdict(&message)? {
-                    Some(verdict) => Answer::Verdict(verdict),
-                    None => Answer::Object(place),
+                    Some(verdict) => Reply::Verdict(verdict),
+                    None => Reply::Object(place),
                 });
             }
         }
     }
 
     /// Receives one datagram of the kernel's.
-    pub(crate) fn receive(&mut self, stray: &mut Stray) -> Result<usize, Cause> {
+    pub(crate) fn receive(&mut self, stray: &mut ForeignDatagramGuard) -> Result<usize, Cause> {
         self.receive_behind(0, stray)
     }
 
-    fn receive_behind(&mut self, kept: usize, stray: &mut Stray) -> Result<usize, Cause> {
+    fn receive_behind(&mut self, kept: usize, stray: &mut ForeignDatagramGuard) -> Result<usize, Cause> {
         loop {
             stray.check(self.timeout)?;
             let received = match self.transport.receive(&mut self.answer[kept..]) {
@@ -109,7 +109,7 @@ impl<T: Transport> Connection<T> {
     /// where in the buffer they stand.
     pub(crate) fn receive_many(
         &mut self,
-        stray: &mut Stray,
+        stray: &mut ForeignDatagramGuard,
     ) -> Result<impl Iterator<Item = Range<usize>> + use<T>, Cause> {
         let mut received = [Received::default(); SLOTS];
         let count = loop {
@@ -165,7 +165,7 @@ impl<T: Transport> Connection<T> {
     }
 
     /// Where the requests of a pack are written.
-    pub(crate) const fn packed(&mut self) -> &mut BytesMut {
+    pub(crate) const fn group_buffer(&mut self) -> &mut BytesMut {
         &mut self.request
     }
 
@@ -195,7 +195,7 @@ impl<T: Transport> Connection<T> {
         };
         if let Some(ext_ack) = ext_ack {
             let mut at = 0;
-            while let Ok(Some(place)) = Place::next(&self.request, &mut at) {
+            while let Ok(Some(place)) = MessageRange::next(&self.request, &mut at) {
                 if place.message(&self.request).sequence == message.sequence {
                     ext_ack.explain(place.bytes(&self.request));
                     break;

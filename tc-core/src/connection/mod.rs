@@ -1,13 +1,13 @@
 //! Requests and their answers: one by one, and dumps.
 
 mod apply;
-mod batch;
 mod dump;
 mod echo;
 mod exchange;
+mod group;
 pub mod monitor;
 pub mod netns;
-mod pack;
+mod pipeline;
 #[cfg(test)]
 pub(crate) mod scripted;
 mod socket;
@@ -20,18 +20,18 @@ use bytes::BytesMut;
 
 use crate::connection::echo::Echo;
 use crate::connection::netns::Namespace;
-use crate::exchange::answer::{Answer, Place};
 use crate::exchange::error::{Cause, Error};
 use crate::exchange::parts::Parts;
+use crate::exchange::reply::{MessageRange, Reply};
 use crate::exchange::request::Request;
 use crate::wire::ack::ExtAck;
 use crate::wire::error::{DecodeError, EncodeError};
 use crate::wire::message::Entry;
 use crate::wire::verb::Verb;
 
-pub use batch::Batch;
-pub use dump::{Dump, Listed};
-pub use pack::{Done, Pack};
+pub use dump::{Dump, DumpEntry};
+pub use group::{Done, RequestGroup};
+pub use pipeline::Pipeline;
 pub use socket::Socket;
 pub use transport::{DEFAULT_TIMEOUT, Received, Transport};
 
@@ -212,9 +212,9 @@ impl<T: Transport> Connection<T> {
         self.send(encode)?;
         let verdict = loop {
             match self.wait() {
-                Ok(Answer::Verdict(verdict)) => break verdict.map_err(Cause::from),
+                Ok(Reply::Verdict(verdict)) => break verdict.map_err(Cause::from),
                 // It may be shown before it fails: the verdict alone counts.
-                Ok(Answer::Object(_)) => {}
+                Ok(Reply::Object(_)) => {}
                 Err(cause) => break Err(cause),
             }
         };
@@ -225,13 +225,13 @@ impl<T: Transport> Connection<T> {
     pub(crate) fn ask(
         &mut self,
         encode: impl FnOnce(u32, &mut BytesMut) -> Result<(), EncodeError>,
-    ) -> Result<Place, Cause> {
+    ) -> Result<MessageRange, Cause> {
         self.send(encode)?;
         let waited = self.wait();
         match self.clean(waited)? {
-            Answer::Object(place) => Ok(place),
-            Answer::Verdict(Err(error)) => Err(error.into()),
-            Answer::Verdict(Ok(_)) => Err(DecodeError::Missing { what: "object in the answer" }.into()),
+            Reply::Object(place) => Ok(place),
+            Reply::Verdict(Err(error)) => Err(error.into()),
+            Reply::Verdict(Ok(_)) => Err(DecodeError::Missing { what: "object in the answer" }.into()),
         }
     }
 

@@ -8,8 +8,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use crate::connection::Socket;
 use crate::connection::netns::Namespace;
 use crate::connection::{Received, Transport};
-use crate::exchange::answer::Place;
 use crate::exchange::error::{Cause, Error};
+use crate::exchange::reply::MessageRange;
 use crate::wire::message::{Message, Messages};
 use crate::wire::uapi::*;
 
@@ -178,7 +178,7 @@ impl<T: Transport> Monitor<T> {
     pub(crate) fn receive_of(&mut self, wanted: impl Fn(u16) -> bool) -> Result<Option<Notice<'_>>, Error> {
         let fail = |cause: Cause| Error::new("receive", "notice", cause);
         let place = loop {
-            match Place::next(&self.buffer[..self.length], &mut self.at)
+            match MessageRange::next(&self.buffer[..self.length], &mut self.at)
                 .map_err(|error| fail(error.into()))?
             {
                 Some(place) if wanted(place.kind()) => break place,

@@ -3,8 +3,8 @@
 use super::exchange::SLOT;
 use super::*;
 use crate::connection::scripted::{Script, Scripted, message, verdict};
+use crate::exchange::dump_request::DumpRequest;
 use crate::exchange::request::Request;
-use crate::exchange::select::Select;
 use crate::wire::handle::Handle;
 use crate::wire::uapi::*;
 
@@ -44,7 +44,7 @@ fn an_answer_that_just_fits_is_not_cut_short() {
         vec![message(NLMSG_ERROR, all[0].sequence, 7, &payload)]
     };
     let mut tc = Connection::over(Scripted::new(script));
-    let mut batch = tc.batch(|_, outcome| outcome.unwrap());
+    let mut batch = tc.pipeline(|_, outcome| outcome.unwrap());
     batch.push(Verb::Delete, &Request::qdisc(5).parent(Handle::ROOT)).unwrap();
     batch.finish();
 }
@@ -61,19 +61,19 @@ fn the_time_limit_applies_to_each_answer() {
     let mut tc = Connection::over(Scripted::new(script));
     tc.set_timeout(Duration::ZERO).unwrap();
     let request = Request::qdisc(1).parent(Handle::ROOT);
-    let mut batch = tc.batch(|_, outcome| assert!(!outcome.unwrap_err().is_outcome_unknown()));
+    let mut batch = tc.pipeline(|_, outcome| assert!(!outcome.unwrap_err().is_outcome_unknown()));
     (0..50).for_each(|index| assert_eq!(batch.push(Verb::Delete, &request).unwrap(), index));
     batch.finish();
-    let mut pack = tc.pack();
+    let mut pack = tc.group();
     (0..50).for_each(|index| assert_eq!(pack.push(Verb::Delete, &request).unwrap(), index));
     pack.send(|_, outcome| assert!(!outcome.unwrap_err().is_outcome_unknown())).unwrap();
-    assert_eq!(tc.list(&Select::qdiscs().device(6)).unwrap().len(), 0);
+    assert_eq!(tc.list(&DumpRequest::qdiscs().device(6)).unwrap().len(), 0);
 }
 
 #[test]
 fn an_abandoned_list_is_waited_for_once() {
     let mut tc = Connection::over(Scripted::new(|_| Vec::new()));
-    let mut dump = tc.dump(&Select::qdiscs()).unwrap();
+    let mut dump = tc.dump(&DumpRequest::qdiscs()).unwrap();
     assert!(matches!(dump.next().unwrap_err().cause(), Cause::Timeout(_)));
     assert!(dump.next().unwrap().is_none());
     drop(dump);
@@ -88,7 +88,7 @@ fn a_blocks_filters_belong_to_each_of_its_devices() {
         vec![message(RTM_NEWTFILTER, all[0].sequence, 7, &header), verdict(&all[0], 0)]
     };
     let mut tc = Connection::over(Scripted::new(script));
-    assert_eq!(tc.list(&Select::filters(5)).unwrap().len(), 1);
+    assert_eq!(tc.list(&DumpRequest::filters(5)).unwrap().len(), 1);
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn another_process_cannot_truncate_batch_answers() {
     let mut tc = Connection::over(Scripted::new(|all| vec![verdict(&all[1], 0)]));
     tc.transport_mut().stranger = Some(SLOT + 1);
     let mut succeeded = 0;
-    let mut batch = tc.batch(|_, outcome| succeeded += i32::from(outcome.is_ok()));
+    let mut batch = tc.pipeline(|_, outcome| succeeded += i32::from(outcome.is_ok()));
     for ifindex in 1..=2 {
         batch.push(Verb::Delete, &Request::qdisc(ifindex).parent(Handle::ROOT)).unwrap();
     }
@@ -118,7 +118,7 @@ fn the_attribute_at_fault_is_of_the_failed_request() {
     };
     let mut tc = Connection::over(Scripted::new(script));
     let mut named = None;
-    let mut batch = tc.batch(|_, outcome| {
+    let mut batch = tc.pipeline(|_, outcome| {
         if let Err(Cause::Kernel(error)) = outcome {
             named = error.ext_ack.attribute;
         }

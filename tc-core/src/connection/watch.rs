@@ -13,9 +13,9 @@ use super::dump::plural;
 use super::monitor::Monitor;
 use super::netns::Namespace;
 use super::{Connection, Socket, Transport};
+use crate::exchange::dump_request::DumpRequest;
 use crate::exchange::entry::OwnedEntry;
 use crate::exchange::error::{Cause, Error};
-use crate::exchange::select::Select;
 use crate::wire::message::Message;
 use crate::wire::uapi::*;
 use crate::wire::verb::TcType;
@@ -46,16 +46,16 @@ const UNLOCKED: [&str; 1] = ["flower"];
 /// are queued when its end is received (seen on Linux 6.1 and 6.18).
 ///
 /// ```no_run
-/// use tc_core::{ChangeWatch, Connection, Select};
+/// use tc_core::{ChangeWatch, Connection, DumpRequest};
 ///
 /// let (mut tc, mut watch) = (Connection::open()?, ChangeWatch::open()?);
 /// let eth0 = tc.ifindex("eth0")?;
-/// for class in tc.list_consistent(&mut watch, &Select::classes(eth0))? {
+/// for class in tc.list_consistent(&mut watch, &DumpRequest::classes(eth0))? {
 ///     println!("{}", class.entry()?.header.handle);
 /// }
 /// // A class of this list has its qdisc in the other one.
 /// let (qdiscs, classes) = watch.read("tree", || {
-///     Ok::<_, tc_core::Error>((tc.list(&Select::qdiscs())?, tc.list(&Select::classes(eth0))?))
+///     Ok::<_, tc_core::Error>((tc.list(&DumpRequest::qdiscs())?, tc.list(&DumpRequest::classes(eth0))?))
 /// })??;
 /// # let _ = (qdiscs, classes);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -109,7 +109,7 @@ impl<M: Transport> ChangeWatch<M> {
 
     /// Whether something changed since the last [`reset`](Self::reset) that can
     /// have spoiled a list of these objects. Does not block.
-    pub fn changed(&mut self, select: &Select) -> Result<bool, Error> {
+    pub fn changed(&mut self, select: &DumpRequest) -> Result<bool, Error> {
         self.monitor.drain(|message| spoils(message, select))
     }
 
@@ -206,7 +206,7 @@ impl<T: Transport> Connection<T> {
     /// use tc_core::embedded::{Device, Kernel};
     /// use tc_core::monitor::Monitor;
     /// use tc_core::uapi::{RTNLGRP_LINK, RTNLGRP_TC};
-    /// use tc_core::{ChangeWatch, Connection, Select};
+    /// use tc_core::{ChangeWatch, Connection, DumpRequest};
     ///
     /// let kernel = Kernel::builder().device(Device::new("eth0")).build();
     /// let socket = kernel.connect();
@@ -214,13 +214,13 @@ impl<T: Transport> Connection<T> {
     /// socket.join(RTNLGRP_LINK);
     /// let mut watch = ChangeWatch::over(Monitor::over(socket));
     /// let mut tc = Connection::over(kernel.connect());
-    /// assert_eq!(tc.list_consistent(&mut watch, &Select::qdiscs())?.len(), 1);
+    /// assert_eq!(tc.list_consistent(&mut watch, &DumpRequest::qdiscs())?.len(), 1);
     /// # Ok::<(), tc_core::Error>(())
     /// ```
     pub fn list_consistent<M: Transport>(
         &mut self,
         watch: &mut ChangeWatch<M>,
-        select: &Select,
+        select: &DumpRequest,
     ) -> Result<Vec<OwnedEntry>, Error> {
         let ChangeWatch { monitor, rereads } = watch;
         let (outcome, is_steady) = read_until(
@@ -249,7 +249,7 @@ impl<T: Transport> Connection<T> {
     ///
     /// For where no [`ChangeWatch`] can be had. A list that takes several
     /// datagrams costs twice as much, and two changes can spoil two lists alike.
-    pub fn list_confirmed(&mut self, select: &Select) -> Result<Vec<OwnedEntry>, Error> {
+    pub fn list_confirmed(&mut self, select: &DumpRequest) -> Result<Vec<OwnedEntry>, Error> {
         let (mut list, pieces) = self.list_in_pieces(select)?;
         if pieces <= 1 && !is_unlocked(&list, select) {
             return Ok(list);
@@ -266,12 +266,12 @@ impl<T: Transport> Connection<T> {
     }
 }
 
-fn interrupted(select: &Select) -> Error {
+fn interrupted(select: &DumpRequest) -> Error {
     Error::new("list", plural(select), Cause::Interrupted(TRIES))
 }
 
 /// Whether the change that a notice reports can have moved objects of a list.
-fn spoils(message: &Message<'_>, select: &Select) -> bool {
+fn spoils(message: &Message<'_>, select: &DumpRequest) -> bool {
     let ifindex = message.payload.get(4..8).and_then(|bytes| bytes.first_chunk());
     let ifindex = ifindex.map_or(0, |bytes| i32::from_ne_bytes(*bytes));
     let wanted = select.header.ifindex;
@@ -301,7 +301,7 @@ fn spoils(message: &Message<'_>, select: &Select) -> bool {
 /// Whether a list can be spoiled without a notice in time: by filters that
 /// change without the lock, and by actions of a deleted filter, which go later
 /// and without a notice.
-fn is_unlocked(list: &[OwnedEntry], select: &Select) -> bool {
+fn is_unlocked(list: &[OwnedEntry], select: &DumpRequest) -> bool {
     let is_unlocked = |owned: &OwnedEntry| {
         owned.entry().is_ok_and(|entry| entry.kind().is_ok_and(|kind| UNLOCKED.contains(&kind)))
     };

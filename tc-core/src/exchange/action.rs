@@ -2,8 +2,8 @@
 
 use bytes::BytesMut;
 
+use crate::exchange::dump_request::DumpRequest;
 use crate::exchange::held::Held;
-use crate::exchange::select::Select;
 use crate::kind::FillContext;
 use crate::kind::action::{Actions, Bitfield32};
 use crate::wire::attr::AttrWriter;
@@ -59,7 +59,7 @@ impl Target<'_> {
     }
 }
 
-impl Select {
+impl DumpRequest {
     /// All actions of a kind. Kernel: a message holds several of them; see
     /// [`Entry::actions`]. Only the first 15 bytes of the name count.
     pub fn actions(kind: &str) -> Self {

@@ -3,9 +3,9 @@
 //! `tcm_info` holds a filter's priority and its protocol, `TCA_CHAIN` its
 //! chain. A filter belongs to a device or to a shared block.
 
+use crate::exchange::dump_request::DumpRequest;
 use crate::exchange::parts::Parts;
 use crate::exchange::request::Request;
-use crate::exchange::select::Select;
 use crate::kind::object::{Filter, Fits};
 use crate::wire::handle::Handle;
 use crate::wire::message::TcHeader;
@@ -73,8 +73,8 @@ impl TcHeader {
     }
 }
 
-impl Select {
-    /// The filters of one device. [`Select::parent`] selects the qdisc or hook
+impl DumpRequest {
+    /// The filters of one device. [`DumpRequest::parent`] selects the qdisc or hook
     /// (default: the root qdisc).
     pub const fn filters(ifindex: i32) -> Self {
         Self::new(TcType::Filter, ifindex)

@@ -1,11 +1,11 @@
 //! Requests and replies, without I/O.
 
 mod action;
-pub(crate) mod answer;
+pub(crate) mod dump_request;
 pub(crate) mod entry;
 pub(crate) mod error;
 mod filter;
 mod held;
 pub(crate) mod parts;
+pub(crate) mod reply;
 pub(crate) mod request;
-pub(crate) mod select;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::wire::short::Short;
+use crate::wire::stack_str::StackStr;
 
 /// The name of a qdisc or class on one device: 16 bits of major and 16 bits of
 /// minor number, both written in hexadecimal.
@@ -128,13 +128,13 @@ impl FromStr for Handle {
 }
 
 impl Handle {
-    pub(crate) fn short(self) -> Short {
+    pub(crate) fn short(self) -> StackStr {
         match (self, u64::from(self.major()), u64::from(self.minor())) {
-            (Self::ROOT, ..) => Short::new().str("root"),
-            (Self::UNSPEC, ..) => Short::new().str("none"),
-            (_, 0, minor) => Short::new().str(":").hex(minor),
-            (_, major, 0) => Short::new().hex(major).str(":"),
-            (_, major, minor) => Short::new().hex(major).str(":").hex(minor),
+            (Self::ROOT, ..) => StackStr::new().str("root"),
+            (Self::UNSPEC, ..) => StackStr::new().str("none"),
+            (_, 0, minor) => StackStr::new().str(":").hex(minor),
+            (_, major, 0) => StackStr::new().hex(major).str(":"),
+            (_, major, minor) => StackStr::new().hex(major).str(":").hex(minor),
         }
     }
 }

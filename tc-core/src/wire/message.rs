@@ -137,9 +137,9 @@ impl TcHeader {
 /// and attributes that this library does not know stay as bytes.
 ///
 /// ```no_run
-/// use tc_core::{Connection, Select};
+/// use tc_core::{Connection, DumpRequest};
 ///
-/// for qdisc in Connection::open()?.list(&Select::qdiscs())? {
+/// for qdisc in Connection::open()?.list(&DumpRequest::qdiscs())? {
 ///     let qdisc = qdisc.entry()?;
 ///     let waiting = qdisc.stats()?.and_then(|stats| stats.queue).map_or(0, |queue| queue.backlog);
 ///     println!("{} {}: {waiting} bytes wait", qdisc.kind()?, qdisc.header.handle);

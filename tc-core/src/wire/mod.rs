@@ -11,7 +11,7 @@ pub mod lossless;
 pub mod message;
 pub mod protocol;
 pub(crate) mod queues;
-pub(crate) mod short;
+pub(crate) mod stack_str;
 pub mod stats;
 pub mod uapi;
 pub mod units;

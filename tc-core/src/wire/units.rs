@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use crate::wire::short::Short;
+use crate::wire::stack_str::StackStr;
 
 /// A text that is not a number, rate, size or time as `tc` reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -350,15 +350,15 @@ pub struct PrintRate {
 }
 
 impl PrintRate {
-    pub(crate) fn short(self) -> Short {
+    pub(crate) fn short(self) -> StackStr {
         // tc shifts and loses the high bits in the same way.
         let bits = self.bytes << 3;
         // Division by a constant is a multiplication.
         let (bits, prefix) = if self.iec { prefixed::<1024>(bits) } else { prefixed::<1000>(bits) };
         // tc passes the number through a double, which can round it up to 2^64.
         let text = match bits < 1 << 53 {
-            true => Short::new().number(bits),
-            false => Short::new().number(bits as f64 as u128),
+            true => StackStr::new().number(bits),
+            false => StackStr::new().number(bits as f64 as u128),
         };
         text.str(prefix).str(if self.iec && !prefix.is_empty() { "ibit" } else { "bit" })
     }
@@ -383,18 +383,18 @@ fn prefixed<const KILO: u64>(mut number: u64) -> (u64, &'static str) {
 pub struct PrintSize(pub u32);
 
 impl PrintSize {
-    pub(crate) fn short(self) -> Short {
+    pub(crate) fn short(self) -> StackStr {
         let bytes = u64::from(self.0);
         let near = |unit: u64, off: u64| {
             let units = (bytes + unit / 2) / unit;
             (bytes >= unit && (unit * units).abs_diff(bytes) < off).then_some(units as f64)
         };
         if let Some(units) = near(1 << 20, 1024) {
-            Short::new().g(units, 6).str("Mb")
+            StackStr::new().g(units, 6).str("Mb")
         } else if let Some(units) = near(1 << 10, 16) {
-            Short::new().g(units, 6).str("Kb")
+            StackStr::new().g(units, 6).str("Kb")
         } else {
-            Short::new().number(self.0).str("b")
+            StackStr::new().number(self.0).str("b")
         }
     }
 }
@@ -404,11 +404,11 @@ impl PrintSize {
 pub struct PrintTime(pub u32);
 
 impl PrintTime {
-    pub(crate) fn short(self) -> Short {
+    pub(crate) fn short(self) -> StackStr {
         match f64::from(self.0) {
-            us if us >= 1e6 => Short::new().g(us / 1e6, 3).str("s"),
-            us if us >= 1e3 => Short::new().g(us / 1e3, 3).str("ms"),
-            _ => Short::new().number(self.0).str("us"),
+            us if us >= 1e6 => StackStr::new().g(us / 1e6, 3).str("s"),
+            us if us >= 1e3 => StackStr::new().g(us / 1e3, 3).str("ms"),
+            _ => StackStr::new().number(self.0).str("us"),
         }
     }
 }
@@ -418,12 +418,12 @@ impl PrintTime {
 pub struct PrintTimeNs(pub i64);
 
 impl PrintTimeNs {
-    pub(crate) fn short(self) -> Short {
+    pub(crate) fn short(self) -> StackStr {
         match self.0 as f64 {
-            ns if ns >= 1e9 => Short::new().g(ns / 1e9, 3).str("s"),
-            ns if ns >= 1e6 => Short::new().g(ns / 1e6, 3).str("ms"),
-            ns if ns >= 1e3 => Short::new().g(ns / 1e3, 3).str("us"),
-            _ => Short::new().number(self.0).str("ns"),
+            ns if ns >= 1e9 => StackStr::new().g(ns / 1e9, 3).str("s"),
+            ns if ns >= 1e6 => StackStr::new().g(ns / 1e6, 3).str("ms"),
+            ns if ns >= 1e3 => StackStr::new().g(ns / 1e3, 3).str("us"),
+            _ => StackStr::new().number(self.0).str("ns"),
         }
     }
 }
@@ -434,8 +434,8 @@ impl PrintTimeNs {
 pub struct PrintG(pub f64, pub usize);
 
 impl PrintG {
-    pub(crate) fn short(self) -> Short {
-        Short::new().g(self.0, self.1)
+    pub(crate) fn short(self) -> StackStr {
+        StackStr::new().g(self.0, self.1)
     }
 }
 

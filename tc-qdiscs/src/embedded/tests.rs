@@ -2,7 +2,7 @@
 
 use tc_core::embedded::{Device, Kernel, Sent, Socket};
 use tc_core::link::LinkChange;
-use tc_core::{Connection, Handle, Request, Select};
+use tc_core::{Connection, DumpRequest, Handle, Request};
 
 use super::kinds;
 use crate::plug::Plug;
@@ -57,7 +57,7 @@ fn releases_of_purged_packets_are_used_up() {
         plug(&mut tc, eth0, Plug::release_one());
         plug(&mut tc, eth0, Plug::buffer());
         plug(&mut tc, eth0, Plug::set_limit(900));
-        tc.list(&Select::qdiscs()).unwrap();
+        tc.list(&DumpRequest::qdiscs()).unwrap();
         send(&kernel, eth0, &["x", "y", "z"]);
         assert_eq!(sent(&kernel, eth0), sent_of_three, "{queues} queue(s)");
     }
@@ -156,7 +156,7 @@ fn a_plug_below_a_band_holds_that_band_alone() {
     assert_eq!(sent(&kernel, eth0), ["free"]);
     tc.change(&band.options(&Plug::release_indefinite())).unwrap();
     assert_eq!(sent(&kernel, eth0), ["held"]);
-    assert_eq!(tc.list(&Select::classes(eth0)).unwrap().len(), 2);
+    assert_eq!(tc.list(&DumpRequest::classes(eth0)).unwrap().len(), 2);
 }
 
 #[test]

@@ -29,7 +29,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use tc_core::action::{Action, Actions};
 use tc_core::link::LinkChange;
 use tc_core::uapi::ETH_P_ALL;
-use tc_core::{Connection, Error, Handle, Request, Select, Socket, Transport, object};
+use tc_core::{Connection, DumpRequest, Error, Handle, Request, Socket, Transport, object};
 
 use super::Plug;
 use crate::action::mirred::{Eaction, Mirred};
@@ -178,7 +178,7 @@ impl<'c, T: Transport> Capture<'c, T> {
             Err(error) if error.is_not_found() => return Ok(Found::Nothing),
             Err(error) => return Err(error),
         };
-        let filters = Select::filters(self.device).parent(Handle::FILTER_INGRESS);
+        let filters = DumpRequest::filters(self.device).parent(Handle::FILTER_INGRESS);
         for filter in self.connection.list_confirmed(&filters)? {
             let matchall = filter.entry().and_then(|entry| entry.options_as::<Matchall>());
             let Ok(Some(matchall)) = matchall else { continue };
@@ -296,7 +296,7 @@ impl<'c, T: Transport> Capture<'c, T> {
         }
         if made.ingress {
             let deleted = self.insist(|connection| {
-                let filters = Select::filters(filter.header().ifindex).parent(Handle::FILTER_INGRESS);
+                let filters = DumpRequest::filters(filter.header().ifindex).parent(Handle::FILTER_INGRESS);
                 if !connection.list_confirmed(&filters)?.is_empty() {
                     return Ok(());
                 }

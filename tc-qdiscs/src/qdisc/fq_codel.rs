@@ -177,10 +177,10 @@ const PARAMS: &[Param<FqCodel>] = &[
 /// that an older kernel lacks are 0.
 ///
 /// ```no_run
-/// use tc_core::{Connection, Select};
+/// use tc_core::{Connection, DumpRequest};
 /// use tc_qdiscs::fq_codel::FqCodelXstats;
 ///
-/// for qdisc in Connection::open()?.list(&Select::qdiscs())? {
+/// for qdisc in Connection::open()?.list(&DumpRequest::qdiscs())? {
 ///     let qdisc = qdisc.entry()?;
 ///     if let ("fq_codel", Some(xstats)) = (qdisc.kind()?, qdisc.xstats()?) {
 ///         println!("{} {:?}", qdisc.header.handle, FqCodelXstats::decode(xstats)?);

@@ -5,7 +5,7 @@ use std::fs;
 
 use crate::measure::Row;
 use crate::rivals::Rivals;
-use crate::scenes::{Sizes, Stage, change_classes, change_classes_packed, dump_classes};
+use crate::scenes::{Sizes, Stage, change_classes, change_classes_pipelined, dump_classes};
 
 const COUNTS: [u16; 5] = [100, 300, 1000, 3000, 10_000];
 
@@ -30,7 +30,7 @@ pub(crate) fn write(file: &str, rounds: usize) {
         };
         add("list", dump_classes(&stage, &rivals, sizes));
         add("change", change_classes(&stage, &rivals, sizes));
-        add("batch", change_classes_packed(&stage, &rivals, sizes));
+        add("batch", change_classes_pipelined(&stage, &rivals, sizes));
         println!("{classes} classes");
     }
     fs::write(file, csv).expect("the file can be written");

@@ -57,16 +57,16 @@ fn main() {
     if wanted("tbf") {
         table("Change one tbf", &scenes::change_tbf(&rivals, sizes));
     }
-    if wanted("classes") || wanted("packed") || wanted("dump-classes") {
+    if wanted("classes") || wanted("pipelined") || wanted("dump-classes") {
         let stage = Stage::shaped(sizes.classes);
         let count = sizes.classes;
         if wanted("classes") {
             let rows = scenes::change_classes(&stage, &rivals, sizes);
             table(&format!("Change {count} htb classes, one by one"), &rows);
         }
-        if wanted("packed") {
-            let rows = scenes::change_classes_packed(&stage, &rivals, sizes);
-            table(&format!("Change {count} htb classes, packed"), &rows);
+        if wanted("pipelined") {
+            let rows = scenes::change_classes_pipelined(&stage, &rivals, sizes);
+            table(&format!("Change {count} htb classes, pipelined"), &rows);
         }
         if wanted("dump-classes") {
             let rows = scenes::dump_classes(&stage, &rivals, sizes);

@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 use std::hint::black_box;
 use tc_core::rate::Rate;
-use tc_core::{Connection, Handle, Kind, Request, Select, Verb, object};
+use tc_core::{Connection, DumpRequest, Handle, Kind, Request, Verb, object};
 use tc_qdiscs::htb::{Htb, HtbClass, HtbXstats};
 use tc_qdiscs::pfifo::Pfifo;
 use tc_qdiscs::tbf::Tbf;
@@ -69,7 +69,7 @@ impl Stage {
     pub(crate) fn add_classes(&mut self, from: u16, to: u16) {
         let class = class_options();
         let requests: Vec<_> = (from..to).map(|at| self.class(at.into(), &class)).collect();
-        let mut batch = self.tc.batch(|_, outcome| outcome.expect("a class is added"));
+        let mut batch = self.tc.pipeline(|_, outcome| outcome.expect("a class is added"));
         for request in &requests {
             batch.push(Verb::Add, request).expect("a valid class");
         }
@@ -183,28 +183,28 @@ fn class_line(at: usize) -> String {
 }
 
 /// Many requests in one datagram.
-pub(crate) fn change_classes_packed(stage: &Stage, rivals: &Rivals, sizes: Sizes) -> Vec<Row> {
+pub(crate) fn change_classes_pipelined(stage: &Stage, rivals: &Rivals, sizes: Sizes) -> Vec<Row> {
     let (class, count) = (class_options(), usize::from(sizes.classes));
     let requests: Vec<_> = (0..count).map(|at| stage.class(at, &class)).collect();
-    let prebuilt: Vec<_> = requests.chunks(64).map(packed).collect();
+    let prebuilt: Vec<_> = requests.chunks(64).map(pipelined).collect();
     let (mut floor, mut tc) = (Floor::open(), connection());
-    let file = rivals.batch("packed", (0..count).map(class_line));
-    let words = format!("--packed -batch {file}");
+    let file = rivals.batch("pipelined", (0..count).map(class_line));
+    let words = format!("--pipelined -batch {file}");
     compare(
         sizes.rounds,
         vec![
             Contender::new("floor", |meter| {
                 meter.all(count, || prebuilt.iter().for_each(|datagram| floor.exchange(datagram)));
             }),
-            Contender::new("library, Batch", |meter| {
+            Contender::new("library, Pipeline", |meter| {
                 meter.all(count, || {
-                    let mut batch = tc.batch(|_, outcome| outcome.expect("it is there"));
+                    let mut batch = tc.pipeline(|_, outcome| outcome.expect("it is there"));
                     for request in &requests {
                         batch.push(Verb::Change, request).expect("a valid class");
                     }
                 });
             }),
-            Contender::new("tc-cli --packed", |meter| {
+            Contender::new("tc-cli --pipelined", |meter| {
                 meter.processes(count, || run(tests::lab::tc_cli(), &words));
             }),
         ],
@@ -212,7 +212,7 @@ pub(crate) fn change_classes_packed(stage: &Stage, rivals: &Rivals, sizes: Sizes
 }
 
 /// Requests without acknowledgement, except the last.
-fn packed<T>(requests: &[Request<'_, T>]) -> BytesMut {
+fn pipelined<T>(requests: &[Request<'_, T>]) -> BytesMut {
     let mut buffer = BytesMut::new();
     for (at, request) in requests.iter().enumerate() {
         let start = buffer.len();
@@ -226,7 +226,7 @@ fn packed<T>(requests: &[Request<'_, T>]) -> BytesMut {
 
 /// A list of all classes with their counters.
 pub(crate) fn dump_classes(stage: &Stage, rivals: &Rivals, sizes: Sizes) -> Vec<Row> {
-    let select = Select::classes(stage.dev);
+    let select = DumpRequest::classes(stage.dev);
     let read = |entry: &tc_core::message::Entry<'_>| {
         let class: Option<HtbClass> = entry.options_as().expect("an htb class");
         let own = entry.xstats().expect("counters").map(HtbXstats::decode);
@@ -244,8 +244,8 @@ pub(crate) fn dump_qdiscs(rivals: &Rivals, sizes: Sizes) -> Vec<Row> {
         let limit = (kind == "pfifo").then(|| entry.options_as::<Pfifo>().expect("a pfifo"));
         black_box((limit, entry.header, entry.stats().expect("counters")));
     };
-    let count = listed(&Select::qdiscs());
-    dump(&Select::qdiscs(), read, "qdisc show", "dump-qdiscs 0", count, rivals, sizes.rounds)
+    let count = listed(&DumpRequest::qdiscs());
+    dump(&DumpRequest::qdiscs(), read, "qdisc show", "dump-qdiscs 0", count, rivals, sizes.rounds)
 }
 
 /// A namespace with many devices, a pfifo and an ingress qdisc on each.
@@ -264,12 +264,12 @@ fn crowd(devices: usize) -> Net {
     net
 }
 
-fn listed(select: &Select) -> usize {
+fn listed(select: &DumpRequest) -> usize {
     connection().list(select).expect("a list").len()
 }
 
 fn dump(
-    select: &Select,
+    select: &DumpRequest,
     read: impl Fn(&tc_core::message::Entry<'_>),
     words: &str,
     libnl: &str,

@@ -21,7 +21,7 @@ pub fn shaped(classes: u16) -> (Net, Connection, i32) {
     let dev = tc.ifindex("b0").expect("the ifb");
     tc.add(&Request::qdisc(dev).parent(Handle::ROOT).handle(one).options(&Htb::default())).expect("an htb");
     let class = HtbClass::builder(Rate::bytes_per_second(125_000)).build().expect("a class");
-    let mut batch = tc.batch(|_, outcome| outcome.expect("every class"));
+    let mut batch = tc.pipeline(|_, outcome| outcome.expect("every class"));
     for minor in 1..=classes {
         let request = Request::class(dev).parent(one).handle(Handle::class(1, minor)).options(&class);
         batch.push(Verb::Add, &request).expect("a class can be written");

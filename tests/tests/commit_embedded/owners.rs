@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tc_core::{Handle, Request, Select};
+use tc_core::{DumpRequest, Handle, Request};
 use tc_qdiscs::plug::commit::{Held, Journal, JournalError, Left};
 
 use super::attach::kernel;
@@ -58,7 +58,7 @@ fn attach_with(
 fn roots(kernel: &Kernel) -> [(String, Handle); 2] {
     DEVICES.map(|device| {
         let mut tc = Connection::over(kernel.connect());
-        let listed = tc.list(&Select::qdiscs().device(device)).unwrap();
+        let listed = tc.list(&DumpRequest::qdiscs().device(device)).unwrap();
         let entries = listed.iter().map(|listed| listed.entry().unwrap());
         let root = entries.into_iter().find(|entry| entry.header.parent == Handle::ROOT).unwrap();
         (root.kind().unwrap().to_owned(), root.header.handle)

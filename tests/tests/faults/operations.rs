@@ -10,7 +10,7 @@ use tc_core::embedded::Kernel;
 use tc_core::link::LinkChange;
 use tc_core::rate::Rate;
 use tc_core::uapi::ETH_P_ALL;
-use tc_core::{Connection, Done, Error, Handle, Request, Select, Verb, object};
+use tc_core::{Connection, Done, DumpRequest, Error, Handle, Request, Verb, object};
 use tc_qdiscs::action::gact::Gact;
 use tc_qdiscs::filter::matchall::Matchall;
 use tc_qdiscs::htb::{Htb, HtbClass};
@@ -205,7 +205,7 @@ fn distinct(mut lines: Vec<String>) -> Vec<String> {
     lines
 }
 
-fn dump(tc: &mut Tc, select: &Select) -> Result<Vec<String>, Error> {
+fn dump(tc: &mut Tc, select: &DumpRequest) -> Result<Vec<String>, Error> {
     let mut dump = tc.dump(select)?;
     let mut lines = Vec::new();
     while let Some(listed) = dump.next()? {

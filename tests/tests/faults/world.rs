@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use tc_core::embedded::{Device, Faults, Kernel, Socket};
 use tc_core::message::Entry;
 use tc_core::uapi::{TCA_OPTIONS, TCA_STAB};
-use tc_core::{Connection, Error, Handle, OwnedEntry, Select};
+use tc_core::{Connection, DumpRequest, Error, Handle, OwnedEntry};
 
 use crate::operations::Operation;
 
@@ -87,15 +87,15 @@ pub(crate) fn kernel() -> Kernel {
 
 pub(crate) fn truth(kernel: &Kernel) -> String {
     let mut tc = Connection::over(kernel.connect());
-    let qdiscs = tc.list(&Select::qdiscs().invisible()).unwrap();
+    let qdiscs = tc.list(&DumpRequest::qdiscs().invisible()).unwrap();
     let mut text = String::new();
     let mut of =
         |list: Vec<OwnedEntry>| lines(&list).iter().for_each(|line| writeln!(text, "{line}").unwrap());
-    of(tc.list(&Select::actions("gact")).unwrap());
+    of(tc.list(&DumpRequest::actions("gact")).unwrap());
     for ifindex in [ETH0, ETH1] {
-        of(tc.list(&Select::classes(ifindex)).unwrap());
+        of(tc.list(&DumpRequest::classes(ifindex)).unwrap());
         for parent in [Handle::UNSPEC, Handle::FILTER_INGRESS, Handle::FILTER_EGRESS] {
-            of(tc.list(&Select::filters(ifindex).parent(parent)).unwrap());
+            of(tc.list(&DumpRequest::filters(ifindex).parent(parent)).unwrap());
         }
     }
     of(qdiscs);

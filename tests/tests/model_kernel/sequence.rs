@@ -2,7 +2,7 @@
 
 use tc_core::Verb;
 use tc_core::link::LinkChange;
-use tests::chance::Chance;
+use tests::random::Chance;
 
 use crate::step::{RawPlug, Step};
 

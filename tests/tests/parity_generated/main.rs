@@ -13,11 +13,11 @@ use std::thread;
 
 use tc_core::{Registry, TcType};
 use tc_qdiscs as _;
-use tests::chance::Chance;
 use tests::grammar::Grammar;
 use tests::lab::need::has;
 use tests::lab::{count, number, tries};
-use tests::{later, need};
+use tests::random::Chance;
+use tests::{need, newer_tc};
 
 use round::Round;
 use story::Story;
@@ -142,7 +142,7 @@ fn accepted(report: &str) -> bool {
     lines
         .filter_map(|line| line.split_once(" -- "))
         .filter_map(|(texts, _)| match texts.strip_prefix("later tc: ") {
-            Some(texts) => later::is_later().then_some(texts),
+            Some(texts) => newer_tc::is_later().then_some(texts),
             None => Some(texts),
         })
         .any(|texts| texts.split(" & ").all(|text| report.contains(text)))

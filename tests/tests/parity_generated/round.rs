@@ -9,10 +9,10 @@ use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value;
-use tests::ages::{ageless_json, ageless_text};
-use tests::chance::Chance;
+use tests::kernel_versions::{ageless_json, ageless_text};
 use tests::lab::{Net, Output};
-use tests::{later, repeated};
+use tests::random::Chance;
+use tests::{newer_tc, repeated};
 
 use super::story::Story;
 
@@ -102,10 +102,10 @@ impl<'a> Round<'a> {
         let json = [self.show(&self.ours, false, "-j"), self.show(&self.ours, true, "-j")];
         for at in 0..self.stories.len() {
             let [theirs, ours] = [&shown[0][at], &shown[1][at]];
-            if later::text(theirs) != later::text(ours) && !apart[at] {
+            if newer_tc::text(theirs) != newer_tc::text(ours) && !apart[at] {
                 note(at, format!("the kernels got other things\n tc: {theirs}our: {ours}"));
             }
-            if later::text(&printed[at]) != later::text(ours) {
+            if newer_tc::text(&printed[at]) != newer_tc::text(ours) {
                 note(at, format!("-s -d prints unlike\n tc: {ours}our: {}", printed[at]));
             }
             let [theirs, ours] = [&json[0][at], &json[1][at]];
@@ -209,7 +209,7 @@ fn same_json(theirs: &str, ours: &str) -> bool {
         (Err(_), Ok(_)) => true,
         (Ok(theirs), Ok(ours)) => {
             // Behind them is the list of classes.
-            theirs.iter().zip(&ours).all(|(theirs, ours)| later::json(theirs) == later::json(ours))
+            theirs.iter().zip(&ours).all(|(theirs, ours)| newer_tc::json(theirs) == newer_tc::json(ours))
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Commands that build on each other, all for one device.
 
-use tests::chance::Chance;
 use tests::grammar::{Grammar, TAKEN};
+use tests::random::Chance;
 
 /// The prefix, and the words by option. `DEV` stands for the device.
 #[derive(Clone)]

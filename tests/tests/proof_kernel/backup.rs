@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 
 use nix::poll::{PollFd, PollFlags, poll};
-use tests::chance::Chance;
+use tests::random::Chance;
 
 use super::replica::{BASE, Orders, backup_path};
 use super::words::{Checkpoint, State};

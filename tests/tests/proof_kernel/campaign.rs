@@ -12,8 +12,8 @@ use std::{env, fs, thread};
 
 use tc_core::Connection;
 use tc_core::link::LinkChange;
-use tests::chance::Chance;
 use tests::lab::{PATIENCE, QUIET, number};
+use tests::random::Chance;
 
 use super::clients::Clients;
 use super::gate::Kind;

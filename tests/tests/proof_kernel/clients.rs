@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, poll};
 use tc_core::netns::Namespace;
-use tests::chance::Chance;
+use tests::random::Chance;
 
 use super::words::{CLIENTS, Reply, Request};
 use super::world::World;

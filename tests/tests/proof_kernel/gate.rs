@@ -11,8 +11,8 @@ use tc_qdiscs::plug::commit::{
     Ack, Epoch, Error, Held, Journal, JournalError, Left, Limit, Network, OnDeath, OnTaint, OutputCommit,
     Plan,
 };
-use tests::chance::Chance;
 use tests::lab::PATIENCE;
+use tests::random::Chance;
 
 const LIMIT_BYTES: u32 = 4_000_000;
 

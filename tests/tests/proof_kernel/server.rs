@@ -12,8 +12,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{setsockopt, sockopt::Linger};
 use nix::unistd::getpid;
 use tc_core::netns::Namespace;
-use tests::chance::Chance;
 use tests::lab::PATIENCE;
+use tests::random::Chance;
 
 use super::gate::{self, Gate};
 use super::replica::{BASE, Orders, STEPS, backup_path};

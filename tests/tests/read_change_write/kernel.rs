@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use tc_core::{Change, Connection, Handle, Options, Request, Select, TcType, Verb};
+use tc_core::{Change, Connection, DumpRequest, Handle, Options, Request, TcType, Verb};
 use tests::lab::need::has;
 use tests::lab::{Net, count};
 use tests::need;
@@ -124,8 +124,8 @@ impl Bench<'_> {
 
     fn read(&mut self, case: &Case) -> Boxed {
         let (select, handle) = match case.ops.tc_type() {
-            TcType::Class => (Select::classes(self.device), CLASS),
-            _ => (Select::qdiscs().device(self.device), ONE),
+            TcType::Class => (DumpRequest::classes(self.device), CLASS),
+            _ => (DumpRequest::qdiscs().device(self.device), ONE),
         };
         let all = self.tc.list(&select).unwrap();
         let mut entries = all.iter().map(|entry| entry.entry().unwrap());

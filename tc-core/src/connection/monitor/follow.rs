@@ -9,9 +9,9 @@ use crate::connection::Socket;
 use crate::connection::Transport;
 use crate::connection::netns::Namespace;
 use crate::connection::watch::read_consistent;
+use crate::exchange::dump_request::DumpRequest;
 use crate::exchange::entry::OwnedEntry;
 use crate::exchange::error::Error;
-use crate::exchange::select::Select;
 use crate::wire::handle::Handle;
 use crate::wire::message::Message;
 use crate::wire::uapi::{RTM_DELLINK, RTM_NEWLINK, RTNLGRP_LINK, RTNLGRP_TC};
@@ -89,7 +89,7 @@ impl Follower {
     }
 }
 
-/// Readable when notices have come. Listed objects do not make it readable: before
+/// Readable when notices have come. DumpEntry objects do not make it readable: before
 /// each wait, including the first, call [`Follower::next`] until it returns
 /// `None`.
 impl<M: Transport + AsFd, C: Transport> AsFd for Follower<M, C> {
@@ -172,7 +172,7 @@ impl<M: Transport, C: Transport> Follower<M, C> {
 
 /// All qdiscs, their classes, and the filters of each qdisc and hook.
 fn list_all<C: Transport>(connection: &mut Connection<C>) -> Result<Vec<OwnedEntry>, Error> {
-    let mut all = connection.list(&Select::qdiscs())?;
+    let mut all = connection.list(&DumpRequest::qdiscs())?;
     let mut devices = BTreeSet::new();
     let mut filtered = BTreeSet::new();
     for qdisc in all.iter().filter_map(|qdisc| qdisc.entry().ok()) {
@@ -191,11 +191,11 @@ fn list_all<C: Transport>(connection: &mut Connection<C>) -> Result<Vec<OwnedEnt
         }
     }
     for ifindex in devices {
-        all.extend(connection.list(&Select::classes(ifindex))?);
+        all.extend(connection.list(&DumpRequest::classes(ifindex))?);
     }
     for (ifindex, parent) in filtered {
         // A parent that was deleted meanwhile has no filters, which is not an error.
-        all.extend(connection.list(&Select::filters(ifindex).parent(parent))?);
+        all.extend(connection.list(&DumpRequest::filters(ifindex).parent(parent))?);
     }
     Ok(all)
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::wire::uapi::*;
-use crate::{Cause, Select, Stab};
+use crate::{Cause, DumpRequest, Stab};
 
 fn text(error: &crate::Error) -> Option<&str> {
     error.kernel()?.ext_ack.message.as_deref()
@@ -131,7 +131,7 @@ fn careful_requests_keep_their_order_in_a_batch() {
     let kernel = builder().build();
     let mut tc = Connection::over(kernel.connect());
     let mut told = Vec::new();
-    let mut batch = tc.batch(|index, outcome| told.push((index, outcome.is_ok())));
+    let mut batch = tc.pipeline(|index, outcome| told.push((index, outcome.is_ok())));
     let gate = Gate { number: 1, later: Some(2) };
     batch.push(Verb::Add, &root().handle(Handle::qdisc(1)).kind("tbf")).unwrap();
     batch.push(Verb::Change, &root().options(&gate)).unwrap();
@@ -151,11 +151,11 @@ fn crowded() -> Kernel {
 fn a_dump_comes_in_pieces() {
     let kernel = crowded();
     let mut tc = Connection::over(kernel.connect());
-    let all = tc.list(&Select::qdiscs()).unwrap();
+    let all = tc.list(&DumpRequest::qdiscs()).unwrap();
     assert_eq!(all.len(), 101);
-    assert_eq!(tc.list(&Select::qdiscs().device(ETH0)).unwrap().len(), 1);
-    assert_eq!(tc.list(&Select::classes(ETH0)).unwrap().len(), 0);
-    assert_eq!(tc.list(&Select::classes(4711)).unwrap().len(), 0, "no such device, and no error");
+    assert_eq!(tc.list(&DumpRequest::qdiscs().device(ETH0)).unwrap().len(), 1);
+    assert_eq!(tc.list(&DumpRequest::classes(ETH0)).unwrap().len(), 0);
+    assert_eq!(tc.list(&DumpRequest::classes(4711)).unwrap().len(), 0, "no such device, and no error");
 }
 
 #[test]
@@ -163,14 +163,14 @@ fn a_half_read_dump_does_not_disturb_the_next_request() {
     let kernel = crowded();
     let mut tc = Connection::over(kernel.connect());
     for _ in 0..3 {
-        let mut dump = tc.dump(&Select::qdiscs()).unwrap();
+        let mut dump = tc.dump(&DumpRequest::qdiscs()).unwrap();
         dump.next().unwrap().unwrap();
         drop(dump);
         let nothing = crate::Transport::receive(tc.transport_mut(), &mut [0; 16]).unwrap_err();
         assert_eq!(nothing.kind(), std::io::ErrorKind::WouldBlock);
         assert_eq!(shown(&mut tc).0, "pfifo_fast");
     }
-    assert_eq!(tc.list(&Select::qdiscs()).unwrap().len(), 101);
+    assert_eq!(tc.list(&DumpRequest::qdiscs()).unwrap().len(), 101);
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn two_dumps_at_once_are_refused() {
     let kernel = crowded();
     let mut socket = kernel.connect();
     let mut request = bytes::BytesMut::new();
-    Select::qdiscs().encode(1, &mut request).unwrap();
+    DumpRequest::qdiscs().encode(1, &mut request).unwrap();
     crate::Transport::send(&mut socket, &request).unwrap();
     crate::Transport::send(&mut socket, &request).unwrap();
     let mut buffer = [0; 65536];

@@ -4,7 +4,7 @@ use std::io;
 
 use super::*;
 use crate::connection::scripted::{Scripted, message, verdict};
-use crate::{Cause, Select, Transport};
+use crate::{Cause, DumpRequest, Transport};
 
 type Tc = Connection<Faults<Socket>>;
 
@@ -74,7 +74,7 @@ fn a_call_interrupted_by_a_signal_is_repeated() {
     assert_eq!(shown(&mut tc).0, "tbf");
     // And where several datagrams are received at once.
     tc.transport_mut().at_call(1, Fault::Interrupted);
-    let mut pack = tc.pack();
+    let mut pack = tc.group();
     pack.push(Verb::Replace, &root().handle(Handle::qdisc(1)).kind("tbf")).unwrap();
     pack.send(|_, outcome| assert!(outcome.is_ok(), "{outcome:?}")).unwrap();
     // The send is retried a bounded number of times, and known not to have happened.
@@ -156,14 +156,14 @@ fn a_flood_of_stray_datagrams_ends_in_time() {
     tc.set_timeout(limit).unwrap();
     let since = std::time::Instant::now();
     assert!(tc.add(&root().kind("tbf")).unwrap_err().is_outcome_unknown());
-    let mut batch = tc.batch(|_, outcome| assert!(outcome.unwrap_err().is_outcome_unknown()));
+    let mut batch = tc.pipeline(|_, outcome| assert!(outcome.unwrap_err().is_outcome_unknown()));
     batch.push(Verb::Delete, &root()).unwrap();
     batch.finish();
     assert!(since.elapsed() < 100 * limit);
     // Nor is a list asked for without end that the kernel is too busy to make.
     let mut tc = Connection::over(Scripted::new(|all| vec![verdict(&all[0], 16)]));
     tc.set_timeout(limit).unwrap();
-    let error = tc.list(&Select::qdiscs()).unwrap_err();
+    let error = tc.list(&DumpRequest::qdiscs()).unwrap_err();
     assert!(matches!(error.cause(), Cause::Timeout(_)), "{error}");
 }
 
@@ -202,27 +202,27 @@ fn an_error_names_the_attribute_and_its_policy() {
 fn a_list_that_fails_at_its_end_is_an_error() {
     let kernel = builder().build();
     let mut tc = faulty(&kernel, &[(1, Fault::DumpFailed)]);
-    let error = tc.list(&Select::qdiscs()).unwrap_err();
+    let error = tc.list(&DumpRequest::qdiscs()).unwrap_err();
     assert_eq!((error.errno(), error.read().len()), (Some(libc::EIO), 1));
-    assert_eq!(tc.list(&Select::qdiscs()).unwrap().len(), 1);
+    assert_eq!(tc.list(&DumpRequest::qdiscs()).unwrap().len(), 1);
 }
 
 #[test]
 fn a_list_that_was_interrupted_is_read_again() {
     let kernel = builder().build();
     let mut tc = faulty(&kernel, &[(0, Fault::DumpInterrupted)]);
-    assert_eq!(tc.list(&Select::qdiscs()).unwrap().len(), 1);
+    assert_eq!(tc.list(&DumpRequest::qdiscs()).unwrap().len(), 1);
     assert_eq!(tc.transport().happened(), [Fault::DumpInterrupted]);
     // One that is interrupted again and again is given up.
     let always = Chances::none().with(Fault::DumpInterrupted, 1000);
     let mut tc = Connection::over(Faults::seeded(kernel.connect(), 0, always));
-    let error = tc.list(&Select::qdiscs()).unwrap_err();
+    let error = tc.list(&DumpRequest::qdiscs()).unwrap_err();
     assert!(matches!(error.cause(), Cause::Interrupted(10)), "{error}");
     assert_eq!(error.read().len(), 1, "what the last try read");
     // A single dump is not read again.
     let always = Chances::none().with(Fault::DumpInterrupted, 1000);
     let mut tc = Connection::over(Faults::seeded(kernel.connect(), 0, always));
-    let mut dump = tc.dump(&Select::qdiscs()).unwrap();
+    let mut dump = tc.dump(&DumpRequest::qdiscs()).unwrap();
     assert!(dump.next().unwrap().is_some());
     assert!(matches!(dump.next().unwrap_err().cause(), Cause::Interrupted(1)));
 }
@@ -232,7 +232,7 @@ fn a_list_with_a_lost_part_is_read_again() {
     for fault in [Fault::NoBuffers, Fault::Truncated] {
         let kernel = (0..100).fold(builder(), |all, n| all.device(Device::new(&format!("d{n}")))).build();
         let mut tc = faulty(&kernel, &[(1, fault)]);
-        assert_eq!(tc.list(&Select::qdiscs()).unwrap().len(), 101, "{fault:?}");
+        assert_eq!(tc.list(&DumpRequest::qdiscs()).unwrap().len(), 101, "{fault:?}");
         assert_eq!(tc.transport().happened(), [fault]);
     }
 }
@@ -243,7 +243,7 @@ fn a_lost_datagram_does_not_end_a_dump() {
     for (n, fault) in [(0, Fault::NoBuffers), (1, Fault::NoBuffers), (1, Fault::Truncated), (1, Fault::Late)]
     {
         let mut tc = faulty(&kernel, &[(n, fault)]);
-        let mut dump = tc.dump(&Select::qdiscs()).unwrap();
+        let mut dump = tc.dump(&DumpRequest::qdiscs()).unwrap();
         let error = loop {
             match dump.next() {
                 Ok(Some(_)) => {}
@@ -253,7 +253,7 @@ fn a_lost_datagram_does_not_end_a_dump() {
         };
         assert!(error.is_outcome_unknown(), "{error}");
         drop(dump);
-        assert_eq!(tc.list(&Select::qdiscs()).unwrap().len(), 101, "{fault:?} at {n}");
+        assert_eq!(tc.list(&DumpRequest::qdiscs()).unwrap().len(), 101, "{fault:?} at {n}");
     }
 }
 
@@ -261,7 +261,7 @@ fn a_lost_datagram_does_not_end_a_dump() {
 fn reordered_datagrams_of_a_dump_are_all_read() {
     let kernel = (0..100).fold(builder(), |all, n| all.device(Device::new(&format!("d{n}")))).build();
     let mut tc = faulty(&kernel, &[(0, Fault::Reordered)]);
-    assert_eq!(tc.list(&Select::qdiscs()).unwrap().len(), 101);
+    assert_eq!(tc.list(&DumpRequest::qdiscs()).unwrap().len(), 101);
     assert_eq!(tc.transport().happened(), [Fault::Reordered]);
 }
 
@@ -274,7 +274,7 @@ fn a_device_can_vanish_between_two_calls() {
     tc.transport_mut().before_send(1, move || assert!(unplugged.remove_device(ETH0)));
     assert_eq!(shown(&mut tc).0, "tbf");
     assert_eq!(tc.delete(&root()).unwrap_err().errno(), Some(libc::ENODEV));
-    assert!(tc.list(&Select::qdiscs()).unwrap().is_empty());
+    assert!(tc.list(&DumpRequest::qdiscs()).unwrap().is_empty());
 }
 
 #[test]

@@ -56,7 +56,7 @@ fn devices_are_made_changed_and_deleted() {
 fn several_queues_begin_with_mq() {
     let kernel = Kernel::builder().device(Device::new("eth0").ifindex(ETH0).tx_queues(3)).build();
     let mut tc = Connection::over(kernel.connect());
-    let entries = tc.list(&crate::Select::qdiscs()).unwrap();
+    let entries = tc.list(&crate::DumpRequest::qdiscs()).unwrap();
     let kinds: Vec<_> = entries
         .iter()
         .map(|entry| entry.entry().unwrap())

@@ -25,7 +25,7 @@ fn a_connection_recovers_after_a_loss() {
             done
         },
         |tc| {
-            let mut pack = tc.pack();
+            let mut pack = tc.group();
             pack.push(Verb::Replace, &root().kind("tbf"))?;
             let mut outcome = Ok(());
             pack.send(|_, told| outcome = told.map(|_| ()))?;
@@ -33,7 +33,7 @@ fn a_connection_recovers_after_a_loss() {
         },
         |tc| {
             let mut outcome = Ok(());
-            let mut batch = tc.batch(|_, told| outcome = told);
+            let mut batch = tc.pipeline(|_, told| outcome = told);
             batch.push(Verb::Replace, &root().kind("tbf"))?;
             batch.finish();
             outcome.map_err(|cause| Error::new("batch", "", cause))
@@ -41,7 +41,7 @@ fn a_connection_recovers_after_a_loss() {
         |tc| {
             // Its first receive reports the loss; the queued datagrams follow.
             tc.forget_answers();
-            Err(Error::new("forget", "", crate::exchange::answer::cut_short()))
+            Err(Error::new("forget", "", crate::exchange::reply::cut_short()))
         },
     ];
     for (at, operation) in operations.into_iter().enumerate() {
@@ -64,7 +64,7 @@ fn a_connection_recovers_after_a_loss() {
 fn a_pack_makes_room_for_all_its_answers() {
     let mut tc = Connection::over(builder().build().connect());
     tc.transport().set_receive_buffer(2000);
-    let mut pack = tc.pack();
+    let mut pack = tc.group();
     for _ in 0..100 {
         pack.push(Verb::Replace, &root().kind("tbf")).unwrap();
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::*;
 use crate::connection::monitor::{Event, Follower, Monitor};
 use crate::wire::uapi::*;
-use crate::{Cause, ChangeWatch, Error, OwnedEntry, Select};
+use crate::{Cause, ChangeWatch, DumpRequest, Error, OwnedEntry};
 
 const DEVICES: usize = 700;
 
@@ -37,19 +37,19 @@ fn list_with_change_in_the_middle_is_read_again() {
     let kernel = kernel();
     let mut plain = tc(&kernel);
     unplug(&kernel, &mut plain);
-    let list = plain.list(&Select::qdiscs()).unwrap();
+    let list = plain.list(&DumpRequest::qdiscs()).unwrap();
     assert_eq!((list.len(), devices(&list).contains(&ETH0)), (DEVICES, true));
 
     let kernel = self::kernel();
     let (mut tc, mut watch) = (tc(&kernel), watch(&kernel));
     unplug(&kernel, &mut tc);
-    assert_eq!(tc.list_consistent(&mut watch, &Select::qdiscs()).unwrap().len(), DEVICES);
+    assert_eq!(tc.list_consistent(&mut watch, &DumpRequest::qdiscs()).unwrap().len(), DEVICES);
     assert_eq!(watch.rereads(), 1);
     // Without a change one list is enough.
     let calls = tc.transport().calls();
-    assert_eq!(tc.list_consistent(&mut watch, &Select::qdiscs()).unwrap().len(), DEVICES);
+    assert_eq!(tc.list_consistent(&mut watch, &DumpRequest::qdiscs()).unwrap().len(), DEVICES);
     let quiet = tc.transport().calls() - calls;
-    tc.list(&Select::qdiscs()).unwrap();
+    tc.list(&DumpRequest::qdiscs()).unwrap();
     assert_eq!((watch.rereads(), tc.transport().calls() - calls), (1, 2 * quiet));
 }
 
@@ -69,17 +69,17 @@ fn list_that_is_never_quiet_ends_with_an_error() {
     let kernel = kernel();
     let (mut tc, mut watch) = (tc(&kernel), watch(&kernel));
     never_quiet(&kernel, &mut tc, ETH0);
-    let error = tc.list_consistent(&mut watch, &Select::qdiscs()).unwrap_err();
+    let error = tc.list_consistent(&mut watch, &DumpRequest::qdiscs()).unwrap_err();
     assert!(matches!(error.cause(), Cause::Interrupted(10)), "{error}");
     assert_eq!((error.read().len(), watch.rereads()), (DEVICES + 1, 9));
     // Those of another device are not concerned, and a list in one piece never is.
     let d5 = tc.ifindex("d5").unwrap();
-    for select in [Select::qdiscs().device(d5), Select::classes(d5), Select::filters(d5)] {
+    for select in [DumpRequest::qdiscs().device(d5), DumpRequest::classes(d5), DumpRequest::filters(d5)] {
         tc.list_consistent(&mut watch, &select).unwrap();
         assert!(!watch.changed(&select).unwrap(), "{select:?}");
     }
-    tc.list_consistent(&mut watch, &Select::classes(ETH0)).unwrap();
-    assert!(watch.changed(&Select::classes(ETH0)).unwrap());
+    tc.list_consistent(&mut watch, &DumpRequest::classes(ETH0)).unwrap();
+    assert!(watch.changed(&DumpRequest::classes(ETH0)).unwrap());
     assert_eq!(watch.rereads(), 9);
 }
 
@@ -94,7 +94,7 @@ fn several_lists_fit_each_other() {
         if seen.fetch_add(1, Ordering::Relaxed) < 2 {
             other.replace(&root().kind("tbf"))?;
         }
-        tc.list(&Select::classes(ETH0))
+        tc.list(&DumpRequest::classes(ETH0))
     });
     assert!(read.unwrap().unwrap().is_empty());
     assert_eq!((seen.into_inner(), watch.rereads()), (3, 2));
@@ -118,8 +118,8 @@ fn watch_that_lost_notices_counts_them_as_changes() {
     // The loss hides which device it was of.
     watch.reset().unwrap();
     (0..3).for_each(|_| other.replace(&root().kind("tbf")).unwrap());
-    assert!(watch.changed(&Select::classes(ETH0 + 1)).unwrap());
-    assert_eq!(tc.list_consistent(&mut watch, &Select::qdiscs()).unwrap().len(), DEVICES + 1);
+    assert!(watch.changed(&DumpRequest::classes(ETH0 + 1)).unwrap());
+    assert_eq!(tc.list_consistent(&mut watch, &DumpRequest::qdiscs()).unwrap().len(), DEVICES + 1);
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn confirmed_list_is_read_until_two_agree() {
     let kernel = kernel();
     let mut tc = tc(&kernel);
     unplug(&kernel, &mut tc);
-    let list = tc.list_confirmed(&Select::qdiscs()).unwrap();
+    let list = tc.list_confirmed(&DumpRequest::qdiscs()).unwrap();
     assert_eq!((list.len(), devices(&list).contains(&ETH0)), (DEVICES, false));
     // A device goes within each list.
     let mut left: Vec<_> = devices(&list);
@@ -139,7 +139,7 @@ fn confirmed_list_is_read_until_two_agree() {
             assert!(unplugged.remove_device(left.remove(0)));
         }
     });
-    let error = tc.list_confirmed(&Select::qdiscs()).unwrap_err();
+    let error = tc.list_confirmed(&DumpRequest::qdiscs()).unwrap_err();
     assert!(matches!(error.cause(), Cause::Interrupted(10)), "{error}");
 }
 

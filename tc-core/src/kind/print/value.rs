@@ -6,7 +6,7 @@ use std::io::Write as _;
 use super::Style;
 use crate::wire::device::DeviceName;
 use crate::wire::handle::Handle;
-use crate::wire::short::Short;
+use crate::wire::stack_str::StackStr;
 use crate::wire::units::{PrintG, PrintRate, PrintSize, PrintTime, PrintTimeNs};
 
 /// A value that can be printed in both forms.
@@ -183,7 +183,7 @@ macro_rules! quantities {
 
         impl Item for $name {
             fn text(&self, out: &mut Vec<u8>, style: &Style) {
-                let text: fn($type, &Style) -> Short = $text;
+                let text: fn($type, &Style) -> StackStr = $text;
                 out.extend_from_slice(text(self.0, style).bytes());
             }
             fn json(&self, out: &mut Vec<u8>) {
@@ -204,7 +204,7 @@ quantities! {
     /// A time in nanoseconds: `5ms`; in JSON the nanoseconds.
     TimeNs(i64): |ns, _| PrintTimeNs(ns).short(), |ns| ns;
     /// A hexadecimal number without prefix: `1f`; in JSON a string.
-    Hex(u32): |number, _| Short::new().hex(number.into()), |number| Quoted(Short::new().hex(number.into()));
+    Hex(u32): |number, _| StackStr::new().hex(number.into()), |number| Quoted(StackStr::new().hex(number.into()));
     /// A hexadecimal number with prefix: `0x1f`, but `0`, as C's `%#x` prints
     /// it; in JSON a string.
     Hex0x(u64): |number, _| prefixed(number), |number| Quoted(prefixed(number));
@@ -212,13 +212,13 @@ quantities! {
     Float(f64): |number, _| PrintG(number, 6).short(), |number| Bare(PrintG(number, 6).short());
 }
 
-fn prefixed(number: u64) -> Short {
+fn prefixed(number: u64) -> StackStr {
     let prefix = if number == 0 { "" } else { "0x" };
-    Short::new().str(prefix).hex(number)
+    StackStr::new().str(prefix).hex(number)
 }
 
 /// A text that is a JSON token as it stands.
-struct Bare(Short);
+struct Bare(StackStr);
 
 impl Item for Bare {
     fn text(&self, out: &mut Vec<u8>, _: &Style) {
@@ -230,7 +230,7 @@ impl Item for Bare {
 }
 
 /// A text that is a JSON string with quotes around it.
-struct Quoted(Short);
+struct Quoted(StackStr);
 
 impl Item for Quoted {
     fn text(&self, out: &mut Vec<u8>, _: &Style) {

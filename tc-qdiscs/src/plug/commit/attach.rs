@@ -182,7 +182,7 @@ impl<T: Transport> OutputCommit<T> {
             if shared { &mut second } else { &mut first }.push((at, Verb::Change, &open));
         }
         for requests in [first, second] {
-            for requests in requests.chunks(tc_core::Pack::<T>::MOST) {
+            for requests in requests.chunks(tc_core::RequestGroup::<T>::MOST) {
                 send(tc, devices, requests, added)?;
             }
         }
@@ -262,7 +262,7 @@ fn send<T: Transport>(
     requests: &[(usize, Verb, &Plug)],
     added: &mut [Added],
 ) -> Result<(), TcError> {
-    let mut pack = tc.pack();
+    let mut pack = tc.group();
     for (at, verb, plug) in requests {
         pack.push(*verb, &devices[*at].request(plug))?;
     }
@@ -321,7 +321,7 @@ fn links<T: Transport>(tc: &mut Connection<T>, names: &[&str], plan: &Plan) -> R
     if names.is_empty() {
         return Err(Error::Devices("no device is given".to_owned()));
     }
-    let most = tc_core::Pack::<T>::MOST;
+    let most = tc_core::RequestGroup::<T>::MOST;
     if names.len() > most {
         return Err(Error::Devices(format!("a session has {most} devices at most")));
     }

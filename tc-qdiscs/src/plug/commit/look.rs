@@ -49,7 +49,7 @@ impl<T: Transport> OutputCommit<T> {
     /// Exchanges messages with all plugs; the caller acts on the taint.
     fn try_exchange(&mut self, doing: &'static str, verb: Verb, plug: Option<&Plug>) -> Option<Taint> {
         let Self { tc, devices, fault, .. } = self;
-        let mut pack = tc.pack();
+        let mut pack = tc.group();
         for device in devices.iter() {
             let request = match plug {
                 Some(plug) => device.request(plug),

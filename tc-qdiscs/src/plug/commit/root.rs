@@ -2,7 +2,7 @@
 //! its guardian, and the finder of its journal.
 
 use tc_core::message::Entry;
-use tc_core::{Cause, Connection, Error, Handle, Request, Select, Transport, Verb, object};
+use tc_core::{Cause, Connection, DumpRequest, Error, Handle, Request, Transport, Verb, object};
 
 use super::super::Plug;
 use super::error::Network;
@@ -42,7 +42,7 @@ const EINVAL: i32 = 22;
 /// a change to the session that has the device: it would be tainted, and the
 /// packets it holds lost.
 pub(super) fn listed_root_of<T: Transport>(tc: &mut Connection<T>, ifindex: i32) -> Result<Root, Error> {
-    for listed in tc.list_confirmed(&Select::qdiscs().device(ifindex))? {
+    for listed in tc.list_confirmed(&DumpRequest::qdiscs().device(ifindex))? {
         match listed.entry() {
             Ok(entry) if entry.header.parent == Handle::ROOT => return Ok(Root::of(&entry)),
             // Not its root, or no plug of ours.

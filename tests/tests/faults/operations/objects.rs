@@ -57,14 +57,14 @@ pub(super) const OBJECTS: &[Operation] = &[
         name: "qdisc list",
         trusts_netlink: true,
         prepare: a_pfifo,
-        run: |tc| vec![Said::of(tc.list(&Select::qdiscs()), |list| distinct(lines(&list)))],
+        run: |tc| vec![Said::of(tc.list(&DumpRequest::qdiscs()), |list| distinct(lines(&list)))],
         ..READ
     },
     Operation {
         name: "qdisc dump",
         trusts_netlink: true,
         prepare: a_pfifo,
-        run: |tc| vec![Said::of(dump(tc, &Select::qdiscs()), distinct)],
+        run: |tc| vec![Said::of(dump(tc, &DumpRequest::qdiscs()), distinct)],
         ..READ
     },
     Operation {
@@ -106,7 +106,7 @@ pub(super) const OBJECTS: &[Operation] = &[
         name: "class list",
         trusts_netlink: true,
         prepare: many_classes,
-        run: |tc| vec![Said::of(tc.list(&Select::classes(ETH0)), |list| distinct(lines(&list)))],
+        run: |tc| vec![Said::of(tc.list(&DumpRequest::classes(ETH0)), |list| distinct(lines(&list)))],
         ..READ
     },
     Operation {
@@ -155,7 +155,7 @@ pub(super) const OBJECTS: &[Operation] = &[
         trusts_netlink: true,
         prepare: a_filter,
         run: |tc| {
-            let select = Select::filters(ETH0).parent(Handle::FILTER_INGRESS);
+            let select = DumpRequest::filters(ETH0).parent(Handle::FILTER_INGRESS);
             vec![Said::of(tc.list(&select), |list| distinct(lines(&list)))]
         },
         ..READ
@@ -204,7 +204,7 @@ pub(super) const OBJECTS: &[Operation] = &[
         name: "action list",
         trusts_netlink: true,
         prepare: an_action,
-        run: |tc| vec![Said::of(tc.list(&Select::actions("gact")), |list| distinct(lines(&list)))],
+        run: |tc| vec![Said::of(tc.list(&DumpRequest::actions("gact")), |list| distinct(lines(&list)))],
         ..READ
     },
     Operation {

@@ -11,7 +11,7 @@ pub(super) const OTHERS: &[Operation] = &[
         run: |tc| {
             let mut said = Vec::new();
             let shape = shape(125_000);
-            let mut batch = tc.batch(|index, outcome| {
+            let mut batch = tc.pipeline(|index, outcome| {
                 assert_eq!(index, said.len(), "told in order, and once");
                 said.push(match outcome {
                     Ok(()) => Said::Done(Vec::new()),
@@ -36,12 +36,12 @@ pub(super) const OTHERS: &[Operation] = &[
         prepare: an_htb,
         run: |tc| {
             let shape = shape(125_000);
-            let mut pack = tc.pack();
+            let mut pack = tc.group();
             for part in 0..10 {
                 let verb = if refused_in_pack(part) { Verb::Change } else { Verb::Add };
                 pack.push(verb, &class(part as u16 + 1).options(&shape)).unwrap();
             }
-            packed(10, |each| pack.send(each))
+            pipelined(10, |each| pack.send(each))
         },
         happened: |world, part| world.has(&[&format!("class htb 1:{:x} ", part + 1)]),
         refused: refused_in_pack,
@@ -52,12 +52,12 @@ pub(super) const OTHERS: &[Operation] = &[
         parts: 2,
         prepare: a_pfifo,
         run: |tc| {
-            let mut pack = tc.pack();
+            let mut pack = tc.group();
             let options = [pfifo(7), pfifo(9)];
             let other = Request::qdisc(ETH0).parent(Handle::ROOT).handle(TWO);
             pack.push_shown(Verb::Change, &root().options(&options[0])).unwrap();
             pack.push_shown(Verb::Replace, &other.options(&options[1])).unwrap();
-            packed(2, |each| pack.send(each))
+            pipelined(2, |each| pack.send(each))
         },
         // The first is replaced by the second.
         happened: |world, part| {
@@ -161,7 +161,7 @@ const fn refused_in_pack(part: usize) -> bool {
 }
 
 /// The outcomes of a pack, each reported once.
-fn packed(
+fn pipelined(
     parts: usize,
     send: impl FnOnce(&mut dyn FnMut(usize, Result<Done<'_>, tc_core::Cause>)) -> Result<(), Error>,
 ) -> Vec<Said> {

@@ -1,0 +1,111 @@
+//! `plug buffer`, `release`, `open`, `drop` and `limit`: operations on the plug
+//! of `plug attach` and on nothing else.
+//!
+//! The effect of a request depends on those before it, and the kernel reports
+//! none of that: two `buffer` without a `release` between them mix two epochs
+//! up. `plug commit` keeps account of epochs. These commands record mode and
+//! limit alone, for `hold` and `commit`, which refuse a plug that is buffering.
+
+use std::fmt::Display;
+use std::num::NonZeroU32;
+
+use clap::{ArgMatches, Command};
+use serde_json::json;
+use tc_core::{Handle, Request, Verb};
+use tc_qdiscs::plug::Plug;
+use tc_qdiscs::plug::commit::{Left, Limit, Network};
+
+use super::attach::report;
+use super::kept::{Kept, Mode};
+use super::place::{Belief, Journals, Root, attached_plug};
+use super::words;
+use crate::context::failure::{Failure, reason};
+use crate::context::output::say_done;
+use crate::context::session::Session;
+
+pub(super) fn words() -> Vec<Command> {
+    let command = |name, about| Command::new(name).about(about).args([words::dev(), words::journal_dir()]);
+    vec![
+        command("buffer", "End the epoch, and hold what is sent next"),
+        command("release", "Release the epoch that ended last"),
+        command("open", "Release all held packets, and hold no longer"),
+        command("drop", "Drop all held packets, then open; reports how many were dropped").after_help(
+            "No packet that was held leaves: a new, empty plug replaces the old one and is then opened.\n\
+             Packets that are sent during the replacement are dropped too, and not counted.",
+        ),
+        command("limit", "Set the most bytes held; held packets stay").arg(words::limit()),
+    ]
+}
+
+pub(super) fn run(name: &str, words: &ArgMatches, session: &mut Session<'_>) -> Result<(), Failure> {
+    let (dev, journals) = (words::the_dev(words), Journals::of(words));
+    let _lock = journals.lock(name)?;
+    let (root, belief) = attached_plug(name, dev, &journals, session)?;
+    let kept = belief.kept;
+    let (plug, after) = match name {
+        "buffer" => (Plug::buffer(), Kept { mode: Mode::Buffering, ..kept }),
+        "release" => (Plug::release_one(), kept),
+        "open" => (Plug::release_indefinite(), Kept { mode: Mode::Open, ..kept }),
+        "drop" => return drop_held(dev, &belief, session),
+        _ => {
+            let limit = words::the_limit(words).get();
+            (Plug::set_limit(limit), Kept { limit_bytes: Some(limit), ..kept })
+        }
+    };
+    // Before the plug holds: whoever finds it must not take it for open.
+    if name == "buffer" {
+        record(name, after, &belief, &Network::Untouched)?;
+    }
+    // With its handle: the kernel refuses if another one has come meanwhile.
+    let request = Request::qdisc(root.ifindex).parent(Handle::ROOT).handle(root.handle).options(&plug);
+    if let Err(error) = session.kernel()?.0.connection.apply_as_it_is(Verb::Change, &request) {
+        let unknown = error.is_outcome_unknown();
+        if name == "buffer" && !unknown {
+            // A record of a plug that does not hold only makes hold refuse.
+            let _stays = kept.write(&belief.path);
+        }
+        let state = if unknown { "its outcome is not known" } else { "nothing was changed" };
+        return Err(Failure::own(format!("plug {name}: {error}; {state}"), &error));
+    }
+    if after != kept && name != "buffer" {
+        let done = if name == "open" { "the network is open" } else { "the limit is set" };
+        record(name, after, &belief, &done)?;
+    }
+    report(dev, session)
+}
+
+fn drop_held(dev: &str, belief: &Belief, session: &mut Session<'_>) -> Result<(), Failure> {
+    let failed = |error: &dyn Display| Failure::Extension(format!("plug drop: {error}"));
+    let left = Left::read(&belief.path).map_err(|error| failed(&format!("{error}; nothing was changed")))?;
+    let limit = NonZeroU32::new(belief.limit_bytes()).map(Limit::bytes);
+    let limit = limit.ok_or_else(|| failed(&"its journal names a limit of 0; nothing was changed"))?;
+    record("drop", Kept { mode: Mode::Buffering, ..belief.kept }, belief, &Network::Untouched)?;
+    let tc = &mut session.kernel()?.0.connection;
+    let dropped = left.drop_held(tc, limit).map_err(|error| {
+        if error.network() == Network::Untouched {
+            let _stays = belief.kept.write(&belief.path);
+        }
+        Failure::own(format!("plug drop: {error}"), &error)
+    })?;
+    if dropped.devices == 0 {
+        return Err(failed(&format!("device {dev}: the plug is gone; nothing was changed")));
+    }
+    record("drop", Kept { mode: Mode::Open, ..belief.kept }, belief, &Network::Open)?;
+    let (packets, bytes) = (dropped.packets, dropped.bytes);
+    if session.globals.json {
+        let ifindex = session.ifindex(dev)?;
+        let root = Root::on(ifindex, &mut session.kernel()?.0.connection)?;
+        let observed = root.map(|root| root.to_json());
+        let done =
+            json!({ "dev": dev, "dropped_packets": packets, "dropped_bytes": bytes, "observed": observed });
+        return say_done(&format!("{done}\n"));
+    }
+    say_done(&format!("dropped {packets} packets, {bytes} bytes; the network is open\n"))
+}
+
+fn record(name: &str, kept: Kept, belief: &Belief, state: &dyn Display) -> Result<(), Failure> {
+    kept.write(&belief.path).map_err(|error| {
+        let (journal, why) = (belief.path.display(), reason(&error));
+        Failure::System(format!("plug {name}: cannot record mode and limit beside {journal}: {why}; {state}"))
+    })
+}

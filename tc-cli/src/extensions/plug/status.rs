@@ -1,0 +1,111 @@
+//! `plug status`: the state that the kernel reports, and apart from it the one that journals record.
+
+use clap::{ArgMatches, Command};
+use serde_json::{Value, json};
+
+use super::place::{Belief, Journals, Root};
+use super::words;
+use crate::context::failure::Failure;
+use crate::context::output::say;
+use crate::context::session::Session;
+
+pub(super) fn words() -> Command {
+    Command::new("status")
+        .about("Show plugs: what the kernel reports (observed), and what journals record (believed)")
+        .args([words::dev().required(false), words::journal_dir()])
+}
+
+pub(super) fn run(words: &ArgMatches, session: &mut Session<'_>) -> Result<(), Failure> {
+    let only = match words.get_one::<String>("dev") {
+        Some(dev) => Some(session.ifindex(dev)?),
+        None => None,
+    };
+    let (beliefs, wrong) = Journals::of(words).read()?;
+    let unreadable = wrong.len();
+    for error in wrong {
+        session.report.warning(&format!("plug status: {error}"));
+    }
+    let json = session.globals.json;
+    let kernel = session.kernel()?.0;
+    let roots = Root::all(&mut kernel.connection)?;
+    let mut devices: Vec<i32> = match only {
+        Some(ifindex) => vec![ifindex],
+        None => {
+            let plugs = roots.iter().filter(|root| root.kind == "plug").map(|root| root.ifindex);
+            let named = beliefs.iter().flat_map(|belief| &belief.journal.devices);
+            plugs.chain(named.map(|device| device.ifindex)).collect()
+        }
+    };
+    devices.sort_unstable();
+    devices.dedup();
+    let shown = devices.into_iter().map(|ifindex| {
+        let root = roots.iter().find(|root| root.ifindex == ifindex);
+        let named = |belief: &Belief| {
+            let mut devices = belief.journal.devices.iter();
+            Some((belief.clone(), devices.find(|device| device.ifindex == ifindex)?.name.clone()))
+        };
+        let (beliefs, names): (Vec<_>, Vec<_>) = beliefs.iter().filter_map(named).unzip();
+        let missing = root.is_none()
+            && kernel.connection.link_by_index(ifindex).is_err_and(|error| error.is_not_found());
+        let dev = match names.into_iter().next().filter(|_| missing) {
+            Some(name) => name,
+            None => kernel.devices.name(ifindex).to_string(),
+        };
+        Shown { dev, missing, root, beliefs, unreadable }
+    });
+    if json {
+        let list: Vec<_> = shown.map(|shown| shown.to_json()).collect();
+        return say(&format!("{}\n", Value::from(list)));
+    }
+    say(&shown.map(|shown| shown.to_text()).collect::<String>())
+}
+
+/// One device.
+struct Shown<'r> {
+    dev: String,
+    /// Whether no device has the index that a journal names.
+    missing: bool,
+    root: Option<&'r Root>,
+    beliefs: Vec<Belief>,
+    /// Journals that cannot be read: one may name it.
+    unreadable: usize,
+}
+
+impl Shown<'_> {
+    fn to_json(&self) -> Value {
+        let believed: Vec<_> = self.beliefs.iter().map(|belief| with_match(belief, self.root)).collect();
+        let observed = self.root.map(Root::to_json);
+        json!({ "dev": self.dev, "dev_is_there": !self.missing, "observed": observed, "believed": believed })
+    }
+
+    fn to_text(&self) -> String {
+        let Self { dev, missing, root, beliefs, unreadable } = self;
+        let mut text = format!("{dev}\n");
+        text += &match root {
+            Some(root) => format!("  observed: {}\n", root.to_text()),
+            None if *missing => "  observed: the device is gone\n".to_owned(),
+            None => "  observed: no root qdisc but the kernel's default\n".to_owned(),
+        };
+        for belief in beliefs {
+            let gone = if is_there(belief, *root) { "" } else { "; its plug is not there" };
+            text += &format!("  believed: {}{gone}\n", belief.to_text());
+        }
+        if beliefs.is_empty() {
+            text += &match unreadable {
+                0 => "  believed: nothing; no journal names it\n".to_owned(),
+                count => format!("  believed: not known; {count} journal(s) cannot be read\n"),
+            };
+        }
+        text
+    }
+}
+
+fn with_match(belief: &Belief, root: Option<&Root>) -> Value {
+    let mut value = belief.to_json();
+    value["plug_is_there"] = is_there(belief, root).into();
+    value
+}
+
+fn is_there(belief: &Belief, root: Option<&Root>) -> bool {
+    root.is_some_and(|root| root.kind == "plug" && belief.names(root.ifindex, root.handle))
+}
