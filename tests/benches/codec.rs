@@ -29,7 +29,7 @@ trait Sample: Syntax {
 impl Sample for Pfifo {
     const CAPTURE: &'static str = "pfifo/dump.hex";
     fn sample() -> Self {
-        Self { limit_packets: 100 }
+        Self::new(100)
     }
 }
 

@@ -57,7 +57,7 @@ fn assert_free<K: Kind>(options: &K) {
 #[test]
 fn one_operation_allocates_nothing_and_takes_two_calls() {
     assert_free(&Plug::buffer());
-    assert_free(&Pfifo { limit_packets: 100 });
+    assert_free(&Pfifo::new(100));
     assert_free(
         &Tbf::builder(Rate::bytes_per_second(125_000), 1600)
             .latency(std::time::Duration::from_millis(50))
@@ -167,7 +167,7 @@ fn changes_between_marks() {
     let mut tc = Connection::open().unwrap();
     tc.add_link("b0", "ifb").unwrap();
     let dev = tc.ifindex("b0").unwrap();
-    let pfifo = Pfifo { limit_packets: 10 };
+    let pfifo = Pfifo::new(10);
     let request = Request::qdisc(dev).parent(Handle::ROOT).handle(ONE).options(&pfifo);
     tc.add(&request).unwrap();
     if env::var_os(BETWEEN_MARKS).is_some() {

@@ -122,7 +122,7 @@ fn libraries_when_names_are_not_utf8_then_find_them() {
     let names = tc.device_names().unwrap();
     assert_eq!(names.device_name(dev).unwrap().as_bytes(), NAME);
     assert_eq!(names.ifindex(&tc_core::lossless::to_text(NAME)).unwrap(), dev);
-    tc.add(&Request::qdisc(dev).parent(Handle::ROOT).options(&Pfifo { limit_packets: 3 })).unwrap();
+    tc.add(&Request::qdisc(dev).parent(Handle::ROOT).options(&Pfifo::new(3))).unwrap();
     // The kernel would cut this name at its NUL.
     assert!(tc.ifindex("lo\0x").unwrap_err().is_not_found());
     assert_eq!(names.ifindex("lo\0x").unwrap_err().raw_os_error(), Some(19));

@@ -152,7 +152,7 @@ fn kinds_that_need_care_are_sent_in_their_place() {
     let root = Request::qdisc(dev).parent(Handle::ROOT);
     let mut told = Vec::new();
     let mut batch = tc.pipeline(|index, outcome| told.push((index, outcome.is_ok())));
-    let pfifo = Pfifo { limit_packets: 10 };
+    let pfifo = Pfifo::new(10);
     let plug = tc_qdiscs::plug::Plug::set_limit(32_768);
     batch.push(Verb::Add, &root.clone().handle(ONE).options(&pfifo)).unwrap();
     // A plug that is not there is not changed, and the pfifo is left alone.

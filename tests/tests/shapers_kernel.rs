@@ -49,7 +49,7 @@ fn an_htb_class_without_rate_tables_is_the_same() {
     need!("sch_htb");
     let _net = Net::new();
     let mut tc = Connection::open().unwrap();
-    let htb = Htb { default_minor: 0x10, ..Htb::default() };
+    let htb = Htb::default().default_minor(0x10);
     tc.add(&Request::qdisc(LO).parent(Handle::ROOT).handle(QDISC).options(&htb)).unwrap();
     assert_eq!(shown::<Htb>(&mut tc, &DumpRequest::qdiscs().device(LO), QDISC).default_minor, 0x10);
     let plain = HtbClass::builder(Rate::bytes_per_second(125_000)).ceil(Rate::bytes_per_second(250_000));

@@ -2,6 +2,7 @@
 //!
 //! UAPI: `struct tc_connmark` in `TCA_CONNMARK_PARMS` (`linux/tc_act/tc_connmark.h`).
 
+use derive_setters::Setters;
 use tc_core::action::Control;
 use tc_core::print::Printer;
 use tc_core::units::parse_decimal;
@@ -21,10 +22,11 @@ tc_core::register!(Connmark);
 /// use tc_core::action::Action;
 /// use tc_qdiscs::action::connmark::Connmark;
 ///
-/// let action = Action::new(Connmark { zone: 5, ..Connmark::default() });
+/// let action = Action::new(Connmark::default().zone(5));
 /// # let _ = action;
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Setters)]
+#[non_exhaustive]
 pub struct Connmark {
     /// The action's own number; 0 lets the kernel choose one.
     pub index: u32,
@@ -33,6 +35,7 @@ pub struct Connmark {
     /// The zone of connection tracking.
     pub zone: u16,
     /// The fields that only the kernel sets.
+    #[setters(skip)]
     pub reported: Reported,
 }
 

@@ -2,6 +2,7 @@
 //!
 //! UAPI: `struct tc_csum` in `TCA_CSUM_PARMS` (`linux/tc_act/tc_csum.h`).
 
+use derive_setters::Setters;
 use tc_core::action::Control;
 use tc_core::print::Printer;
 use tc_core::words::{WordError, Words, WordsContext, is_prefix};
@@ -23,7 +24,8 @@ tc_core::register!(Csum);
 /// let action = Action::new(Csum::of(Csum::IPV4_HEADER | Csum::TCP));
 /// # let _ = action;
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Setters)]
+#[non_exhaustive]
 pub struct Csum {
     /// The action's own number; 0 lets the kernel choose one.
     pub index: u32,
@@ -32,6 +34,7 @@ pub struct Csum {
     /// The protocols whose checksums are computed, such as [`Csum::TCP`].
     pub update: u32,
     /// The fields that only the kernel sets.
+    #[setters(skip)]
     pub reported: Reported,
 }
 

@@ -3,6 +3,7 @@
 //! UAPI: `struct tc_ctinfo` in `TCA_CTINFO_ACT`, attributes `TCA_CTINFO_*`
 //! (`linux/tc_act/tc_ctinfo.h`). Since Linux 5.3.
 
+use derive_setters::Setters;
 use tc_core::action::Control;
 use tc_core::print::{Hex0x, Printer};
 use tc_core::units::{parse_decimal, parse_u32};
@@ -23,15 +24,13 @@ tc_core::register!(Ctinfo);
 /// use tc_qdiscs::action::ctinfo::Ctinfo;
 ///
 /// // The DSCP is in the upper six bits of the connection's mark, if bit 24 is set.
-/// let ctinfo = Ctinfo {
-///     dscp_mask: Some(0xfc00_0000),
-///     dscp_statemask: Some(0x0100_0000),
-///     ..Ctinfo::default()
-/// };
+/// let ctinfo = Ctinfo::default().dscp_mask(0xfc00_0000).dscp_statemask(0x0100_0000);
 /// let action = Action::new(ctinfo);
 /// # let _ = action;
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Setters)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct Ctinfo {
     /// The action's own number; 0 lets the kernel choose one.
     pub index: u32,
@@ -46,6 +45,7 @@ pub struct Ctinfo {
     /// The bits of the connection's mark that become the packet's mark.
     pub cpmark_mask: Option<u32>,
     /// The fields that only the kernel sets.
+    #[setters(skip)]
     pub reported: Reported,
     /// The action's own counters, which only the kernel sets.
     pub counters: CtinfoCounters,

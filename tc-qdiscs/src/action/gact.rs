@@ -4,7 +4,8 @@
 //! `TCA_GACT_PROB`, `struct tcf_t` in `TCA_GACT_TM`
 //! (`linux/tc_act/tc_gact.h`).
 
-use tc_core::action::{Control, Times};
+use derive_setters::Setters;
+use tc_core::action::Control;
 use tc_core::print::Printer;
 use tc_core::units::parse_decimal;
 use tc_core::words::{Environment, WordError, Words, WordsContext, is_prefix};
@@ -12,10 +13,15 @@ use tc_core::{
     AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords, Syntax, object,
 };
 
+use super::Reported;
+use super::generic::{self, Generic};
+
 tc_core::register!(Gact);
 
 /// The options of a gact action.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Setters)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct Gact {
     /// The action's own number; 0 lets the kernel choose one.
     pub index: u32,
@@ -23,16 +29,14 @@ pub struct Gact {
     pub control: Control,
     /// Another fate for some of the packets.
     pub random: Option<Random>,
-    /// The reference count (reported only).
-    pub refcnt: i32,
-    /// The number of filters bound to it (reported only).
-    pub bindcnt: i32,
-    /// Times of use (reported only).
-    pub times: Option<Times>,
+    /// The fields that only the kernel sets.
+    #[setters(skip)]
+    pub reported: Reported,
 }
 
 /// Another fate for one packet in `value` (`struct tc_gact_p`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Setters)]
+#[non_exhaustive]
 pub struct Random {
     /// `PGACT_NONE` (0), `PGACT_NETRAND` (1): chosen by chance, or
     /// `PGACT_DETERM` (2): counted.
@@ -43,10 +47,17 @@ pub struct Random {
     pub control: Control,
 }
 
+impl Random {
+    /// One packet in `pval`, chosen as `ptype` says.
+    pub const fn new(ptype: u16, pval: u16, control: Control) -> Self {
+        Self { ptype, pval, control }
+    }
+}
+
 impl Gact {
     /// A control action.
     pub const fn new(control: Control) -> Self {
-        Self { index: 0, control, random: None, refcnt: 0, bindcnt: 0, times: None }
+        Self { index: 0, control, random: None, reported: Reported::NONE }
     }
 }
 
@@ -57,11 +68,7 @@ impl Kind for Gact {
     fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
         {
             let mut parms = out.nest(PARMS);
-            parms.put_u32(self.index);
-            parms.put_u32(0); // capab
-            parms.put_i32(self.control.raw());
-            parms.put_i32(self.refcnt);
-            parms.put_i32(self.bindcnt);
+            generic::put(self.index, self.control, &mut parms);
         }
         if let Some(random) = self.random {
             let mut prob = out.nest(PROB);
@@ -76,16 +83,9 @@ impl Kind for Gact {
         let table = Attrs::new(payload).table::<{ PROB as usize + 1 }>()?;
         let attr = |kind: u16| table[usize::from(kind)];
         let mut reader = attr(PARMS).ok_or(DecodeError::Missing { what: "gact parameters" })?.reader();
-        let index = reader.u32()?;
-        reader.skip(4)?;
-        Ok(Self {
-            index,
-            control: Control::from_raw(reader.i32()?),
-            refcnt: reader.i32()?,
-            bindcnt: reader.i32()?,
-            random: attr(PROB).map(|attr| Random::decode(attr.payload)).transpose()?,
-            times: attr(TM).map(|attr| Times::decode(&attr)).transpose()?,
-        })
+        let Generic { index, control, reported } = Generic::read(&mut reader, attr(TM))?;
+        let random = attr(PROB).map(|attr| Random::decode(attr.payload)).transpose()?;
+        Ok(Self { index, control, random, reported })
     }
 
     fn as_dumped(&self, _: &dyn Environment) -> Self {
@@ -148,9 +148,9 @@ Where: \tACTION := reclassify | drop | continue | pass | pipe |
         });
         out.newline();
         out.item("index", "\t index ", self.index, "");
-        out.item("ref", " ref ", self.refcnt, "");
-        out.item("bind", " bind ", self.bindcnt, "");
-        if let Some(times) = self.times.filter(|_| out.style().stats) {
+        out.item("ref", " ref ", self.reported.refcnt, "");
+        out.item("bind", " bind ", self.reported.bindcnt, "");
+        if let Some(times) = self.reported.times.filter(|_| out.style().stats) {
             times.print(out);
         }
         out.newline();

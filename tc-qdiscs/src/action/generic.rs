@@ -17,6 +17,18 @@ pub struct Reported {
     pub times: Option<Times>,
 }
 
+impl Reported {
+    /// The fields of an action that no kernel has reported.
+    pub(crate) const NONE: Self = Self { refcnt: 0, bindcnt: 0, times: None };
+
+    /// Reads the counts, and the times from their attribute.
+    pub(crate) fn read(reader: &mut Reader<'_>, times: Option<Attr<'_>>) -> Result<Self, DecodeError> {
+        let (refcnt, bindcnt) = (reader.i32()?, reader.i32()?);
+        let times = times.map(|attr| Times::decode(&attr)).transpose()?;
+        Ok(Self { refcnt, bindcnt, times })
+    }
+}
+
 /// The fields of `struct tc_gen`.
 #[derive(Clone, Copy)]
 pub(crate) struct Generic {
@@ -31,9 +43,7 @@ impl Generic {
         let index = reader.u32()?;
         reader.skip(4)?; // capab
         let control = Control::from_raw(reader.i32()?);
-        let (refcnt, bindcnt) = (reader.i32()?, reader.i32()?);
-        let times = times.map(|attr| Times::decode(&attr)).transpose()?;
-        Ok(Self { index, control, reported: Reported { refcnt, bindcnt, times } })
+        Ok(Self { index, control, reported: Reported::read(reader, times)? })
     }
 }
 

@@ -8,7 +8,8 @@
 
 use std::num::NonZero;
 
-use tc_core::action::{Control, Times};
+use derive_setters::Setters;
+use tc_core::action::Control;
 use tc_core::print::Printer;
 use tc_core::units::parse_u32;
 use tc_core::words::{WordError, Words, WordsContext, is_prefix};
@@ -16,10 +17,14 @@ use tc_core::{
     AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords, Syntax, object,
 };
 
+use super::Reported;
+use super::generic::{self, Generic};
+
 tc_core::register!(Mirred);
 
 /// The operation: `TCA_EGRESS_REDIR` and its like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Eaction {
     /// Unspecified: the index names an existing action.
     #[default]
@@ -37,7 +42,9 @@ pub enum Eaction {
 }
 
 /// The options of a mirred action.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Setters)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct Mirred {
     /// The action's own number; 0 lets the kernel choose one.
     pub index: u32,
@@ -51,12 +58,9 @@ pub struct Mirred {
     /// The shared block to whose devices packets go, instead of one device. Since
     /// Linux 6.8; older kernels ignore it.
     pub block: Option<NonZero<u32>>,
-    /// The reference count (reported only).
-    pub refcnt: i32,
-    /// The number of filters bound to it (reported only).
-    pub bindcnt: i32,
-    /// Times of use (reported only).
-    pub times: Option<Times>,
+    /// The fields that only the kernel sets.
+    #[setters(skip)]
+    pub reported: Reported,
 }
 
 impl Mirred {
@@ -67,7 +71,7 @@ impl Mirred {
             Eaction::EgressMirror | Eaction::IngressMirror => Control::Pipe,
             Eaction::Unsaid | Eaction::Other(_) => Control::Pass,
         };
-        Self { index: 0, control, eaction, ifindex, block: None, refcnt: 0, bindcnt: 0, times: None }
+        Self { index: 0, control, eaction, ifindex, block: None, reported: Reported::NONE }
     }
 
     /// The one that is there with this index.
@@ -84,11 +88,7 @@ impl Kind for Mirred {
 
     fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
         let mut parms = out.nest(PARMS);
-        parms.put_u32(self.index);
-        parms.put_u32(0); // capab
-        parms.put_i32(self.control.raw());
-        parms.put_i32(self.refcnt);
-        parms.put_i32(self.bindcnt);
+        generic::put(self.index, self.control, &mut parms);
         parms.put_i32(self.eaction.raw());
         parms.put_i32(self.ifindex);
         drop(parms);
@@ -101,20 +101,16 @@ impl Kind for Mirred {
     fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
         let table = Attrs::new(payload).table::<{ BLOCKID as usize + 1 }>()?;
         let parms = table[usize::from(PARMS)].ok_or(DecodeError::Missing { what: "mirred parameters" })?;
-        let times = table[usize::from(TM)].map(|attr| Times::decode(&attr)).transpose()?;
         let block = table[usize::from(BLOCKID)].map(|attr| attr.u32()).transpose()?;
         let mut reader = parms.reader();
-        let index = reader.u32()?;
-        reader.skip(4)?;
+        let Generic { index, control, reported } = Generic::read(&mut reader, table[usize::from(TM)])?;
         Ok(Self {
             index,
-            control: Control::from_raw(reader.i32()?),
-            refcnt: reader.i32()?,
-            bindcnt: reader.i32()?,
+            control,
             eaction: Eaction::from_raw(reader.i32()?),
             ifindex: reader.i32()?,
             block: block.and_then(NonZero::new),
-            times,
+            reported,
         })
     }
 }
@@ -173,9 +169,9 @@ where:
         self.control.print(" ", out);
         out.newline();
         out.item("index", "\tindex ", self.index, "");
-        out.item("ref", " ref ", self.refcnt, "");
-        out.item("bind", " bind ", self.bindcnt, "");
-        if let Some(times) = self.times.filter(|_| out.style().stats) {
+        out.item("ref", " ref ", self.reported.refcnt, "");
+        out.item("bind", " bind ", self.reported.bindcnt, "");
+        if let Some(times) = self.reported.times.filter(|_| out.style().stats) {
             times.print(out);
         }
         out.newline();

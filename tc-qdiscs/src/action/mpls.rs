@@ -3,6 +3,7 @@
 //! UAPI: `struct tc_mpls` in `TCA_MPLS_PARMS`, attributes `TCA_MPLS_*`
 //! (`linux/tc_act/tc_mpls.h`). Since Linux 5.3.
 
+use derive_setters::Setters;
 use tc_core::action::Control;
 use tc_core::print::Printer;
 use tc_core::uapi::{ETH_P_MPLS_MC, ETH_P_MPLS_UC};
@@ -24,11 +25,13 @@ tc_core::register!(Mpls);
 /// use tc_core::{action::Action, uapi::ETH_P_IP};
 /// use tc_qdiscs::action::mpls::{Mpls, MplsOperation};
 ///
-/// let push = Action::new(Mpls { ttl: Some(64), ..Mpls::push(123) });
-/// let pop = Action::new(Mpls { protocol: Some(ETH_P_IP), ..Mpls::new(MplsOperation::Pop) });
+/// let push = Action::new(Mpls::push(123).ttl(64));
+/// let pop = Action::new(Mpls::new(MplsOperation::Pop).protocol(ETH_P_IP));
 /// # let _ = (push, pop);
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Setters)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct Mpls {
     /// The action's own number; 0 lets the kernel choose one.
     pub index: u32,
@@ -48,11 +51,13 @@ pub struct Mpls {
     /// Whether the label is the last of the stack: 0 or 1.
     pub bos: Option<u8>,
     /// The fields that only the kernel sets.
+    #[setters(skip)]
     pub reported: Reported,
 }
 
 /// The operation of an mpls action (`TCA_MPLS_ACT_*`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum MplsOperation {
     /// Unspecified: the index names an existing action.
     Unspecified,

@@ -4,6 +4,7 @@
 
 use std::net::Ipv4Addr;
 
+use derive_setters::Setters;
 use tc_core::action::Control;
 use tc_core::print::Printer;
 use tc_core::units::{parse_u8, parse_u32};
@@ -30,7 +31,8 @@ tc_core::register!(Nat);
 /// let action = Action::new(nat);
 /// # let _ = action;
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Setters)]
+#[non_exhaustive]
 pub struct Nat {
     /// The action's own number; 0 lets the kernel choose one.
     pub index: u32,
@@ -45,6 +47,7 @@ pub struct Nat {
     /// [`Nat::EGRESS`]: the source is replaced, not the destination.
     pub flags: u32,
     /// The fields that only the kernel sets.
+    #[setters(skip)]
     pub reported: Reported,
 }
 

@@ -14,7 +14,8 @@
 
 mod words;
 
-use tc_core::action::{Control, Times};
+use derive_setters::Setters;
+use tc_core::action::Control;
 use tc_core::print::{Formatted, Printer, Rate as PrintedRate, Size};
 use tc_core::rate::{Burst, LinkLayer, Rate, RateSpec};
 use tc_core::units::{bytes_of_ticks, checked_transmit_ticks, transmit_bytes};
@@ -22,6 +23,8 @@ use tc_core::words::{Environment, WordError, Words, WordsContext};
 use tc_core::{
     Attr, AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords, Syntax, object,
 };
+
+use super::Reported;
 
 tc_core::register!(Police);
 
@@ -33,11 +36,13 @@ tc_core::register!(Police);
 /// use tc_qdiscs::action::police::Police;
 ///
 /// // Packets above 10 Mbit/s are dropped; segments of offloads are as large as 64 KiB.
-/// let police = Police::rate(Rate::bits_per_second(10_000_000), 128 << 10).mtu(64 << 10);
+/// let police = Police::at_rate(Rate::bits_per_second(10_000_000), 128 << 10).mtu(64 << 10);
 /// let actions = Actions::new().with(Action::new(police.exceed(Control::Drop)));
 /// # let _ = actions;
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Setters)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct Police {
     /// The action's own number; 0 lets the kernel choose one.
     pub index: u32,
@@ -57,12 +62,9 @@ pub struct Police {
     pub average: Option<Rate>,
     /// The limit in packets per second. Since Linux 5.13.
     pub packets: Option<PacketRate>,
-    /// The reference count (reported only).
-    pub refcnt: i32,
-    /// The number of filters bound to it (reported only).
-    pub bindcnt: i32,
-    /// Times of use (reported only).
-    pub times: Option<Times>,
+    /// The fields that only the kernel sets.
+    #[setters(skip)]
+    pub reported: Reported,
 }
 
 /// A rate in packets, and how many may pass at once after a pause.
@@ -104,38 +106,22 @@ impl Police {
         peak: None,
         average: None,
         packets: None,
-        refcnt: 0,
-        bindcnt: 0,
-        times: None,
+        reported: Reported::NONE,
     };
 
     /// A limit in bytes per second, and the bytes that may pass at once.
-    pub const fn rate(rate: Rate, burst_bytes: u64) -> Self {
+    pub const fn at_rate(rate: Rate, burst_bytes: u64) -> Self {
         Self { rate: Some(RateSpec::new(rate)), burst: Burst::bytes(burst_bytes), ..Self::NONE }
     }
 
     /// A limit in packets per second.
-    pub const fn packets(rate: PacketRate) -> Self {
+    pub const fn at_packet_rate(rate: PacketRate) -> Self {
         Self { packets: Some(rate), ..Self::NONE }
     }
 
     /// The existing action with this index.
     pub const fn at_index(index: u32) -> Self {
         Self { index, ..Self::NONE }
-    }
-
-    /// Sets the largest packet that conforms.
-    #[must_use]
-    pub const fn mtu(mut self, bytes: u32) -> Self {
-        self.mtu = bytes;
-        self
-    }
-
-    /// Sets the fate of packets above the limit.
-    #[must_use]
-    pub const fn exceed(mut self, control: Control) -> Self {
-        self.exceed = control;
-        self
     }
 
     /// Reads the words after a filter's own word `police`.
@@ -180,8 +166,7 @@ impl Police {
                 None => parms.put(&[0; RateSpec::LENGTH]),
             }
         }
-        parms.put_i32(self.refcnt);
-        parms.put_i32(self.bindcnt);
+        parms.put(&[0; 8]); // the counts are the kernel's
         parms.put_u32(0); // capab
         drop(parms);
         for (spec, table, wide) in [(rate, RATE, RATE64), (peak, PEAKRATE, PEAKRATE64)] {
@@ -240,6 +225,7 @@ impl Kind for Police {
         let peak = RateSpec::decode(&mut reader, wide(PEAKRATE64)?)?;
         let given = |spec: RateSpec| (!spec.is_zero()).then_some(spec);
         let average = attr(AVRATE).map(|attr| attr.u32()).transpose()?;
+        let reported = Reported::read(&mut reader, attr(TM))?;
         let packets = |(per_second, burst_ticks)| PacketRate { per_second, burst_ticks };
         Ok(Self {
             index,
@@ -251,9 +237,7 @@ impl Kind for Police {
             peak: given(peak),
             average: average.map(|bytes| Rate::bytes_per_second(bytes.into())),
             packets: wide(PKTRATE64)?.zip(wide(PKTBURST64)?).map(packets),
-            refcnt: reader.i32()?,
-            bindcnt: reader.i32()?,
-            times: attr(TM).map(|attr| Times::decode(&attr)).transpose()?,
+            reported,
         })
     }
 
@@ -317,9 +301,9 @@ Where: CONTROL := conform-exceed <EXCEEDACT>[/NOTEXCEEDACT]
             out.item("linklayer", "linklayer ", spec.linklayer.name(), " ");
         }
         out.newline();
-        out.item("ref", "\tref ", self.refcnt, " ");
-        out.item("bind", "bind ", self.bindcnt, " ");
-        if let Some(times) = self.times.filter(|_| out.style().stats) {
+        out.item("ref", "\tref ", self.reported.refcnt, " ");
+        out.item("bind", "bind ", self.reported.bindcnt, " ");
+        if let Some(times) = self.reported.times.filter(|_| out.style().stats) {
             times.print(out);
         }
         out.newline();

@@ -3,6 +3,7 @@
 //! UAPI: `struct tc_sample` in `TCA_SAMPLE_PARMS`, attributes `TCA_SAMPLE_*`
 //! (`linux/tc_act/tc_sample.h`).
 
+use derive_setters::Setters;
 use tc_core::action::Control;
 use tc_core::print::Printer;
 use tc_core::units::parse_decimal;
@@ -23,10 +24,12 @@ tc_core::register!(Sample);
 /// use tc_qdiscs::action::sample::Sample;
 ///
 /// // The first 64 bytes of one packet in 1000 go to group 4.
-/// let action = Action::new(Sample { trunc_size: Some(64), ..Sample::new(1000, 4) });
+/// let action = Action::new(Sample::new(1000, 4).trunc_size(64));
 /// # let _ = action;
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Setters)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct Sample {
     /// The action's own number; 0 lets the kernel choose one.
     pub index: u32,
@@ -39,6 +42,7 @@ pub struct Sample {
     /// The number of bytes that are copied; all without it.
     pub trunc_size: Option<u32>,
     /// The fields that only the kernel sets.
+    #[setters(skip)]
     pub reported: Reported,
 }
 

@@ -3,6 +3,7 @@
 //! UAPI: `struct tc_defact` in `TCA_DEF_PARMS`, the text in `TCA_DEF_DATA`
 //! (`linux/tc_act/tc_defact.h`).
 
+use derive_setters::Setters;
 use tc_core::action::Control;
 use tc_core::print::Printer;
 use tc_core::words::{WordError, Words, WordsContext, is_prefix};
@@ -24,7 +25,9 @@ tc_core::register!(Simple);
 /// let action = Action::new(Simple::new("hello"));
 /// # let _ = action;
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Setters)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct Simple {
     /// The action's own number; 0 lets the kernel choose one.
     pub index: u32,
@@ -33,6 +36,7 @@ pub struct Simple {
     /// The text, of at most 31 bytes. Without a text the index names an existing action.
     pub data: Option<String>,
     /// The fields that only the kernel sets.
+    #[setters(skip)]
     pub reported: Reported,
 }
 

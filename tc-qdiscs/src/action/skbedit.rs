@@ -3,6 +3,7 @@
 //! UAPI: `struct tc_skbedit` in `TCA_SKBEDIT_PARMS`, attributes `TCA_SKBEDIT_*`
 //! (`linux/tc_act/tc_skbedit.h`).
 
+use derive_setters::Setters;
 use tc_core::action::Control;
 use tc_core::print::{Hex, Hex0x, Null, Printer};
 use tc_core::units::{parse_decimal, parse_u32};
@@ -23,16 +24,13 @@ tc_core::register!(Skbedit);
 /// use tc_qdiscs::action::skbedit::Skbedit;
 ///
 /// // Mark 7 under the mask 0xff, and class 1:10 of the device's qdisc.
-/// let skbedit = Skbedit {
-///     mark: Some(7),
-///     mask: Some(0xff),
-///     priority: Some(Handle::class(1, 0x10)),
-///     ..Skbedit::default()
-/// };
+/// let skbedit = Skbedit::default().mark(7).mask(0xff).priority(Handle::class(1, 0x10));
 /// let action = Action::new(skbedit);
 /// # let _ = action;
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Setters)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct Skbedit {
     /// The action's own number; 0 lets the kernel choose one.
     pub index: u32,
@@ -54,11 +52,13 @@ pub struct Skbedit {
     /// [`Skbedit::INHERIT_DSFIELD`] and [`Skbedit::TXQ_SKBHASH`].
     pub flags: u64,
     /// The fields that only the kernel sets.
+    #[setters(skip)]
     pub reported: Reported,
 }
 
 /// The destination of a packet (`PACKET_*` of `linux/if_packet.h`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum PacketType {
     /// This host.
     Host,

@@ -3,6 +3,7 @@
 //! UAPI: `struct tc_vlan` in `TCA_VLAN_PARMS`, attributes `TCA_VLAN_*`
 //! (`linux/tc_act/tc_vlan.h`).
 
+use derive_setters::Setters;
 use tc_core::action::Control;
 use tc_core::print::Printer;
 use tc_core::uapi::{ETH_P_8021AD, ETH_P_8021Q};
@@ -25,10 +26,12 @@ tc_core::register!(Vlan);
 /// use tc_qdiscs::action::vlan::Vlan;
 ///
 /// // Tag 5 with priority 3.
-/// let action = Action::new(Vlan { priority: Some(3), ..Vlan::push(5) });
+/// let action = Action::new(Vlan::push(5).priority(3));
 /// # let _ = action;
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Setters)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct Vlan {
     /// The action's own number; 0 lets the kernel choose one.
     pub index: u32,
@@ -47,11 +50,13 @@ pub struct Vlan {
     /// The source of the new Ethernet header.
     pub src_mac: Option<[u8; 6]>,
     /// The fields that only the kernel sets.
+    #[setters(skip)]
     pub reported: Reported,
 }
 
 /// The operation of a vlan action (`TCA_VLAN_ACT_*`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum VlanOperation {
     /// Unspecified: the index names an existing action.
     Unspecified,

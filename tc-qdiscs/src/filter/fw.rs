@@ -6,6 +6,7 @@
 //! - all filters of a priority have one mask, which the first of them sets;
 //! - without options a filter takes every mark for a class, and dumps of its qdisc end with an error.
 
+use derive_setters::Setters;
 use tc_core::action::Actions;
 use tc_core::print::{Formatted, Printer};
 use tc_core::units::parse_u32;
@@ -27,12 +28,14 @@ tc_core::register!(Fw);
 /// use tc_qdiscs::filter::fw::Fw;
 ///
 /// // Packets with the mark 7 go to the class 1:10.
-/// let fw = Fw { class: Some(Handle::class(1, 0x10)), ..Fw::default() };
+/// let fw = Fw::default().class(Handle::class(1, 0x10));
 /// let filter = Request::filter(2).parent(Handle::qdisc(1)).priority(5).protocol(ETH_P_IP);
 /// let filter = filter.handle(Handle::from_raw(7)).options(&fw);
 /// # let _ = filter;
 /// ```
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Setters)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct Fw {
     /// The bits of the mark that count; `None` means all, or those of the other
     /// filters of the priority.

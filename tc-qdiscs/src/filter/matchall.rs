@@ -5,6 +5,7 @@
 //! Kernel, `net/sched/cls_matchall.c`: a priority holds one matchall filter, so
 //! that its handle matters little; counters come back for each CPU summed up.
 
+use derive_setters::Setters;
 use tc_core::action::Actions;
 use tc_core::print::Printer;
 use tc_core::uapi::*;
@@ -26,12 +27,14 @@ tc_core::register!(Matchall);
 ///
 /// // All that device 2 receives leaves through device 3.
 /// let redirect = Action::new(Mirred::to(Eaction::EgressRedirect, 3));
-/// let matchall = Matchall { actions: Actions::new().with(redirect), ..Matchall::default() };
+/// let matchall = Matchall::default().actions(Actions::new().with(redirect));
 /// let filter = Request::filter(2).parent(Handle::FILTER_INGRESS).priority(1).protocol(ETH_P_ALL);
 /// let filter = filter.options(&matchall);
 /// # let _ = filter;
 /// ```
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Setters)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct Matchall {
     /// The class that packets go to.
     pub class: Option<Handle>,

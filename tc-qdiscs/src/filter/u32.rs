@@ -21,6 +21,7 @@ mod print;
 mod selector;
 mod words;
 
+use derive_setters::Setters;
 use tc_core::action::Actions;
 use tc_core::print::Printer;
 use tc_core::uapi::*;
@@ -44,18 +45,21 @@ tc_core::register!(U32);
 /// use tc_qdiscs::filter::u32::{Key, U32};
 ///
 /// // Packets to port 22, without IP options, go to the class 1:10.
-/// let port = Key { value: 22, mask: 0xffff, ..Key::at(20) };
+/// let port = Key::at(20).value(22).mask(0xffff);
 /// let ssh = U32::to_class(Handle::class(1, 0x10), [port]);
 /// let filter = Request::filter(2).parent(Handle::qdisc(1)).priority(18).protocol(ETH_P_IP);
 /// let filter = filter.options(&ssh);
 /// # let _ = filter;
 /// ```
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Setters)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct U32 {
     /// A hash table with this number of buckets, a power of two up to 256.
     pub divisor: Option<u32>,
     /// The table and the bucket of the filter; the first bucket of the root table
     /// without it.
+    #[setters(skip)]
     pub table: Option<Handle>,
     /// The class that packets go to.
     pub class: Option<Handle>,

@@ -26,6 +26,7 @@ tc_core::register!(Plug);
 
 /// The operation of a plug (`TCQ_PLUG_*`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Action {
     /// `TCQ_PLUG_BUFFER`: end the current epoch and hold the next one.
     ///
@@ -51,6 +52,7 @@ pub enum Action {
 /// # let _ = request;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Plug {
     /// Most bytes held. `None` leaves it as it is; for a new plug it is then
     /// `txqueuelen` packets of the device's MTU. 0 drops every packet.

@@ -5,6 +5,7 @@
 //! Kernel, `net/sched/sch_fifo.c`: without options the limit is the device's
 //! `txqueuelen` times its MTU; a change without options is refused.
 
+use derive_setters::Setters;
 use tc_core::print::{Printer, Size};
 use tc_core::words::{WordError, Words, WordsContext};
 use tc_core::{
@@ -20,13 +21,21 @@ tc_core::register!(Bfifo);
 /// ```
 /// use tc_qdiscs::bfifo::Bfifo;
 ///
-/// let ten_large_packets = Bfifo { limit_bytes: 15_140 };
+/// let ten_large_packets = Bfifo::new(15_140);
 /// # let _ = ten_large_packets;
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Setters)]
+#[non_exhaustive]
 pub struct Bfifo {
     /// Most bytes in the queue; a packet that goes above it is dropped.
     pub limit_bytes: u32,
+}
+
+impl Bfifo {
+    /// A queue of at most this many bytes.
+    pub const fn new(limit_bytes: u32) -> Self {
+        Self { limit_bytes }
+    }
 }
 
 impl Kind for Bfifo {

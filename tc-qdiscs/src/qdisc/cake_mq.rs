@@ -21,7 +21,7 @@ tc_core::register!(CakeMq);
 /// use tc_qdiscs::cake_mq::CakeMq;
 ///
 /// // 5 Gbit/s over all queues.
-/// let shaped = CakeMq(Cake { bandwidth: Some(625_000_000), ..Cake::default() });
+/// let shaped = CakeMq(Cake::default().bandwidth(625_000_000));
 /// # let _ = shaped;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

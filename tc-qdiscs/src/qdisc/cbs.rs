@@ -6,6 +6,7 @@
 //!
 //! Kernel, `net/sched/sch_cbs.c`: options are mandatory.
 
+use derive_setters::Setters;
 use tc_core::print::Printer;
 use tc_core::units::{parse_i32, parse_u8};
 use tc_core::words::{WordError, Words, WordsContext, is_prefix};
@@ -21,16 +22,15 @@ tc_core::register!(Cbs);
 /// use tc_qdiscs::cbs::Cbs;
 ///
 /// // 20 Mbit/s of a link of 1 Gbit/s.
-/// let cbs = Cbs {
-///     idleslope_kbit: 20_000,
-///     sendslope_kbit: 20_000 - 1_000_000,
-///     hicredit_bytes: 30,
-///     locredit_bytes: -1470,
-///     offload: false,
-/// };
+/// let cbs = Cbs::default()
+///     .idleslope_kbit(20_000)
+///     .sendslope_kbit(20_000 - 1_000_000)
+///     .hicredit_bytes(30)
+///     .locredit_bytes(-1470);
 /// # let _ = cbs;
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setters)]
+#[non_exhaustive]
 pub struct Cbs {
     /// The most credit that can be earned, in bytes.
     pub hicredit_bytes: i32,

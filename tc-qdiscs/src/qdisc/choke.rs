@@ -7,6 +7,7 @@
 //! Kernel, `net/sched/sch_choke.c`: lengths are counted in packets; the damping
 //! table is needed and cannot be read back.
 
+use derive_setters::Setters;
 use tc_core::print::Printer;
 use tc_core::units::{parse_size, parse_u32};
 use tc_core::words::{Environment, WordError, Words, WordsContext};
@@ -22,7 +23,9 @@ use crate::qdisc::red::{self, Damping, Flags, parse_bandwidth, print_logs};
 tc_core::register!(Choke);
 
 /// The options of a choke, as the kernel has them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setters)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct Choke {
     /// Most packets in the queue.
     pub limit_packets: u32,

@@ -6,6 +6,7 @@
 //! Kernel, `net/sched/sch_codel.c`: times are kept in units of 1024 ns, so that
 //! 5 ms reads back as 4999 us.
 
+use derive_setters::Setters;
 use tc_core::print::{Printer, Time};
 use tc_core::words::{Environment, WordError, Words, WordsContext};
 use tc_core::{
@@ -24,10 +25,12 @@ tc_core::register!(Codel);
 /// ```
 /// use tc_qdiscs::codel::Codel;
 ///
-/// let marking = Codel { target_us: Some(10_000), ecn: Some(true), ..Codel::default() };
+/// let marking = Codel::default().target_us(10_000).ecn(true);
 /// # let _ = marking;
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setters)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct Codel {
     /// Most packets in the queue (1000).
     pub limit_packets: Option<u32>,

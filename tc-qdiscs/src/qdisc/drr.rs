@@ -6,6 +6,7 @@
 //! Kernel, `net/sched/sch_drr.c`: the default quantum of a new class is the
 //! device's MTU; a class without `TCA_OPTIONS` is refused.
 
+use derive_setters::Setters;
 use tc_core::print::{Printer, Size};
 use tc_core::units::{parse_size, words_of_size};
 use tc_core::words::{WordError, Words, WordsContext};
@@ -27,10 +28,12 @@ pub struct Drr;
 /// ```
 /// use tc_qdiscs::drr::DrrClass;
 ///
-/// let double_share = DrrClass { quantum_bytes: Some(3000) };
+/// let double_share = DrrClass::default().quantum_bytes(3000);
 /// # let _ = double_share;
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setters)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct DrrClass {
     /// Bytes that the class sends in its turn, not 0; newer kernels keep it
     /// between 256 and 1 MiB. `None` means the device's MTU, and no change on a
@@ -112,6 +115,7 @@ impl Syntax for DrrClass {
 
 /// The counters of a class: `struct tc_drr_stats`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DrrXstats {
     /// Bytes that are left of this turn; 0 while nothing waits.
     pub deficit_bytes: u32,

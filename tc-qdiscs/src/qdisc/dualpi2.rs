@@ -9,6 +9,7 @@
 mod tuning;
 mod words;
 
+use derive_setters::Setters;
 use tc_core::print::{Float, Formatted, Item, Null, Printer, Style, Time};
 use tc_core::words::{Environment, WordError, Words, WordsContext};
 use tc_core::{
@@ -30,11 +31,13 @@ tc_core::register!(Dualpi2);
 ///
 /// // For a data centre, with round trips of at most 1 ms.
 /// let tuning = Tuning::for_round_trips(1_000, 200)?;
-/// let near = Dualpi2 { tuning, ..Dualpi2::default() };
+/// let near = Dualpi2::default().tuning(tuning);
 /// # let _ = near;
 /// # Ok::<(), tc_core::words::WordError>(())
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setters)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct Dualpi2 {
     /// Most packets in both queues (10000).
     pub limit_packets: Option<u32>,

@@ -7,6 +7,7 @@
 //! TAI; a packet whose time is past is dropped, and so is one of a socket
 //! without `SO_TXTIME`, unless `skip_sock_check` is on.
 
+use derive_setters::Setters;
 use tc_core::print::Printer;
 use tc_core::units::parse_i32;
 use tc_core::words::{WordError, Words, WordsContext, is_prefix};
@@ -22,10 +23,12 @@ tc_core::register!(Etf);
 /// ```
 /// use tc_qdiscs::etf::{Clock, Etf};
 ///
-/// let etf = Etf { delta_ns: 200_000, clock: Some(Clock::Tai), ..Etf::default() };
+/// let etf = Etf::default().delta_ns(200_000).clock(Clock::Tai);
 /// # let _ = etf;
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setters)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct Etf {
     /// How long before its time a packet leaves the queue, in nanoseconds; not
     /// below zero.
@@ -43,6 +46,7 @@ pub struct Etf {
 
 /// A clock of the system (`CLOCK_*` in `linux/time.h`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Clock {
     /// Wall-clock time.
     Realtime,

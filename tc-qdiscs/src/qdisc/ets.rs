@@ -11,6 +11,7 @@
 
 mod words;
 
+use derive_setters::Setters;
 use tc_core::print::Printer;
 use tc_core::uapi::NLA_F_NESTED;
 use tc_core::words::{Environment, WordError, Words, WordsContext};
@@ -32,7 +33,8 @@ tc_core::register!(Ets, EtsClass);
 /// let ets = Ets::new(2, [4500, 1500]).priomap([3, 3, 3, 3, 3, 2, 1, 0]);
 /// assert_eq!(ets.bands, 4);
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Setters)]
+#[non_exhaustive]
 pub struct Ets {
     /// All bands, 1 to 16.
     pub bands: u8,
@@ -41,6 +43,7 @@ pub struct Ets {
     /// Bytes in a turn, for each band after the strict ones; not 0.
     pub quanta_bytes: Vec<u32>,
     /// The band of each priority, from 0 to at most 15; strict bands come first.
+    #[setters(skip)]
     pub priomap: Vec<u8>,
 }
 
@@ -144,7 +147,9 @@ impl Syntax for Ets {
 }
 
 /// The options of a class of an ets: of one of its bands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setters)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct EtsClass {
     /// Bytes in a turn, not 0. `None` in a strict band, and to leave it as it
     /// is.

@@ -11,6 +11,7 @@
 mod bands;
 mod stats;
 
+use derive_setters::Setters;
 use tc_core::print::{Null, Printer, Rate, Size, Time, TimeNs};
 use tc_core::rate::parse_rate_of_link;
 use tc_core::units::{parse_rate32, parse_time_ns, parse_time_us, parse_u32, words_of_rate};
@@ -33,10 +34,12 @@ tc_core::register!(Fq);
 /// use tc_qdiscs::fq::Fq;
 ///
 /// // No flow faster than 10 Mbit/s.
-/// let slow = Fq { max_rate: Some(1_250_000), ..Fq::default() };
+/// let slow = Fq::default().max_rate(1_250_000);
 /// # let _ = slow;
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setters)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct Fq {
     /// Most packets in the qdisc (10000).
     pub limit_packets: Option<u32>,

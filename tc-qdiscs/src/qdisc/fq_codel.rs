@@ -8,6 +8,7 @@
 //! - the number of flows cannot be changed later;
 //! - times are kept in units of 1024 ns, so that 5 ms reads back as 4999 us.
 
+use derive_setters::Setters;
 use tc_core::print::{Hex0x, Printer, Time};
 use tc_core::units::parse_u8;
 use tc_core::words::{Environment, WordError, Words, WordsContext};
@@ -27,10 +28,12 @@ tc_core::register!(FqCodel);
 /// ```
 /// use tc_qdiscs::fq_codel::FqCodel;
 ///
-/// let for_slow_link = FqCodel { target_us: Some(20_000), ecn: Some(false), ..FqCodel::default() };
+/// let for_slow_link = FqCodel::default().target_us(20_000).ecn(false);
 /// # let _ = for_slow_link;
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setters)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct FqCodel {
     /// Most packets in the qdisc (10240).
     pub limit_packets: Option<u32>,
@@ -56,12 +59,20 @@ pub struct FqCodel {
 }
 
 /// Packets whose DS field (the former TOS byte), masked, has this value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Setters)]
+#[non_exhaustive]
 pub struct Selector {
     /// The value.
     pub value: u8,
     /// Which bits count.
     pub mask: u8,
+}
+
+impl Selector {
+    /// Packets whose DS field, masked with `mask`, is `value`.
+    pub const fn new(value: u8, mask: u8) -> Self {
+        Self { value, mask }
+    }
 }
 
 impl Kind for FqCodel {
@@ -189,6 +200,7 @@ const PARAMS: &[Param<FqCodel>] = &[
 /// # Ok::<(), tc_core::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum FqCodelXstats {
     /// Of the qdisc.
     Qdisc(FqCodelStats),
@@ -200,6 +212,7 @@ pub enum FqCodelXstats {
 
 /// `struct tc_fq_codel_qd_stats`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FqCodelStats {
     /// The largest packet that was seen, in bytes.
     pub max_packet_bytes: u32,
@@ -223,6 +236,7 @@ pub struct FqCodelStats {
 
 /// `struct tc_fq_codel_cl_stats`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FqCodelFlowStats {
     /// Bytes that the flow may still send in its turn.
     pub deficit_bytes: i32,

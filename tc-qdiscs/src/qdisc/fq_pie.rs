@@ -6,6 +6,7 @@
 //! Kernel, `net/sched/sch_fq_pie.c`: the number of flows cannot be changed
 //! later.
 
+use derive_setters::Setters;
 use tc_core::print::Printer;
 use tc_core::words::{Environment, WordError, Words, WordsContext};
 use tc_core::{
@@ -23,10 +24,12 @@ tc_core::register!(FqPie);
 /// ```
 /// use tc_qdiscs::fq_pie::FqPie;
 ///
-/// let many = FqPie { flows: Some(4096), target_us: Some(10_000), ..FqPie::default() };
+/// let many = FqPie::default().flows(4096).target_us(10_000);
 /// # let _ = many;
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setters)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct FqPie {
     /// Most packets in the qdisc (10240).
     pub limit_packets: Option<u32>,

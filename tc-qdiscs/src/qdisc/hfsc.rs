@@ -11,6 +11,7 @@
 
 mod curve;
 
+use derive_setters::Setters;
 use tc_core::print::{Hex, Hex0x, Printer};
 use tc_core::units::parse_hex;
 use tc_core::words::{WordError, Words, WordsContext, is_prefix};
@@ -23,7 +24,8 @@ pub use curve::ServiceCurve;
 tc_core::register!(Hfsc, HfscClass);
 
 /// The options of an hfsc.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setters)]
+#[non_exhaustive]
 pub struct Hfsc {
     /// The minor number of the class for packets that no filter takes; where
     /// that class is not, they are dropped.
@@ -86,17 +88,20 @@ impl Syntax for Hfsc {
 /// use tc_qdiscs::hfsc::{HfscClass, ServiceCurve};
 ///
 /// // 1 Mbit/s, and 4 Mbit/s in the first 10 ms; up to 8 Mbit/s where others leave it.
-/// let curve = ServiceCurve { m1_bytes_per_s: 500_000, d_us: 10_000, m2_bytes_per_s: 125_000 };
+/// let curve = ServiceCurve::default().m1_bytes_per_s(500_000).d_us(10_000).m2_bytes_per_s(125_000);
 /// let class = HfscClass::shared(curve).upper_limit(ServiceCurve::rate(1_000_000));
 /// # let _ = class;
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setters)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct HfscClass {
     /// `rt`: the guaranteed curve; only for classes without children.
     pub real_time: Option<ServiceCurve>,
     /// `ls`: how classes of one parent share the rest.
     pub link_share: Option<ServiceCurve>,
     /// `ul`: the most that link share gives.
+    #[setters(skip)]
     pub upper_limit: Option<ServiceCurve>,
 }
 
@@ -205,6 +210,7 @@ impl Syntax for HfscClass {
 
 /// The counters of a class: `struct tc_hfsc_stats`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct HfscXstats {
     /// Bytes sent.
     pub work_bytes: u64,

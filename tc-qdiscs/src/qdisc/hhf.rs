@@ -5,6 +5,7 @@
 //! Kernel, `net/sched/sch_hhf.c`: times are kept in timer ticks, so that they
 //! read back rounded.
 
+use derive_setters::Setters;
 use tc_core::print::Printer;
 use tc_core::words::{Environment, WordError, Words, WordsContext};
 use tc_core::{
@@ -22,10 +23,12 @@ tc_core::register!(Hhf);
 /// ```
 /// use tc_qdiscs::hhf::Hhf;
 ///
-/// let sooner = Hhf { admit_bytes: Some(32_768), ..Hhf::default() };
+/// let sooner = Hhf::default().admit_bytes(32_768);
 /// # let _ = sooner;
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setters)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct Hhf {
     /// Most packets in the qdisc (1000).
     pub limit_packets: Option<u32>,

@@ -11,6 +11,7 @@
 mod builder;
 mod class;
 
+use derive_setters::Setters;
 use tc_core::print::{Formatted, Hex0x, Null, Printer};
 use tc_core::units::{UnitError, parse_decimal, parse_hex};
 use tc_core::words::{Environment, WordError, Words, WordsContext, is_prefix};
@@ -30,10 +31,12 @@ tc_core::register!(Htb, HtbClass);
 /// use tc_qdiscs::htb::Htb;
 ///
 /// // Unclassified packets go to class :10.
-/// let htb = Htb { default_minor: 0x10, ..Htb::default() };
+/// let htb = Htb::default().default_minor(0x10);
 /// # let _ = htb;
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Setters)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct Htb {
     /// The minor number of the class for packets that no filter takes. With 0,
     /// and where that class is not, they go out at once, unshaped.
@@ -47,9 +50,18 @@ pub struct Htb {
     pub offload: bool,
     /// Two bits for each of 16 areas; kernels since 2.6 do not read it.
     pub debug: u32,
-    /// Unshaped packets so far; in dumps alone.
+    /// The fields that only the kernel sets.
+    #[setters(skip)]
+    pub reported: HtbReported,
+}
+
+/// The fields of an htb that only the kernel sets. Requests leave them out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HtbReported {
+    /// Unshaped packets so far.
     pub direct_packets: u32,
-    /// The version, major number in the high half; in dumps alone.
+    /// The version, major number in the high half.
     pub version: Option<u32>,
 }
 
@@ -62,8 +74,7 @@ impl Default for Htb {
             direct_qlen_packets: None,
             offload: false,
             debug: 0,
-            direct_packets: 0,
-            version: None,
+            reported: HtbReported::default(),
         }
     }
 }
@@ -95,12 +106,12 @@ impl Kind for Htb {
         let init = group(TCA_HTB_INIT).ok_or(DecodeError::Missing { what: "htb parameters" })?;
         let mut reader = init.reader();
         let mut number = || reader.u32().map_err(|error| error.at_attribute(TCA_HTB_INIT));
+        let version = Some(number()?).filter(|version| *version != VERSION);
         Ok(Self {
-            version: Some(number()?).filter(|version| *version != VERSION),
             r2q: number()?,
             default_minor: number()?,
             debug: number()?,
-            direct_packets: number()?,
+            reported: HtbReported { direct_packets: number()?, version },
             direct_qlen_packets: group(TCA_HTB_DIRECT_QLEN).map(|attr| attr.u32()).transpose()?,
             offload: group(TCA_HTB_OFFLOAD).is_some(),
         })
@@ -138,9 +149,9 @@ impl Syntax for Htb {
     fn print(&self, out: &mut Printer) {
         out.item("r2q", "r2q ", self.r2q.cast_signed(), "");
         out.item("default", " default ", Hex0x(self.default_minor.into()), "");
-        out.item("direct_packets_stat", " direct_packets_stat ", self.direct_packets, "");
+        out.item("direct_packets_stat", " direct_packets_stat ", self.reported.direct_packets, "");
         if out.style().details {
-            let version = self.version.unwrap_or(VERSION);
+            let version = self.reported.version.unwrap_or(VERSION);
             let (major, minor) = (version >> 16, version & 0xffff);
             out.item("ver", " ver ", Formatted(format_args!("{major}.{minor}")), "");
         }
@@ -277,7 +288,7 @@ mod tests {
         dump[4..8].copy_from_slice(&0x30011u32.to_ne_bytes());
         dump[20] = 77;
         let htb = Htb::decode(&dump).unwrap();
-        assert_eq!((htb.version, htb.direct_packets), (Some(0x30011), 77));
+        assert_eq!((htb.reported.version, htb.reported.direct_packets), (Some(0x30011), 77));
         assert_eq!(payload(&htb), payload(&Htb::default()), "the kernel refuses its own version");
     }
 

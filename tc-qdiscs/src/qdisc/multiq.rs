@@ -6,6 +6,7 @@
 //! Kernel, `net/sched/sch_multiq.c`: only on a device with several transmit
 //! queues; options are required, and their content is ignored.
 
+use derive_setters::Setters;
 use tc_core::print::{Formatted, Printer};
 use tc_core::words::{WordError, Words, WordsContext};
 use tc_core::{
@@ -15,7 +16,8 @@ use tc_core::{
 tc_core::register!(Multiq);
 
 /// The options of a multiq: the kernel chooses them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setters)]
+#[non_exhaustive]
 pub struct Multiq {
     /// The transmit queues that the device uses; in dumps alone.
     pub bands: u16,

@@ -6,6 +6,7 @@
 //! Kernel, `net/sched/sch_fifo.c`: without options the limit is the device's
 //! `txqueuelen`; a change without options is refused.
 
+use derive_setters::Setters;
 use tc_core::print::Printer;
 use tc_core::units::parse_size;
 use tc_core::words::{WordError, Words, WordsContext};
@@ -20,13 +21,21 @@ tc_core::register!(Pfifo);
 /// ```
 /// use tc_qdiscs::pfifo::Pfifo;
 ///
-/// let short_queue = Pfifo { limit_packets: 10 };
+/// let short_queue = Pfifo::new(10);
 /// # let _ = short_queue;
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Setters)]
+#[non_exhaustive]
 pub struct Pfifo {
     /// Most packets in the queue; a packet above it is dropped.
     pub limit_packets: u32,
+}
+
+impl Pfifo {
+    /// A queue of at most this many packets.
+    pub const fn new(limit_packets: u32) -> Self {
+        Self { limit_packets }
+    }
 }
 
 impl Kind for Pfifo {

@@ -6,6 +6,7 @@
 //! Kernel, `net/sched/sch_generic.c`: the limit of each band is the device's
 //! `txqueuelen`.
 
+use derive_setters::Setters;
 use tc_core::print::Printer;
 use tc_core::words::{WordError, Words, WordsContext};
 use tc_core::{
@@ -18,7 +19,8 @@ use crate::qdisc::prio::Prio;
 tc_core::register!(PfifoFast);
 
 /// The reported options of a pfifo_fast. They are never sent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setters)]
+#[non_exhaustive]
 pub struct PfifoFast {
     /// Its bands, always the same three.
     pub bands: Prio,

@@ -6,6 +6,7 @@
 //! Kernel, `net/sched/sch_fifo.c`: without options the limit is the device's
 //! `txqueuelen`; a change without options is refused.
 
+use derive_setters::Setters;
 use tc_core::print::Printer;
 use tc_core::words::{WordError, Words, WordsContext};
 use tc_core::{
@@ -21,13 +22,21 @@ tc_core::register!(PfifoHeadDrop);
 /// ```
 /// use tc_qdiscs::pfifo_head_drop::PfifoHeadDrop;
 ///
-/// let newest_hundred = PfifoHeadDrop { limit_packets: 100 };
+/// let newest_hundred = PfifoHeadDrop::new(100);
 /// # let _ = newest_hundred;
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Setters)]
+#[non_exhaustive]
 pub struct PfifoHeadDrop {
     /// Most packets in the queue; above it the oldest is dropped.
     pub limit_packets: u32,
+}
+
+impl PfifoHeadDrop {
+    /// A queue of at most this many packets.
+    pub const fn new(limit_packets: u32) -> Self {
+        Self { limit_packets }
+    }
 }
 
 impl Kind for PfifoHeadDrop {

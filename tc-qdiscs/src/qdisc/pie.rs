@@ -6,6 +6,7 @@
 //! Kernel, `net/sched/sch_pie.c`: times are kept in ticks of 64 ns and in timer
 //! ticks, so that they read back rounded.
 
+use derive_setters::Setters;
 use tc_core::print::{Float, Printer, Time};
 use tc_core::words::{Environment, WordError, Words, WordsContext};
 use tc_core::{
@@ -23,10 +24,12 @@ tc_core::register!(Pie);
 /// ```
 /// use tc_qdiscs::pie::Pie;
 ///
-/// let marking = Pie { target_us: Some(20_000), ecn: Some(true), ..Pie::default() };
+/// let marking = Pie::default().target_us(20_000).ecn(true);
 /// # let _ = marking;
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setters)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct Pie {
     /// Most packets in the queue (1000).
     pub limit_packets: Option<u32>,

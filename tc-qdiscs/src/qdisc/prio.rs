@@ -10,6 +10,7 @@
 //!
 //! Kernel, `net/sched/sch_prio.c`: 2 to 16 bands; options are needed.
 
+use derive_setters::Setters;
 use tc_core::print::Printer;
 use tc_core::uapi::TCA_OPTIONS;
 use tc_core::units::parse_decimal;
@@ -26,10 +27,12 @@ tc_core::register!(Prio);
 /// use tc_qdiscs::prio::Prio;
 ///
 /// // The default map, with a fourth band that only filters lead to.
-/// let four = Prio { bands: 4, ..Prio::default() };
+/// let four = Prio::default().bands(4);
 /// # let _ = four;
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Setters)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct Prio {
     /// Number of bands, 2 to 16. 3 by default.
     pub bands: u32,

@@ -8,6 +8,7 @@
 //! Kernel, `net/sched/sch_qfq.c`: a change resets unspecified options to
 //! their defaults; a class without `TCA_OPTIONS` is refused.
 
+use derive_setters::Setters;
 use tc_core::print::Printer;
 use tc_core::units::parse_decimal;
 use tc_core::words::{WordError, Words, WordsContext, is_prefix};
@@ -29,10 +30,12 @@ pub struct Qfq;
 /// ```
 /// use tc_qdiscs::qfq::QfqClass;
 ///
-/// let triple_share = QfqClass { weight: Some(3), ..QfqClass::default() };
+/// let triple_share = QfqClass::default().weight(3);
 /// # let _ = triple_share;
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setters)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct QfqClass {
     /// The weight, 1 to 1024 (default 1).
     pub weight: Option<u32>,

@@ -6,6 +6,7 @@
 //!
 //! Kernel, `net/sched/sch_sfb.c`: a limit of 0 is the device's `txqueuelen`.
 
+use derive_setters::Setters;
 use tc_core::print::{Float, Printer, Time};
 use tc_core::units::{parse_u32, split_number};
 use tc_core::words::{Environment, WordError, Words, WordsContext};
@@ -23,10 +24,11 @@ tc_core::register!(Sfb);
 /// ```
 /// use tc_qdiscs::sfb::Sfb;
 ///
-/// let short = Sfb { limit_packets: 100, ..Sfb::default() };
+/// let short = Sfb::default().limit_packets(100);
 /// # let _ = short;
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Setters)]
+#[non_exhaustive]
 pub struct Sfb {
     /// How often flows get new hashes, in milliseconds (600000).
     pub rehash_ms: u32,

@@ -9,6 +9,7 @@
 
 mod red;
 
+use derive_setters::Setters;
 use tc_core::print::{Printer, Size};
 use tc_core::units::{parse_i32, parse_size, parse_u32, words_of_size};
 use tc_core::words::{Environment, WordError, Words, WordsContext};
@@ -29,10 +30,11 @@ tc_core::register!(Sfq);
 /// ```
 /// use tc_qdiscs::sfq::Sfq;
 ///
-/// let fair = Sfq { perturb_secs: 10, ..Sfq::default() };
+/// let fair = Sfq::default().perturb_secs(10);
 /// # let _ = fair;
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setters)]
+#[non_exhaustive]
 pub struct Sfq {
     /// Bytes that a flow may send in its turn (the MTU).
     pub quantum_bytes: u32,

@@ -6,6 +6,7 @@
 //!
 //! Kernel, `net/sched/sch_skbprio.c`: without options the limit is 64.
 
+use derive_setters::Setters;
 use tc_core::print::Printer;
 use tc_core::units::parse_size;
 use tc_core::words::{WordError, Words, WordsContext};
@@ -20,13 +21,21 @@ tc_core::register!(Skbprio);
 /// ```
 /// use tc_qdiscs::skbprio::Skbprio;
 ///
-/// let short_queue = Skbprio { limit_packets: 10 };
+/// let short_queue = Skbprio::new(10);
 /// # let _ = short_queue;
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Setters)]
+#[non_exhaustive]
 pub struct Skbprio {
     /// Most packets in the queue.
     pub limit_packets: u32,
+}
+
+impl Skbprio {
+    /// A queue of at most this many packets.
+    pub const fn new(limit_packets: u32) -> Self {
+        Self { limit_packets }
+    }
 }
 
 impl Kind for Skbprio {

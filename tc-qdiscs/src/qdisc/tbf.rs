@@ -15,6 +15,7 @@ mod builder;
 
 use std::time::Duration;
 
+use derive_setters::Setters;
 use tc_core::print::{Formatted, Hex, Printer, Rate, Size, Time};
 use tc_core::rate::{Burst, LinkLayer, Rate as DataRate, RateSpec};
 use tc_core::units::{PrintSize, cut_u32, transmit_bytes, us_from_ticks};
@@ -44,7 +45,9 @@ tc_core::register!(Tbf);
 ///
 /// Two tbfs are equal if a dump shows them alike: bursts of different bytes can
 /// take equal times.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Setters)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct Tbf {
     /// The rate, and how packets count against it.
     pub rate: RateSpec,
@@ -57,12 +60,20 @@ pub struct Tbf {
 }
 
 /// The peak rate of a tbf.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Setters)]
+#[non_exhaustive]
 pub struct Peak {
     /// The rate at which a burst leaves.
     pub rate: RateSpec,
     /// Bytes that may leave at once above that rate: at least the device's MTU.
     pub mtu: Burst,
+}
+
+impl Peak {
+    /// A burst of at most `mtu` leaves at `rate`.
+    pub const fn new(rate: RateSpec, mtu: Burst) -> Self {
+        Self { rate, mtu }
+    }
 }
 
 impl Tbf {

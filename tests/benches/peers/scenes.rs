@@ -92,7 +92,7 @@ fn bytes<T>(request: &Request<'_, T>) -> BytesMut {
 
 /// Changes of a pfifo's limit.
 pub(crate) fn change_pfifo(rivals: &Rivals, sizes: Sizes) -> Vec<Row> {
-    let options = [10, 11].map(|limit_packets| Pfifo { limit_packets });
+    let options = [10, 11].map(|limit_packets| Pfifo::new(limit_packets));
     change_qdisc(&options, "change-pfifo", |at| format!("pfifo limit {}", 10 + at % 2), rivals, sizes)
 }
 
@@ -252,7 +252,7 @@ pub(crate) fn dump_qdiscs(rivals: &Rivals, sizes: Sizes) -> Vec<Row> {
 fn crowd(devices: usize) -> Net {
     let net = Net::new();
     let mut tc = connection();
-    let pfifo = Pfifo { limit_packets: 100 };
+    let pfifo = Pfifo::new(100);
     for at in 0..devices {
         let name = format!("b{at}");
         tc.add_link(&name, "ifb").expect("the kernel has ifb");

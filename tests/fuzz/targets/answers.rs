@@ -15,7 +15,7 @@ const MANY: usize = 1 << 16;
 fuzz_target!(|input: &[u8]| {
     let Some((&operation, answers)) = input.split_first() else { return };
     let mut tc = Connection::over(Liar::new(answers));
-    let (plug, pfifo) = (Plug::buffer(), Pfifo { limit_packets: 1 });
+    let (plug, pfifo) = (Plug::buffer(), Pfifo::new(1));
     let root = Request::qdisc(2).parent(Handle::ROOT).handle(Handle::qdisc(1));
     let (careful, plain) = (root.clone().options(&plug), root.clone().options(&pfifo));
     match operation % 8 {

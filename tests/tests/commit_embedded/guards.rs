@@ -49,7 +49,7 @@ fn the_first_device_at_fault_is_named_and_the_others_share_its_fate() {
 
 #[test]
 fn what_a_look_finds_is_told_also_where_no_notice_came() {
-    let pfifo = Pfifo { limit_packets: 5 };
+    let pfifo = Pfifo::new(5);
     let other_kind = |world: &World| {
         world.other().delete(&root(1)).unwrap();
         world.other().add(&root(1).handle(Handle::qdisc(0xc01)).options(&pfifo)).unwrap();

@@ -45,7 +45,7 @@ fn root() -> Request<'static, object::Qdisc> {
 }
 
 const fn pfifo(limit_packets: u32) -> Pfifo {
-    Pfifo { limit_packets }
+    Pfifo::new(limit_packets)
 }
 
 fn class(minor: u16) -> Request<'static, object::Class> {
@@ -62,7 +62,7 @@ fn filter(priority: u16) -> Request<'static, object::Filter> {
 }
 
 fn matchall(control: Control) -> Matchall {
-    Matchall { actions: Actions::new().with(Action::new(Gact::new(control))), ..Matchall::default() }
+    Matchall::default().actions(Actions::new().with(Action::new(Gact::new(control))))
 }
 
 /// The options of a matchall with a class, as they begin: an attribute's length and type.
@@ -71,7 +71,7 @@ fn replaced() -> String {
 }
 
 fn gact(index: u32, control: Control) -> Actions {
-    Actions::new().with(Action::new(Gact { index, ..Gact::new(control) }))
+    Actions::new().with(Action::new(Gact::new(control).index(index)))
 }
 
 // The state before.

@@ -6,9 +6,6 @@ use crate::{Case, case};
 
 /// Kinds without a field to change, with reasons.
 pub(crate) const NO_FIELDS: &[(&str, &str)] = &[
-    ("action police", "not varied here: `parity_filters` changes it by words"),
-    ("filter fw", "not varied here: `parity_filters` changes it by words"),
-    ("filter u32", "not varied here: the kernel does not change keys"),
     ("qdisc cake_mq", "the fields of cake"),
     ("qdisc clsact", "no options"),
     ("qdisc drr", "no options"),
@@ -45,7 +42,7 @@ pub(crate) fn cases() -> Vec<Case> {
             kinds::htb::Htb,
             "",
             "default 10 r2q 5 direct_qlen 100",
-            [debug, default_minor, direct_packets, direct_qlen_packets, offload, r2q, version]
+            [debug, default_minor, direct_qlen_packets, offload, r2q, reported]
         ),
         case!(
             kinds::htb::HtbClass,
@@ -312,12 +309,12 @@ pub(crate) fn cases() -> Vec<Case> {
                 tuning
             ]
         ),
-        case!(kinds::act::gact::Gact, "", "drop index 7", [bindcnt, control, index, random, refcnt, times]),
+        case!(kinds::act::gact::Gact, "", "drop index 7", [control, index, random, reported]),
         case!(
             kinds::act::mirred::Mirred,
             "",
             "egress redirect dev lo index 7",
-            [bindcnt, block, control, eaction, ifindex, index, refcnt, times]
+            [block, control, eaction, ifindex, index, reported]
         ),
         case!(
             kinds::action::skbedit::Skbedit,
@@ -363,6 +360,19 @@ pub(crate) fn cases() -> Vec<Case> {
             "",
             "push label 5 tc 3 ttl 64 bos 1 index 7",
             [index, control, operation, protocol, label, tc, ttl, bos, reported]
+        ),
+        case!(
+            kinds::action::police::Police,
+            "",
+            "rate 1mbit burst 10k mtu 2k peakrate 2mbit drop index 7",
+            [average, burst, conform, exceed, index, mtu, packets, peak, rate, reported]
+        ),
+        case!(kinds::filter::fw::Fw, "", "classid 1:1", [actions, class, indev, mask, police]),
+        case!(
+            kinds::filter::u32::U32,
+            "",
+            "match u32 1 0xff at 0 classid 1:1",
+            [actions, class, counters, divisor, flags, indev, link, mark, police, selector, table]
         ),
         case!(kinds::cls::matchall::Matchall, "", "classid 1:1", [actions, class, flags, hits]),
     ]

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::net::Ipv4Addr;
 use std::num::NonZero;
 
-use tc_core::action::{Control, Times};
+use tc_core::action::Control;
 use tc_core::rate::{Burst, LinkLayer, Rate, RateSpec};
 use tc_core::{Actions, Handle};
 use tc_qdiscs::act::gact::Random;
@@ -12,13 +12,16 @@ use tc_qdiscs::act::mirred::Eaction;
 use tc_qdiscs::action::Reported;
 use tc_qdiscs::action::ctinfo::CtinfoCounters;
 use tc_qdiscs::action::mpls::MplsOperation;
+use tc_qdiscs::action::police::{PacketRate, Police};
 use tc_qdiscs::action::skbedit::PacketType;
 use tc_qdiscs::action::vlan::VlanOperation;
 use tc_qdiscs::cake::{AckFilter, Diffserv, FlowMode, Framing};
 use tc_qdiscs::dualpi2::{EcnMask, Tuning};
+use tc_qdiscs::filter::u32::{self, Mark};
 use tc_qdiscs::fq::Bands;
 use tc_qdiscs::fq_codel::Selector;
 use tc_qdiscs::hfsc::ServiceCurve;
+use tc_qdiscs::htb::HtbReported;
 use tc_qdiscs::mqprio::{Mode, Preemption, Queues, Shaper, TrafficClasses};
 use tc_qdiscs::netem::{Chance, Correlations, LossModel, Share, Slot};
 use tc_qdiscs::plug::Action as PlugAction;
@@ -91,7 +94,7 @@ values! {
     EcnMask: [EcnMask::ANY, EcnMask::L4S];
     Share: [Share::percent(3.0), Share::percent(50.0), Share::NONE];
     Control: [Control::Pass, Control::Drop, Control::Pipe];
-    Random: [Random { ptype: 2, pval: 3, control: Control::Pass }];
+    Random: [Random::new(2, 3, Control::Pass)];
     Eaction: [Eaction::EgressRedirect, Eaction::EgressMirror];
     NonZero<u32>: [NonZero::<u32>::MIN];
     Ipv4Addr: [Ipv4Addr::new(10, 1, 2, 3), Ipv4Addr::new(255, 0, 0, 0)];
@@ -100,6 +103,8 @@ values! {
     VlanOperation: [VlanOperation::Pop, VlanOperation::Modify];
     MplsOperation: [MplsOperation::Pop, MplsOperation::Modify];
     Handle: [Handle::class(1, 1), Handle::class(1, 2)];
+    PacketRate: [PacketRate::new(100, 10).unwrap(), PacketRate::new(5000, 10).unwrap()];
+    Mark: [Mark::default().value(1).mask(0xff), Mark::default().value(2).mask(0xf)];
     LossModel: [
         LossModel::GilbertElliott {
             p: Share::percent(1.0), r: Share::percent(2.0), h: Share::percent(3.0), k1: Share::percent(4.0)
@@ -215,8 +220,8 @@ impl Vary for i16 {
     }
 }
 
-/// No request has another.
-macro_rules! reported {
+/// Types of which no request has another value here: reported by the kernel, or tried as a kind of their own.
+macro_rules! unvaried {
     ($($type:ty),*) => {$(impl Vary for $type {
         fn others(&self) -> Vec<Self> {
             Vec::new()
@@ -224,4 +229,4 @@ macro_rules! reported {
     })*};
 }
 
-reported!(Damping, Actions, Times, Reported, CtinfoCounters);
+unvaried!(Damping, Actions, Reported, CtinfoCounters, HtbReported, Police, u32::Selector, u32::Counters);

@@ -25,7 +25,7 @@ const MBIT: Rate = Rate::bits_per_second(1_000_000);
 
 #[test]
 fn words_are_read() {
-    let mbit = Police::rate(MBIT, 10 << 10);
+    let mbit = Police::at_rate(MBIT, 10 << 10);
     for (words, exceed, conform, mtu) in [
         ("rate 1mbit burst 10k", Control::Reclassify, Control::Pass, 0),
         ("burst 10k rate 1mbit drop mtu 2k", Control::Drop, Control::Pass, 2048),
@@ -145,7 +145,7 @@ fn json_has_each_key_once() {
 
 #[test]
 fn burst_that_no_time_holds_is_refused_by_name() {
-    let police = Police::rate(Rate::bytes_per_second(1), 1 << 20);
+    let police = Police::at_rate(Rate::bytes_per_second(1), 1 << 20);
     let mut buffer = BytesMut::new();
     let mut out = AttrWriter::new(&mut buffer);
     let error = police.encode(&FillContext { verb: Verb::Add, as_tc: false }, &mut out).unwrap_err();

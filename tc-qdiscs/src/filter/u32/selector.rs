@@ -1,9 +1,12 @@
 //! Keys, offsets, marks and counters.
 
+use derive_setters::Setters;
 use tc_core::{Attr, AttrWriter, DecodeError, EncodeError};
 
 /// The packets that a filter is about, and the way to the next header.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Setters)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct Selector {
     /// `TC_U32_TERMINAL`: the search ends at a match. Set with a class or actions.
     pub terminal: bool,
@@ -23,7 +26,8 @@ pub struct Selector {
 
 /// An offset that is read from the packet: 16 bits at a place, masked and
 /// shifted right.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setters)]
+#[non_exhaustive]
 pub struct Offset {
     /// The place, an even number.
     pub at: i16,
@@ -34,13 +38,15 @@ pub struct Offset {
 }
 
 /// A word of the packet, compared under a mask.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setters)]
+#[non_exhaustive]
 pub struct Key {
     /// The value, as a big-endian number.
     pub value: u32,
     /// The bits that count.
     pub mask: u32,
     /// The place, a multiple of 4; negative in the link-layer header.
+    #[setters(skip)]
     pub at: i32,
     /// The bits of the offset to the next header that are added to the place: -1
     /// for `nexthdr+`.
@@ -60,7 +66,8 @@ impl Key {
 }
 
 /// The mark of a packet (`struct tc_u32_mark`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setters)]
+#[non_exhaustive]
 pub struct Mark {
     /// The mark.
     pub value: u32,
@@ -72,6 +79,7 @@ pub struct Mark {
 
 /// The counters of a filter (`struct tc_u32_pcnt`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Counters {
     /// Packets that came to the filter.
     pub hits: u64,

@@ -9,6 +9,7 @@
 mod print;
 mod words;
 
+use derive_setters::Setters;
 use tc_core::print::Printer;
 use tc_core::words::{Environment, WordError, Words, WordsContext};
 use tc_core::{
@@ -25,15 +26,12 @@ tc_core::register!(Cake);
 /// ```
 /// use tc_qdiscs::cake::{Cake, FlowMode};
 ///
-/// let uplink = Cake {
-///     bandwidth: Some(2_500_000),
-///     flow_mode: Some(FlowMode::DUAL_SRCHOST),
-///     nat: Some(true),
-///     ..Cake::default()
-/// };
+/// let uplink = Cake::default().bandwidth(2_500_000).flow_mode(FlowMode::DUAL_SRCHOST).nat(true);
 /// # let _ = uplink;
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setters)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct Cake {
     /// Rate of the shaper in bytes per second; 0 is no shaper, the default.
     pub bandwidth: Option<u64>,

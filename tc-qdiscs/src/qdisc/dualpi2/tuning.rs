@@ -1,11 +1,14 @@
 //! The controller's numbers, and how they follow from round trip times.
 
+use derive_setters::Setters;
 use tc_core::units::PrintTime;
 use tc_core::words::WordError;
 
 /// The controller that sets the probability of drops and marks. `None` as in
 /// [`Dualpi2`](super::Dualpi2).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setters)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct Tuning {
     /// The delay to keep in the classic queue, in microseconds (15000).
     pub target_us: Option<u32>,

@@ -1,5 +1,6 @@
 //! Bands: the band of each priority, and the weight of each band.
 
+use derive_setters::Setters;
 use tc_core::print::Printer;
 use tc_core::units::parse_decimal;
 use tc_core::words::{WordError, Words};
@@ -11,7 +12,8 @@ pub const BANDS: usize = 3;
 const LEAST_WEIGHT: i32 = 16384;
 
 /// The bands of the priorities: `struct tc_prio_qopt`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Setters)]
+#[non_exhaustive]
 pub struct Bands {
     /// How many there are; the kernel takes 3 alone.
     pub count: u32,
@@ -21,6 +23,11 @@ pub struct Bands {
 }
 
 impl Bands {
+    /// Three bands, and the band of each priority.
+    pub const fn new(priomap: [u8; 16]) -> Self {
+        Self { count: BANDS as u32, priomap }
+    }
+
     pub(super) fn parse(words: &mut Words<'_>) -> Result<Self, WordError> {
         let count: i32 = words.parse(parse_decimal, |_| "Illegal \"bands\"".into())?;
         if usize::try_from(count) != Ok(BANDS) {

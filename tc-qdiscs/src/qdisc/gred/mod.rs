@@ -11,6 +11,7 @@
 mod wire;
 mod words;
 
+use derive_setters::Setters;
 use tc_core::print::{Printer, Size};
 use tc_core::units::words_of_size;
 use tc_core::words::{Environment, WordError, Words, WordsContext};
@@ -32,10 +33,11 @@ pub const MAX_QUEUES: usize = 16;
 /// ```
 /// use tc_qdiscs::gred::{Gred, Setup};
 ///
-/// let three = Gred::Setup(Setup { queues: 3, default_queue: 2, ..Setup::default() });
+/// let three = Gred::Setup(Setup::default().queues(3).default_queue(2));
 /// # let _ = three;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Gred {
     /// The first request.
     Setup(Setup),
@@ -46,7 +48,9 @@ pub enum Gred {
 }
 
 /// `struct tc_gred_sopt`, and the attributes beside it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setters)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct Setup {
     /// Number of virtual queues, 1 to 16.
     pub queues: u32,
@@ -62,7 +66,9 @@ pub struct Setup {
 }
 
 /// `struct tc_gred_qopt` and the attributes beside it: one virtual queue.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setters)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct Queue {
     /// Which one, counted from 0.
     pub queue: u32,
@@ -91,6 +97,7 @@ pub struct Queue {
 
 /// The reported state of a gred.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct State {
     /// How it was set up.
     pub setup: Setup,
@@ -100,6 +107,7 @@ pub struct State {
 
 /// Counters of a virtual queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Counters {
     /// Average length in bytes.
     pub average_bytes: u32,
@@ -123,6 +131,7 @@ pub struct Counters {
 
 /// Packets marked instead of dropped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Marks {
     /// Above `max_bytes`.
     pub forced: u32,

@@ -1,5 +1,6 @@
 //! Service curves: their words, bytes and text.
 
+use derive_setters::Setters;
 use tc_core::print::{Printer, Rate, Time};
 use tc_core::rate::parse_rate_of_link;
 use tc_core::units::{cut_u32, parse_size, parse_time_us, words_of_rate};
@@ -8,7 +9,8 @@ use tc_core::{AttrWriter, DecodeError, Reader};
 
 /// How much a class gets over time, in two straight lines
 /// (`struct tc_service_curve`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setters)]
+#[non_exhaustive]
 pub struct ServiceCurve {
     /// The rate at the start, in bytes per second.
     pub m1_bytes_per_s: u32,

@@ -7,6 +7,7 @@
 //! Kernel, `net/sched/sch_htb.c`: quantum and priority count only in a class
 //! without children.
 
+use derive_setters::Setters;
 use tc_core::print::{Formatted, Hex, Printer, Rate, Size};
 use tc_core::rate::{Burst, LinkLayer, Rate as DataRate, RateSpec};
 use tc_core::units::{TICK_NS, bytes_of_ticks, checked_transmit_ticks, transmit_bytes};
@@ -37,7 +38,8 @@ use super::{
 ///
 /// Two classes are equal if the kernel is sent the same: bursts of different
 /// bytes can take equal times.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Setters)]
+#[non_exhaustive]
 pub struct HtbClass {
     /// The class's own rate, and how packets count against it.
     pub rate: RateSpec,
@@ -275,6 +277,7 @@ fn write_burst(key: &str, rate: DataRate, burst: Burst, out: &mut OptionWords<'_
 
 /// The counters of a class: `struct tc_htb_xstats`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct HtbXstats {
     /// Packets sent at the own rate, or lent to classes below.
     pub lends: u32,

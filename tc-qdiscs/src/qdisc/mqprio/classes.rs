@@ -1,5 +1,6 @@
 //! `struct tc_mqprio_qopt`: traffic classes and their queues, of mqprio and taprio.
 
+use derive_setters::Setters;
 use tc_core::units::parse_decimal;
 use tc_core::words::Words;
 use tc_core::{AttrWriter, DecodeError, OptionWords, Reader};
@@ -8,7 +9,8 @@ use tc_core::{AttrWriter, DecodeError, OptionWords, Reader};
 pub const MAX_CLASSES: usize = 16;
 
 /// `struct tc_mqprio_qopt`, which taprio has too.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setters)]
+#[non_exhaustive]
 pub struct TrafficClasses {
     /// How many there are, at most 16.
     pub count: u8,
@@ -21,7 +23,8 @@ pub struct TrafficClasses {
 }
 
 /// Transmit queues that follow each other.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setters)]
+#[non_exhaustive]
 pub struct Queues {
     /// How many.
     pub count: u16,

@@ -12,6 +12,7 @@ mod classes;
 mod mode;
 pub(crate) mod preemption;
 
+use derive_setters::Setters;
 use tc_core::print::{Printer, Rate};
 use tc_core::uapi::NLA_F_NESTED;
 use tc_core::units::{parse_decimal, parse_rate, words_of_rate};
@@ -35,14 +36,16 @@ tc_core::register!(Mqprio);
 /// use tc_qdiscs::mqprio::{Mqprio, Queues, TrafficClasses};
 ///
 /// // Priorities 0 to 3 share two queues, the others have one.
-/// let mut classes = TrafficClasses { count: 2, hw: 0, ..TrafficClasses::default() };
+/// let mut classes = TrafficClasses::default().count(2).hw(0);
 /// classes.map[4..].fill(1);
-/// classes.queues[0] = Queues { count: 2, offset: 0 };
-/// classes.queues[1] = Queues { count: 1, offset: 2 };
-/// let mqprio = Mqprio { classes, ..Mqprio::default() };
+/// classes.queues[0] = Queues::default().count(2).offset(0);
+/// classes.queues[1] = Queues::default().count(1).offset(2);
+/// let mqprio = Mqprio::default().classes(classes);
 /// # let _ = mqprio;
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setters)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct Mqprio {
     /// The classes.
     pub classes: TrafficClasses,

@@ -6,6 +6,7 @@ use tc_core::words::{WordError, Words, is_prefix};
 
 /// `TCA_MQPRIO_MODE`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Mode {
     /// The device (`TC_MQPRIO_MODE_DCB`).
     Dcb,
@@ -17,6 +18,7 @@ pub enum Mode {
 
 /// `TCA_MQPRIO_SHAPER`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Shaper {
     /// As DCB has it (`TC_MQPRIO_SHAPER_DCB`).
     Dcb,

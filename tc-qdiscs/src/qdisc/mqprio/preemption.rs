@@ -11,6 +11,7 @@ use crate::common::u32_at;
 
 /// `TC_FP_*`: the preemption of a class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Preemption {
     /// Interrupts a preemptible one (`TC_FP_EXPRESS`).
     Express,

@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 
 /// The distributions that need no file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Distribution {
     /// Evenly spread, as far as the jitter to both sides.
     Uniform,

@@ -15,6 +15,7 @@ mod wire;
 mod wording;
 mod words;
 
+use derive_setters::Setters;
 use tc_core::print::Printer;
 use tc_core::words::{Environment, WordError, Words, WordsContext};
 use tc_core::{
@@ -32,10 +33,12 @@ tc_core::register!(Netem);
 /// use tc_qdiscs::netem::{Netem, Share};
 ///
 /// // 100 ms, and one packet of a hundred lost.
-/// let far_away = Netem { delay_ns: 100_000_000, loss: Share::percent(1.0), ..Netem::default() };
+/// let far_away = Netem::default().delay_ns(100_000_000).loss(Share::percent(1.0));
 /// # let _ = far_away;
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Setters)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct Netem {
     /// Most packets in the queue, those that are delayed included. 1000 by
     /// default.
@@ -129,7 +132,8 @@ impl Share {
 }
 
 /// A probability, and how much each outcome depends on the last one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setters)]
+#[non_exhaustive]
 pub struct Chance {
     /// How probable it is.
     pub probability: Share,
@@ -138,7 +142,8 @@ pub struct Chance {
 }
 
 /// `struct tc_netem_corr`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setters)]
+#[non_exhaustive]
 pub struct Correlations {
     /// How much a delay depends on the last one.
     pub delay: Share,
@@ -151,6 +156,7 @@ pub struct Correlations {
 
 /// Losses in bursts (`TCA_NETEM_LOSS`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum LossModel {
     /// Four states (`struct tc_netem_gimodel`), with the probabilities of going
     /// from one to another: 1 good, 2 good within a burst, 3 lost within a
@@ -181,7 +187,8 @@ pub enum LossModel {
 }
 
 /// `struct tc_netem_rate`, with the rate in 64 bits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setters)]
+#[non_exhaustive]
 pub struct Rate {
     /// Bytes per second. 0 is as fast as possible.
     pub bytes_per_second: u64,
@@ -195,7 +202,8 @@ pub struct Rate {
 
 /// `struct tc_netem_slot`: packets wait until the next slot, and leave in one
 /// burst.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setters)]
+#[non_exhaustive]
 pub struct Slot {
     /// Least time between slots in nanoseconds.
     pub min_delay_ns: i64,

@@ -1,12 +1,14 @@
 //! The common parts of red, choke, gred and sfq.
 
+use derive_setters::Setters;
 use tc_core::OptionWords;
 use tc_core::print::{Float, Printer};
 use tc_core::rate::parse_rate_of_link;
 use tc_core::words::{WordError, Words, WordsContext};
 
 /// `TC_RED_*`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setters)]
+#[non_exhaustive]
 pub struct Flags {
     /// Mark ECN-capable packets instead of dropping them.
     pub ecn: bool,

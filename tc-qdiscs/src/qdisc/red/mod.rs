@@ -10,6 +10,7 @@
 mod family;
 pub(crate) mod math;
 
+use derive_setters::Setters;
 use tc_core::print::{Printer, Size};
 use tc_core::units::{parse_decimal, parse_size, parse_u32};
 use tc_core::words::{Environment, WordError, Words, WordsContext, is_prefix};
@@ -28,7 +29,9 @@ tc_core::register!(Red);
 
 /// The options of a red, as the kernel has them. [`Red::for_traffic`] computes
 /// them from a description of the traffic.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setters)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct Red {
     /// Most bytes in the queue.
     pub limit_bytes: u32,
@@ -56,7 +59,9 @@ pub struct Red {
 }
 
 /// A description of the traffic through a red.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Setters)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct Traffic {
     /// Bytes of a packet on average; not 0.
     pub average_packet_bytes: u32,
@@ -67,6 +72,14 @@ pub struct Traffic {
     pub bandwidth: u32,
     /// Probability of a drop when the average reaches its most.
     pub probability: f64,
+}
+
+impl Traffic {
+    /// Packets of this mean size on a link of `bandwidth` bytes per second, dropped with a probability
+    /// of at most `probability`.
+    pub const fn new(average_packet_bytes: u32, bandwidth: u32, probability: f64) -> Self {
+        Self { average_packet_bytes, burst_packets: None, bandwidth, probability }
+    }
 }
 
 /// The damping table (`TCA_RED_STAB`): for each number of idle steps, how far
@@ -81,12 +94,7 @@ impl Red {
     /// ```
     /// use tc_qdiscs::red::{Red, Traffic};
     ///
-    /// let traffic = Traffic {
-    ///     average_packet_bytes: 1000,
-    ///     burst_packets: None,
-    ///     bandwidth: 1_250_000,
-    ///     probability: 0.02,
-    /// };
+    /// let traffic = Traffic::new(1000, 1_250_000, 0.02);
     /// let red = Red::for_traffic(400_000, 30_000, 90_000, &traffic)?;
     /// assert_eq!(red.average_log, 5);
     /// # Ok::<(), String>(())

@@ -1,5 +1,6 @@
 //! RED for each flow of an sfq.
 
+use derive_setters::Setters;
 use tc_core::print::{Printer, Size};
 use tc_core::units::{parse_size, parse_u32};
 use tc_core::words::{WordError, Words, WordsContext};
@@ -9,7 +10,8 @@ use crate::qdisc::red::math::{Curve, Kept, parse_probability};
 use crate::qdisc::red::{Flags, print_probability};
 
 /// RED for each flow of an sfq.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setters)]
+#[non_exhaustive]
 pub struct FlowRed {
     /// Most bytes of a flow.
     pub limit_bytes: u32,
@@ -33,6 +35,7 @@ pub struct FlowRed {
 
 /// `struct tc_sfqred_stats`: packets that RED dropped or marked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Counters {
     /// Dropped below `max_bytes`.
     pub early_drops: u32,

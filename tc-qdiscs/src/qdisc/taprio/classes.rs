@@ -1,5 +1,6 @@
 //! Options of single classes: longest packets, and frame preemption.
 
+use derive_setters::Setters;
 use tc_core::print::Printer;
 use tc_core::uapi::NLA_F_NESTED;
 use tc_core::units::parse_decimal;
@@ -11,7 +12,9 @@ use crate::qdisc::mqprio::preemption::{self, ByClass, given};
 use crate::qdisc::mqprio::{MAX_CLASSES, Preemption};
 
 /// Options of single classes (`TCA_TAPRIO_ATTR_TC_ENTRY`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setters)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct Classes {
     /// Most bytes of a packet, without its Ethernet header; 0 is as many as the
     /// device can send. Since Linux 6.1.

@@ -11,6 +11,7 @@ mod classes;
 mod schedule;
 mod words;
 
+use derive_setters::Setters;
 use tc_core::print::{Hex0x, Printer};
 use tc_core::words::{WordError, Words, WordsContext};
 use tc_core::{
@@ -32,11 +33,13 @@ tc_core::register!(Taprio);
 /// use tc_qdiscs::taprio::{Clock, Entry, Schedule, Taprio};
 ///
 /// let entries = vec![Entry::gates(0x1, 300_000), Entry::gates(0x2, 700_000)];
-/// let schedule = Schedule { entries: Some(entries), ..Schedule::default() };
-/// let new_schedule = Taprio { clock: Some(Clock::TAI), schedule, ..Taprio::default() };
+/// let schedule = Schedule::default().entries(entries);
+/// let new_schedule = Taprio::default().clock(Clock::TAI).schedule(schedule);
 /// # let _ = new_schedule;
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Setters)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct Taprio {
     /// The clock of the schedule. Not with full offload.
     pub clock: Option<Clock>,

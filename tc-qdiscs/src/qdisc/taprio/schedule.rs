@@ -1,5 +1,6 @@
 //! The schedule of the gates, and its entries.
 
+use derive_setters::Setters;
 use tc_core::print::{Hex0x, Printer};
 use tc_core::uapi::NLA_F_NESTED;
 use tc_core::{Attr, AttrWriter, DecodeError, OptionWords};
@@ -8,7 +9,9 @@ use super::TABLE;
 use crate::common::u32_at;
 
 /// A schedule.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Setters)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct Schedule {
     /// When it begins, in nanoseconds of its clock; long ago is as good as now.
     pub base_time_ns: Option<i64>,
@@ -21,7 +24,9 @@ pub struct Schedule {
 }
 
 /// One step of a schedule.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setters)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct Entry {
     /// Its place, in a dump.
     pub index: Option<u32>,

@@ -119,14 +119,14 @@ pub(super) const OBJECTS: &[Operation] = &[
     Operation {
         name: "filter replace",
         prepare: a_filter,
-        run: |tc| one(tc.replace(&filter(5).options(&Matchall { class: Some(ONE), ..Matchall::default() }))),
+        run: |tc| one(tc.replace(&filter(5).options(&Matchall::default().class(ONE)))),
         happened: |world, _| world.has(&["filter matchall", "dev 2 info 5", &replaced()]),
         ..CHANGE
     },
     Operation {
         name: "filter change",
         prepare: a_filter,
-        run: |tc| one(tc.change(&filter(5).options(&Matchall { class: Some(ONE), ..Matchall::default() }))),
+        run: |tc| one(tc.change(&filter(5).options(&Matchall::default().class(ONE)))),
         happened: |world, _| world.has(&["filter matchall", "dev 2 info 5", &replaced()]),
         ..CHANGE
     },
