@@ -42,8 +42,8 @@ mod wire;
 
 pub use connection::watch::ChangeWatch;
 pub use connection::{
-    Connection, DEFAULT_TIMEOUT, Done, Dump, DumpEntry, Pipeline, Received, RequestGroup, Socket, Transport,
-    monitor, netns,
+    Connection, DEFAULT_TIMEOUT, Done, Dump, DumpEntry, Ensured, Pipeline, Received, RequestGroup, Socket,
+    Transport, monitor, netns,
 };
 pub use exchange::dump_request::DumpRequest;
 pub use exchange::entry::OwnedEntry;
@@ -58,7 +58,7 @@ pub use kind::{
     action, contract, object, ops_of, print, rate, shared_ops_of, words,
 };
 #[doc(hidden)]
-pub use kind::{Registration, SyntaxOf};
+pub use kind::{GivesWay, Registration, SyntaxOf};
 pub use wire::ack::KernelError;
 pub use wire::attr::{Attr, AttrWriter, Attrs, Nest, Reader, zero_extended};
 pub use wire::classid::{ClassIdError, ClassIds};

@@ -11,6 +11,9 @@ mod params;
 pub mod plug;
 pub mod qdisc;
 
+// A kind that is new here must not break programs that bring their own.
+tc_core::give_way!();
+
 #[doc(no_inline)]
 pub use self::{action as act, filter as cls};
 #[doc(no_inline)]

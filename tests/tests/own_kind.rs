@@ -8,7 +8,10 @@ use std::process::{Command, Output};
 
 use tc_core::print::Printer;
 use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords, Syntax, object};
+use tc_core::{
+    AttrWriter, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords, Registry, RegistryError,
+    Syntax, TcType, object,
+};
 use tc_qdiscs as _;
 use tests::lab::Net;
 use tests::need;
@@ -46,6 +49,48 @@ impl Syntax for Blackhole {
     fn print(&self, _: &mut Printer) {}
 
     fn to_words(&self, _: &mut OptionWords<'_>) {}
+}
+
+/// `skbprio`, which tc-qdiscs has too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct OwnSkbprio;
+
+tc_core::register!(OwnSkbprio);
+
+impl Kind for OwnSkbprio {
+    type Object = object::Qdisc;
+    const KIND: &'static str = "skbprio";
+
+    fn encode(&self, _: &FillContext, _: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
+        Ok(Fill::Absent)
+    }
+
+    fn decode(_: &[u8]) -> Result<Self, DecodeError> {
+        Ok(Self)
+    }
+}
+
+impl Syntax for OwnSkbprio {
+    const USAGE: &'static str = "Usage: ours\n";
+
+    fn parse_words(_: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
+        Err(WordError::Help)
+    }
+
+    fn print(&self, _: &mut Printer) {}
+
+    fn to_words(&self, _: &mut OptionWords<'_>) {}
+}
+
+#[test]
+fn a_kind_of_the_program_wins_over_that_of_tc_qdiscs() {
+    let registry = Registry::global().unwrap();
+    let entry = registry.entry(TcType::Qdisc, "skbprio").unwrap();
+    assert_eq!((entry.ops().usage(), entry.origin().package), ("Usage: ours\n", "tests"));
+    let theirs = Registry::of_program_preferring(&["tc-qdiscs"]).unwrap();
+    assert_eq!(theirs.entry(TcType::Qdisc, "skbprio").unwrap().origin().package, "tc-qdiscs");
+    assert_eq!(theirs.iter().len(), registry.iter().len());
+    assert_eq!(Registry::set_global(theirs), Err(RegistryError::GlobalInUse));
 }
 
 /// In a separate process this "test" is a tc with one more kind.

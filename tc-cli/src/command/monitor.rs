@@ -63,7 +63,6 @@ impl Watch<'_> {
                     event => event.map_err(Failure::Monitor)?,
                 };
                 match event {
-                    None => {}
                     Some(Event::Notice(message)) => notice(&message, &mut output, &mut unknown, session)?,
                     Some(Event::Listed(entry)) => {
                         for message in Messages::new(entry.bytes()).flatten() {
@@ -78,6 +77,7 @@ impl Watch<'_> {
                         session.report.warning(IN_STEP);
                         mark("in step", &mut output)?;
                     }
+                    None | Some(_) => {}
                 }
             }
         };

@@ -128,12 +128,9 @@ impl Failure {
             }
             _ => return None,
         };
-        let unknown = error.kernel().is_some_and(|kernel| {
-            kernel.ext_ack.message.as_deref().is_some_and(|m| m.starts_with("Specified qdisc kind"))
-        });
         if error.is_permission_denied() && lacks_capability() {
             Some(DENIED.into())
-        } else if unknown && error.is_not_found() && !kind.is_empty() {
+        } else if error.is_unknown_kind() && !kind.is_empty() {
             let module = module(TcType::Qdisc, kind);
             Some(format!(
                 "The kernel has no qdisc \"{kind}\", or cannot load its module {module} (modprobe {module})."

@@ -3,6 +3,7 @@
 mod apply;
 mod dump;
 mod echo;
+mod ensure;
 mod exchange;
 mod group;
 pub mod monitor;
@@ -30,6 +31,7 @@ use crate::wire::message::Entry;
 use crate::wire::verb::Verb;
 
 pub use dump::{Dump, DumpEntry};
+pub use ensure::Ensured;
 pub use group::{Done, RequestGroup};
 pub use pipeline::Pipeline;
 pub use socket::Socket;
@@ -47,6 +49,10 @@ const ROOM: usize = 256 * 1024;
 ///
 /// Both buffers are made once and used again: a request that succeeds allocates
 /// nothing and costs one send and one receive.
+///
+/// A call waits for the kernel's rtnl lock, which all changes of links, addresses, routes and traffic control
+/// share: tens of milliseconds while links are made or destroyed in any network namespace. See
+/// [`Connection::set_timeout`].
 ///
 /// ```no_run
 /// use tc_core::{Connection, Handle, Request};

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use held::Held;
 
+use super::discipline::Refusal;
 use super::random::Random;
 use crate::connection::{Received, Transport};
 use crate::wire::device::DeviceNames;
@@ -127,6 +128,7 @@ pub struct Faults<T> {
     /// Datagrams that are delivered after the next send.
     late: VecDeque<Held>,
     happened: Vec<Fault>,
+    refusals: BTreeMap<u64, Refusal>,
 }
 
 type Event = Box<dyn FnOnce() + Send>;
@@ -149,6 +151,7 @@ impl<T: Transport> Faults<T> {
             ready: VecDeque::new(),
             late: VecDeque::new(),
             happened: Vec::new(),
+            refusals: BTreeMap::new(),
         }
     }
 
@@ -196,6 +199,27 @@ impl<T: Transport> Faults<T> {
     /// device is unplugged, another process changes something.
     pub fn before_send(&mut self, n: u64, event: impl FnOnce() + Send + 'static) {
         self.before_sends.insert(self.sends + n, Box::new(event));
+    }
+
+    /// Makes the kernel refuse all requests of the `n`th send from now, counted from 0: nothing is done, and
+    /// the answer is this refusal.
+    ///
+    /// ```
+    /// use tc_core::embedded::{Device, Faults, Kernel, Refusal, Stored};
+    /// use tc_core::{Connection, Handle, Request};
+    ///
+    /// let kernel = Kernel::builder().device(Device::new("eth0").ifindex(2)).kind("tbf", Stored::new).build();
+    /// let mut faults = Faults::over(kernel.connect());
+    /// let mut refusal = Refusal::errno(12); // ENOMEM
+    /// refusal.message = Some("out of rate tables".into());
+    /// faults.refuse_send(0, refusal);
+    /// let mut tc = Connection::over(faults);
+    /// let error = tc.add(&Request::qdisc(2).parent(Handle::ROOT).kind("tbf")).unwrap_err();
+    /// assert_eq!(error.errno(), Some(12));
+    /// assert!(error.to_string().contains("out of rate tables"));
+    /// ```
+    pub fn refuse_send(&mut self, n: u64, refusal: Refusal) {
+        self.refusals.insert(self.sends + n, refusal);
     }
 
     /// The faults so far, in order.
@@ -255,8 +279,12 @@ impl<T: Transport> Transport for Faults<T> {
             self.happened.push(fault);
             return Err(io::Error::from_raw_os_error(errno));
         }
+        let refusal = self.refusals.remove(&self.sends);
         self.sends += 1;
-        self.inner.send(datagram)?;
+        match refusal {
+            Some(refusal) => self.ready.extend(held::refused(datagram, &refusal, self.inner.port())),
+            None => self.inner.send(datagram)?,
+        }
         self.ready.append(&mut self.late);
         Ok(())
     }

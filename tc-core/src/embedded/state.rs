@@ -145,32 +145,18 @@ impl State {
     fn acknowledge(&mut self, port: u32, asked: &Message<'_>, bytes: &[u8], verdict: Result<(), Refusal>) {
         let Some(socket) = self.sockets.get_mut(&port) else { return };
         let warning = policy::leftover(asked);
-        let mut refusal = verdict.err();
+        let refusal = verdict.err();
         // The whole request goes back with an error, its header alone with a
         // success.
         let capped = refusal.is_none() || socket.caps_acks;
         let mut extension = BytesMut::new();
+        let mut refusal = refusal.unwrap_or(Refusal::errno(0));
         if socket.extended_acks && asked.flags & NLM_F_REQUEST != 0 {
-            let mut said = refusal.take().unwrap_or(Refusal::errno(0));
-            said.message = said.message.or(warning);
-            encode_extension(&said, &mut extension);
-            refusal = (said.errno != 0).then_some(said);
+            refusal.message = refusal.message.or(warning);
+            encode_extension(&refusal, &mut extension);
         }
-        let mut flags = if capped { NLM_F_CAPPED } else { 0 };
-        if !extension.is_empty() {
-            flags |= NLM_F_ACK_TLVS;
-        }
-        let mut datagram = BytesMut::new();
-        let head = Head { kind: NLMSG_ERROR, flags, sequence: asked.sequence, port };
-        message(&mut datagram, head, |out| {
-            let error = refusal.map_or(0, |refusal| -refusal.errno);
-            out.extend_from_slice(&error.to_ne_bytes());
-            out.extend_from_slice(if capped { &bytes[..NLMSG_HDRLEN] } else { bytes });
-            let length = out.len();
-            out.resize(align(length), 0);
-            out.extend_from_slice(&extension);
-        });
-        socket.put(datagram);
+        let asked_bytes = if capped { &bytes[..NLMSG_HDRLEN] } else { bytes };
+        socket.put(acknowledgement(asked.sequence, port, refusal.errno, asked_bytes, &extension));
     }
 
     fn start_dump(&mut self, ask: Ask<'_>) -> Result<(), Refusal> {
@@ -195,6 +181,29 @@ impl State {
             socket.dump = goes_on.then_some(dump);
         }
     }
+}
+
+/// `NLMSG_ERROR`: an error number, the request or its header, and the extended acknowledgement.
+pub(super) fn acknowledgement(
+    sequence: u32,
+    port: u32,
+    errno: i32,
+    asked: &[u8],
+    extension: &[u8],
+) -> BytesMut {
+    let mut flags = if asked.len() == NLMSG_HDRLEN { NLM_F_CAPPED } else { 0 };
+    if !extension.is_empty() {
+        flags |= NLM_F_ACK_TLVS;
+    }
+    let mut datagram = BytesMut::new();
+    message(&mut datagram, Head { kind: NLMSG_ERROR, flags, sequence, port }, |out| {
+        out.extend_from_slice(&(-errno).to_ne_bytes());
+        out.extend_from_slice(asked);
+        let length = out.len();
+        out.resize(align(length), 0);
+        out.extend_from_slice(extension);
+    });
+    datagram
 }
 
 /// The attributes of the extended acknowledgement (`netlink_ack_tlv_fill`).

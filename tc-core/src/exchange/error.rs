@@ -10,6 +10,9 @@ use crate::wire::handle::HandleError;
 
 /// An operation that failed: the operation, the object and the cause.
 ///
+/// The text has all of it, and so there is no [`source`](std::error::Error::source): a report that
+/// prints a chain of causes prints each once. [`Error::cause`] is the cause as a value.
+///
 /// ```
 /// # fn try_it() -> Result<(), tc_core::Error> {
 /// use tc_core::{Connection, Handle, Request};
@@ -27,7 +30,6 @@ use crate::wire::handle::HandleError;
 pub struct Error {
     operation: &'static str,
     object: String,
-    #[source]
     cause: Box<Cause>,
     read: Vec<OwnedEntry>,
 }
@@ -37,28 +39,28 @@ pub struct Error {
 #[non_exhaustive]
 pub enum Cause {
     /// The kernel refused. Nothing was changed.
-    #[error(transparent)]
-    Kernel(#[from] KernelError),
+    #[error("{0}")]
+    Kernel(KernelError),
     /// The request could not be sent. Nothing was changed.
     #[error("cannot send: {0}")]
-    Send(#[source] io::Error),
+    Send(io::Error),
     /// The request was sent and its answer lost: whether the kernel carried it
     /// out is not known.
     #[error("the answer was lost ({0}): the outcome is unknown, look before you try again")]
-    AnswerLost(#[source] io::Error),
+    AnswerLost(io::Error),
     /// No answer came in time: whether the kernel carried the request out is
     /// not known.
     #[error("no answer within {0:?}: the outcome is unknown, look before you try again")]
     Timeout(Duration),
     /// Only a part of the request was carried out, and then this happened.
     #[error("{0}; what came before it was carried out, look before you try again")]
-    Partly(#[source] Box<Cause>),
+    Partly(Box<Cause>),
     /// The objects changed while they were listed, this many times in a row.
     #[error("the list changed while it was read ({0} tries)")]
     Interrupted(u32),
     /// The request could not be put into bytes. Nothing was sent.
-    #[error(transparent)]
-    Encode(#[from] EncodeError),
+    #[error("{0}")]
+    Encode(EncodeError),
     /// The object is there, but the kernel does not show it: a default that it
     /// made by itself, such as noqueue.
     #[error("a built-in default of the kernel's, which it does not show")]
@@ -66,16 +68,16 @@ pub enum Cause {
     /// An answer that cannot be read: whether the kernel carried the request out
     /// is not known.
     #[error("cannot read the kernel's answer: {0}")]
-    Decode(#[from] DecodeError),
+    Decode(DecodeError),
     /// The request makes no sense, or would do harm. Nothing was sent.
     #[error("{0}")]
     Refused(String),
     /// A received message cannot be read. No request was sent.
     #[error("cannot read it: {0}")]
-    Unreadable(#[source] DecodeError),
+    Unreadable(DecodeError),
     /// A system call other than those on the socket failed.
     #[error("{0}")]
-    System(#[source] io::Error),
+    System(io::Error),
 }
 
 impl Error {
@@ -139,10 +141,31 @@ impl Error {
         }
     }
 
-    /// `ENOENT` or `ENODEV`: the object, its parent or its device is not there,
-    /// or the kernel does not show it, or does not know the kind.
+    /// The object, its parent or its device is not there, or the kernel does not show it.
+    ///
+    /// The kernel answers `ENOENT` or `ENODEV`, and for some requests `EINVAL` with a text that says so: a
+    /// root qdisc of another handle or kind, a filter below a qdisc that is not there. A kind that the
+    /// kernel lacks is [another error](Self::is_unknown_kind).
     pub fn is_not_found(&self) -> bool {
-        matches!(self.errno(), Some(libc::ENOENT | libc::ENODEV)) || matches!(*self.cause, Cause::NotShown)
+        match (&*self.cause, self.errno()) {
+            (Cause::NotShown, _) => true,
+            (_, Some(libc::ENOENT | libc::ENODEV)) => !self.is_unknown_kind(),
+            (Cause::Kernel(kernel), Some(libc::EINVAL)) => {
+                let text = kernel.ext_ack.message.as_deref().unwrap_or_default();
+                let looks_up = matches!(self.operation, "get" | "delete");
+                let begins = |known: &&str| text.starts_with(known);
+                NOT_THERE.iter().any(begins) || looks_up && OTHER_ONE.iter().any(begins)
+            }
+            _ => false,
+        }
+    }
+
+    /// The kernel lacks the kind, and cannot load its module.
+    pub fn is_unknown_kind(&self) -> bool {
+        self.kernel().is_some_and(|kernel| {
+            let text = kernel.ext_ack.message.as_deref().unwrap_or_default();
+            UNKNOWN_KIND.iter().any(|known| text.starts_with(known))
+        })
     }
 
     /// `EEXIST`: something is there already.
@@ -173,6 +196,23 @@ impl Error {
     }
 }
 
+/// Beginnings of the texts with which the kernel answers `EINVAL` for an object, or the place of one, that is not there:
+/// `net/sched/cls_api.c`.
+const NOT_THERE: &[&str] = &[
+    "Parent Qdisc doesn't exists",
+    "Specified class doesn't exist",
+    "Block of given index was not found",
+    "Cannot find specified filter chain",
+];
+
+/// Beginnings of those with which it answers `EINVAL` to a get or delete, if the qdisc at the place has another handle or
+/// kind: `tc_get_qdisc` of `net/sched/sch_api.c`.
+const OTHER_ONE: &[&str] = &["Invalid handle", "Invalid qdisc name"];
+
+/// How the texts for a missing kind begin: `qdisc_create`, `tcf_proto_lookup_ops`, `tc_action_load_ops`.
+const UNKNOWN_KIND: &[&str] =
+    &["Specified qdisc kind is unknown", "TC classifier not found", "Failed to load TC action module"];
+
 /// So that a function that makes requests can return one type of error: options
 /// that cannot be built.
 impl From<EncodeError> for Error {
@@ -194,6 +234,18 @@ impl From<HandleError> for Error {
         Self::new("read", "handle", Cause::Refused(error.to_string()))
     }
 }
+
+macro_rules! causes {
+    ($($variant:ident: $error:ty),*) => {$(
+        impl From<$error> for Cause {
+            fn from(error: $error) -> Self {
+                Self::$variant(error)
+            }
+        }
+    )*};
+}
+
+causes!(Kernel: KernelError, Encode: EncodeError, Decode: DecodeError);
 
 impl Cause {
     /// Whether the kernel may have carried the request out all the same, or a

@@ -20,6 +20,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) kind: &'a str,
     pub(crate) ops: Option<&'a dyn TcOps>,
     pub(crate) options: Option<Held<'a, dyn Options>>,
+    /// The payload of `TCA_OPTIONS`, in place of `options`.
+    pub(crate) raw: Option<&'a [u8]>,
     pub(crate) stab: Option<Stab>,
     pub(crate) estimator: Option<Estimator>,
     pub(crate) ingress_block: Option<u32>,
@@ -41,6 +43,7 @@ impl<'a> Parts<'a> {
             kind: "",
             ops: None,
             options: None,
+            raw: None,
             stab: None,
             estimator: None,
             ingress_block: None,
@@ -70,7 +73,7 @@ impl<'a> Parts<'a> {
 
     /// The request with other options of its kind.
     pub(crate) fn other_options(self, options: &'a dyn Options) -> Self {
-        Self { options: Some(Held::Borrowed(options)), ..self }
+        Self { options: Some(Held::Borrowed(options)), raw: None, ..self }
     }
 
     /// The object in words, for errors.
@@ -149,8 +152,10 @@ impl<'a> Parts<'a> {
         if let Some(block) = self.egress_block {
             out.attr_u32(TCA_EGRESS_BLOCK, block);
         }
-        if self.ops.is_some() || self.options.is_some() {
-            self.fill(verb, &mut out)?;
+        match self.raw {
+            Some(payload) => out.attr(TCA_OPTIONS, payload),
+            None if self.ops.is_some() || self.options.is_some() => self.fill(verb, &mut out)?,
+            None => {}
         }
         if self.tc_type == TcType::Filter {
             estimator(&mut out);

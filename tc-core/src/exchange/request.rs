@@ -224,6 +224,25 @@ impl<'a, T: Placed> Request<'a, T> {
         self.kind_and_options(options.kind(), Held::Shared(Arc::from(options)))
     }
 
+    /// The kind by its name, and the payload of `TCA_OPTIONS` as it stands: for a kind that the program
+    /// lacks, or for options that another library wrote (see [`payload_of`](crate::payload_of)).
+    ///
+    /// ```
+    /// use tc_core::{Handle, Request};
+    ///
+    /// let limit = 100u32.to_ne_bytes();
+    /// let root = Request::qdisc(2).parent(Handle::ROOT).raw_options("pfifo", &limit);
+    /// assert_eq!(root.kind_name(), "pfifo");
+    /// ```
+    #[must_use]
+    pub fn raw_options(mut self, kind: &'a str, payload: &'a [u8]) -> Self {
+        self.parts.kind = kind;
+        self.parts.ops = None;
+        self.parts.options = None;
+        self.parts.raw = Some(payload);
+        self
+    }
+
     /// The kind by the operations that a registry found, and its options, if
     /// any. [`encode`](Request::encode) fails if the kind is of another type of
     /// object.
@@ -231,6 +250,7 @@ impl<'a, T: Placed> Request<'a, T> {
     pub fn options_of(mut self, ops: &'a dyn TcOps, options: Option<&'a dyn Options>) -> Self {
         self.parts.kind = ops.kind();
         self.parts.ops = Some(ops);
+        self.parts.raw = None;
         self.parts.options = options.map(Held::Borrowed);
         self
     }
@@ -245,6 +265,7 @@ impl<'a, T: Placed> Request<'a, T> {
     fn kind_and_options(mut self, kind: &'a str, options: Held<'a, dyn Options>) -> Self {
         self.parts.kind = kind;
         self.parts.ops = None;
+        self.parts.raw = None;
         self.parts.options = Some(options);
         self
     }

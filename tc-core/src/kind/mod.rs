@@ -27,7 +27,7 @@ use crate::wire::verb::Verb;
 pub use estimator::Estimator;
 pub use filter::FilterPlace;
 pub use ops::{KindWithWords, Options, TcOps, ops_of, shared_ops_of};
-pub use registry::{Origin, Registered, Registration, Registry, RegistryError};
+pub use registry::{GivesWay, Origin, Registered, Registration, Registry, RegistryError};
 pub use stab::Stab;
 pub use syntax::{FilterSyntax, Syntax, SyntaxOf};
 pub use wording::{Change, ChangeSemantics, Difference, OptionWords};

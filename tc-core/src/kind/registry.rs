@@ -127,6 +127,38 @@ macro_rules! register {
     )+};
 }
 
+/// Makes the kinds of this package give way to kinds of the same name from other packages.
+///
+/// A library of kinds says it once, so that a kind that is new in it does not break the programs that bring
+/// their own. Two other packages with one name are an error, which the application resolves with
+/// [`Registry::of_program_preferring`] and [`Registry::set_global`].
+///
+/// ```
+/// tc_core::give_way!();
+/// ```
+#[macro_export]
+macro_rules! give_way {
+    () => {
+        $crate::inventory::submit! { $crate::GivesWay::new(env!("CARGO_PKG_NAME")) }
+    };
+}
+
+/// A package whose kinds give way: see [`give_way!`].
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct GivesWay {
+    package: &'static str,
+}
+
+impl GivesWay {
+    #[doc(hidden)]
+    pub const fn new(package: &'static str) -> Self {
+        Self { package }
+    }
+}
+
+inventory::collect!(GivesWay);
+
 /// The kinds that requests and dump entries are handed to, sorted by type and
 /// name.
 ///
@@ -179,19 +211,53 @@ impl Registry {
     }
 
     /// A registry of all kinds that registered themselves in this program.
+    ///
+    /// Fails if two packages bring the same kind and neither [gives way](give_way!).
     pub fn of_program() -> Result<Self, RegistryError> {
+        Self::of_program_preferring(&[])
+    }
+
+    /// [`Registry::of_program`], where the kinds of these packages win over those of others; an earlier
+    /// package wins over a later one.
+    pub fn of_program_preferring(packages: &[&str]) -> Result<Self, RegistryError> {
+        let gives_way =
+            |package| inventory::iter::<GivesWay>.into_iter().any(|other| other.package == package);
+        // The least wins.
+        let rank = |origin: &Origin| match packages.iter().position(|package| *package == origin.package) {
+            Some(at) => (0, at),
+            None => (if gives_way(origin.package) { 2 } else { 1 }, 0),
+        };
         let mut registry = Self::empty();
-        for registration in inventory::iter::<Registration> {
-            let Registration { tc_type, kind, ops, ref origin } = *registration;
-            registry.insert(Registered { tc_type, kind, ops: Ops::Linked(ops), origin: origin.clone() })?;
+        for Registration { tc_type, kind, ops, origin } in inventory::iter::<Registration> {
+            let new = Registered { tc_type: *tc_type, kind, ops: Ops::Linked(*ops), origin: origin.clone() };
+            match registry.position(*tc_type, kind) {
+                Ok(at) if rank(origin) < rank(&registry.entries[at].origin) => registry.entries[at] = new,
+                Ok(at) if rank(origin) > rank(&registry.entries[at].origin) => {}
+                _ => registry.insert(new)?,
+            }
         }
         Ok(registry)
     }
 
-    /// The registry of the program, made once.
+    /// The registry of the program: the one that was [set](Self::set_global), or
+    /// [`Registry::of_program`], made once.
     pub fn global() -> Result<&'static Self, RegistryError> {
-        static GLOBAL: OnceLock<Result<Registry, RegistryError>> = OnceLock::new();
         GLOBAL.get_or_init(Self::of_program).as_ref().map_err(Clone::clone)
+    }
+
+    /// Sets the registry of the program, before its first use. Options of actions inside filters, the
+    /// contract and tc-cli use it.
+    ///
+    /// Fails if the program has used or set its registry already.
+    pub fn set_global(registry: Self) -> Result<(), RegistryError> {
+        GLOBAL.set(Ok(registry)).map_err(|_| RegistryError::GlobalInUse)
+    }
+
+    /// The types and names of all kinds that registered themselves in this program. A name can come twice.
+    pub fn names_of_program() -> impl Iterator<Item = (TcType, &'static str)> {
+        inventory::iter::<Registration>
+            .into_iter()
+            .map(|registration| (registration.tc_type, registration.kind))
     }
 
     /// Adds a kind at run time.
@@ -259,11 +325,14 @@ impl Registry {
     }
 }
 
+static GLOBAL: OnceLock<Result<Registry, RegistryError>> = OnceLock::new();
+
 /// An error of a registry.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegistryError {
-    /// Two crates bring the same kind. Unlink one of them.
+    /// Two packages bring the same kind. Unlink one of them, or choose with
+    /// [`Registry::of_program_preferring`].
     #[error("{tc_type} {kind} is registered twice: by {first} and by {second}")]
     Duplicate {
         /// The type of its objects.
@@ -275,6 +344,9 @@ pub enum RegistryError {
         /// The second registration.
         second: Origin,
     },
+    /// The registry of the program is in use, and cannot be set any more.
+    #[error("the registry of the program is in use already: set it before its first use")]
+    GlobalInUse,
     /// There is no such kind.
     #[error("{tc_type} {kind} is not registered")]
     NotRegistered {

@@ -11,7 +11,7 @@ use crate::wire::uapi::{ALTIFNAMSIZ, IFNAMSIZ};
 
 /// Names of devices by index, on demand: one cheap system call each, never a
 /// list of all devices.
-pub trait DeviceNames: fmt::Debug {
+pub trait DeviceNames: fmt::Debug + Send {
     /// The name of the device with this index.
     fn device_name(&self, ifindex: i32) -> io::Result<DeviceName>;
 

@@ -56,6 +56,50 @@ pub struct Rate {
 }
 
 impl<'a> Stats<'a> {
+    /// The change since an earlier reading of the same object: counters are differences, the queue's
+    /// length and the rates are those of now. `None` if a counter went back: the object was made anew.
+    ///
+    /// Counters of 32 bits wrap around: their difference is taken modulo 2^32.
+    ///
+    /// ```
+    /// use tc_core::stats::{Basic, Queue, Stats};
+    ///
+    /// let at = |bytes, packets, drops| {
+    ///     let mut stats = Stats::default();
+    ///     stats.basic = Some(Basic { bytes, packets });
+    ///     stats.queue = Some(Queue { drops, ..Queue::default() });
+    ///     stats
+    /// };
+    /// let change = at(1500, 3, 1).since(&at(500, 1, u32::MAX)).unwrap();
+    /// assert_eq!(change.basic, Some(Basic { bytes: 1000, packets: 2 }));
+    /// assert_eq!(change.queue.unwrap().drops, 2);
+    /// assert!(at(500, 1, 0).since(&at(1500, 3, 0)).is_none());
+    /// ```
+    pub fn since(&self, earlier: &Self) -> Option<Self> {
+        let basic = |now: Option<Basic>, then: Option<Basic>| match (now, then) {
+            (Some(now), Some(then)) => Some(Some(Basic {
+                bytes: now.bytes.checked_sub(then.bytes)?,
+                packets: now.packets.checked_sub(then.packets)?,
+            })),
+            (now, _) => Some(now),
+        };
+        let queue = match (self.queue, earlier.queue) {
+            (Some(now), Some(then)) => Some(Queue {
+                drops: now.drops.wrapping_sub(then.drops),
+                requeues: now.requeues.wrapping_sub(then.requeues),
+                overlimits: now.overlimits.wrapping_sub(then.overlimits),
+                ..now
+            }),
+            (now, _) => now,
+        };
+        Some(Self {
+            basic: basic(self.basic, earlier.basic)?,
+            basic_hw: basic(self.basic_hw, earlier.basic_hw)?,
+            queue,
+            ..*self
+        })
+    }
+
     /// Reads `TCA_STATS2`.
     pub fn decode(attr: &Attr<'a>) -> Result<Self, DecodeError> {
         let (mut stats, mut wide_packets, mut wide_rate) = (Self::default(), None, None);

@@ -41,16 +41,13 @@ pub use prio::Prio;
 /// filter and action kind of the registry.
 #[must_use]
 pub fn kinds(mut builder: Builder) -> Builder {
-    if let Ok(registry) = Registry::of_program() {
-        for registered in registry.iter() {
-            let kind = registered.ops().kind();
-            builder = match registered.ops().tc_type() {
-                TcType::Qdisc => builder.kind(kind, Stored::new),
-                TcType::Filter => builder.filter_kind(kind),
-                TcType::Action => builder.action_kind(kind),
-                TcType::Class => builder,
-            };
-        }
+    for (tc_type, kind) in Registry::names_of_program() {
+        builder = match tc_type {
+            TcType::Qdisc => builder.kind(kind, Stored::new),
+            TcType::Filter => builder.filter_kind(kind),
+            TcType::Action => builder.action_kind(kind),
+            TcType::Class => builder,
+        };
     }
     builder
         .kind("plug", Plug::new)

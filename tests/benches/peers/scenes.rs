@@ -92,7 +92,7 @@ fn bytes<T>(request: &Request<'_, T>) -> BytesMut {
 
 /// Changes of a pfifo's limit.
 pub(crate) fn change_pfifo(rivals: &Rivals, sizes: Sizes) -> Vec<Row> {
-    let options = [10, 11].map(|limit_packets| Pfifo::new(limit_packets));
+    let options = [10, 11].map(Pfifo::new);
     change_qdisc(&options, "change-pfifo", |at| format!("pfifo limit {}", 10 + at % 2), rivals, sizes)
 }
 

@@ -151,7 +151,7 @@ fn a_picture_is_right_again_after_a_loss_whatever_goes_wrong_at_any_call() {
                             picture.clear();
                         }
                         Ok(Some(Event::Listed(entry))) => list(&mut picture, &entry),
-                        Ok(Some(Event::InStep)) => {}
+                        Ok(Some(_)) => {}
                         Err(error) => {
                             errors += 1;
                             picture.clear();

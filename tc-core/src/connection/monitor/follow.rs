@@ -12,6 +12,7 @@ use crate::connection::watch::read_consistent;
 use crate::exchange::dump_request::DumpRequest;
 use crate::exchange::entry::OwnedEntry;
 use crate::exchange::error::Error;
+use crate::wire::error::DecodeError;
 use crate::wire::handle::Handle;
 use crate::wire::message::Message;
 use crate::wire::uapi::{RTM_DELLINK, RTM_NEWLINK, RTNLGRP_LINK, RTNLGRP_TC};
@@ -34,9 +35,11 @@ use crate::wire::uapi::{RTM_DELLINK, RTM_NEWLINK, RTNLGRP_LINK, RTNLGRP_TC};
 /// while let Some(event) = follower.next()? {
 ///     match event {
 ///         Event::Notice(message) => println!("message {}", message.kind),
+///         Event::DeviceGone(ifindex) => println!("forget device {ifindex}"),
 ///         Event::Overflow => println!("forget all; a list follows"),
 ///         Event::Listed(entry) => println!("{:?}", entry.entry()?.header),
 ///         Event::InStep => println!("that was all"),
+///         _ => {}
 ///     }
 /// }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -51,9 +54,13 @@ pub struct Follower<M: Transport = Socket, C: Transport = Socket> {
 
 /// An event of a follower.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Event<'a> {
     /// A change: `RTM_NEWQDISC`, `RTM_DELTCLASS`, ...
     Notice(Message<'a>),
+    /// The device with this index is gone from the network namespace, and all its qdiscs, classes and
+    /// filters with it. The kernel sends no notices for them.
+    DeviceGone(i32),
     /// Notices were lost. The known state is void; a list of all objects follows.
     Overflow,
     /// One object that is there.
@@ -89,7 +96,7 @@ impl Follower {
     }
 }
 
-/// Readable when notices have come. DumpEntry objects do not make it readable: before
+/// Readable when notices have come. Listed objects do not make it readable: before
 /// each wait, including the first, call [`Follower::next`] until it returns
 /// `None`.
 impl<M: Transport + AsFd, C: Transport> AsFd for Follower<M, C> {
@@ -157,10 +164,15 @@ impl<M: Transport, C: Transport> Follower<M, C> {
                 }
             }));
         }
-        // Devices matter to lists alone.
-        let of_tc = |kind: u16| !matches!(kind, RTM_NEWLINK | RTM_DELLINK);
-        Ok(match self.monitor.receive_of(of_tc)? {
+        // New devices matter to lists alone.
+        let wanted = |kind: u16| kind != RTM_NEWLINK;
+        Ok(match self.monitor.receive_of(wanted)? {
             None => None,
+            Some(Notice::Message(message)) if message.kind == RTM_DELLINK => {
+                let ifindex = message.payload.get(4..).and_then(|rest| rest.first_chunk());
+                let ifindex = ifindex.ok_or(DecodeError::Malformed { what: "link message" })?;
+                Some(Event::DeviceGone(i32::from_ne_bytes(*ifindex)))
+            }
             Some(Notice::Message(message)) => Some(Event::Notice(message)),
             Some(Notice::Overflow) => {
                 self.state = State::Lost;

@@ -2,9 +2,13 @@
 
 use std::io;
 
+use bytes::BytesMut;
+
 use crate::connection::{Received, Transport};
+use crate::embedded::discipline::Refusal;
+use crate::embedded::state::{acknowledgement, encode_extension};
 use crate::wire::attr::align;
-use crate::wire::message::Messages;
+use crate::wire::message::{Messages, begin_message, end_message};
 use crate::wire::uapi::{NLM_F_DUMP_INTR, NLM_F_MULTI, NLMSG_DONE, NLMSG_ERROR};
 
 /// A datagram held back.
@@ -100,6 +104,21 @@ impl Held {
             at = align(end);
         }
     }
+}
+
+/// The kernel's answers to a datagram whose requests it refuses, one a request.
+pub(super) fn refused(datagram: &[u8], refusal: &Refusal, port: u32) -> Vec<Held> {
+    let mut extension = BytesMut::new();
+    encode_extension(refusal, &mut extension);
+    let answers = Messages::new(datagram).flatten().map(|asked| {
+        let mut header = BytesMut::new();
+        let start = begin_message(&mut header, asked.kind, asked.flags, asked.sequence);
+        end_message(&mut header, start);
+        let bytes = acknowledgement(asked.sequence, port, refusal.errno, &header, &extension).to_vec();
+        let received = Received { length: bytes.len(), sender: 0 };
+        Held { bytes, received }
+    });
+    answers.collect()
 }
 
 fn change(message: &mut [u8], at: usize, change: impl FnOnce(u32) -> u32) {

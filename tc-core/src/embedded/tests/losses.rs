@@ -99,6 +99,7 @@ fn told<M: Transport>(follower: &mut Follower<M, Socket>) -> String {
             Event::Overflow => '!',
             Event::Listed(_) => '+',
             Event::InStep => '.',
+            Event::DeviceGone(_) => '-',
         });
     }
     told

@@ -27,8 +27,8 @@ pub use print::Times;
 
 /// Actions, one after the other.
 ///
-/// The options of a known kind are read through [`Registry::global`]; the words
-/// through the registry of the [`Environment`](crate::kind::words::Environment).
+/// The options of a known kind are read through [`Registry::global`], those of further kinds by
+/// [`Actions::resolved`]; the words through the registry of the [`Environment`](crate::kind::words::Environment).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Actions {
     list: Vec<(u16, Action)>,
@@ -85,7 +85,19 @@ impl Actions {
         Ok(())
     }
 
-    /// Reads the list from its attribute.
+    /// Reads the options of further kinds, which are in this registry and not in the
+    /// [global](Registry::global) one: until then they are [raw](Action::raw_options).
+    #[must_use]
+    pub fn resolved(mut self, registry: &Registry) -> Self {
+        for (_, action) in &mut self.list {
+            if let ActionOptions::Raw(bytes) = &action.options {
+                action.options = ActionOptions::decode(&action.kind, bytes, Some(registry));
+            }
+        }
+        self
+    }
+
+    /// Reads the list from its attribute, with the kinds of the [global](Registry::global) registry.
     pub fn decode(attr: &Attr<'_>) -> Result<Self, DecodeError> {
         let read = |attr: Result<Attr<'_>, DecodeError>| {
             let attr = attr?;
@@ -258,7 +270,8 @@ impl Action {
         let bits = |kind: u16| attr(kind).map(|attr| Bitfield32::decode(&attr)).transpose();
         let number = |kind: u16| attr(kind).map(|attr| attr.u32()).transpose();
         let kind = attr(TCA_ACT_KIND).ok_or(DecodeError::Missing { what: "kind of the action" })?.str()?;
-        let options = attr(TCA_ACT_OPTIONS).map(|attr| ActionOptions::decode(kind, attr.payload));
+        let options = attr(TCA_ACT_OPTIONS)
+            .map(|attr| ActionOptions::decode(kind, attr.payload, Registry::global().ok()));
         Ok(Self {
             index: number(TCA_ACT_INDEX)?,
             cookie: attr(TCA_ACT_COOKIE).map(|attr| attr.payload.to_vec()).unwrap_or_default(),
@@ -275,8 +288,7 @@ impl Action {
 impl ActionOptions {
     /// Options that the kind cannot read stay as bytes too, so that one action does
     /// not make its filter unreadable.
-    fn decode(kind: &str, payload: &[u8]) -> Self {
-        let registry = Registry::global().ok();
+    fn decode(kind: &str, payload: &[u8], registry: Option<&Registry>) -> Self {
         let ops = registry.and_then(|registry| registry.get(TcType::Action, kind));
         match ops.map(|ops| (ops.msg_parse(payload), ops.to_static())) {
             Some((Ok(options), words)) => Self::Known(options, words),
