@@ -8,7 +8,9 @@ use crate::kind::OptionWords;
 use crate::kind::words::{WordsContext, is_prefix};
 use crate::wire::attr::{AttrWriter, Reader};
 use crate::wire::error::DecodeError;
-use crate::wire::units::{TICK_NS, checked_transmit_ticks, parse_i32, parse_rate, parse_size, split_number};
+use crate::wire::units::{
+    TICK_NS, checked_transmit_ticks, parse_i32, parse_rate, parse_size64, split_number,
+};
 
 pub use burst::Burst;
 pub use value::Rate;
@@ -258,11 +260,11 @@ pub fn parse_rate_of_link(word: &str, context: &WordsContext<'_>) -> Result<Rate
 /// Reads a size in bytes, and the size of a rate table's cell if there is one
 /// after a slash: `32kb/8`. The cell is a power of two; its logarithm is
 /// returned. An error holds the value as `tc` then prints it.
-pub fn parse_size_and_cell(word: &str) -> Result<(u32, Option<u8>), &str> {
+pub fn parse_size_and_cell(word: &str) -> Result<(u64, Option<u8>), &str> {
     let Some((size, cell)) = word.split_once('/') else {
-        return parse_size(word).map(|size| (size, None)).map_err(|_| word);
+        return parse_size64(word).map(|size| (size, None)).map_err(|_| word);
     };
-    let bytes = parse_size(size).map_err(|_| size)?;
+    let bytes = parse_size64(size).map_err(|_| size)?;
     let cell = parse_i32(cell).map_err(|_| size)?.cast_unsigned();
     if cell.is_power_of_two() { Ok((bytes, Some(cell.trailing_zeros() as u8))) } else { Err(word) }
 }

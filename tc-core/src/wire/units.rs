@@ -281,6 +281,13 @@ pub fn parse_size(text: &str) -> Result<u32, UnitError> {
     whole(bytes, f64::from(u32::MAX), expected).map(|bytes| bytes as u32)
 }
 
+/// Reads a size in bytes as [`parse_size`] does, at most 2^53.
+pub fn parse_size64(text: &str) -> Result<u64, UnitError> {
+    let expected = "a size such as 1600, 32kb or 8gb";
+    // The bound keeps the number exact.
+    whole(parse_scaled(text, SIZES, expected)?, (1u64 << 53) as f64, expected)
+}
+
 const TIMES_US: &[(&str, f64)] = &[
     ("s", 1e6),
     ("sec", 1e6),
@@ -380,11 +387,11 @@ fn prefixed<const KILO: u64>(mut number: u64) -> (u64, &'static str) {
 /// A size in bytes, as `tc` prints it: `1600b`, `32Kb`, `1Mb`. A unit is taken
 /// when it is off by less than 16 bytes (`Kb`) or 1024 bytes (`Mb`).
 #[derive(Clone, Copy, Debug)]
-pub struct PrintSize(pub u32);
+pub struct PrintSize(pub u64);
 
 impl PrintSize {
     pub(crate) fn short(self) -> StackStr {
-        let bytes = u64::from(self.0);
+        let bytes = self.0;
         let near = |unit: u64, off: u64| {
             let units = (bytes + unit / 2) / unit;
             (bytes >= unit && (unit * units).abs_diff(bytes) < off).then_some(units as f64)

@@ -271,7 +271,7 @@ fn print_bucket(rate: &RateSpec, ticks: u32, keys: [&str; 3], out: &mut Printer)
     }
     let cell = rate.cell_bytes();
     out.text_item(long, " ", "");
-    out.item(long, "", Formatted(format_args!("{}/{cell}", PrintSize(bytes))), " ");
+    out.item(long, "", Formatted(format_args!("{}/{cell}", PrintSize(bytes.into()))), " ");
     // tc has "mpu" twice in one JSON object: the second one, an equal value, is text here.
     if mpu.is_empty() {
         out.text_item("mpu ", Size(rate.mpu.into()), " ");

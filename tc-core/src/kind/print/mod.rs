@@ -8,7 +8,7 @@ mod stats;
 mod value;
 
 use self::json::Json;
-pub use self::value::{Bytes, Float, Formatted, Hex, Hex0x, Item, Null, Rate, Size, Time, TimeNs};
+pub use self::value::{Bytes, Float, Formatted, Hex, Hex0x, Item, Null, Rate, Size, Size64, Time, TimeNs};
 use crate::wire::device::{DeviceName, DeviceNames};
 
 /// The style of the output: `tc`'s global options.

@@ -198,7 +198,9 @@ quantities! {
     /// A rate in bytes per second: `8Kbit`; in JSON the bytes.
     Rate(u64): |bytes, style| PrintRate { bytes, iec: style.iec }.short(), |bytes| bytes;
     /// A size in bytes: `1Kb`; in JSON the bytes.
-    Size(u32): |bytes, _| PrintSize(bytes).short(), |bytes| bytes;
+    Size(u32): |bytes, _| PrintSize(bytes.into()).short(), |bytes| bytes;
+    /// As [`Size`], beyond 4 GiB too.
+    Size64(u64): |bytes, _| PrintSize(bytes).short(), |bytes| bytes;
     /// A time in microseconds: `5ms`; in JSON the microseconds.
     Time(u32): |us, _| PrintTime(us).short(), |us| us;
     /// A time in nanoseconds: `5ms`; in JSON the nanoseconds.

@@ -207,6 +207,7 @@ fn once(first: bool, key: &str, value: &str) -> Result<(), WordError> {
 
 fn size(value: &str, name: &str, before: Option<u8>) -> Result<(u32, Option<u8>), WordError> {
     let (bytes, cell) = parse_size_and_cell(value).map_err(|shown| WordError::invalid(name, shown))?;
+    let bytes = u32::try_from(bytes).map_err(|_| WordError::invalid(name, value))?;
     Ok((bytes, cell.or(before)))
 }
 

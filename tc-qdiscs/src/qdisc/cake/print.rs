@@ -282,7 +282,7 @@ impl Stats {
                 let text = match row {
                     Row::Rate => PrintRate { bytes: number, iec: out.style().iec }.to_string(),
                     Row::Time => PrintTime(number as u32).to_string(),
-                    Row::Size => PrintSize(number as u32).to_string(),
+                    Row::Size => PrintSize(number & u64::from(u32::MAX)).to_string(),
                     Row::Number => number.to_string(),
                 };
                 out.text_item(" ", Formatted(format_args!("{text:>12}")), "");

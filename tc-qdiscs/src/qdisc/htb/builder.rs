@@ -113,9 +113,12 @@ impl HtbClassBuilder {
     /// The options with bursts rounded down to microseconds, as `tc` does.
     pub(super) fn build_as_tc(self) -> Result<HtbClass, EncodeError> {
         self.build_with(|name, burst, rate| {
-            let bytes = u32::try_from(burst.as_bytes()).ok();
+            // tc 6.1 reads no burst above 4 GiB, and has no rounding for it.
+            let Ok(bytes) = u32::try_from(burst.as_bytes()) else {
+                return burst.time(rate).map(|_| burst).ok_or_else(|| out_of_range(name, burst, rate));
+            };
             // tc 6.1 cuts it to 32 bits, which makes another burst of it; tc 7 refuses it.
-            bytes
+            Some(bytes)
                 .and_then(|bytes| checked_transmit_ticks(rate.as_bytes_per_second(), bytes))
                 .map(|ticks| burst.with_time(ticks, rate))
                 .ok_or_else(|| EncodeError::Invalid(format!("htb: {name} out of range")))
@@ -199,5 +202,5 @@ impl HtbClassBuilder {
 
 fn burst(word: &str, value: &str, cell_log: Option<u8>) -> Result<(u64, Option<u8>), WordError> {
     let (bytes, cell) = parse_size_and_cell(value).map_err(|_| illegal(word))?;
-    Ok((bytes.into(), cell.or(cell_log)))
+    Ok((bytes, cell.or(cell_log)))
 }

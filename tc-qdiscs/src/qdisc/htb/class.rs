@@ -8,7 +8,7 @@
 //! without children.
 
 use derive_setters::Setters;
-use tc_core::print::{Formatted, Hex, Printer, Rate, Size};
+use tc_core::print::{Formatted, Hex, Printer, Rate, Size, Size64};
 use tc_core::rate::{Burst, LinkLayer, Rate as DataRate, RateSpec};
 use tc_core::units::{TICK_NS, bytes_of_ticks, checked_transmit_ticks, transmit_bytes};
 use tc_core::words::{Environment, WordError, Words, WordsContext};
@@ -188,9 +188,13 @@ impl Syntax for HtbClass {
             out.item("linklayer", "linklayer ", self.rate.linklayer.name(), " ");
         }
         let [burst_ticks, cburst_ticks] = self.burst_times().map(|ticks| ticks.unwrap_or(u32::MAX));
-        // As tc: from the time, rounded down to microseconds.
-        let size = |rate: DataRate, ticks| Size(transmit_bytes(rate.as_bytes_per_second(), ticks));
-        let (burst, cburst) = (size(self.rate.rate, burst_ticks), size(self.ceil.rate, cburst_ticks));
+        // As tc: from the time, rounded down to microseconds; above 4 GiB in full, as later versions.
+        let size = |rate: DataRate, burst: Burst, ticks| match burst.as_bytes() {
+            bytes if bytes > u32::MAX.into() => Size64(bytes),
+            _ => Size64(transmit_bytes(rate.as_bytes_per_second(), ticks).into()),
+        };
+        let burst = size(self.rate.rate, self.burst, burst_ticks);
+        let cburst = size(self.ceil.rate, self.cburst, cburst_ticks);
         if style.details {
             out.item("burst", "burst ", burst, "/");
             out.item("burst_cell", "", self.rate.cell_bytes(), " ");
@@ -261,6 +265,10 @@ fn write_burst(key: &str, rate: DataRate, burst: Burst, out: &mut OptionWords<'_
     }
     if let Some(bytes) = bytes_of_ticks(ticks.into(), ticks_of) {
         out.say_size(key, bytes);
+        return None;
+    }
+    if let Some(bytes) = burst.bytes_in_words().filter(|bytes| u32::try_from(*bytes).is_err()) {
+        out.say(key, format_args!("{bytes}b"));
         return None;
     }
     // tc sends only times of whole microseconds: the words are for the next longer one.

@@ -228,7 +228,7 @@ impl TbfBuilder {
 
 fn size_and_cell(word: &str, value: &str, cell_log: Option<u8>) -> Result<(u64, Option<u8>), WordError> {
     let (size, cell) = parse_size_and_cell(value).map_err(|shown| illegal(word, shown))?;
-    Ok((size.into(), cell.or(cell_log)))
+    Ok((size, cell.or(cell_log)))
 }
 
 fn illegal(name: &str, value: &str) -> WordError {
@@ -295,6 +295,8 @@ mod tests {
                    tbf: when \"peakrate\" is specified, \"mtu\" must also be specified.\n\
                    tbf: either \"limit\" or \"latency\" is required.";
         assert_eq!(parse("peakrate 1mbit"), Err(WordError::KindUsage(all.into())));
+        let long = parse("rate 1tbit burst 8gb limit 1mb").unwrap_err().to_string();
+        assert_eq!(long, "tbf: burst out of range: 8589934592 bytes are more than 4294967295");
         assert_eq!(parse("lat"), Err(WordError::Incomplete));
         assert_eq!(parse("buf 1"), Err(WordError::KindUsage("tbf: unknown parameter \"buf\"".into())));
     }

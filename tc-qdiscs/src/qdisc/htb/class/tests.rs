@@ -156,3 +156,22 @@ fn burst_that_takes_too_long_is_refused_by_name() {
         class.encode(&FillContext { verb: Verb::Add, as_tc: false }, &mut AttrWriter::new(&mut buffer));
     assert!(filled.unwrap_err().to_string().contains("burst out of range"));
 }
+
+#[test]
+fn burst_above_4_gib_in_words() {
+    let parse = |line: &str| parse(&line.split_whitespace().collect::<Vec<_>>());
+    let class = parse("rate 1tbit burst 8gb cburst 8gb").unwrap();
+    assert_eq!(class.burst.as_bytes(), 8 << 30);
+    let read = HtbClass::decode(&payload(&class, false)).unwrap();
+    assert_eq!(read.burst.as_bytes(), 8 << 30);
+    let mut words = OptionWords::new();
+    read.to_words(&mut words);
+    let line = words.lines().remove(0);
+    assert!(line.contains(" burst 8589934592b ") && words.unsayable().is_empty(), "{line}");
+    assert_eq!(parse(&line).unwrap(), read);
+    let mut out = Printer::new(Form::Text, Style::default());
+    read.print(&mut out);
+    assert!(out.as_str().contains(" burst 8192Mb "), "{}", out.as_str());
+    let error = parse("rate 1mbit burst 8gb").unwrap_err().to_string();
+    assert!(error.contains("burst out of range: 8589934592 bytes at 1Mbit"), "{error}");
+}
