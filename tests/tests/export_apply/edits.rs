@@ -313,26 +313,32 @@ fn release() -> (u32, u32) {
     (numbers.next().unwrap(), numbers.next().unwrap())
 }
 
+/// So many that several share a bucket of the kernel's hash tables, where the youngest comes first.
+const SIBLINGS: u32 = 40;
+
 #[test]
 fn export_does_not_depend_on_the_order_of_making() {
     need!("sch_htb", "ifb");
     let lines = |order: &[u32]| -> String {
         let classes = order.iter().map(|n| {
             format!(
-                "class add dev d0 parent 1: classid 1:{n} htb rate 1mbit\n\
-                 qdisc add dev d0 parent 1:{n} handle {n}0: pfifo limit {n}\n"
+                "class add dev d0 parent 1: classid 1:{n:x} htb rate 1mbit\n\
+                 qdisc add dev d0 parent 1:{n:x} handle {n:x}0: pfifo limit {n}\n"
             )
         });
         "qdisc add dev d0 root handle 1: htb\n".to_owned() + &classes.collect::<String>()
     };
-    let exported = [[1, 2, 3, 4], [4, 2, 3, 1], [3, 4, 1, 2]].map(|order| {
+    let upward: Vec<u32> = (1..=SIBLINGS).collect();
+    let downward: Vec<u32> = upward.iter().rev().copied().collect();
+    let mixed: Vec<u32> = upward.iter().map(|n| n * 7 % (SIBLINGS + 1)).collect();
+    let exported = [upward, downward, mixed].map(|order| {
         let net = tests::lab::Net::new();
         net.ip("link add d0 type ifb").ok();
         let file = File::new("order", &lines(&order));
         net.tc_cli(&format!("-b {}", file.0)).ok();
         net.tc_cli("export").ok()
     });
-    assert_eq!(exported[0].lines().count(), 9, "{}", exported[0]);
+    assert_eq!(exported[0].lines().count() as u32, 1 + 2 * SIBLINGS, "{}", exported[0]);
     assert_eq!(exported[1], exported[0]);
     assert_eq!(exported[2], exported[0]);
 }
