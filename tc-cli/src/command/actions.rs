@@ -3,7 +3,9 @@
 use tc_core::action::{Action, Actions};
 use tc_core::message::Entry;
 use tc_core::print::Printer;
-use tc_core::uapi::{RTM_GETACTION, TCA_ROOT_COUNT};
+use tc_core::uapi::{
+    NLM_F_CREATE, NLM_F_REPLACE, NLM_F_ROOT, RTM_DELACTION, RTM_GETACTION, RTM_NEWACTION, TCA_ROOT_COUNT,
+};
 use tc_core::units::parse_u32;
 use tc_core::words::{WordError, Words, WordsContext, is_prefix};
 use tc_core::{Cause, DumpRequest, Error, Request, TcType, Verb};
@@ -14,6 +16,7 @@ use super::dry_run;
 use super::usage;
 use crate::context::failure::{Failure, sentence};
 use crate::context::session::{ParseContext, Session};
+use crate::show::Shown;
 
 /// One request; several can stand on one line.
 #[derive(Debug)]
@@ -204,11 +207,49 @@ fn list(kind: &str, since: Option<u32>, session: &mut Session<'_>) -> Result<(),
     ended
 }
 
+/// A notice of actions. A JSON notice is one object with its actions in it; `tc` prints two, and text between.
+pub(crate) fn show_notice(entry: &Entry<'_>, shown: &mut Shown<'_>) {
+    let flag = |flag: u16| entry.flags & flag != 0;
+    let event = match entry.message_type {
+        RTM_DELACTION if flag(NLM_F_ROOT) => Some(("flushed", "Flushed table ")),
+        RTM_DELACTION => Some(("deleted", "Deleted action ")),
+        RTM_NEWACTION if flag(NLM_F_REPLACE) => Some(("replaced", "Replaced action ")),
+        RTM_NEWACTION if flag(NLM_F_CREATE) => Some(("added", "Added action ")),
+        _ => None,
+    };
+    shown.begin();
+    let out = &mut *shown.out;
+    out.item("total acts", "total acts ", total(entry), "");
+    out.newline();
+    if let Some((key, text)) = event {
+        out.flag(key, text);
+    }
+    match entry.actions() {
+        Ok(actions) if event.is_some_and(|(key, _)| key == "flushed") => flushed(&actions, out),
+        Ok(actions) => actions.print_unbound(out),
+        Err(error) => shown.warnings.push(format!("actions that cannot be read: {error}")),
+    }
+    shown.out.end_object();
+}
+
+/// The kind of flushed actions. Kernel: their number has the type of a cookie (`TCA_FCNT`).
+fn flushed(actions: &Actions, out: &mut Printer) {
+    for action in actions.iter() {
+        out.item("kind", " ", action.kind(), "");
+        let count = action.cookie.first_chunk().map_or(0, |count| u32::from_ne_bytes(*count));
+        out.item("entries", " (", count, " entries)");
+        out.newline();
+    }
+}
+
+fn total(entry: &Entry<'_>) -> u32 {
+    entry.attr(TCA_ROOT_COUNT).and_then(|attr| attr.u32().ok()).unwrap_or_default()
+}
+
 /// One message with its actions.
 fn show(entry: &Entry<'_>, out: &mut Printer) {
-    let total = entry.attr(TCA_ROOT_COUNT).and_then(|attr| attr.u32().ok()).unwrap_or_default();
     out.object("", |out| {
-        out.item("total acts", "total acts ", total, "");
+        out.item("total acts", "total acts ", total(entry), "");
         out.newline();
     });
     match entry.actions() {

@@ -185,7 +185,7 @@ impl<'a> Change<'a> {
         let (registry, names, report) = (session.registry, session.names.clone(), session.report);
         let (kernel, output) = session.kernel()?;
         let entry = kernel.connection.get(request).map_err(Failure::Filter)?;
-        let place = Place { block: self.place.block, ..Place::NONE };
+        let place = Place { block: self.place.block, chains: self.place.chains, ..Place::NONE };
         let show = Show { one_device: self.dev.is_some(), one_place: place, ..Show::all(registry, &names) };
         output.printer.begin_array("");
         let mut shown = Shown::new(&mut output.printer, &mut kernel.devices);

@@ -12,7 +12,7 @@ use crate::context::failure::Failure;
 use crate::context::session::ParseContext;
 
 pub(crate) const CLASS: Object = Object {
-    tc_type: TcType::Class,
+    name: "class",
     verbs: &[
         ("add", Verb::Add),
         ("change", Verb::Change),

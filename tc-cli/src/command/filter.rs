@@ -16,7 +16,7 @@ use crate::show::Place;
 use tc_core::protocol;
 
 pub(crate) const FILTER: Object = Object {
-    tc_type: TcType::Filter,
+    name: "filter",
     verbs: &[
         ("add", Verb::Add),
         ("change", Verb::Change),
@@ -56,6 +56,16 @@ pub(crate) const FILTER: Object = Object {
         "chain",
         "help",
     ],
+};
+
+/// `tc chain`, whose words are those of filters.
+pub(crate) const CHAIN: Object = Object {
+    name: "chain",
+    verbs: &[("add", Verb::Add), ("delete", Verb::Delete), ("get", Verb::Get)],
+    change: |verb, words, context| change_at(Place::CHAINS, verb, words, context),
+    list: |words| list_at(Place::CHAINS, words),
+    usage: usage::CHAIN,
+    ..FILTER
 };
 
 /// The words that requests and lists share.
@@ -151,12 +161,21 @@ impl<'a> Common<'a> {
     }
 }
 
-fn change<'a>(verb: Verb, mut words: Words<'a>, context: ParseContext<'_>) -> Result<Command<'a>, Failure> {
+fn change<'a>(verb: Verb, words: Words<'a>, context: ParseContext<'_>) -> Result<Command<'a>, Failure> {
+    change_at(Place::NONE, verb, words, context)
+}
+
+fn change_at<'a>(
+    place: Place,
+    verb: Verb,
+    mut words: Words<'a>,
+    context: ParseContext<'_>,
+) -> Result<Command<'a>, Failure> {
     let mut change = Change::new(TcType::Filter, verb);
     let mut common = Common {
         dev: None,
         parent: Handle::UNSPEC,
-        place: Place::NONE,
+        place,
         handle: None,
         exclusive: |_, _| "Error: \"dev\" and \"block\" are mutually exclusive".into(),
         wrong_parent: "Invalid parent ID",
@@ -180,7 +199,7 @@ fn change<'a>(verb: Verb, mut words: Words<'a>, context: ParseContext<'_>) -> Re
     if verb == Verb::Get {
         check_get(&common, kind)?;
     }
-    if matches!(verb, Verb::Add | Verb::Replace) {
+    if matches!(verb, Verb::Add | Verb::Replace) && !place.chains {
         common.place.protocol.get_or_insert(ETH_P_ALL);
     }
     (change.dev, change.parent, change.place) = (common.dev, common.parent, common.place);
@@ -197,7 +216,7 @@ fn change<'a>(verb: Verb, mut words: Words<'a>, context: ParseContext<'_>) -> Re
         }
         (None, None) => {}
     }
-    if verb == Verb::Get && common.handle.is_none() {
+    if verb == Verb::Get && common.handle.is_none() && !place.chains {
         return Err(Failure::Words("Must specify filter \"handle\"".into()));
     }
     Ok(Command::Change(change))
@@ -205,11 +224,12 @@ fn change<'a>(verb: Verb, mut words: Words<'a>, context: ParseContext<'_>) -> Re
 
 /// Checks the words that a get requires, in `tc`'s order.
 fn check_get(common: &Common<'_>, kind: Option<&str>) -> Result<(), Failure> {
+    let of_chain = common.place.chains;
     let needs = [
-        (common.place.protocol.is_some(), "Must specify filter protocol"),
-        (common.place.priority != 0, "Must specify filter priority"),
+        (common.place.protocol.is_some() || of_chain, "Must specify filter protocol"),
+        (common.place.priority != 0 || of_chain, "Must specify filter priority"),
         (!common.parent.is_unspec() || common.place.block.is_some(), "Must specify filter parent"),
-        (kind.is_some(), "Must specify filter type"),
+        (kind.is_some() || of_chain, "Must specify filter type"),
         (
             common.dev.is_some() || common.place.block.is_some(),
             "Must specify netdevice \"dev\" or block index \"block\"",
@@ -228,11 +248,15 @@ fn handle_of_unknown(kind: &str, options: &Words<'_>) -> Failure {
     Failure::UnknownKind { tc_type: TcType::Filter, kind: kind.to_owned(), word }
 }
 
-fn list<'a>(mut words: Words<'a>) -> Result<Command<'a>, Failure> {
+fn list<'a>(words: Words<'a>) -> Result<Command<'a>, Failure> {
+    list_at(Place::NONE, words)
+}
+
+fn list_at<'a>(place: Place, mut words: Words<'a>) -> Result<Command<'a>, Failure> {
     let mut common = Common {
         dev: None,
         parent: Handle::UNSPEC,
-        place: Place::NONE,
+        place,
         handle: None,
         exclusive: |one, other| format!("Error: \"{one}\" cannot be used in the same time as \"{other}\""),
         wrong_parent: "invalid parent ID",

@@ -1,5 +1,6 @@
 //! Lists of qdiscs, classes and filters.
 
+use rustix::io::Errno;
 use tc_core::message::Entry;
 use tc_core::uapi::{TCA_EGRESS_BLOCK, TCA_INGRESS_BLOCK};
 use tc_core::{Cause, Connection, DumpRequest, Handle, TcType};
@@ -56,7 +57,15 @@ impl<'a> List<'a> {
         if let Some(block) = self.place.block {
             find_block(block, connection)?;
         }
-        let select = self.select(ifindex, terse);
+        let mut select = self.select(ifindex, terse);
+        // Kernel: most kinds of filter have no terse dump, and end the list.
+        if terse
+            && connection
+                .list(&select)
+                .is_err_and(|error| error.errno() == Some(Errno::MSGSIZE.raw_os_error()))
+        {
+            select = self.select(ifindex, false);
+        }
         watch.start(report);
         if as_graph {
             let classes = connection.list(&select).map_err(Failure::List)?;

@@ -16,7 +16,7 @@ use tc_core::words::{Words, is_prefix};
 use self::actions::Operation;
 use self::change::Change;
 use self::class::CLASS;
-use self::filter::FILTER;
+use self::filter::{CHAIN, FILTER};
 use self::list::List;
 use self::monitor::Watch;
 use self::qdisc::QDISC;
@@ -80,13 +80,24 @@ const OBJECTS: [(&str, Parse); 8] = [
     ("qdisc", |_, words, context| QDISC.parse(words, context)),
     ("class", |_, words, context| CLASS.parse(words, context)),
     ("filter", |_, words, context| FILTER.parse(words, context)),
-    ("chain", unsupported),
+    ("chain", |_, words, context| CHAIN.parse(words, context)),
     ("actions", |_, words, context| actions::parse(words, context)),
     ("monitor", |_, words, context| monitor::parse(words, context)),
-    ("exec", unsupported),
+    ("exec", |_, words, _| exec(words)),
     ("help", |_, _, context| Ok(Command::Help(usage::tc(context.extensions)))),
 ];
 
-fn unsupported<'a>(name: &str, _: Words<'a>, _: ParseContext<'_>) -> Result<Command<'a>, Failure> {
-    Err(Failure::Words(format!("Object \"{name}\" is not supported by tc-cli, try \"tc help\".")))
+/// `tc exec` runs a shell with the maps that a process of tc passes on, or prints the kernel's trace. Programs and
+/// maps are pinned now, and bpftool does both.
+fn exec<'a>(words: Words<'_>) -> Result<Command<'a>, Failure> {
+    match words.peek() {
+        None => Err(Failure::Words("No command given, try \"tc exec help\".".into())),
+        Some(word) if is_prefix(word, "help") => Ok(Command::Help(usage::EXEC.to_owned())),
+        Some("bpf") => Err(Failure::Words(
+            "exec bpf is not in tc-cli. Pin programs and maps with \"bpftool prog load FILE PATH\", and read the \
+             trace with \"bpftool prog tracelog\"."
+                .into(),
+        )),
+        Some(kind) => Err(Failure::Words(format!("Unknown exec \"{kind}\""))),
+    }
 }

@@ -10,8 +10,7 @@ use tc_core::uapi::*;
 use tc_core::words::{Words, is_prefix};
 use tc_core::{Cause, TcType};
 
-use super::Command;
-use super::usage;
+use super::{Command, actions, usage};
 use crate::context::failure::{Failure, reason};
 use crate::context::globals::Timestamp;
 use crate::context::output::Output;
@@ -50,7 +49,6 @@ impl Watch<'_> {
         // One object a line: a stream has no end that an array could have.
         let form = if session.globals.json { Form::Json } else { Form::Text };
         let mut output = Output::new(form, session.style());
-        let mut unknown = Unknown::default();
         let Some(file) = self.file else {
             let mut follower = Follower::open().map_err(Failure::Monitor)?;
             loop {
@@ -63,10 +61,10 @@ impl Watch<'_> {
                     event => event.map_err(Failure::Monitor)?,
                 };
                 match event {
-                    Some(Event::Notice(message)) => notice(&message, &mut output, &mut unknown, session)?,
+                    Some(Event::Notice(message)) => notice(&message, &mut output, session)?,
                     Some(Event::Listed(entry)) => {
                         for message in Messages::new(entry.bytes()).flatten() {
-                            notice(&message, &mut output, &mut unknown, session)?;
+                            notice(&message, &mut output, session)?;
                         }
                     }
                     Some(Event::Overflow) => {
@@ -85,7 +83,7 @@ impl Watch<'_> {
         let bytes = fs::read(file).map_err(|error| failed(format!("Cannot fopen: {}", reason(&error))))?;
         for message in Messages::new(&bytes) {
             let message = message.map_err(|error| failed(format!("{file}: {error}")))?;
-            notice(&message, &mut output, &mut unknown, session)?;
+            notice(&message, &mut output, session)?;
         }
         Ok(())
     }
@@ -107,29 +105,13 @@ fn mark(event: &str, output: &mut Output) -> Result<(), Failure> {
     output.flush()
 }
 
-/// Warnings already printed about messages that are not shown.
-#[derive(Default)]
-struct Unknown {
-    objects: bool,
-}
-
-fn notice(
-    message: &Message<'_>,
-    output: &mut Output,
-    unknown: &mut Unknown,
-    session: &mut Session<'_>,
-) -> Result<(), Failure> {
+fn notice(message: &Message<'_>, output: &mut Output, session: &mut Session<'_>) -> Result<(), Failure> {
     let report = session.report;
     let tc_type = match message.kind {
         RTM_NEWQDISC | RTM_DELQDISC => TcType::Qdisc,
         RTM_NEWTCLASS | RTM_DELTCLASS => TcType::Class,
-        RTM_NEWTFILTER | RTM_DELTFILTER => TcType::Filter,
-        RTM_NEWACTION..=RTM_GETACTION | RTM_NEWCHAIN..=RTM_GETCHAIN => {
-            if !std::mem::replace(&mut unknown.objects, true) {
-                report.warning("Notices of chains and actions are not shown.");
-            }
-            return Ok(());
-        }
+        RTM_NEWTFILTER | RTM_DELTFILTER | RTM_NEWCHAIN | RTM_DELCHAIN => TcType::Filter,
+        RTM_NEWACTION..=RTM_GETACTION => TcType::Action,
         NLMSG_ERROR | NLMSG_NOOP | NLMSG_DONE => return Ok(()),
         kind => {
             let length = NLMSG_HDRLEN + message.payload.len();
@@ -153,7 +135,10 @@ fn notice(
     kernel.devices.ask_again();
     let mut shown = Shown::new(&mut output.printer, &mut kernel.devices);
     stamp(timestamp, &mut shown);
-    show.entry(tc_type, &entry, &mut shown);
+    match tc_type {
+        TcType::Action => actions::show_notice(&entry, &mut shown),
+        _ => show.entry(tc_type, &entry, &mut shown),
+    }
     shown.warnings.iter().for_each(|warning| report.warning(warning));
     output.printer.end_document();
     output.flush()

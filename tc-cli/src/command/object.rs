@@ -1,7 +1,7 @@
 //! The common part of `qdisc`, `class` and `filter`: a verb, and the words after it.
 
+use tc_core::Verb;
 use tc_core::words::{Words, is_prefix};
-use tc_core::{TcType, Verb};
 
 use super::Command;
 use crate::context::failure::Failure;
@@ -9,7 +9,8 @@ use crate::context::session::ParseContext;
 
 /// A command object: its verbs, their parsers and their help.
 pub(crate) struct Object {
-    pub(crate) tc_type: TcType,
+    /// Its name on the command line.
+    pub(crate) name: &'static str,
     /// Verbs in the order in which `tc` compares them; one that lists comes after these.
     pub(crate) verbs: &'static [(&'static str, Verb)],
     pub(crate) change: for<'a> fn(Verb, Words<'a>, ParseContext<'_>) -> Result<Command<'a>, Failure>,
@@ -37,8 +38,8 @@ impl Object {
         if is_prefix(said, "help") {
             return Ok(Command::Help(self.usage.to_owned()));
         }
-        let tc_type = self.tc_type;
-        Err(Failure::Words(format!("Command \"{said}\" is unknown, try \"tc {tc_type} help\".")))
+        let name = self.name;
+        Err(Failure::Words(format!("Command \"{said}\" is unknown, try \"tc {name} help\".")))
     }
 
     /// Verbs and the words after them.

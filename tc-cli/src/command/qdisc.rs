@@ -13,7 +13,7 @@ use crate::context::failure::Failure;
 use crate::context::session::ParseContext;
 
 pub(crate) const QDISC: Object = Object {
-    tc_type: TcType::Qdisc,
+    name: "qdisc",
     // `l` is `link`.
     verbs: &[
         ("add", Verb::Add),

@@ -18,7 +18,8 @@ pub(crate) fn tc(extensions: Extensions) -> String {
 const TC: &str = "\
 Usage:\ttc [ OPTIONS ] OBJECT { COMMAND | help }
 \ttc [-force] -batch filename
-where  OBJECT := { qdisc | class | filter | action | monitor }
+where  OBJECT := { qdisc | class | filter | chain |
+		    action | monitor }
        OPTIONS := { -V[ersion] | -s[tatistics] | -d[etails] | -r[aw] |
 \t\t    -o[neline] | -j[son] | -p[retty] | -c[olor]
 \t\t    -b[atch] [filename] | -n[etns] name | -N[umeric] |
@@ -72,6 +73,20 @@ Where:
 FILTER_TYPE := { rsvp | u32 | bpf | fw | route | etc. }
 FILTERID := ... format depends on classifier, see there
 OPTIONS := ... try tc filter add <desired FILTER_KIND> help
+";
+
+/// `tc chain help`.
+pub(crate) const CHAIN: &str = "\
+Usage: tc chain [ add | del | get | show ] [ dev STRING ]
+       tc chain [ add | del | get | show ] [ block BLOCK_INDEX ] ]
+";
+
+/// `tc exec help`.
+pub(crate) const EXEC: &str = "\
+Usage: tc exec [ EXEC_TYPE ] [ help | OPTIONS ]
+Where:
+EXEC_TYPE := { bpf | etc. }
+OPTIONS := ... try tc exec <desired EXEC_KIND> help
 ";
 
 /// `tc actions help`.

@@ -6,7 +6,7 @@ use clap_complete::{Shell, generate};
 use tc_core::{Registered, TcOps, TcType};
 
 use crate::command::class::CLASS;
-use crate::command::filter::FILTER;
+use crate::command::filter::{CHAIN, FILTER};
 use crate::command::qdisc::QDISC;
 use crate::command::{actions, monitor};
 use crate::context::extension::Extension;
@@ -69,10 +69,11 @@ fn tree(session: &Session<'_>) -> Command {
     let qdisc = object("qdisc", "Queueing disciplines", &QDISC.words(), &kinds(TcType::Qdisc));
     let class = object("class", "Classes of qdiscs", &CLASS.words(), &kinds(TcType::Class));
     let filter = object("filter", "Filters", &FILTER.words(), &kinds(TcType::Filter));
+    let chain = object("chain", "Chains of filters", &CHAIN.words(), &kinds(TcType::Filter));
     let actions =
         object("actions", "Actions that stand for themselves", &actions::words(), &kinds(TcType::Action));
     let monitor = object("monitor", "Show changes as they happen", &[("", monitor::WORDS)], &[]);
-    tree.subcommands([qdisc, class, filter, actions, monitor])
+    tree.subcommands([qdisc, class, filter, chain, actions, monitor])
         .subcommands(session.extensions.iter().map(Extension::definition))
 }
 

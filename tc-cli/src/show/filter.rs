@@ -11,18 +11,28 @@ use tc_core::protocol;
 impl Show<'_> {
     /// Shows a filter.
     pub(super) fn filter(&self, entry: &Entry<'_>, shown: &mut Shown<'_>) {
-        let kind = self.kind(TcType::Filter, entry, shown);
+        let is_chain = matches!(entry.message_type, RTM_NEWCHAIN..=RTM_GETCHAIN);
+        // A chain has a kind if it has a template.
+        let kind = match is_chain && entry.attr(TCA_KIND).is_none() {
+            true => None,
+            false => Some(self.kind(TcType::Filter, entry, shown)),
+        };
         shown.begin();
         event(entry, shown.out);
-        shown.out.text("filter ");
+        shown.out.text(if is_chain { "chain " } else { "filter " });
         self.filter_place(entry, shown);
+        if !is_chain {
+            self.filter_info(entry, shown);
+        }
         let out = &mut *shown.out;
-        out.item("kind", "", kind, " ");
+        out.item_if("kind", "", kind, " ");
         let chain = entry.attr(TCA_CHAIN).and_then(|attr| attr.u32().ok());
         if let Some(chain) = chain.filter(|chain| self.one_place.chain != Some(*chain)) {
             out.item("chain", "chain ", chain, " ");
         }
-        self.filter_options(kind, entry, shown);
+        if let Some(kind) = kind {
+            self.filter_options(kind, entry, shown);
+        }
         shown.out.newline();
         if shown.out.style().stats {
             self.stats(TcType::Filter, None, entry, shown);
@@ -50,6 +60,11 @@ impl Show<'_> {
                 }
             }
         }
+    }
+
+    /// Protocol and priority, without what was asked for.
+    fn filter_info(&self, entry: &Entry<'_>, shown: &mut Shown<'_>) {
+        let out = &mut *shown.out;
         let number = entry.protocol();
         let asked = self.one_place.protocol.filter(|protocol| *protocol != 0);
         if number != 0 && asked != Some(number) {
@@ -88,9 +103,9 @@ impl Show<'_> {
 
 /// The prefix of a notice; empty in a list.
 fn event(entry: &Entry<'_>, out: &mut Printer) {
-    if entry.message_type == RTM_DELTFILTER {
+    if matches!(entry.message_type, RTM_DELTFILTER | RTM_DELCHAIN) {
         out.flag("deleted", "deleted ");
-    } else if entry.message_type == RTM_NEWTFILTER && entry.flags & NLM_F_CREATE != 0 {
+    } else if matches!(entry.message_type, RTM_NEWTFILTER | RTM_NEWCHAIN) && entry.flags & NLM_F_CREATE != 0 {
         match entry.flags & NLM_F_EXCL {
             0 => out.flag("replaced", "replaced "),
             _ => out.flag("added", "added "),

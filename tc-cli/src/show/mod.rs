@@ -67,7 +67,7 @@ impl<'o> Shown<'o> {
 
 impl Shown<'_> {
     /// Starts an entry.
-    fn begin(&mut self) {
+    pub(crate) fn begin(&mut self) {
         self.out.begin_object("");
         if let Some(timestamp) = self.timestamp.take() {
             self.out.json("timestamp", timestamp);

@@ -9,20 +9,25 @@ pub(crate) struct Place {
     pub(crate) priority: u16,
     pub(crate) protocol: Option<u16>,
     pub(crate) chain: Option<u32>,
+    /// The chains, in place of their filters.
+    pub(crate) chains: bool,
 }
 
 impl Place {
-    pub(crate) const NONE: Self = Self { block: None, priority: 0, protocol: None, chain: None };
+    pub(crate) const NONE: Self =
+        Self { block: None, priority: 0, protocol: None, chain: None, chains: false };
+    pub(crate) const CHAINS: Self = Self { chains: true, ..Self::NONE };
 
     /// The request, with this in it.
     pub(crate) fn request<'a>(&self, request: Request<'a>) -> Request<'a> {
-        let mut request = match self.block {
-            Some(block) => {
-                let of_block = Request::filter_of_block(block).any();
-                of_block.handle(request.header().handle).kind(request.kind_name())
-            }
-            None => request,
+        let header = *request.header();
+        let filters = match (self.block, self.chains) {
+            (Some(block), false) => Request::filter_of_block(block),
+            (Some(block), true) => Request::filter_chain_of_block(block),
+            (None, false) => Request::filter(header.ifindex).parent(header.parent),
+            (None, true) => Request::filter_chain(header.ifindex).parent(header.parent),
         };
+        let mut request = filters.any().handle(header.handle).kind(request.kind_name());
         request = request.priority(self.priority).protocol(self.protocol.unwrap_or_default());
         match self.chain {
             Some(chain) => request.chain(chain),
@@ -48,6 +53,9 @@ impl Place {
         select = select.priority(self.priority).protocol(self.protocol.unwrap_or_default());
         if let Some(chain) = self.chain {
             select = select.chain(chain);
+        }
+        if self.chains {
+            select = select.chains();
         }
         if terse { select.terse() } else { select }
     }

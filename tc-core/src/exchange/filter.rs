@@ -32,10 +32,42 @@ impl Request<'_, Filter> {
     }
 }
 
+impl Request<'_, Filter> {
+    /// A request for a chain of filters on the device with this index (`RTM_NEWCHAIN` and its like): give its
+    /// number with [`Request::chain`].
+    ///
+    /// A chain that is added stays without filters, and can have a template: the kind and the options that
+    /// its filters are limited to (flower alone). A deleted chain takes its filters along.
+    ///
+    /// ```
+    /// use tc_core::{Handle, Request};
+    ///
+    /// let chain = Request::filter_chain(2).parent(Handle::FILTER_INGRESS).chain(11);
+    /// assert_eq!(chain.describe(), "chain 11 parent ffff:fff2 on device 2");
+    /// ```
+    pub const fn filter_chain(ifindex: i32) -> Self {
+        let mut request = Self::filter(ifindex);
+        request.parts.is_chain = true;
+        request
+    }
+
+    /// A request for a chain of filters of a shared block (not 0).
+    pub const fn filter_chain_of_block(block: u32) -> Self {
+        let mut request = Self::filter_of_block(block);
+        request.parts.is_chain = true;
+        request
+    }
+}
+
 impl<T> Request<'_, T>
 where
     Filter: Fits<T>,
 {
+    /// Whether the request is for a chain of filters.
+    pub const fn is_chain(&self) -> bool {
+        self.parts.is_chain
+    }
+
     /// A filter's priority (`pref`): lower ones are asked first. 0 lets the
     /// kernel choose.
     #[must_use]

@@ -27,6 +27,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) ingress_block: Option<u32>,
     pub(crate) egress_block: Option<u32>,
     pub(crate) chain: Option<u32>,
+    /// A chain of filters, in place of a filter.
+    pub(crate) is_chain: bool,
     pub(crate) target: Option<Target<'a>>,
     pub(crate) as_tc: bool,
 }
@@ -49,6 +51,7 @@ impl<'a> Parts<'a> {
             ingress_block: None,
             egress_block: None,
             chain: None,
+            is_chain: false,
             target,
             as_tc: false,
         }
@@ -66,6 +69,11 @@ impl<'a> Parts<'a> {
                 || self.options().is_some_and(Options::reads_before_change))
     }
 
+    fn message_type(&self, verb: Verb) -> u16 {
+        let of_filter = self.tc_type.message(verb);
+        if self.is_chain { of_filter - RTM_NEWTFILTER + RTM_NEWCHAIN } else { of_filter }
+    }
+
     pub(crate) fn with_handle(mut self, handle: Handle) -> Self {
         self.header.handle = handle;
         self
@@ -81,7 +89,10 @@ impl<'a> Parts<'a> {
         if let Some(target) = &self.target {
             return target.describe();
         }
-        let mut text = self.tc_type.name().to_owned();
+        let mut text = match self.is_chain {
+            true => format!("chain {}", self.chain.unwrap_or(0)),
+            false => self.tc_type.name().to_owned(),
+        };
         if !self.kind.is_empty() {
             text = text + " " + self.kind;
         }
@@ -112,7 +123,7 @@ impl<'a> Parts<'a> {
     fn try_encode(&self, verb: Verb, sequence: u32, buffer: &mut BytesMut) -> Result<(), EncodeError> {
         let more = self.target.as_ref().map_or(0, Target::flags);
         let flags = NLM_F_REQUEST | NLM_F_ACK | verb.flags(self.tc_type) | more;
-        let start = begin_message(buffer, self.tc_type.message(verb), flags, sequence);
+        let start = begin_message(buffer, self.message_type(verb), flags, sequence);
         match &self.target {
             Some(target) => {
                 buffer.extend_from_slice(&[0; TCAMSG_LEN]);
