@@ -98,7 +98,7 @@ fn context(verb: Verb) -> WordsContext<'static> {
     WordsContext { environment: &Machine, ..WordsContext::new(verb) }
 }
 
-/// Compares the message of these options with the captured one, in a buffer that is dirty.
+/// Compares the message of these options with the captured one.
 fn same_as_captured(capture: &Capture, ops: &dyn TcOps, options: Option<&dyn Options>) -> Result<(), String> {
     if capture.tc_type == TcType::Action {
         return same_options(capture, ops, options);
@@ -110,8 +110,7 @@ fn same_as_captured(capture: &Capture, ops: &dyn TcOps, options: Option<&dyn Opt
         .info(header.info)
         .as_tc(true)
         .options_of(ops, options);
-    let mut buffer = BytesMut::from(&[0xa5; 65536][..]);
-    buffer.clear();
+    let mut buffer = BytesMut::new();
     request.encode(capture.verb(), 0, &mut buffer).map_err(|error| error.to_string())?;
     let ours = Capture { bytes: buffer.to_vec(), ..capture.clone() };
     let same = if has_kind_and_options_alone(capture) {
@@ -128,8 +127,7 @@ fn same_as_captured(capture: &Capture, ops: &dyn TcOps, options: Option<&dyn Opt
 
 /// Of an action the options alone: its list is another test's.
 fn same_options(capture: &Capture, ops: &dyn TcOps, options: Option<&dyn Options>) -> Result<(), String> {
-    let mut ours = BytesMut::from(&[0xa5; 65536][..]);
-    ours.clear();
+    let mut ours = BytesMut::new();
     let fill = FillContext { verb: capture.verb(), as_tc: true };
     ops.msg_fill(options, &fill, &mut AttrWriter::new(&mut ours)).map_err(|error| error.to_string())?;
     let captured = capture.options().map(|attr| attr.payload).unwrap_or_default();

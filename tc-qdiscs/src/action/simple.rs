@@ -202,8 +202,7 @@ mod tests {
     }
 
     fn encode(simple: &Simple) -> Result<Vec<u8>, EncodeError> {
-        let mut buffer = BytesMut::from(&[0xa5; 256][..]);
-        buffer.clear();
+        let mut buffer = BytesMut::new();
         let fill = FillContext { verb: Verb::Add, as_tc: true };
         simple.encode(&fill, &mut AttrWriter::new(&mut buffer))?;
         Ok(buffer.to_vec())

@@ -45,14 +45,13 @@ impl Tested {
         self.ops.parse_words(&mut Words::new(&words), &context(verb))
     }
 
-    /// Writes options into a buffer that is dirty.
+    /// Writes options into a buffer.
     pub(crate) fn fill(
         &self,
         options: Option<&dyn Options>,
         context: FillContext,
     ) -> Result<(Fill, Vec<u8>), EncodeError> {
-        let mut buffer = BytesMut::from(&[0xa5; 65536][..]);
-        buffer.clear();
+        let mut buffer = BytesMut::new();
         let mut out = AttrWriter::new(&mut buffer);
         let fill = self.ops.msg_fill(options, &context, &mut out)?;
         out.finish()?;
