@@ -235,11 +235,17 @@ fn plug_hold_gives_an_attached_plug_back_as_it_was() {
 /// The command of a hold: its child that is not the guardian.
 fn command_of(hold: &Child) -> Pid {
     let pid = hold.id();
-    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
-    let is_command = |child: &&str| fs::read_to_string(format!("/proc/{child}/comm")).unwrap() == "sleep\n";
-    let commands: Vec<_> = children.split_whitespace().filter(is_command).collect();
-    assert_eq!(commands.len(), 1, "{children}");
-    Pid::from_raw(commands[0].parse().unwrap())
+    let since = Instant::now();
+    loop {
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+        // Until its exec a child has the name of its parent.
+        let name = |child: &str| fs::read_to_string(format!("/proc/{child}/comm")).unwrap_or_default();
+        let command = children.split_whitespace().find(|child| name(child) == "sleep\n");
+        if let Some(command) = command {
+            return Pid::from_raw(command.parse().unwrap());
+        }
+        assert!(since.elapsed() < PATIENCE, "no command among {children}");
+    }
 }
 
 #[test]

@@ -63,7 +63,7 @@ pub(super) fn the_limit(words: &ArgMatches) -> Limit {
 /// What `--on-death` and `--max-hold` come to. The guardian waits a moment longer
 /// than the controller, which lets go in better order.
 pub(super) fn the_policy(name: &str, words: &ArgMatches) -> Result<(OnTaint, OnDeath), Failure> {
-    const GRACE: Duration = Duration::from_millis(250);
+    const GRACE: Duration = Duration::from_secs(1);
     let deadline = words.get_one::<Duration>("max-hold").copied();
     match (words.get_one::<String>("on-death").map(String::as_str), deadline) {
         (Some("open"), Some(deadline)) => {
