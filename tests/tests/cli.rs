@@ -327,7 +327,7 @@ fn filters_of_one_line_do_not_leak_into_the_next() {
 }
 
 #[test]
-fn a_batch_of_json_is_one_array_a_command_and_errors_are_objects() {
+fn json_batch_has_an_array_a_command_and_error_objects() {
     need!("netns");
     let _net = Net::new();
     let ended = sh("printf 'qdisc show\\nqdisc bogus\\nqdisc show dev lo\\n' | $T -j -force -b -");

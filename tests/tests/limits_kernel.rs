@@ -67,7 +67,7 @@ fn churn(tc: &mut Connection, dev: i32, changes: u32) {
 }
 
 #[test]
-fn a_slow_reader_of_ten_thousand_changes_has_a_right_picture_in_the_end() {
+fn follower_when_slow_ends_with_the_right_picture() {
     need!("netns", "ifb", "sch_htb");
     let (_net, mut tc, dev) = shaped(0);
     let mut socket = Socket::open().unwrap();
@@ -249,7 +249,7 @@ fn two_at_once_on_one_device_are_both_told_the_truth() {
 }
 
 #[test]
-fn a_batch_that_is_killed_has_done_what_it_said_and_one_line_more_at_most() {
+fn batch_when_killed_did_its_reports_and_at_most_one_line_more() {
     need!("netns", "ifb", "sch_htb");
     let (_net, mut tc, dev) = shaped(0);
     for round in 0..3 {

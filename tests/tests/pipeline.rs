@@ -20,7 +20,7 @@ fn resident_kib() -> u64 {
 }
 
 #[test]
-fn a_hundred_thousand_requests_lose_no_outcome_and_take_no_memory() {
+fn pipeline_of_100_000_requests_keeps_outcomes_in_flat_memory() {
     need!("netns", "ifb", "sch_htb");
     let (_net, mut tc, dev) = shaped(8);
     let class = HtbClass::builder(Rate::bytes_per_second(250_000)).build().unwrap();
@@ -110,7 +110,7 @@ impl Transport for Boastful {
 }
 
 #[test]
-fn answers_that_the_kernel_dropped_are_unknown_and_the_next_ones_are_not() {
+fn answers_when_dropped_are_unknown_and_later_ones_known() {
     need!("netns");
     let net = Net::new();
     let mut socket = Socket::open().unwrap();

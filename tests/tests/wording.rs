@@ -120,7 +120,7 @@ const NOT_SENT: &[(TcType, &str, &str)] = &[
 ];
 
 #[test]
-fn a_dump_as_a_value_is_the_same_value_once_it_was_written_and_read() {
+fn dump_when_written_and_read_has_the_same_value() {
     check(|capture, ops, options| {
         if NOT_SENT.iter().any(|(tc_type, kind, _)| (*tc_type, *kind) == (capture.tc_type, &*capture.kind)) {
             return Ok(());

@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn the_extension_stands_behind_the_whole_request_or_behind_its_header() {
+    fn extended_ack_follows_the_request_or_its_header() {
         let mut request = vec![0u8; 36];
         request[..4].copy_from_slice(&33_u32.to_ne_bytes()); // unaligned: the extension starts at 36
         let extension = extension().concat();

@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn short_and_unknown_payloads_are_errors_and_longer_ones_are_not() {
+    fn payloads_when_short_are_errors_and_when_longer_are_read() {
         assert!(Plug::decode(&[3, 0, 0, 0, 1, 0, 0]).is_err());
         assert!(Plug::decode(&[9, 0, 0, 0, 1, 0, 0, 0]).is_err());
         assert_eq!(Plug::decode(&[3, 0, 0, 0, 1, 0, 0, 0, 7]), Ok(Plug::set_limit(1)));

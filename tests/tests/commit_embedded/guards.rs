@@ -34,7 +34,7 @@ pub(crate) fn goes_on(world: &mut World) {
 }
 
 #[test]
-fn the_first_device_at_fault_is_named_and_the_others_share_its_fate() {
+fn send_when_one_device_fails_names_it_and_fails_for_all() {
     let mut world = world();
     world.session.start_buffer().unwrap();
     world.send(b"0");
@@ -276,7 +276,7 @@ fn a_device_of_several_queues_taints_when_it_is_renamed() {
 
 /// Whatever it is, and at whichever call of a release it happens.
 #[test]
-fn no_release_succeeds_during_which_something_happened_to_a_queue() {
+fn release_when_a_queue_changes_meanwhile_fails() {
     let happenings: [fn(&Kernel); 7] = [
         |kernel| Connection::over(kernel.connect()).add(&ingress(1)).map(drop).unwrap(),
         |kernel| assert!(kernel.lose_queues(DEVICES[1], 1)),
@@ -319,7 +319,7 @@ fn no_release_succeeds_during_which_something_happened_to_a_queue() {
 }
 
 #[test]
-fn nothing_leaves_while_a_policy_closes_and_what_failed_of_it_is_unknown() {
+fn policy_when_closing_lets_nothing_out_and_reports_failures() {
     for call in 0..8 {
         let mut world = world();
         world.session.start_buffer().unwrap();

@@ -130,7 +130,7 @@ fn a_session_over_two_devices_from_start_to_end() {
 }
 
 #[test]
-fn an_answer_that_is_lost_taints_for_it_may_have_been_carried_out() {
+fn answer_when_lost_taints() {
     for fault in [Fault::Lost, Fault::NoBuffers, Fault::Truncated, Fault::Late] {
         let mut world = world();
         world.session.start_buffer().unwrap();
@@ -186,7 +186,7 @@ fn a_reset_that_nothing_announces_is_seen_in_the_counters() {
 /// A reset before the look is found, and nothing is released; one between the
 /// look and the RELEASE is found by the notices that are read next.
 #[test]
-fn a_reset_on_either_side_of_the_look_is_found_by_the_same_release() {
+fn reset_on_either_side_of_the_look_is_found_by_the_release() {
     for send in [0, 1] {
         let mut world = world();
         world.session.start_buffer().unwrap();
@@ -222,7 +222,7 @@ fn a_busy_device_keeps_a_session_draining_and_loses_nothing() {
 /// What remains: a RELEASE that the device has not carried out when its queue is
 /// reset stays in force. A poll of the session reports the reset at once.
 #[test]
-fn a_release_outlives_a_reset_of_a_busy_device_until_it_is_noticed() {
+fn release_continues_after_a_reset_until_its_notice() {
     for noticed in [false, true] {
         let mut world = world();
         world.session.start_buffer().unwrap();

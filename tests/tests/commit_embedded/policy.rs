@@ -9,7 +9,7 @@ use super::guards::{goes_on, root};
 use super::*;
 
 #[test]
-fn the_worst_that_came_of_a_policy_is_told_and_no_plug_of_others_is_opened() {
+fn rescue_reports_the_worst_and_opens_no_foreign_plug() {
     let plug = Plug::set_limit(9999);
     for (on_taint, fate) in [(OnTaint::FailClosed, Network::HeldAnew), (OnTaint::FailOpen, Network::Opened)] {
         for device in [0, 1] {

@@ -224,7 +224,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn nothing_uncommitted_leaves_whatever_happens_between_two_calls(
+    fn nothing_uncommitted_leaves_between_any_two_calls(
         steps in proptest::collection::vec(step(), 1..60),
     ) {
         let mut run = Run::new();

@@ -107,7 +107,7 @@ fn a_second_closed_epoch_cannot_be_had_and_nothing_leaks() {
 }
 
 #[test]
-fn wrong_acknowledgements_and_tokens_release_nothing_and_come_back() {
+fn acknowledgements_when_wrong_release_nothing() {
     need!("sch_plug", "veth");
     let (dir, pair) = (Dir::new("acks"), Pair::new());
     pair.near.veth_to("near2", &pair.far, "far2");
@@ -160,7 +160,7 @@ fn two_devices_have_one_barrier_and_one_fate() {
 }
 
 #[test]
-fn a_detach_gives_up_after_the_drain_time_and_takes_nothing_away() {
+fn detach_after_the_drain_time_gives_up_and_deletes_nothing() {
     need!("sch_plug", "veth");
     let (dir, pair) = (Dir::new("drain"), Pair::new());
     let time = Duration::from_millis(200);
@@ -190,7 +190,7 @@ fn a_detach_gives_up_after_the_drain_time_and_takes_nothing_away() {
 }
 
 #[test]
-fn foreign_roots_small_limits_and_sleeping_devices_are_refused_and_not_touched() {
+fn attach_when_root_limit_or_device_is_unfit_then_refused() {
     need!("sch_plug", "veth");
     let (dir, pair) = (Dir::new("refused"), Pair::new());
     let attach = |devices: &[&str], bytes| {

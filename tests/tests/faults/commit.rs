@@ -285,7 +285,7 @@ fn journal_of_the_dead(folder: &Path) -> PathBuf {
 }
 
 #[test]
-fn a_session_that_was_left_is_adopted_or_not_whatever_goes_wrong_at_any_call() {
+fn adoption_when_any_call_fails_is_whole_or_none() {
     let folder = Folder::new();
     let mut survived = 0;
     for fault in Fault::ALL {
@@ -322,7 +322,7 @@ fn a_session_that_was_left_is_adopted_or_not_whatever_goes_wrong_at_any_call() {
 }
 
 #[test]
-fn a_session_that_was_left_is_still_known_where_no_guardian_can_be_had() {
+fn orphaned_session_is_known_without_a_guardian() {
     let folder = Folder::new();
     let run = Run::new(&folder, OnTaint::FailClosed);
     drop(run.attach().unwrap());

@@ -117,7 +117,7 @@ fn seen_without_faults() -> Vec<(u16, Vec<u8>)> {
 }
 
 #[test]
-fn a_picture_is_right_again_after_a_loss_whatever_goes_wrong_at_any_call() {
+fn follower_when_any_call_fails_has_the_right_picture_again() {
     let mut survived = 0;
     for fault in Fault::ALL {
         for on_list in [false, true] {
@@ -175,7 +175,7 @@ fn a_picture_is_right_again_after_a_loss_whatever_goes_wrong_at_any_call() {
 }
 
 #[test]
-fn filters_of_each_hook_are_listed_once_and_a_list_that_fails_is_none() {
+fn filters_of_each_hook_are_listed_once_or_not_at_all() {
     let kernel = kernel();
     let mut tc = Connection::over(kernel.connect());
     let hooks = Request::qdisc(ETH0).parent(Handle::INGRESS).handle(Handle::qdisc(0xffff));

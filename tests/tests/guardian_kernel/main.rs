@@ -159,7 +159,7 @@ fn epochs_keep_the_deadline_away_and_a_hang_taints() {
 }
 
 #[test]
-fn a_guardian_touches_no_plug_of_others_and_goes_with_the_session() {
+fn guardian_touches_no_foreign_plug_and_ends_with_its_session() {
     let (me, pair) = begin!();
     let mut controller = Controller::start(me, &pair.near, "hold", Some(LONG));
     let guardian = controller.guardian(me).expect("it runs");
@@ -222,7 +222,7 @@ fn a_session_without_its_guardian_does_not_hold() {
 }
 
 #[test]
-fn without_a_guardian_it_stays_closed_and_the_journal_tells_whose_it_is() {
+fn death_without_a_guardian_stays_closed_with_a_journal() {
     let (me, pair) = begin!();
     // (the operation, the packets that arrive)
     for (held, arrives) in [(Held::Drop, &[][..]), (Held::Release, &[1, 2][..])] {

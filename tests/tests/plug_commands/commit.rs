@@ -6,7 +6,7 @@ use tests::need;
 use super::stage::{NOTHING, Stage, Talk};
 
 #[test]
-fn plug_commit_releases_epochs_when_they_are_acknowledged_and_refuses_what_would_leak() {
+fn plug_commit_when_acknowledged_then_releases_and_never_leaks() {
     need!("sch_plug", "veth");
     let stage = Stage::new("commit");
     let pair = &stage.pair;
@@ -191,7 +191,7 @@ fn plug_commit_is_not_tainted_by_commands_that_were_refused() {
 }
 
 #[test]
-fn what_a_device_left_that_is_gone_is_told_by_its_name_and_forgotten() {
+fn journal_of_a_device_that_is_gone_is_named_and_deleted() {
     need!("sch_plug", "veth");
     let stage = Stage::new("gone");
     stage.pair.near.veth_to("near2", &stage.pair.far, "far2");
@@ -208,7 +208,7 @@ fn what_a_device_left_that_is_gone_is_told_by_its_name_and_forgotten() {
 }
 
 #[test]
-fn plug_commands_that_cannot_answer_say_what_became_of_the_network() {
+fn plug_commands_without_output_report_the_network_state() {
     need!("sch_plug", "veth");
     let stage = Stage::new("unanswered");
     let commit = |policy: &str, orders: &str, redirection: &str| {

@@ -156,7 +156,7 @@ fn plug_rescue_drops_opens_or_releases() {
 }
 
 #[test]
-fn plug_rescue_opens_several_devices_each_of_which_can_be_detached_alone() {
+fn plug_rescue_opens_devices_that_are_detached_one_by_one() {
     need!("sch_plug", "veth");
     let stage = Stage::new("rescue-several");
     stage.pair.near.veth_to("near2", &stage.pair.far, "far2");

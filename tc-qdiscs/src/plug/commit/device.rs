@@ -261,7 +261,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_was_given_back_before_the_start_is_not_missed_when_it_has_left() {
+    fn packets_returned_before_the_start_are_not_missed() {
         let mut device = device();
         device.observe(counters(100, 300, 3, 1));
         device.begin(1000);

@@ -217,7 +217,7 @@ mod tests {
     use tc_core::uapi::{RTM_NEWQDISC, TCA_KIND};
 
     #[test]
-    fn an_answer_that_shows_no_plug_with_its_counters_is_held_against_it() {
+    fn look_when_the_answer_lacks_counters_taints() {
         let kind =
             |kind: &[u8; 8]| [&[0; 20][..], &12_u16.to_ne_bytes(), &TCA_KIND.to_ne_bytes(), kind].concat();
         let judge = |payload: &[u8]| {

@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_death_opens_what_is_the_sessions_and_a_failure_is_tried_again() {
+    fn death_opens_own_plugs_and_retries_failures() {
         for unreadable in [false, true] {
             let (kernel, mut lifeline, mut watch, mut tc, orders) = armed();
             tc.transport_mut().at_call(1, Fault::NoBuffers);
