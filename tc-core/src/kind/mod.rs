@@ -22,6 +22,7 @@ use crate::kind::object::ObjectType;
 use crate::kind::words::Environment;
 use crate::wire::attr::AttrWriter;
 use crate::wire::error::{DecodeError, EncodeError};
+use crate::wire::handle::Handle;
 use crate::wire::verb::Verb;
 
 pub use estimator::Estimator;
@@ -136,6 +137,22 @@ pub trait Kind: Any + Clone + fmt::Debug + PartialEq + Send + Sync {
     /// The shared filter blocks that the options name.
     fn filter_blocks(&self) -> Vec<u32> {
         Vec::new()
+    }
+
+    /// The class that a filter leads packets to, if it leads to one: the filter has to go before it.
+    fn target_class(&self) -> Option<Handle> {
+        None
+    }
+
+    /// The kinds and indices of the actions that a filter holds; 0 stands for an index that the kernel
+    /// chooses.
+    fn held_actions(&self) -> Vec<(String, u32)> {
+        Vec::new()
+    }
+
+    /// The own number of an action; 0 lets the kernel choose one.
+    fn action_index(&self) -> u32 {
+        0
     }
 
     /// The options of a second request, sent as a change after a request with

@@ -39,6 +39,12 @@ pub trait Options: Any + fmt::Debug + Send + Sync {
     fn as_request(&self) -> Box<dyn Options>;
     /// See [`Kind::filter_blocks`].
     fn filter_blocks(&self) -> Vec<u32>;
+    /// See [`Kind::target_class`].
+    fn target_class(&self) -> Option<Handle>;
+    /// See [`Kind::held_actions`].
+    fn held_actions(&self) -> Vec<(String, u32)>;
+    /// See [`Kind::action_index`].
+    fn action_index(&self) -> u32;
 }
 
 impl<K: Kind> Options for K {
@@ -80,6 +86,18 @@ impl<K: Kind> Options for K {
 
     fn filter_blocks(&self) -> Vec<u32> {
         Kind::filter_blocks(self)
+    }
+
+    fn target_class(&self) -> Option<Handle> {
+        Kind::target_class(self)
+    }
+
+    fn held_actions(&self) -> Vec<(String, u32)> {
+        Kind::held_actions(self)
+    }
+
+    fn action_index(&self) -> u32 {
+        Kind::action_index(self)
     }
 }
 

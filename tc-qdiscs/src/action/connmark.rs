@@ -66,6 +66,10 @@ impl Kind for Connmark {
         let Generic { index, control, reported } = Generic::read(&mut reader, table[usize::from(TM)])?;
         Ok(Self { index, control, zone: reader.u16()?, reported })
     }
+
+    fn action_index(&self) -> u32 {
+        self.index
+    }
 }
 
 impl Syntax for Connmark {

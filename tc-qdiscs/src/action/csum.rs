@@ -92,6 +92,10 @@ impl Kind for Csum {
         let Generic { index, control, reported } = Generic::read(&mut reader, table[usize::from(TM)])?;
         Ok(Self { index, control, update: reader.u32()?, reported })
     }
+
+    fn action_index(&self) -> u32 {
+        self.index
+    }
 }
 
 impl Syntax for Csum {

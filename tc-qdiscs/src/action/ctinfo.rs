@@ -120,6 +120,10 @@ impl Kind for Ctinfo {
         let statemask = self.dscp_mask.map(|_| self.dscp_statemask.unwrap_or_default());
         Self { dscp_statemask: statemask, ..*self }
     }
+
+    fn action_index(&self) -> u32 {
+        self.index
+    }
 }
 
 impl Syntax for Ctinfo {

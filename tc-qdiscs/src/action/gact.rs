@@ -93,6 +93,10 @@ impl Kind for Gact {
         let random = self.random.map(|random| Random { pval: random.pval.max(1), ..random });
         Self { random, ..*self }
     }
+
+    fn action_index(&self) -> u32 {
+        self.index
+    }
 }
 
 impl Syntax for Gact {

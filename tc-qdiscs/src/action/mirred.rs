@@ -113,6 +113,10 @@ impl Kind for Mirred {
             reported,
         })
     }
+
+    fn action_index(&self) -> u32 {
+        self.index
+    }
 }
 
 impl Syntax for Mirred {

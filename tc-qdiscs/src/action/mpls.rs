@@ -165,6 +165,10 @@ impl Kind for Mpls {
         }
         Self { protocol: self.protocol.or(Some(ETH_P_MPLS_UC)), ttl: self.ttl.or(Some(255)), ..*self }
     }
+
+    fn action_index(&self) -> u32 {
+        self.index
+    }
 }
 
 impl Syntax for Mpls {

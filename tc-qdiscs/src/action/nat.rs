@@ -110,6 +110,10 @@ impl Kind for Nat {
         let (old, new, mask) = (address()?, address()?, address()?);
         Ok(Self { index, control, old, new, mask, flags: reader.u32()?, reported })
     }
+
+    fn action_index(&self) -> u32 {
+        self.index
+    }
 }
 
 impl Syntax for Nat {

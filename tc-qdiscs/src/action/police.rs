@@ -248,6 +248,10 @@ impl Kind for Police {
         let burst = ticks.map_or(self.burst, |(ticks, rate)| Burst::from_time(ticks, rate));
         Self { mtu, burst, ..*self }
     }
+
+    fn action_index(&self) -> u32 {
+        self.index
+    }
 }
 
 impl Syntax for Police {

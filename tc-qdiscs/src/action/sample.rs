@@ -81,6 +81,10 @@ impl Kind for Sample {
         let (rate, group) = (number(RATE)?, number(PSAMPLE_GROUP)?);
         Ok(Self { index, control, rate, group, trunc_size: number(TRUNC_SIZE)?, reported })
     }
+
+    fn action_index(&self) -> u32 {
+        self.index
+    }
 }
 
 impl Syntax for Sample {

@@ -81,6 +81,10 @@ impl Kind for Simple {
         let data = attr(DATA).map(|attr| attr.str()).transpose()?.map(str::to_owned);
         Ok(Self { index, control, data, reported })
     }
+
+    fn action_index(&self) -> u32 {
+        self.index
+    }
 }
 
 impl Syntax for Simple {

@@ -141,6 +141,10 @@ impl Kind for Skbedit {
             reported,
         })
     }
+
+    fn action_index(&self) -> u32 {
+        self.index
+    }
 }
 
 impl Syntax for Skbedit {

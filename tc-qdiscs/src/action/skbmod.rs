@@ -119,6 +119,10 @@ impl Kind for Skbmod {
             reported,
         })
     }
+
+    fn action_index(&self) -> u32 {
+        self.index
+    }
 }
 
 impl Syntax for Skbmod {

@@ -163,6 +163,10 @@ impl Kind for Vlan {
         let protocol = if self.has_tag() { self.protocol.or(Some(ETH_P_8021Q)) } else { self.protocol };
         Self { protocol, ..*self }
     }
+
+    fn action_index(&self) -> u32 {
+        self.index
+    }
 }
 
 impl Syntax for Vlan {

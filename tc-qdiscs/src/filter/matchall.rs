@@ -82,6 +82,14 @@ impl Kind for Matchall {
     fn as_dumped(&self, environment: &dyn Environment) -> Self {
         Self { actions: self.actions.as_dumped(environment), ..self.clone() }
     }
+
+    fn target_class(&self) -> Option<Handle> {
+        self.class
+    }
+
+    fn held_actions(&self) -> Vec<(String, u32)> {
+        super::held_actions(None, &self.actions)
+    }
 }
 
 impl FilterSyntax for Matchall {

@@ -4,9 +4,9 @@ pub mod fw;
 pub mod matchall;
 pub mod u32;
 
-use tc_core::Handle;
 use tc_core::action::Actions;
 use tc_core::words::{WordError, Words};
+use tc_core::{Handle, Kind as _};
 
 use crate::action::police::Police;
 
@@ -28,6 +28,12 @@ fn indev_of(words: &mut Words<'_>) -> Result<String, WordError> {
             Err(WordError::Kind(format!("Illegal indev \"{name}\": a device name has at most 15 characters")))
         }
     }
+}
+
+/// The actions of a filter, its own police among them.
+fn held_actions(police: Option<&Police>, actions: &Actions) -> Vec<(String, u32)> {
+    let police = police.map(|police| (Police::KIND.to_owned(), police.index));
+    police.into_iter().chain(actions.indices()).collect()
 }
 
 /// Refuses actions beside a filter's own `police`: the kernel ignores them.

@@ -55,22 +55,6 @@ fn differing(planned: &Planned) -> Result<(), Failure> {
     Err(Failure::Extension(format!("{lines}apply: {text}")))
 }
 
-/// The actions of a filter that have an index.
-pub(super) fn actions(words: &[String]) -> Vec<(&str, u32)> {
-    let mut kind = "";
-    let mut actions = Vec::new();
-    for pair in words.windows(2) {
-        match [pair[0].as_str(), pair[1].as_str()] {
-            ["action", word] => kind = word,
-            // A filter's own, without the word "action".
-            ["police", _] if kind.is_empty() => kind = "police",
-            ["index", number] => actions.extend(number.parse().ok().map(|number| (kind, number))),
-            _ => {}
-        }
-    }
-    actions
-}
-
 /// How long an apply waits for actions to go, all in all: another filter may have
 /// the same.
 pub(super) const PATIENCE: Duration = Duration::from_millis(500);
@@ -105,8 +89,8 @@ impl Done {
     /// Kernel: actions of a deleted filter go a little later. A new one with the
     /// index of such a one would be that one.
     fn wait_for_actions(&mut self, step: &Step, session: &mut Session<'_>) -> Result<(), Failure> {
-        for (kind, index) in actions(&step.words) {
-            let action = Actions::new().with(Action::at_index(kind, index));
+        for (kind, index) in &step.actions {
+            let action = Actions::new().with(Action::at_index(kind.clone(), *index));
             let connection = &mut session.kernel()?.0.connection;
             while self.waited < PATIENCE && connection.get(&Request::actions(&action)).is_ok() {
                 thread::sleep(PAUSE);

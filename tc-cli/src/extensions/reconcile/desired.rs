@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use tc_core::{ChangeSemantics, Handle, Options, Stab, TcType, Verb};
 
 use super::left_out::{LeftOut, MARK};
-use super::object::{FilterPlace, Object, On, Place, hook, in_order};
+use super::object::{FilterPlace, Object, On, Place, hook, in_order, indexed_actions};
 use super::snapshot::{Reader, class_parent};
 use crate::batch::{self, At, Numbered};
 use crate::command::change::Change;
@@ -200,6 +200,8 @@ fn object<'n>(change: &Change<'_>, words: &[&str], reader: &Reader<'_, 'n>) -> R
         stab: change.stab.as_ref().map(Stab::as_dumped),
         blocks: [change.ingress_block, change.egress_block],
         more_blocks: options.as_deref().map(Options::filter_blocks).unwrap_or_default(),
+        target_class: options.as_deref().and_then(Options::target_class),
+        actions: options.as_deref().map(indexed_actions).unwrap_or_default(),
         words: options.as_deref().and_then(words_of),
         asked: change.options.as_deref().and_then(words_of),
         change_semantics: change.ops.map_or(ChangeSemantics::USUAL, |ops| *ops.change_semantics()),

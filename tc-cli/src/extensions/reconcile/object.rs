@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-use tc_core::{ChangeSemantics, Difference, Handle, OptionWords, Stab, TcType};
+use tc_core::{ChangeSemantics, Difference, Handle, OptionWords, Options, Stab, TcType};
 
 use tc_core::protocol;
 
@@ -49,6 +49,10 @@ pub(super) struct Object<'n> {
     pub(super) blocks: [Option<u32>; 2],
     /// The shared blocks that the options name.
     pub(super) more_blocks: Vec<u32>,
+    /// The class that a filter leads to.
+    pub(super) target_class: Option<Handle>,
+    /// The actions of a filter whose indices are given.
+    pub(super) actions: Vec<(String, u32)>,
     /// `None`: the options are unspecified.
     pub(super) words: Option<OptionWords<'n>>,
     /// The words as the file has them, before the kernel rounds or limits them. Of a desired object.
@@ -165,6 +169,13 @@ pub(super) fn hook(parent: Handle) -> Handle {
     if parent == Handle::INGRESS.qdisc_of() { Handle::FILTER_INGRESS } else { parent }
 }
 
+/// The actions of a filter whose indices are given.
+pub(super) fn indexed_actions(options: &dyn Options) -> Vec<(String, u32)> {
+    let mut actions = options.held_actions();
+    actions.retain(|(_, index)| *index != 0);
+    actions
+}
+
 impl Object<'_> {
     /// An object of which only the place is known.
     pub(super) fn at(place: Place) -> Self {
@@ -177,6 +188,8 @@ impl Object<'_> {
             stab: None,
             blocks: [None; 2],
             more_blocks: Vec::new(),
+            target_class: None,
+            actions: Vec::new(),
             words: None,
             asked: None,
             change_semantics: ChangeSemantics::USUAL,

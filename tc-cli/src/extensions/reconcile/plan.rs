@@ -18,6 +18,8 @@ pub(super) struct Step {
     /// The current value of the changed options.
     pub(super) was: Option<String>,
     pub(super) place: Place,
+    /// The actions that a new filter holds, if their indices are given.
+    pub(super) actions: Vec<(String, u32)>,
 }
 
 impl Step {
@@ -29,7 +31,7 @@ impl Step {
     pub(super) fn new(verb: &'static str, line: &[String], place: &Place) -> Self {
         let mut words = line.to_vec();
         words.insert(words.len().min(1), verb.to_owned());
-        Self { verb, words, was: None, place: place.clone() }
+        Self { verb, words, was: None, place: place.clone(), actions: Vec::new() }
     }
 }
 
@@ -271,7 +273,8 @@ impl<'p, 'n> Plan<'p, 'n> {
             {
                 line.drain(at..at + 2);
             }
-            *step = Step { was, ..Step::new(first, &line, &object.place) };
+            let actions = object.actions.clone();
+            *step = Step { was, actions, ..Step::new(first, &line, &object.place) };
         }
         steps
     }
@@ -347,19 +350,13 @@ impl<'p> Gone<'p> {
             // A class also stays until the filters that lead to it are gone.
             Place::Filter(place) if below_class(place.parent) => Fate::ImplicitlyDeleted,
             Place::Filter(_) => {
-                let leads_there = leads_to(object)
+                let leads_there = object
+                    .target_class
                     .is_some_and(|class| below_class(class) || self.qdiscs.contains(&(dev, class.major())));
                 if leads_there { Fate::Goes } else { Fate::Stays }
             }
         }
     }
-}
-
-/// The class that a filter leads to.
-fn leads_to(filter: &Object<'_>) -> Option<Handle> {
-    let words = filter.lines.first()?;
-    let at = words.iter().position(|word| word == "classid")?;
-    words.get(at + 1)?.parse().ok()
 }
 
 const fn is_filter(object: &Object<'_>) -> bool {

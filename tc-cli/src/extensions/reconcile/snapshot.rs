@@ -13,7 +13,7 @@ use tc_core::{
     Transport, Verb,
 };
 
-use super::object::{FilterPlace, Object, On, Place, hook, in_order, sort};
+use super::object::{FilterPlace, Object, On, Place, hook, in_order, indexed_actions, sort};
 use crate::context::failure::Failure;
 use tc_core::protocol;
 
@@ -261,6 +261,8 @@ impl<'n> Reader<'_, 'n> {
             stab,
             blocks: [number(TCA_INGRESS_BLOCK), number(TCA_EGRESS_BLOCK)],
             more_blocks: options.as_deref().map(Options::filter_blocks).unwrap_or_default(),
+            target_class: options.as_deref().and_then(Options::target_class),
+            actions: options.as_deref().map(indexed_actions).unwrap_or_default(),
             words,
             asked: None,
             change_semantics: ops.map_or(ChangeSemantics::USUAL, |ops| *ops.change_semantics()),

@@ -92,8 +92,12 @@ pub(super) fn actions<T: Transport>(
     reader: &Reader<'_, '_>,
     tc: &mut Connection<T>,
 ) -> Result<Vec<Lost>, Failure> {
-    let lines = snapshot.objects.iter().flat_map(|object| &object.lines);
-    let held: HashSet<(&str, u32)> = lines.flat_map(|line| apply::actions(line)).collect();
+    let held: HashSet<(&str, u32)> = snapshot
+        .objects
+        .iter()
+        .flat_map(|object| &object.actions)
+        .map(|(kind, index)| (kind.as_str(), *index))
+        .collect();
     let registered = reader.registry.iter().map(|entry| entry.ops());
     let registered = registered.filter(|ops| ops.tc_type() == TcType::Action).map(|ops| ops.kind());
     let kinds: BTreeSet<&str> = registered.chain(KINDS).collect();

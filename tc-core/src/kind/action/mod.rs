@@ -63,6 +63,16 @@ impl Actions {
         self.list.is_empty()
     }
 
+    /// The kinds and indices of the actions: for [`Kind::held_actions`]. The index is 0 if the kernel chooses it,
+    /// or if the program does not know the kind.
+    pub fn indices(&self) -> Vec<(String, u32)> {
+        let index = |action: &Action| match &action.options {
+            ActionOptions::Known(options, _) => options.action_index(),
+            _ => action.index.unwrap_or_default(),
+        };
+        self.iter().map(|action| (action.kind.clone(), index(action))).collect()
+    }
+
     /// Appends the list as the attribute `kind` (`TCA_MATCHALL_ACT`, ...), or
     /// nothing if it is empty. More than 32 are an error: the kernel would pass
     /// over those.
