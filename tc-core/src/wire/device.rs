@@ -23,6 +23,12 @@ pub trait DeviceNames: fmt::Debug + Send {
         let _ = name;
         Err(io::ErrorKind::Unsupported.into())
     }
+
+    /// The name of the netfilter set with this index. By default an error of the kind `Unsupported`.
+    fn ipset_name(&self, index: u16) -> io::Result<String> {
+        let _ = index;
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 /// A device's name, at most 15 bytes, held in place.

@@ -100,6 +100,11 @@ impl Printer {
         self.names = Some(Names { source: names, known: Vec::new() });
     }
 
+    /// Where names come from, if that is known.
+    pub(crate) fn names(&self) -> Option<&dyn DeviceNames> {
+        self.names.as_ref().map(|names| &*names.source)
+    }
+
     /// The name of a device; `if7` for an unknown one, and `*` for index 0.
     pub fn device_name(&mut self, ifindex: i32) -> DeviceName {
         if ifindex == 0 {
