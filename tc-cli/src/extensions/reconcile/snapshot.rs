@@ -306,7 +306,10 @@ impl<'n> Reader<'_, 'n> {
         let mut again = OptionWords::with_names(self.names);
         for (number, line) in words.lines().iter().enumerate() {
             let verb = if number == 0 { Verb::Add } else { Verb::Change };
-            let line: Vec<_> = line.split_whitespace().collect();
+            let line = match crate::batch::split(line) {
+                Ok(line) => line,
+                Err(failure) => return vec![failure.to_string()],
+            };
             let context =
                 WordsContext { verb, dev: object.place.dev(), environment: &Silent(self.environment) };
             match ops.parse_words_at(&mut Words::new(&line), &context, place) {
