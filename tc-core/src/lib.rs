@@ -16,6 +16,7 @@
 //! | list objects while they change | [`Connection::list_consistent`] with a [`ChangeWatch`] |
 //! | receive notices of changes | [`monitor::Monitor`], or [`monitor::Follower`] with a list after a loss |
 //! | add a kind | [`Kind`], [`Syntax`] and [`register!`]; [`contract::check`] in its tests |
+//! | add an ematch | [`ematch::Ematch`] and [`register_ematch!`] |
 //! | work in another network namespace | [`netns::Namespace`], [`Connection::open_in`] |
 //! | test without a kernel | [`embedded::Kernel`] |
 //! | read or write messages by hand | [`Attrs`], [`AttrWriter`], [`message`] |

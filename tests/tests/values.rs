@@ -23,6 +23,8 @@ const TAKEN: &[(&str, &[&str], &str)] = &[
     ("class htb prio", &["17", "256"], "the kernel takes 7 for more"),
     ("class htb overhead", &["17", "256"], "16 bits"),
     ("etf delta", &["-1"], "the kernel refuses it"),
+    ("filter basic classid", &["10000"], "32 bits"),
+    ("filter basic match", &["17", "256", "-1"], "offsets and numbers of 8 to 32 bits"),
     ("filter matchall classid", &["10000"], "32 bits"),
     ("filter matchall action", &["17", "256", "0"], "a number up to 10000; no rate beside an mtu, as tc"),
     ("filter u32 match", &["17"], "8 bits"),
@@ -173,6 +175,7 @@ const OTHERWISE: &[(&str, &str)] = &[
     ("class ets", "Illegal \"quanta\" element"),
     ("class hfsc", "Upper-limit Service Curve without Link-Share Service Curve"),
     ("ets", "One of \"bands\", \"quanta\" or \"strict\" needs to be specified"),
+    ("filter basic", "Illegal \"classid\""),
     ("filter fw", "Illegal \"classid\""),
     ("filter matchall", "Illegal \"classid\""),
     ("filter matchall", "Command line is not complete."),
@@ -197,6 +200,11 @@ const OTHERWISE: &[(&str, &str)] = &[
 const OTHER_VALUES: &[(&str, &str, &str)] = &[
     ("filter fw police mtu 1600 conform-exceed", "-1", "a control action by its number"),
     ("filter matchall action mirred", "", "tc passes over words that it does not know here"),
+    (
+        "filter basic match cmp(u8 at 0 layer 1 eq 0) classid 1:1 police",
+        "-1",
+        "a control action by its number",
+    ),
     ("filter matchall action police", "-1", "a control action by its number"),
     ("filter u32 match u32 0 0 police", "-1", "a control action by its number"),
     ("filter u32 match u8 0 ff at", "-1", "a byte of a word, which its place names"),

@@ -24,6 +24,7 @@ pub mod u32;
 use tc_core::DecodeError;
 use tc_core::ematch::{ArgError, Args};
 use tc_core::units::parse_u32;
+use tc_core::words::is_prefix;
 
 /// The header that an offset counts from (`TCF_LAYER_*`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,15 +46,13 @@ impl Layer {
         layer.ok_or(DecodeError::Malformed { what: "layer of an ematch" })
     }
 
-    /// Reads the layer after the word `layer`; `name` is the ematch's. As in `tc`, the first letter of
-    /// a name counts.
+    /// Reads the layer after the word `layer`; `name` is the ematch's.
     fn parse(args: &mut Args<'_>, name: &str) -> Result<Self, ArgError> {
         let Some(word) = args.word() else { return Err(args.wrong(&format!("{name}: missing argument"))) };
-        let number = match word.as_bytes().first() {
-            Some(b'l') => 0,
-            Some(b'n') => 1,
-            Some(b't') => 2,
-            _ => parse_u32(&word).map_err(|_| args.wrong(&format!("{name}: invalid layer")))?,
+        let named = ["link", "network", "transport"].iter().position(|name| is_prefix(&word, name));
+        let number = match named {
+            Some(number) => number as u32,
+            None => parse_u32(&word).map_err(|_| args.wrong(&format!("{name}: invalid layer")))?,
         };
         let layer = Self::ALL.get(number as usize).copied();
         layer.ok_or_else(|| args.wrong(&format!("{name}: illegal layer, must be in 0..2")))

@@ -64,7 +64,7 @@ fn printed(expression: &Ematches) -> String {
 
 #[test]
 fn words_make_the_bytes_of_tc() {
-    // What tc 6.1 sends: struct tcf_ematch_hdr and the data.
+    // The bytes of tc 6.1: struct tcf_ematch_hdr and the data.
     for (words, bytes, text) in [
         (
             "cmp(u8 at 9 layer 1 eq 6)",
@@ -290,7 +290,7 @@ fn reported_parameters_follow_the_kernel() {
     let rules = [CanRule::standard(1), CanRule::extended(2), CanRule::standard(3), CanRule::extended(4)];
     let dumped = Ematches::new(Canid::new(rules)).as_dumped();
     assert_eq!(dumped.to_string(), "canid(eff 0x2 eff 0x4 sff 0x1 sff 0x3)");
-    // A mask of 0 is none.
+    // The kernel ignores a mask of 0.
     let cmp = Cmp::new(Align::U32, 0, Operand::Lt, u32::MAX).mask(0);
     let meta = Meta::new(Field::VLAN.mask(0), Operand::Eq, Field::NF_MARK.shift(3));
     let asked = Ematches::new(cmp).or(meta);

@@ -21,6 +21,12 @@ pub(crate) const NO_FIELDS: &[(&str, &str)] = &[
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
+        case!(
+            kinds::filter::basic::Basic,
+            "",
+            "match cmp(u8 at 9 eq 6) and not meta(nf_mark eq 7) classid 1:1",
+            [actions, class, ematches, police, reported]
+        ),
         case!(kinds::pfifo::Pfifo, "", "limit 100", [limit_packets]),
         case!(kinds::bfifo::Bfifo, "", "limit 3000", [limit_bytes]),
         case!(kinds::pfifo_head_drop::PfifoHeadDrop, "", "limit 100", [limit_packets]),

@@ -47,7 +47,7 @@ pub const MAX_DEPTH: usize = 32;
 /// use tc_core::words::WordsContext;
 /// use tc_core::{AttrWriter, DecodeError, EncodeError, Reader};
 ///
-/// /// `odd(NUMBER)`: an ematch of a kernel module of our own.
+/// /// `odd(NUMBER)`: an ematch that a private kernel module has.
 /// #[derive(Clone, Debug, PartialEq)]
 /// struct Odd(u32);
 ///

@@ -90,7 +90,7 @@ fn parse(lexer: &mut Lexer<'_, '_>) -> Result<Group, SyntaxError> {
             }
             _ => return Err(at("")),
         }
-        // What follows a term.
+        // The rest of the group.
         loop {
             let whole = open.len() == 1;
             let token = if whole { lexer.token_after_expression() } else { lexer.token() };
