@@ -44,7 +44,7 @@ mod wire;
 pub use connection::watch::ChangeWatch;
 pub use connection::{
     Connection, DEFAULT_TIMEOUT, Done, Dump, DumpEntry, Ensured, Pipeline, Received, RequestGroup, Socket,
-    Transport, monitor, netns,
+    Transport, ipset, monitor, netns,
 };
 pub use exchange::dump_request::DumpRequest;
 pub use exchange::entry::OwnedEntry;

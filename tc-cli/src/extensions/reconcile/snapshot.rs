@@ -238,7 +238,7 @@ impl<'n> Reader<'_, 'n> {
         let handle_word = known.map(|(options, ops)| ops.handle_word_at(options, &filter_place));
         let mut own_handle = None;
         if let (Place::Filter(place), Some((word, (_, ops)))) =
-            (&mut place, handle_word.as_deref().zip(known))
+            (&mut place, handle_word.as_deref().filter(|word| !word.is_empty()).zip(known))
         {
             // A part that the kernel chooses is no part of a description.
             let described = ops.parse_handle(word).unwrap_or(header.handle);
@@ -247,6 +247,10 @@ impl<'n> Reader<'_, 'n> {
                 place.handle = described;
             }
             filter_place.handle_word = Some(word);
+        }
+        if let (Some(""), Some((_, ops))) = (handle_word.as_deref(), known) {
+            // The kind computes it from the options.
+            own_handle = Some(ops.write_handle(header.handle));
         }
         let words = options.as_deref().zip(ops);
         let words = words.map(|(options, ops)| self.words(options, ops, &filter_place));
@@ -377,8 +381,11 @@ fn lines(
         Place::Class { .. } => say(format!("parent {}", object.parent)),
         Place::Filter(place) => {
             say(format!("protocol {}", protocol::word(object.protocol)));
-            let number = || format!("{:#x}", place.handle.raw());
-            say(format!("handle {}", handle_word.map_or_else(number, str::to_owned)));
+            match handle_word {
+                Some("") => {}
+                Some(word) => say(format!("handle {word}")),
+                None => say(format!("handle {:#x}", place.handle.raw())),
+            }
         }
         Place::Qdisc { .. } => {}
     }
@@ -397,7 +404,10 @@ fn lines(
     let words = object.words.as_ref().map_or(vec![String::new()], OptionWords::lines);
     let line = |words: &String| {
         let mut line = head.clone();
-        line.extend(words.split_whitespace().map(str::to_owned));
+        match crate::batch::split(words) {
+            Ok(words) => line.extend(words.into_iter().map(str::to_owned)),
+            Err(_) => line.extend(words.split_whitespace().map(str::to_owned)),
+        }
         line
     };
     words.iter().map(line).collect()

@@ -9,7 +9,7 @@ use crate::kind::print::Printer;
 use crate::wire::device::DeviceNames;
 
 impl Ematches {
-    /// Prints the expression as `tc` does, on lines of its own, or nothing if it is empty. In JSON, for
+    /// Prints the expression as `tc` does, on separate lines, or nothing if it is empty. In JSON, for
     /// which `tc` has no valid form, it is one string in exact words under the key `ematch`.
     pub fn print(&self, out: &mut Printer) {
         if self.is_empty() {

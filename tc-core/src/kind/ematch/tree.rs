@@ -41,7 +41,7 @@ pub(super) struct Link {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Item {
     Ematch(AnyEmatch),
-    /// How many sequences after the term's own its sequence is.
+    /// The distance of its sequence from that of the term.
     Group(usize),
 }
 

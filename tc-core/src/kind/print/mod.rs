@@ -120,6 +120,12 @@ impl Printer {
         name
     }
 
+    /// The name of a routing realm, or its number, which is printed without names (`-N`).
+    pub fn realm_name(&self, realm: u8) -> String {
+        let name = self.names.as_ref().filter(|_| !self.style.numeric);
+        name.and_then(|names| names.source.realm_name(realm)).unwrap_or_else(|| realm.to_string())
+    }
+
     /// The style of the output.
     pub const fn style(&self) -> &Style {
         &self.style
