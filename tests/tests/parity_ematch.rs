@@ -170,6 +170,10 @@ fn texts_and_expressions_at_the_end_are_read() {
             "cmp(u8 at 9 layer 1 eq 6) or cmp(u8 at 9 layer 1 eq 17)",
         ),
         ("cmp(u8 at 9 eq 6)", "cmp(u8 at 9 layer 1 eq 6)"),
+        (
+            "'nbyte(\"a b\" at 0) or meta(dev eq \"d0\")'",
+            "nbyte(\"a\\x20b\" at 0 layer 1) or meta(dev eq \"d0\")",
+        ),
     ] {
         let words = format!("filter add dev d0 ingress protocol all prio 3 basic match {words}");
         let [theirs, ours] = twins.run(&words);
@@ -180,4 +184,193 @@ fn texts_and_expressions_at_the_end_are_read() {
         assert_eq!(ours.stdout, by_tc.stdout, "{words}");
         twins.ours.tc_cli("filter del dev d0 ingress").ok();
     }
+}
+
+#[test]
+fn cgroup_acts_and_prints_as_tc() {
+    need!("sch_htb", "sch_ingress", "cls_cgroup", "act_police", "veth");
+    let twins = twins();
+    compare(
+        &twins,
+        &[
+            "filter add dev d0 parent 1: handle 1: protocol ip prio 5 cgroup",
+            "filter add dev d0 parent 1: handle 2: protocol ip prio 5 cgroup",
+            "filter add dev d0 parent 1: protocol ip prio 6 cgroup",
+            "filter add dev d0 ingress handle 0x1a protocol ip prio 5 cgroup match 'meta(pkt_len gt 5)' action drop",
+            "filter replace dev d0 ingress handle 0x1a protocol ip prio 5 cgroup match 'not (meta(nf_mark eq 1) or cmp(u8 at 9 \
+             eq 6))' action pass action drop",
+            "filter change dev d0 ingress handle 0x1a protocol ip prio 5 cgroup",
+            "filter add dev d0 ingress handle 3 protocol all prio 7 cgroup match 'cmp(u8 at 9 eq 6)' police rate 1mbit burst \
+             10k drop",
+            "filter get dev d0 ingress handle 3 protocol all prio 7 cgroup",
+            "filter del dev d0 ingress handle 3 protocol all prio 7 cgroup",
+            "filter add dev d0 ingress handle 3 protocol all prio 8 cgroup match 'canid(sff 1)' action drop",
+            "filter add dev d0 ingress handle 3 protocol all prio 8 cgroup match 'u32(u8 1 1 at' action drop",
+            "filter add dev d0 ingress handle 3 protocol all prio 8 cgroup match",
+            "filter add dev d0 ingress handle 3 protocol all prio 8 cgroup bogus",
+            "filter add dev d0 ingress handle 3 protocol all prio 8 cgroup help",
+            "filter add dev d0 ingress handle 3 protocol all prio 8 cgroup action bogus",
+            "filter add dev d0 ingress handle 3 protocol all prio 8 cgroup police drop",
+            "filter del dev d0 ingress protocol all prio 7 cgroup match 'cmp(u8 at 9 eq 6)' action pass",
+            "filter del dev d0 parent 1: protocol ip prio 5",
+        ],
+    );
+    let json = options(&twins, "ingress");
+    assert_eq!(json["handle"], "0x1a");
+    assert_eq!(json["ematch"], "not (meta(nf_mark eq 1) or cmp(u8 at 9 layer 1 eq 6))");
+    assert_eq!(json["actions"].as_array().map(Vec::len), Some(2));
+}
+
+#[test]
+fn flow_acts_and_prints_as_tc() {
+    need!("sch_htb", "sch_ingress", "cls_flow", "act_police", "veth");
+    let twins = twins();
+    compare(
+        &twins,
+        &[
+            "filter add dev d0 parent 1: handle 1 protocol all prio 5 flow hash keys src,dst,proto-src divisor 1024 perturb 10 \
+             baseclass 1:1",
+            "filter add dev d0 parent 1: handle 2 protocol all prio 5 flow map key dst and 0xff or 0x10 xor 3 rshift 4 addend \
+             -1 match 'meta(pkt_len gt 5)' action drop",
+            "filter add dev d0 parent 1: handle 3 protocol all prio 5 flow map key dst and 0xff addend -10.0.0.1",
+            "filter add dev d0 parent 1: handle 4 protocol all prio 5 flow map key src addend 2001:db8::7 baseclass :5",
+            "filter add dev d0 parent 1: handle 5 protocol all prio 5 flow map key mark divisor 16 police rate 1mbit burst 10k \
+             drop",
+            "filter add dev d0 ingress handle 0x1f protocol ip prio 6 flow hash keys nfct,nfct-src,nfct-dst,nfct-proto-src,\
+             nfct-proto-dst,rt-classid,vlan-tag,rxhash,iif,priority,proto,proto-dst,sk-uid,sk-gid action pass",
+            "filter change dev d0 parent 1: handle 2 protocol all prio 5 flow rshift 7",
+            "filter change dev d0 parent 1: handle 1 protocol all prio 5 flow hash perturb 0 divisor 0",
+            "filter replace dev d0 parent 1: handle 3 protocol all prio 5 flow map key iif xor 5",
+            "filter change dev d0 parent 1: handle 3 protocol all prio 5 flow map key iif match 'cmp(u8 at 1 eq 1)' action drop",
+            "filter get dev d0 parent 1: handle 3 protocol all prio 5 flow",
+            "filter add dev d0 parent 1: handle 3 protocol all prio 5 flow map key iif",
+            "filter add dev d0 parent 1: protocol all prio 5 flow map key iif",
+            "filter add dev d0 parent 1: handle 9 protocol all prio 5 flow divisor 3",
+            "filter add dev d0 parent 1: handle 9 protocol all prio 5 flow map key iif perturb 3",
+            "filter add dev d0 parent 1: handle x protocol all prio 5 flow map key iif",
+            "filter add dev d0 parent 1: handle 9 protocol all prio 5 flow map key src,dst",
+            "filter add dev d0 parent 1: handle 9 protocol all prio 5 flow map key bogus",
+            "filter add dev d0 parent 1: handle 9 protocol all prio 5 flow map key iif and x",
+            "filter add dev d0 parent 1: handle 9 protocol all prio 5 flow map key iif addend 10.0.0.1",
+            "filter add dev d0 parent 1: handle 9 protocol all prio 5 flow map key iif baseclass 1:",
+            "filter add dev d0 parent 1: handle 9 protocol all prio 5 flow map key iif match 'bla(x)' action drop",
+            "filter add dev d0 parent 1: handle 9 protocol all prio 5 flow map key iif bogus",
+            "filter add dev d0 parent 1: handle 9 protocol all prio 5 flow help",
+            "filter add dev d0 parent 1: handle 9 protocol all prio 5 flow map key",
+            "filter del dev d0 parent 1: handle 5 protocol all prio 5 flow",
+            "filter del dev d0 parent 1: protocol all prio 5",
+        ],
+    );
+    let json = options(&twins, "ingress");
+    assert_eq!((&json["handle"], &json["mode"]), (&"0x1f".into(), &"hash".into()));
+    assert_eq!(json["keys"].as_array().map(Vec::len), Some(14));
+}
+
+#[test]
+fn route_acts_and_prints_as_tc() {
+    need!("sch_htb", "sch_ingress", "cls_route", "act_police", "veth");
+    let twins = twins();
+    compare(
+        &twins,
+        &[
+            "filter add dev d0 parent 1: protocol ip prio 100 route from 2 to 10 classid 1:10",
+            "filter add dev d0 parent 1: protocol ip prio 100 route fromif lo to 10 order 3 classid 1:10 action drop",
+            "filter add dev d0 parent 1: protocol ip prio 100 route to 11 classid 1:10 police rate 1mbit burst 10k drop",
+            "filter add dev d0 parent 1: protocol ip prio 100 route from cosmos classid 1:11",
+            "filter add dev d0 parent 1: protocol ip prio 100 route to 10 from 2 classid 1:10",
+            "filter add dev d0 ingress protocol ip prio 100 handle 0xffff050c route to 12 flowid 1:12",
+            "filter add dev d0 ingress protocol ip prio 100 handle 5 route to 12 flowid 1:12",
+            "filter change dev d0 ingress protocol ip prio 100 route to 12 order 5 action pass",
+            "filter change dev d0 parent 1: protocol ip prio 100 route fromif lo to 10 order 3 flowid 1:12",
+            "filter get dev d0 parent 1: protocol ip prio 100 handle 0x2000a route",
+            "filter add dev d0 parent 1: protocol ip prio 100 route",
+            "filter add dev d0 parent 1: protocol ip prio 101 route classid 1:1",
+            "filter add dev d0 parent 1: protocol ip prio 100 route to 256",
+            "filter add dev d0 parent 1: protocol ip prio 100 route to nowhere",
+            "filter add dev d0 parent 1: protocol ip prio 100 route from",
+            "filter add dev d0 parent 1: protocol ip prio 100 route fromif nope",
+            "filter add dev d0 parent 1: protocol ip prio 100 route order x",
+            "filter add dev d0 parent 1: protocol ip prio 100 route classid x",
+            "filter add dev d0 parent 1: protocol ip prio 100 route to 1 bogus",
+            "filter add dev d0 parent 1: protocol ip prio 100 route help",
+            "filter add dev d0 parent 1: protocol ip prio 100 handle x route to 1",
+            "filter del dev d0 parent 1: protocol ip prio 100 route from 2 to 10",
+            "filter del dev d0 parent 1: protocol ip prio 100 handle 0xffff000b route",
+            "filter del dev d0 parent 1: protocol ip prio 100",
+            "filter del dev d0 parent 1: protocol ip prio 101",
+        ],
+    );
+    let json = options(&twins, "ingress");
+    assert_eq!((&json["fh"], &json["order"], &json["to"]), (&"0xffff050c".into(), &5.into(), &"12".into()));
+}
+
+/// Filters of all four kinds, in the order and in the words of an export.
+const EXPORTED: &[&str] = &[
+    "parent 1: pref 5 protocol ip handle 0x1 basic match 'cmp(u8 at 9 layer 1 eq 6) and not (nbyte(\"a\\x23b\\x20c\" at 0 \
+     layer 1) or meta(vlan shift 1 eq dev))' classid 1:1",
+    "parent 1: pref 10 protocol ip handle 0x1 cgroup match meta(nf_mark eq 1) action gact drop index 3",
+    "parent 1: pref 11 protocol ip handle 0x1 flow match cmp(u8 at 9 layer 1 eq 17) hash keys src,dst divisor 8 baseclass 1:1 \
+     perturb 10",
+    "parent 1: pref 11 protocol ip handle 0x2 flow map keys dst and 0xef xor 0x3 or 0x10 rshift 4 addend 0xffffffff \
+     baseclass 1:1",
+    "parent 1: pref 12 protocol ip route fromif lo to 10 order 3 classid 1:2 action gact drop index 4",
+    "parent 1: pref 12 protocol ip route from 2 to 10 classid 1:1",
+    "parent 1: pref 12 protocol ip route to 0 police rate 1000000bit burst 10240b mtu 2040b conform-exceed drop index 1",
+    "ingress pref 6 protocol all handle 0x1 basic match meta(pkt_len gt 5) action gact drop index 1",
+    "ingress pref 6 protocol all handle 0x2 basic action gact pass index 2",
+];
+
+/// Changes of that, which take a change, or a new filter.
+const EDITS: &[(&str, &str)] = &[
+    ("meta(pkt_len gt 5)", "meta(pkt_len gt 6)"),
+    ("meta(nf_mark eq 1)", "meta(nf_mark eq 2)"),
+    ("divisor 8 ", "divisor 4 "),
+    ("order 3 classid 1:2", "order 4 classid 1:1"),
+    (" and 0xef xor 0x3 or 0x10", ""),
+    ("from 2 to 10 classid 1:1", "from 2 to 10"),
+];
+
+#[test]
+fn exports_are_read_by_tc_and_applied() {
+    need!("sch_htb", "sch_clsact", "cls_basic", "cls_cgroup", "cls_flow", "cls_route", "act_police", "veth");
+    let twins = Twins::new(|net| {
+        net.veth("d0", "d1");
+        for command in [
+            "qdisc add dev d0 root handle 1: htb",
+            "class add dev d0 parent 1: classid 1:1 htb rate 1mbit",
+            "class add dev d0 parent 1: classid 1:2 htb rate 1mbit",
+            "qdisc add dev d0 clsact",
+        ] {
+            net.tc(command).ok();
+        }
+    });
+    let name = format!("{}/export-ematch-{}", std::env::temp_dir().display(), std::process::id());
+    let own = |words: &str| twins.ours.tc_cli(&format!("{words} {name}"));
+    let export = || twins.ours.tc_cli("export dev d0").ok();
+    let lines: String = EXPORTED.iter().map(|line| format!("filter add dev d0 {line}\n")).collect();
+    let bare = export();
+    let wanted = bare.clone() + &lines;
+    std::fs::write(&name, &wanted).unwrap();
+    own("apply").ok();
+    assert_eq!(export(), wanted);
+    own("diff").ok();
+    // tc makes the same of it.
+    std::fs::write(&name, &lines).unwrap();
+    twins.theirs.tc(&format!("-batch {name}")).ok();
+    let show = "-s filter show dev d0 parent 1:";
+    let [theirs, ours] = [&twins.theirs, &twins.ours].map(|net| ageless_text(&net.tc(show).ok()));
+    assert_eq!(theirs, ours);
+    let edited = EDITS.iter().fold(wanted, |text, (from, to)| {
+        assert!(text.contains(from), "{from}");
+        text.replace(from, to)
+    });
+    std::fs::write(&name, &edited).unwrap();
+    assert_eq!(own("diff").code, 1);
+    own("apply").ok();
+    own("diff").ok();
+    assert_eq!(export(), edited);
+    std::fs::write(&name, &bare).unwrap();
+    own("apply").ok();
+    assert_eq!(export(), bare);
+    std::fs::remove_file(&name).unwrap();
 }

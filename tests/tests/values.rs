@@ -25,6 +25,14 @@ const TAKEN: &[(&str, &[&str], &str)] = &[
     ("etf delta", &["-1"], "the kernel refuses it"),
     ("filter basic classid", &["10000"], "32 bits"),
     ("filter basic match", &["17", "256", "-1"], "offsets and numbers of 8 to 32 bits"),
+    ("filter cgroup match", &["17", "256"], "offsets and numbers of 8 to 32 bits"),
+    ("filter flow addend", &["-1"], "a number with a sign"),
+    ("filter flow and", &["10000"], "32 bits"),
+    ("filter flow match", &["17", "256"], "offsets and numbers of 8 to 32 bits"),
+    ("filter flow or", &["17", "256"], "32 bits"),
+    ("filter flow perturb", &["17", "256"], "seconds"),
+    ("filter flow rshift", &["17", "256"], "32 bits"),
+    ("filter route order", &["17"], "up to 127"),
     ("filter matchall classid", &["10000"], "32 bits"),
     ("filter matchall action", &["17", "256", "0"], "a number up to 10000; no rate beside an mtu, as tc"),
     ("filter u32 match", &["17"], "8 bits"),
@@ -60,6 +68,8 @@ const TAKEN: &[(&str, &[&str], &str)] = &[
 /// Options that tc names differently when it refuses a value.
 const CALLED: &[(&str, &str)] = &[
     ("class ets quantum", "quanta"),
+    ("filter cgroup match", "'rate' or 'avrate'"),
+    ("filter flow and", "mask"),
     ("fq orphan_mask", "initial_quantum"),
     ("netem delay", "latency"),
     ("netem reorder", "gap"),
@@ -176,7 +186,13 @@ const OTHERWISE: &[(&str, &str)] = &[
     ("class hfsc", "Upper-limit Service Curve without Link-Share Service Curve"),
     ("ets", "One of \"bands\", \"quanta\" or \"strict\" needs to be specified"),
     ("filter basic", "Illegal \"classid\""),
+    ("filter cgroup", "Illegal \"police\""),
+    ("filter cgroup", "Bad action type"),
+    ("filter flow", "Bad action type"),
+    ("filter flow", "Illegal \"mask\""),
     ("filter fw", "Illegal \"classid\""),
+    ("filter route", "Illegal \"to\""),
+    ("filter route", "Illegal \"classid\""),
     ("filter matchall", "Illegal \"classid\""),
     ("filter matchall", "Command line is not complete."),
     ("filter u32", "Illegal \"classid\""),
@@ -199,6 +215,7 @@ const OTHERWISE: &[(&str, &str)] = &[
 /// Values that are accepted and written differently, with reasons.
 const OTHER_VALUES: &[(&str, &str, &str)] = &[
     ("filter fw police mtu 1600 conform-exceed", "-1", "a control action by its number"),
+    ("filter flow map key dst addend", "-1", "a number with a sign"),
     ("filter matchall action mirred", "", "tc passes over words that it does not know here"),
     (
         "filter basic match cmp(u8 at 0 layer 1 eq 0) classid 1:1 police",

@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 use std::net::Ipv4Addr;
 use std::num::NonZero;
+use std::time::Duration;
 
 use tc_core::action::Control;
 use tc_core::ematch::Ematches;
@@ -23,6 +24,7 @@ use tc_qdiscs::ematch::Operand;
 use tc_qdiscs::ematch::cmp::{Align, Cmp};
 use tc_qdiscs::ematch::meta::{Field, Meta};
 use tc_qdiscs::filter::basic::BasicReported;
+use tc_qdiscs::filter::flow::FlowKeys;
 use tc_qdiscs::fq::Bands;
 use tc_qdiscs::fq_codel::Selector;
 use tc_qdiscs::hfsc::ServiceCurve;
@@ -110,6 +112,10 @@ values! {
     Handle: [Handle::class(1, 1), Handle::class(1, 2)];
     PacketRate: [PacketRate::new(100, 10).unwrap(), PacketRate::new(5000, 10).unwrap()];
     Mark: [Mark::default().value(1).mask(0xff), Mark::default().value(2).mask(0xf)];
+    Duration: [Duration::from_secs(1), Duration::from_secs(600)];
+    FlowKeys: [FlowKeys::MARK, FlowKeys::SRC | FlowKeys::PROTO];
+    tc_qdiscs::filter::flow::FlowMode:
+        [tc_qdiscs::filter::flow::FlowMode::Map, tc_qdiscs::filter::flow::FlowMode::Hash];
     Ematches: [
         Ematches::new(Cmp::new(Align::U8, 9, Operand::Eq, 17)).or(Meta::new(Field::DEV, Operand::Eq, "lo")),
         Ematches::new(!Ematches::new(Cmp::new(Align::U16, 0, Operand::Gt, 5))),
