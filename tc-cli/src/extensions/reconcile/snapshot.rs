@@ -321,7 +321,12 @@ impl<'n> Reader<'_, 'n> {
                     again.amend(&self.words(&*options.as_dumped(self.environment), ops, place));
                 }
                 Ok((None, _)) => {}
-                Err(error) => return vec![format!("tc does not take {:?}: {error}", line.join(" "))],
+                Err(error) => {
+                    // A comment has one line.
+                    let error = error.to_string();
+                    let error = error.lines().next().unwrap_or_default();
+                    return vec![format!("tc does not take {:?}: {error}", line.join(" "))];
+                }
             }
         }
         let none = tc_core::Difference::None;
@@ -348,6 +353,14 @@ impl Environment for Silent<'_> {
 
     fn ifindex(&self, dev: &str) -> Result<i32, String> {
         self.0.ifindex(dev)
+    }
+
+    fn realm(&self, name: &str) -> Option<u8> {
+        self.0.realm(name)
+    }
+
+    fn ipset_index(&self, name: &str) -> Result<u16, String> {
+        self.0.ipset_index(name)
     }
 }
 
