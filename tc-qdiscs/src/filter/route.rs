@@ -9,7 +9,8 @@
 //! Kernel, `net/sched/cls_route.c`:
 //! - only routed packets on their way out match;
 //! - a handle that contradicts the options is refused; without one the order is 0;
-//! - a change keeps the class if there is no other one.
+//! - a change to the same keys is refused (EEXIST, seen on Linux 6.1), and with other keys the filter gets
+//!   another handle.
 
 use derive_setters::Setters;
 use tc_core::action::Actions;
@@ -17,8 +18,8 @@ use tc_core::print::{Formatted, Hex0x, Printer};
 use tc_core::units::parse_u32;
 use tc_core::words::{Environment, WordError, Words, WordsContext, is_prefix};
 use tc_core::{
-    AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, FilterPlace, FilterSyntax, Handle, Kind,
-    OptionWords, object,
+    AttrWriter, Attrs, ChangeSemantics, DecodeError, EncodeError, Fill, FillContext, FilterPlace,
+    FilterSyntax, Handle, Kind, OptionWords, object,
 };
 
 use super::{class_of, police_or_actions};
@@ -76,6 +77,7 @@ impl Route {
 impl Kind for Route {
     type Object = object::Filter;
     const KIND: &'static str = "route";
+    const CHANGE: ChangeSemantics = ChangeSemantics::REFUSES_CHANGE;
 
     /// The attributes come in one order; `tc` writes them in the order of the words.
     fn encode(&self, context: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
@@ -213,16 +215,13 @@ NOTE: CLASSID is parsed as hexadecimal input.
     }
 
     fn to_words(&self, place: &FilterPlace<'_>, out: &mut OptionWords<'_>) {
-        // Parts of the handle: another filter has others.
         out.text("from", self.from.map(|realm| format!("from {realm}")).unwrap_or_default());
         let from_dev = self.from_dev.map(|ifindex| format!("fromif {}", out.device_name(ifindex)));
         out.text("fromif", from_dev.unwrap_or_default());
         out.text("to", self.to.map(|realm| format!("to {realm}")).unwrap_or_default());
         let order = order_of(place);
         out.not_dumped("order", if order == 0 { String::new() } else { format!("order {order}") });
-        // Kernel: a change without a class keeps it.
-        let class = self.class.map(|class| format!("classid {class}"));
-        out.sticky_text("classid", class.unwrap_or_default());
+        out.text("classid", self.class.map(|class| format!("classid {class}")).unwrap_or_default());
         match &self.police {
             Some(police) => police.to_words_in_filter(out),
             None => self.actions.to_words(out),
