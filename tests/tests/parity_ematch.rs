@@ -3,9 +3,23 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at an unexpected error")]
 
+use std::time::Duration;
+
 use serde_json::Value;
+use tc_core::ematch::{Ematches, MAX_DEPTH};
+use tc_core::uapi::ETH_P_IP;
+use tc_core::words::Usual;
+use tc_core::{Connection, Handle, Kind, Request, Select, TcType, Verb, object};
+use tc_qdiscs::ematch::Operand;
+use tc_qdiscs::ematch::cmp::{Align, Cmp};
+use tc_qdiscs::ematch::meta::{Field, Meta};
+use tc_qdiscs::ematch::u32::U32;
+use tc_qdiscs::filter::basic::{Basic, BasicReported};
+use tc_qdiscs::filter::cgroup::Cgroup;
+use tc_qdiscs::filter::flow::{Flow, FlowKeys};
+use tc_qdiscs::htb::Htb;
 use tests::ages::ageless_text;
-use tests::lab::Output;
+use tests::lab::{Net, Output, QUIET};
 use tests::need;
 use tests::twins::Twins;
 
@@ -327,7 +341,7 @@ const EDITS: &[(&str, &str)] = &[
     ("divisor 8 ", "divisor 4 "),
     ("order 3 classid 1:2", "order 4 classid 1:1"),
     (" and 0xef xor 0x3 or 0x10", ""),
-    ("from 2 to 10 classid 1:1", "from 2 to 10"),
+    ("from 2 to 10 classid 1:1", "from 2 to 10 classid 1:2"),
 ];
 
 #[test]
@@ -373,4 +387,110 @@ fn exports_are_read_by_tc_and_applied() {
     own("apply").ok();
     assert_eq!(export(), bare);
     std::fs::remove_file(&name).unwrap();
+}
+
+/// A kind of filters.
+trait FilterKind: Kind<Object = object::Filter> {}
+
+impl<K: Kind<Object = object::Filter>> FilterKind for K {}
+
+const ONE: Handle = Handle::qdisc(1);
+
+/// The options of the only filter that has some.
+fn read<K: FilterKind>(tc: &mut Connection, device: i32, forget: impl Fn(&mut K)) -> K {
+    let list = tc.list(&Select::new(TcType::Filter, device).parent(ONE)).unwrap();
+    let mut found: Vec<K> =
+        list.iter().filter_map(|entry| entry.entry().unwrap().options_as().unwrap()).collect();
+    assert_eq!(found.len(), 1, "{found:?}");
+    let mut read = found.remove(0);
+    forget(&mut read);
+    read
+}
+
+/// Adds a filter, changes fields of the options that are read, and writes these: no other field changes.
+fn change<K: FilterKind>(
+    handle: Handle,
+    verb: Verb,
+    options: &K,
+    forget: impl Fn(&mut K),
+    change: impl Fn(&mut K),
+) {
+    let net = Net::new();
+    net.veth("d0", "d1");
+    let mut tc = Connection::open().unwrap();
+    let device = tc.ifindex("d0").unwrap();
+    tc.add(&Request::qdisc(device).parent(Handle::ROOT).handle(ONE).options(&Htb::default())).unwrap();
+    let filter = Request::filter(device).parent(ONE).priority(5).protocol(ETH_P_IP).handle(handle);
+    tc.add(&filter.clone().options(options)).unwrap();
+    let mut was = read(&mut tc, device, &forget);
+    assert_eq!(was, options.as_dumped(&Usual), "{}", K::KIND);
+    change(&mut was);
+    tc.apply(verb, &filter.options(&was)).unwrap();
+    assert_eq!(read(&mut tc, device, &forget), was.as_dumped(&Usual), "{}", K::KIND);
+}
+
+#[test]
+fn a_changed_field_leaves_the_others() {
+    need!("sch_htb", "cls_basic", "cls_cgroup", "cls_flow", "veth");
+    let udp = Cmp::new(Align::U8, 9, Operand::Eq, 17);
+    let expression = Ematches::new(udp)
+        .and(!Ematches::new(Meta::new(Field::DEV, Operand::Eq, "d0")).or(U32::new(1, 3, 12)));
+    let class = |minor| Handle::class(1, minor);
+    let one = Handle::from_raw(1);
+    change(
+        one,
+        Verb::Change,
+        &Basic::default().ematches(expression.clone()).class(class(1)),
+        |basic| basic.reported = BasicReported::default(),
+        |basic| basic.class = Some(class(2)),
+    );
+    change(
+        one,
+        Verb::Change,
+        &Basic::default().ematches(expression.clone()).class(class(1)),
+        |basic| basic.reported = BasicReported::default(),
+        |basic| basic.ematches = Ematches::new(udp),
+    );
+    // The kernel refuses a change.
+    change(
+        one,
+        Verb::Replace,
+        &Cgroup::default().ematches(expression.clone()),
+        |_| (),
+        |cgroup| cgroup.ematches = Ematches::new(udp),
+    );
+    let flow = Flow::hash(FlowKeys::SRC | FlowKeys::RXHASH).base_class(class(5)).mask(0xff).divisor(9);
+    let flow = flow.ematches(expression).perturb(Duration::from_secs(7)).rshift(2).xor(3);
+    change(one, Verb::Change, &flow, |_| (), |flow| flow.addend = Some(3));
+    change(one, Verb::Change, &flow, |_| (), |flow| flow.keys = FlowKeys::DST);
+    change(one, Verb::Change, &flow, |_| (), |flow| (flow.mask, flow.xor) = (Some(u32::MAX), Some(0)));
+}
+
+/// Kernel: a full stack counts as a match. With tc, 33 parentheses around a test that no packet passes drop every
+/// packet.
+#[test]
+fn expressions_beyond_the_kernels_stack_are_refused() {
+    need!("sch_clsact", "cls_basic", "act_gact");
+    let twins = Twins::new(|net| {
+        net.tc("qdisc add dev lo clsact").ok();
+    });
+    let filter = |depth: usize| {
+        let (open, close) = ("(".repeat(depth), ")".repeat(depth));
+        format!(
+            "filter add dev lo ingress protocol ip pref 1 basic match {open}cmp(u8 at 9 eq 250){close} action drop"
+        )
+    };
+    let arrives = |net: &Net| {
+        let (from, to) = (net.udp("127.0.0.1:0"), net.udp("127.0.0.1:0"));
+        to.set_read_timeout(Some(QUIET)).unwrap();
+        from.send_to(b"x", to.local_addr().unwrap()).unwrap();
+        to.recv(&mut [0; 8]).is_ok()
+    };
+    for (depth, code) in [(MAX_DEPTH, 0), (MAX_DEPTH + 1, 1)] {
+        let [theirs, ours] = twins.run(&filter(depth));
+        assert_eq!((theirs.code, ours.code), (0, code), "{depth}: {}", ours.stderr);
+        assert!(arrives(&twins.ours), "{depth}");
+        assert_eq!(arrives(&twins.theirs), depth == MAX_DEPTH, "{depth}");
+        twins.theirs.tc("filter del dev lo ingress").ok();
+    }
 }
