@@ -262,6 +262,12 @@ fn unknown_ematches_stay_as_bytes() {
     let mut words = OptionWords::new();
     tree.to_words(&mut words);
     assert_eq!(words.unsayable(), ["the ematch 99", "the ematch 77"]);
+    // A number where the ematch has a struct: the kernel keeps it as a number.
+    let data = RawEmatch::new(Test::KIND, &b"\x00\0\0\0"[..]);
+    let simple = Ematches::new(RawEmatch { simple: true, ..data.clone() });
+    assert_eq!(decoded(&encoded(&simple).unwrap()), Ok(simple));
+    let read = decoded(&encoded(&Ematches::new(data)).unwrap());
+    assert_eq!(read, Ok(Ematches::new(Test(Vec::new()))));
     // Data that an ematch cannot read.
     let short = Ematches::new(RawEmatch::new(Test::KIND, &b"\x09\0\0\0"[..]));
     assert_eq!(decoded(&encoded(&short).unwrap()), Ok(short));
@@ -292,6 +298,7 @@ fn impossible_references_are_errors() {
     for (terms, what) in [
         (&[(0, 0, 0)][..], "a group of itself"),
         (&[(0, 1, 1), (0, 0, 0)], "a group refers back"),
+        (&[(0, 0, 2), (99, 0, 0), (0, 0, 1)], "a group refers back to a term of no group"),
         (&[(0, 0, 5)], "a group of nothing"),
         (&[(0, 1, 2), (0, 0, 2), (99, 0, 0)], "two groups have the same term"),
         (&[(0, 0, 1), (99, 1, 0)], "the last term continues"),
