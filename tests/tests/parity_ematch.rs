@@ -110,6 +110,7 @@ fn basic_acts_and_prints_as_tc() {
              cmp(u8 at 0 layer n eq 1) flowid 1:2",
             r#"filter add dev d0 ingress protocol all prio 9 basic match 'nbyte("\x01\xff'"\101" at 0)' classid 1:1"#,
             "filter add dev d0 ingress protocol all prio 9 basic match 'meta(\"d\" eq dev shift 1)' classid 1:1",
+            "filter add dev d0 ingress protocol all prio 9 basic match 'u32(u16 1 0xffff at 22)' classid 1:1",
             "filter add dev d0 ingress protocol all prio 9 basic classid 1:1",
             "filter add dev d0 ingress protocol all prio 9 handle 0x1 basic classid 1:1",
             "filter change dev d0 ingress protocol all prio 9 handle 0x1 basic match 'meta(pkt_len gt 5)' classid 1:3",

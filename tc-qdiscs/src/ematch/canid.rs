@@ -60,15 +60,17 @@ impl CanRule {
         self.id & CAN_EFF_FLAG != 0
     }
 
-    fn words(self) -> String {
-        let (name, bits) = match self.is_extended() {
-            true => ("eff", CAN_EFF_MASK),
-            false => ("sff", CAN_SFF_MASK),
+    /// The rule in words, with the bits that `shown` has for a standard identifier: `tc` prints those that the
+    /// kernel reads.
+    fn words(self, shown: u32) -> String {
+        let (name, bits, shown) = match self.is_extended() {
+            true => ("eff", CAN_EFF_MASK, CAN_EFF_MASK),
+            false => ("sff", CAN_SFF_MASK, shown),
         };
-        let id = self.id & bits;
+        let id = self.id & shown;
         match self.mask == bits | CAN_EFF_FLAG {
             true => format!("{name} 0x{id:X}"),
-            false => format!("{name} 0x{id:X}:0x{:X}", self.mask & bits),
+            false => format!("{name} 0x{id:X}:0x{:X}", self.mask & shown),
         }
     }
 }
@@ -79,8 +81,8 @@ impl Canid {
         Self { rules: rules.into() }
     }
 
-    fn words(&self) -> String {
-        self.rules.iter().map(|rule| rule.words()).collect::<Vec<_>>().join(" ")
+    fn words(&self, shown: u32) -> String {
+        self.rules.iter().map(|rule| rule.words(shown)).collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -145,14 +147,14 @@ Example: canid(sff 0x123 sff 0x124 sff 0x125:0xf)
     }
 
     fn print(&self, _: &dyn DeviceNames, out: &mut String) {
-        out.push_str(&self.words());
+        out.push_str(&self.words(CAN_SFF_MASK));
     }
 
     fn to_args(&self, _: &dyn DeviceNames) -> Option<String> {
         let has_words = |rule: &CanRule| {
             rule.mask & CAN_EFF_FLAG != 0 && (rule.id | rule.mask) & !(CAN_EFF_MASK | CAN_EFF_FLAG) == 0
         };
-        self.rules.iter().all(has_words).then(|| self.words())
+        self.rules.iter().all(has_words).then(|| self.words(CAN_EFF_MASK))
     }
 
     fn as_dumped(&self) -> Self {

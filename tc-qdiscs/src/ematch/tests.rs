@@ -82,6 +82,11 @@ fn words_make_the_bytes_of_tc() {
             "u32(00500000/ffff0000 at 20)",
         ),
         (
+            "u32(u16 0x1122 0xffff at 2)",
+            "00000300000000000000ffff000011220000000000000000",
+            "u32(00001122/0000ffff at 0)",
+        ),
+        (
             "u32(u8 0x11 0xff at nexthdr+5)",
             "000003000000000000ff00000011000004000000ffffffff",
             "u32(00110000/00ff0000 at nexthdr+4)",
@@ -297,6 +302,14 @@ fn reported_parameters_follow_the_kernel() {
     assert_eq!(decoded(&encoded(&asked).unwrap()), asked.as_dumped());
     assert_eq!(printed(&asked), "cmp(u32 at 0 layer 1 lt -1)\n  OR meta(vlan eq nf_mark shift 3)");
     assert_eq!(asked.to_string(), "cmp(u32 at 0 layer 1 lt 4294967295) or meta(vlan eq nf_mark shift 3)");
+}
+
+/// The kernel reads 11 bits of a standard identifier, and dumps all.
+#[test]
+fn identifiers_of_can_keep_their_bits() {
+    let expression = parse("canid(sff 0x1231:0xff00 sff 7)").unwrap();
+    assert_eq!(printed(&expression), "canid(sff 0x231:0x700 sff 0x7)");
+    assert_eq!(parse(&expression.to_string()), Ok(expression));
 }
 
 #[test]

@@ -67,7 +67,7 @@ impl Route {
         };
         let from = match (self.from, self.from_dev) {
             (Some(from), _) => from as u32,
-            (None, Some(ifindex)) => OF_DEVICE | (ifindex as u32 & OF_DEVICE - 1),
+            (None, Some(ifindex)) => OF_DEVICE | (ifindex as u32 & (OF_DEVICE - 1)),
             (None, None) => 0xffff,
         };
         Handle::from_raw(from << 16 | (order as u32 & 0x7f) << 8 | to)

@@ -22,8 +22,10 @@ pub(super) struct Ops {
     pub(super) name: &'static str,
     pub(super) usage: &'static str,
     pub(super) decode: fn(&[u8]) -> Option<Box<dyn Value>>,
-    pub(super) parse: fn(&mut Args<'_>, &WordsContext<'_>) -> Result<Box<dyn Value>, ArgError>,
+    pub(super) parse: Parse,
 }
+
+type Parse = fn(&mut Args<'_>, &WordsContext<'_>) -> Result<Box<dyn Value>, ArgError>;
 
 impl EmatchRegistration {
     pub const fn new<E: Ematch>(

@@ -79,9 +79,9 @@ impl Ematches {
                 links[link].item = Item::Group(place - sequence);
             }
             let (mut links, mut inner) = (Vec::new(), Vec::new());
-            for at in first.. {
-                let wire = wires.get(at).ok_or(DecodeError::Missing { what: "term of the ematches" })?;
-                if std::mem::replace(&mut taken[at], true) {
+            let mut is_whole = false;
+            for ((at, wire), taken) in wires.iter().enumerate().zip(&mut taken).skip(first) {
+                if std::mem::replace(taken, true) {
                     return Err(DecodeError::Malformed { what: "ematches: two groups have the same term" });
                 }
                 let next = wire.relation()?;
@@ -97,9 +97,13 @@ impl Ematches {
                     kind => Item::Ematch(AnyEmatch::decode(kind, wire.flags & SIMPLE != 0, wire.data)),
                 };
                 links.push(Link { inverted: wire.flags & INVERT != 0, item, next });
-                if next.is_none() {
+                is_whole = next.is_none();
+                if is_whole {
                     break;
                 }
+            }
+            if !is_whole {
+                return Err(DecodeError::Missing { what: "term of the ematches" });
             }
             sequences.push(links);
             groups.extend(inner.into_iter().rev());
