@@ -1,7 +1,7 @@
 //! tc and tc-cli agree on ematches and on the filters that have them: they end alike, leave equal states, and
 //! print them identically. The JSON of tc 6.1 is not valid there; that of tc-cli is.
 
-#![expect(clippy::unwrap_used, reason = "a test stops at an unexpected error")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test stops at an unexpected error")]
 
 use std::time::Duration;
 
