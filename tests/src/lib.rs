@@ -9,7 +9,6 @@ pub mod paired_hosts;
 pub mod random;
 pub mod repeated;
 pub mod replay;
-pub mod twins;
 pub mod words;
 
 /// The examples of the README.

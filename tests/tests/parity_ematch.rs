@@ -9,7 +9,7 @@ use serde_json::Value;
 use tc_core::ematch::{Ematches, MAX_DEPTH};
 use tc_core::uapi::ETH_P_IP;
 use tc_core::words::Usual;
-use tc_core::{Connection, Handle, Kind, Request, Select, TcType, Verb, object};
+use tc_core::{Connection, DumpRequest, Handle, Kind, Request, TcType, Verb, object};
 use tc_qdiscs::ematch::Operand;
 use tc_qdiscs::ematch::cmp::{Align, Cmp};
 use tc_qdiscs::ematch::meta::{Field, Meta};
@@ -18,10 +18,10 @@ use tc_qdiscs::filter::basic::{Basic, BasicReported};
 use tc_qdiscs::filter::cgroup::Cgroup;
 use tc_qdiscs::filter::flow::{Flow, FlowKeys};
 use tc_qdiscs::htb::Htb;
-use tests::ages::ageless_text;
+use tests::kernel_versions::ageless_text;
 use tests::lab::{Net, Output, QUIET};
 use tests::need;
-use tests::twins::Twins;
+use tests::paired_hosts::Twins;
 
 const SHOWS: &[&str] = &[
     "filter show dev d0 parent 1:",
@@ -399,7 +399,7 @@ const ONE: Handle = Handle::qdisc(1);
 
 /// The options of the only filter that has some.
 fn read<K: FilterKind>(tc: &mut Connection, device: i32, forget: impl Fn(&mut K)) -> K {
-    let list = tc.list(&Select::new(TcType::Filter, device).parent(ONE)).unwrap();
+    let list = tc.list(&DumpRequest::new(TcType::Filter, device).parent(ONE)).unwrap();
     let mut found: Vec<K> =
         list.iter().filter_map(|entry| entry.entry().unwrap().options_as().unwrap()).collect();
     assert_eq!(found.len(), 1, "{found:?}");

@@ -19,12 +19,12 @@ use tc_qdiscs::action::skbedit::PacketType;
 use tc_qdiscs::action::vlan::VlanOperation;
 use tc_qdiscs::cake::{AckFilter, Diffserv, FlowMode, Framing};
 use tc_qdiscs::dualpi2::{EcnMask, Tuning};
-use tc_qdiscs::filter::u32::{self, Mark};
 use tc_qdiscs::ematch::Operand;
 use tc_qdiscs::ematch::cmp::{Align, Cmp};
 use tc_qdiscs::ematch::meta::{Field, Meta};
 use tc_qdiscs::filter::basic::BasicReported;
 use tc_qdiscs::filter::flow::FlowKeys;
+use tc_qdiscs::filter::u32::{self, Mark};
 use tc_qdiscs::fq::Bands;
 use tc_qdiscs::fq_codel::Selector;
 use tc_qdiscs::hfsc::ServiceCurve;
@@ -245,4 +245,14 @@ macro_rules! unvaried {
     })*};
 }
 
-unvaried!(Damping, Actions, Reported, CtinfoCounters, HtbReported, Police, u32::Selector, u32::Counters, BasicReported);
+unvaried!(
+    Damping,
+    Actions,
+    Reported,
+    CtinfoCounters,
+    HtbReported,
+    Police,
+    u32::Selector,
+    u32::Counters,
+    BasicReported
+);
