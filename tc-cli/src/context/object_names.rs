@@ -6,7 +6,8 @@ use std::sync::OnceLock;
 use tc_core::ipset;
 use tc_core::link::{DeviceName, DeviceNames};
 
-const FILE: &str = "/etc/iproute2/rt_realms";
+/// Later versions of iproute2 have their files in the second folder, where the first one has none.
+const FILES: [&str; 2] = ["/etc/iproute2/rt_realms", "/usr/share/iproute2/rt_realms"];
 
 /// The names on this machine, looked up when one is asked for.
 #[derive(Debug)]
@@ -39,7 +40,7 @@ pub(crate) fn realm(name: &str) -> Option<u8> {
 fn realms() -> &'static [(u8, String)] {
     static REALMS: OnceLock<Vec<(u8, String)>> = OnceLock::new();
     REALMS.get_or_init(|| {
-        let text = std::fs::read(FILE).unwrap_or_default();
+        let text = FILES.into_iter().find_map(|file| std::fs::read(file).ok()).unwrap_or_default();
         parse(&String::from_utf8_lossy(&text))
     })
 }
