@@ -121,6 +121,14 @@ impl Kind for Basic {
             reported: self.reported,
         }
     }
+
+    fn target_class(&self) -> Option<Handle> {
+        self.class
+    }
+
+    fn held_actions(&self) -> Vec<(String, u32)> {
+        super::held_actions(self.police.as_ref(), &self.actions)
+    }
 }
 
 impl FilterSyntax for Basic {

@@ -83,6 +83,10 @@ impl Kind for Cgroup {
             actions: self.actions.as_dumped(environment),
         }
     }
+
+    fn held_actions(&self) -> Vec<(String, u32)> {
+        super::held_actions(self.police.as_ref(), &self.actions)
+    }
 }
 
 impl FilterSyntax for Cgroup {

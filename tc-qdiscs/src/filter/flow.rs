@@ -178,6 +178,10 @@ impl Kind for Flow {
             ..self.clone()
         }
     }
+
+    fn held_actions(&self) -> Vec<(String, u32)> {
+        super::held_actions(self.police.as_ref(), &self.actions)
+    }
 }
 
 impl FilterSyntax for Flow {
