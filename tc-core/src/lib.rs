@@ -16,6 +16,7 @@
 //! | list objects while they change | [`Connection::list_consistent`] with a [`ChangeWatch`] |
 //! | receive notices of changes | [`monitor::Monitor`], or [`monitor::Follower`] with a list after a loss |
 //! | add a kind | [`Kind`], [`Syntax`] and [`register!`]; [`contract::check`] in its tests |
+//! | add an ematch | [`ematch::Ematch`] and [`register_ematch!`] |
 //! | work in another network namespace | [`netns::Namespace`], [`Connection::open_in`] |
 //! | test without a kernel | [`embedded::Kernel`] |
 //! | read or write messages by hand | [`Attrs`], [`AttrWriter`], [`message`] |
@@ -43,7 +44,7 @@ mod wire;
 pub use connection::watch::ChangeWatch;
 pub use connection::{
     Connection, DEFAULT_TIMEOUT, Done, Dump, DumpEntry, Ensured, Pipeline, Received, RequestGroup, Socket,
-    Transport, monitor, netns,
+    Transport, ipset, monitor, netns,
 };
 pub use exchange::dump_request::DumpRequest;
 pub use exchange::entry::OwnedEntry;
@@ -55,7 +56,7 @@ pub use kind::action::{Action, Actions};
 pub use kind::{
     Change, ChangeSemantics, Difference, Estimator, Fill, FillContext, FilterPlace, FilterSyntax, Kind,
     KindWithWords, OptionWords, Options, Origin, Registered, Registry, RegistryError, Stab, Syntax, TcOps,
-    action, contract, object, ops_of, print, rate, shared_ops_of, words,
+    action, contract, ematch, object, ops_of, print, rate, shared_ops_of, words,
 };
 #[doc(hidden)]
 pub use kind::{GivesWay, Registration, SyntaxOf};

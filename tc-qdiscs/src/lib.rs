@@ -1,10 +1,12 @@
 //! The qdisc, class, filter and action kinds of Linux, `plug` first.
 //!
-//! Each module of [`qdisc`], [`filter`] and [`action`] is a kind, which registers itself. A program that finds
+//! Each module of [`qdisc`], [`filter`] and [`action`] is a kind, which registers itself. Each module of
+//! [`ematch`] is a test that expressions of filters consist of. A program that finds
 //! kinds by name links them with `use tc_qdiscs as _;`.
 
 pub mod action;
 mod common;
+pub mod ematch;
 pub mod embedded;
 pub mod filter;
 mod params;

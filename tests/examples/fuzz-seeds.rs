@@ -42,12 +42,34 @@ fn seeds(capture: &Capture) -> Vec<(&'static str, Vec<u8>)> {
         let words = capture.words().join(" ");
         seeds.push(("words", [&[number, 0], words.as_bytes()].concat()));
     }
+    if let Some(payload) = ematches(capture) {
+        seeds.push(("ematch", [&[1], payload].concat()));
+    }
+    if let Some((_, words)) =
+        capture.command.join("\n").split_once("\nmatch\n").filter(|_| has_ematches(capture))
+    {
+        seeds.push(("ematch", [&[0], words.as_bytes()].concat()));
+    }
     let command = capture.command[1..].join(" ").replace("dev d0", "dev lo");
     seeds.push(("batch", command.into_bytes()));
     for word in capture.command.iter().filter(|word| word.starts_with(|c: char| c.is_ascii_digit())) {
         seeds.push(("units", word.clone().into_bytes()));
     }
     seeds
+}
+
+/// The attribute with the expression, by kind.
+const EMATCHES: [(&str, u16); 3] = [("basic", 2), ("cgroup", 3), ("flow", 11)];
+
+fn has_ematches(capture: &Capture) -> bool {
+    EMATCHES.iter().any(|(kind, _)| *kind == capture.kind)
+}
+
+/// The payload of the expression.
+fn ematches(capture: &Capture) -> Option<&[u8]> {
+    let (_, number) = EMATCHES.iter().find(|(kind, _)| *kind == capture.kind)?;
+    let options = capture.options()?.attrs();
+    options.flatten().find(|attr| attr.kind == *number).map(|attr| attr.payload)
 }
 
 /// The kind's index in the registry, which the targets use as its name.

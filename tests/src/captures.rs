@@ -34,6 +34,8 @@ use tc_core::uapi::{
 use tc_core::words::Environment;
 use tc_core::{Attr, TcType, Verb};
 
+use crate::words::split;
+
 /// One capture file.
 #[derive(Clone, Debug)]
 pub struct Capture {
@@ -184,7 +186,7 @@ fn parse(name: String, text: &str) -> Capture {
         kind: String::new(),
         tc_type: TcType::Qdisc,
         is_dump: direction == "dump",
-        command: last.expect("a tc command").split_whitespace().map(str::to_owned).collect(),
+        command: split(last.expect("a tc command")).into_iter().map(str::to_owned).collect(),
         iproute2: iproute2_version(text).unwrap_or_else(|| panic!("{name}: no version")),
         differs: line("differs").map(str::to_owned),
         printed: text.lines().filter_map(|line| printed(&name, line)).collect(),

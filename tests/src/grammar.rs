@@ -159,7 +159,8 @@ fn groups(line: &str) -> Vec<Group> {
         .filter_map(|group| {
             let group = group.trim();
             let items = group.strip_prefix(['[', '('])?.strip_suffix([']', ')'])?;
-            let items = items.split('|').map(|item| item.split_whitespace().map(str::to_owned).collect());
+            let word = |word: &str| word.replace('{', "(").replace('}', ")");
+            let items = items.split('|').map(|item| item.split_whitespace().map(word).collect());
             Some(Group { required: group.starts_with('('), items: items.collect() })
         })
         .collect()

@@ -39,6 +39,8 @@ use nix::sched::{CloneFlags, setns, unshare};
 use tc_core::Connection;
 use tc_core::link::LinkChange;
 
+use crate::words::split;
+
 pub use cli::tc_cli;
 pub use command::Output;
 pub use count::{count, fewer_if_emulated, number, one_in, tries};
@@ -202,8 +204,4 @@ fn up(dev: &str) -> Result<(), tc_core::Error> {
 
 fn current() -> OwnedFd {
     File::open("/proc/thread-self/ns/net").expect("every thread has a network namespace").into()
-}
-
-fn split(words: &str) -> Vec<&str> {
-    words.split_whitespace().collect()
 }

@@ -9,6 +9,7 @@ pub mod paired_hosts;
 pub mod random;
 pub mod repeated;
 pub mod replay;
+pub mod words;
 
 /// The examples of the README.
 #[cfg(doctest)]

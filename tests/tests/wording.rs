@@ -36,7 +36,7 @@ fn wording(ops: &dyn TcOps, options: &dyn Options) -> OptionWords<'static> {
 }
 
 fn read(ops: &dyn TcOps, line: &str, verb: Verb) -> Result<Option<Box<dyn Options>>, String> {
-    let words: Vec<_> = line.split_whitespace().collect();
+    let words = tests::words::split(line);
     let mut words = Words::new(&words);
     let context = WordsContext { environment: &Machine, ..WordsContext::new(verb) };
     let options = ops.parse_words(&mut words, &context).map_err(|error| format!("{line}: {error}"))?;

@@ -100,6 +100,15 @@ impl Environment for Machine {
         })
     }
 
+    fn realm(&self, name: &str) -> Option<u8> {
+        super::object_names::realm(name)
+    }
+
+    fn ipset_index(&self, name: &str) -> Result<u16, String> {
+        let index = tc_core::ipset::index_of(name);
+        index.map_err(|error| super::failure::reason(&error))?.ok_or_else(String::new)
+    }
+
     fn distribution(&self, name: &str) -> Result<Vec<i16>, String> {
         let folder = env::var("TC_LIB_DIR").unwrap_or_else(|_| distributions());
         let path = format!("{folder}/{name}.dist");

@@ -7,6 +7,7 @@ pub(crate) mod failure;
 pub(crate) mod globals;
 pub(crate) mod modules;
 pub(crate) mod names;
+pub(crate) mod object_names;
 pub(crate) mod output;
 pub(crate) mod progress;
 pub(crate) mod report;

@@ -15,6 +15,7 @@ use super::extension::Extensions;
 use super::failure::{Failure, reason};
 use super::globals::{Globals, When};
 use super::names::ClassNames;
+use super::object_names::ObjectNames;
 use super::output::Output;
 use super::report::Report;
 
@@ -197,7 +198,8 @@ impl Kernel {
 
     /// Names for what prints devices by itself.
     pub(crate) fn names(&self) -> Result<Box<dyn DeviceNames>, Failure> {
-        self.connection.device_names().map_err(cannot_open)
+        let devices = self.connection.device_names().map_err(cannot_open)?;
+        Ok(Box::new(ObjectNames(devices)))
     }
 
     fn ifindex(&mut self, name: &str) -> Result<i32, Failure> {

@@ -6,6 +6,7 @@ mod echo;
 mod ensure;
 mod exchange;
 mod group;
+pub mod ipset;
 pub mod monitor;
 pub mod netns;
 mod pipeline;

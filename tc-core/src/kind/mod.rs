@@ -2,6 +2,7 @@
 
 pub mod action;
 pub mod contract;
+pub mod ematch;
 mod entry;
 mod estimator;
 mod filter;

@@ -236,6 +236,10 @@ impl Registry {
                 _ => registry.insert(new)?,
             }
         }
+        if let Some((name, first, second)) = crate::kind::ematch::duplicate() {
+            let (first, second) = (first.clone(), second.clone());
+            return Err(RegistryError::DuplicateEmatch { name, first, second });
+        }
         Ok(registry)
     }
 
@@ -347,6 +351,16 @@ pub enum RegistryError {
     /// The registry of the program is in use, and cannot be set any more.
     #[error("the registry of the program is in use already: set it before its first use")]
     GlobalInUse,
+    /// Two crates bring an ematch with the same number or the same name. Unlink one of them.
+    #[error("the ematch {name} is registered twice: by {first} and by {second}")]
+    DuplicateEmatch {
+        /// The name of the second one.
+        name: &'static str,
+        /// The first registration.
+        first: Origin,
+        /// The second registration.
+        second: Origin,
+    },
     /// There is no such kind.
     #[error("{tc_type} {kind} is not registered")]
     NotRegistered {

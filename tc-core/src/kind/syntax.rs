@@ -77,7 +77,8 @@ pub trait FilterSyntax: Kind<Object = Filter> {
         format!("{:#x}", handle.raw())
     }
 
-    /// The word after `handle` for a filter with these options, which can be part of it.
+    /// The word after `handle` for a filter with these options, which can be part of it. Empty if the
+    /// options determine the handle.
     fn handle_word(&self, place: &FilterPlace<'_>) -> String {
         Self::write_handle(place.handle)
     }

@@ -189,6 +189,11 @@ impl<'n> OptionWords<'n> {
         &self.unsayable
     }
 
+    /// Where names come from, if that is known.
+    pub(crate) const fn names(&self) -> Option<&'n dyn DeviceNames> {
+        self.names
+    }
+
     /// The name of a device, as [lossless](crate::lossless) text.
     pub fn device_name(&mut self, ifindex: i32) -> String {
         match self.names.map(|names| names.device_name(ifindex)) {

@@ -188,6 +188,18 @@ pub trait Environment: std::fmt::Debug {
         Err(format!("Cannot find device \"{dev}\""))
     }
 
+    /// A routing realm by name; by default none has a name.
+    fn realm(&self, name: &str) -> Option<u8> {
+        let _ = name;
+        None
+    }
+
+    /// The index of a netfilter set by name. The error is a line for the user; empty if there is no such set.
+    fn ipset_index(&self, name: &str) -> Result<u16, String> {
+        let _ = name;
+        Err(String::new())
+    }
+
     /// The kinds that words can name inside a kind's own: the actions of a
     /// filter. Those of the program, unless an application keeps its own.
     fn registry(&self) -> Result<&Registry, RegistryError> {

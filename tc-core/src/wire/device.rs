@@ -10,7 +10,7 @@ use crate::wire::lossless;
 use crate::wire::uapi::{ALTIFNAMSIZ, IFNAMSIZ};
 
 /// Names of devices by index, on demand: one cheap system call each, never a
-/// list of all devices.
+/// list of all devices. Also names of other objects that options have by number.
 pub trait DeviceNames: fmt::Debug + Send {
     /// The name of the device with this index.
     fn device_name(&self, ifindex: i32) -> io::Result<DeviceName>;
@@ -21,6 +21,18 @@ pub trait DeviceNames: fmt::Debug + Send {
     /// error of the kind `Unsupported`.
     fn ifindex(&self, name: &str) -> io::Result<i32> {
         let _ = name;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// The name of a routing realm, if it has one; by default none has.
+    fn realm_name(&self, realm: u8) -> Option<String> {
+        let _ = realm;
+        None
+    }
+
+    /// The name of the netfilter set with this index. By default an error of the kind `Unsupported`.
+    fn ipset_name(&self, index: u16) -> io::Result<String> {
+        let _ = index;
         Err(io::ErrorKind::Unsupported.into())
     }
 }

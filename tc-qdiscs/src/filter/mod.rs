@@ -1,7 +1,11 @@
 //! Filters (classifiers).
 
+pub mod basic;
+pub mod cgroup;
+pub mod flow;
 pub mod fw;
 pub mod matchall;
+pub mod route;
 pub mod u32;
 
 use tc_core::action::Actions;

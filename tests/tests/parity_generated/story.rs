@@ -28,8 +28,12 @@ impl Story {
             Some(("filter", kind)) => {
                 commands.push(("qdisc replace dev DEV clsact".into(), vec![]));
                 let side = *chance.of(&["ingress", "egress"]);
-                // The mark, which is fw's handle, has no default.
-                let handle = if kind == "fw" { "handle 0x10/0xff " } else { "" };
+                // The mark, which is fw's handle, and handles of cgroup and flow have no default.
+                let handle = match kind {
+                    "fw" => "handle 0x10/0xff ",
+                    "cgroup" | "flow" => "handle 7 ",
+                    _ => "",
+                };
                 let filter =
                     |verb| format!("filter {verb} dev DEV {side} pref 7 protocol all {handle}{kind}");
                 commands.push((filter("add"), grammar.say(line, chance)));

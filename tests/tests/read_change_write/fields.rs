@@ -21,6 +21,31 @@ pub(crate) const NO_FIELDS: &[(&str, &str)] = &[
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
+        case!(
+            kinds::filter::basic::Basic,
+            "",
+            "match cmp(u8 at 9 eq 6) and not meta(nf_mark eq 7) classid 1:1",
+            [actions, class, ematches, police, reported]
+        ),
+        case!(
+            kinds::filter::cgroup::Cgroup,
+            "",
+            "match cmp(u8 at 9 eq 6) or meta(pkt_len gt 5)",
+            [actions, ematches, police]
+        ),
+        case!(
+            kinds::filter::flow::Flow,
+            "",
+            "hash keys src,dst and 0xff xor 0xf rshift 3 addend 9 divisor 16 baseclass 1:5 perturb 10 \
+             match cmp(u8 at 9 eq 6)",
+            [actions, addend, base_class, divisor, ematches, keys, mask, mode, perturb, police, rshift, xor]
+        ),
+        case!(
+            kinds::filter::route::Route,
+            "",
+            "from 2 to 10 classid 1:1",
+            [actions, class, from, from_dev, police, to]
+        ),
         case!(kinds::pfifo::Pfifo, "", "limit 100", [limit_packets]),
         case!(kinds::bfifo::Bfifo, "", "limit 3000", [limit_bytes]),
         case!(kinds::pfifo_head_drop::PfifoHeadDrop, "", "limit 100", [limit_packets]),

@@ -3,8 +3,10 @@
 use std::fmt::Debug;
 use std::net::Ipv4Addr;
 use std::num::NonZero;
+use std::time::Duration;
 
 use tc_core::action::Control;
+use tc_core::ematch::Ematches;
 use tc_core::rate::{Burst, LinkLayer, Rate, RateSpec};
 use tc_core::{Actions, Handle};
 use tc_qdiscs::act::gact::Random;
@@ -17,6 +19,11 @@ use tc_qdiscs::action::skbedit::PacketType;
 use tc_qdiscs::action::vlan::VlanOperation;
 use tc_qdiscs::cake::{AckFilter, Diffserv, FlowMode, Framing};
 use tc_qdiscs::dualpi2::{EcnMask, Tuning};
+use tc_qdiscs::ematch::Operand;
+use tc_qdiscs::ematch::cmp::{Align, Cmp};
+use tc_qdiscs::ematch::meta::{Field, Meta};
+use tc_qdiscs::filter::basic::BasicReported;
+use tc_qdiscs::filter::flow::FlowKeys;
 use tc_qdiscs::filter::u32::{self, Mark};
 use tc_qdiscs::fq::Bands;
 use tc_qdiscs::fq_codel::Selector;
@@ -105,6 +112,15 @@ values! {
     Handle: [Handle::class(1, 1), Handle::class(1, 2)];
     PacketRate: [PacketRate::new(100, 10).unwrap(), PacketRate::new(5000, 10).unwrap()];
     Mark: [Mark::default().value(1).mask(0xff), Mark::default().value(2).mask(0xf)];
+    Duration: [Duration::from_secs(1), Duration::from_secs(600)];
+    FlowKeys: [FlowKeys::MARK, FlowKeys::SRC | FlowKeys::PROTO];
+    tc_qdiscs::filter::flow::FlowMode:
+        [tc_qdiscs::filter::flow::FlowMode::Map, tc_qdiscs::filter::flow::FlowMode::Hash];
+    Ematches: [
+        Ematches::new(Cmp::new(Align::U8, 9, Operand::Eq, 17)).or(Meta::new(Field::DEV, Operand::Eq, "lo")),
+        Ematches::new(!Ematches::new(Cmp::new(Align::U16, 0, Operand::Gt, 5))),
+        Ematches::default()
+    ];
     LossModel: [
         LossModel::GilbertElliott {
             p: Share::percent(1.0), r: Share::percent(2.0), h: Share::percent(3.0), k1: Share::percent(4.0)
@@ -229,4 +245,14 @@ macro_rules! unvaried {
     })*};
 }
 
-unvaried!(Damping, Actions, Reported, CtinfoCounters, HtbReported, Police, u32::Selector, u32::Counters);
+unvaried!(
+    Damping,
+    Actions,
+    Reported,
+    CtinfoCounters,
+    HtbReported,
+    Police,
+    u32::Selector,
+    u32::Counters,
+    BasicReported
+);

@@ -1,5 +1,6 @@
 //! Computes the smallest set of changes that turns the current tree into the desired one.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use tc_core::{Change, Difference, Handle};
@@ -23,15 +24,25 @@ pub(super) struct Step {
 }
 
 impl Step {
-    /// The command, ready to be run.
+    /// The command as the line of a batch.
     pub(super) fn command(&self) -> String {
-        self.words.join(" ")
+        self.words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
     }
 
     pub(super) fn new(verb: &'static str, line: &[String], place: &Place) -> Self {
         let mut words = line.to_vec();
         words.insert(words.len().min(1), verb.to_owned());
         Self { verb, words, was: None, place: place.clone(), actions: Vec::new() }
+    }
+}
+
+/// A word in quotes, if a batch would read it as other words without them.
+fn quoted(word: &str) -> Cow<'_, str> {
+    let is_one = !word.is_empty() && !word.starts_with(['\'', '"']) && !word.contains(char::is_whitespace);
+    match (is_one, word.contains('\'')) {
+        (true, _) => word.into(),
+        (false, false) => format!("'{word}'").into(),
+        (false, true) => format!("\"{word}\"").into(),
     }
 }
 
@@ -369,12 +380,15 @@ fn deletion(object: &Object<'_>) -> Step {
     match &object.place {
         Place::Qdisc { parent: Handle::INGRESS, .. } => words.push(object.kind.clone()),
         Place::Filter(_) => {
-            // The words of its creation up to the kind, which is the first such word after the handle.
-            let made = object.lines.first().into_iter().flatten();
-            let behind = made.clone().position(|word| word == "handle").map_or(0, |at| at + 2);
-            words = made.take(behind).cloned().collect();
-            if let (Some(own), Some(word)) = (&object.own_handle, words.last_mut()) {
-                word.clone_from(own);
+            // The words of its creation up to the handle. `filter dev DEV` or `filter block N` come first.
+            let made = object.lines.first().map(Vec::as_slice).unwrap_or_default();
+            let end = made.iter().skip(3).position(|word| word == "protocol").map_or(0, |at| at + 5);
+            let (place, rest) = made.split_at(end.min(made.len()));
+            words = place.to_vec();
+            match &object.own_handle {
+                _ if object.change_semantics.of_priority => {}
+                Some(own) => words.extend(["handle".to_owned(), own.clone()]),
+                None => words.extend(rest.iter().take(2).cloned()),
             }
             words.push(object.kind.clone());
         }

@@ -238,7 +238,7 @@ impl<'n> Reader<'_, 'n> {
         let handle_word = known.map(|(options, ops)| ops.handle_word_at(options, &filter_place));
         let mut own_handle = None;
         if let (Place::Filter(place), Some((word, (_, ops)))) =
-            (&mut place, handle_word.as_deref().zip(known))
+            (&mut place, handle_word.as_deref().filter(|word| !word.is_empty()).zip(known))
         {
             // A part that the kernel chooses is no part of a description.
             let described = ops.parse_handle(word).unwrap_or(header.handle);
@@ -247,6 +247,10 @@ impl<'n> Reader<'_, 'n> {
                 place.handle = described;
             }
             filter_place.handle_word = Some(word);
+        }
+        if let (Some(""), Some((_, ops))) = (handle_word.as_deref(), known) {
+            // The kind computes it from the options.
+            own_handle = Some(ops.write_handle(header.handle));
         }
         let words = options.as_deref().zip(ops);
         let words = words.map(|(options, ops)| self.words(options, ops, &filter_place));
@@ -306,7 +310,10 @@ impl<'n> Reader<'_, 'n> {
         let mut again = OptionWords::with_names(self.names);
         for (number, line) in words.lines().iter().enumerate() {
             let verb = if number == 0 { Verb::Add } else { Verb::Change };
-            let line: Vec<_> = line.split_whitespace().collect();
+            let line = match crate::batch::split(line) {
+                Ok(line) => line,
+                Err(failure) => return vec![failure.to_string()],
+            };
             let context =
                 WordsContext { verb, dev: object.place.dev(), environment: &Silent(self.environment) };
             match ops.parse_words_at(&mut Words::new(&line), &context, place) {
@@ -314,7 +321,12 @@ impl<'n> Reader<'_, 'n> {
                     again.amend(&self.words(&*options.as_dumped(self.environment), ops, place));
                 }
                 Ok((None, _)) => {}
-                Err(error) => return vec![format!("tc does not take {:?}: {error}", line.join(" "))],
+                Err(error) => {
+                    // A comment has one line.
+                    let error = error.to_string();
+                    let error = error.lines().next().unwrap_or_default();
+                    return vec![format!("tc does not take {:?}: {error}", line.join(" "))];
+                }
             }
         }
         let none = tc_core::Difference::None;
@@ -341,6 +353,14 @@ impl Environment for Silent<'_> {
 
     fn ifindex(&self, dev: &str) -> Result<i32, String> {
         self.0.ifindex(dev)
+    }
+
+    fn realm(&self, name: &str) -> Option<u8> {
+        self.0.realm(name)
+    }
+
+    fn ipset_index(&self, name: &str) -> Result<u16, String> {
+        self.0.ipset_index(name)
     }
 }
 
@@ -374,8 +394,11 @@ fn lines(
         Place::Class { .. } => say(format!("parent {}", object.parent)),
         Place::Filter(place) => {
             say(format!("protocol {}", protocol::word(object.protocol)));
-            let number = || format!("{:#x}", place.handle.raw());
-            say(format!("handle {}", handle_word.map_or_else(number, str::to_owned)));
+            match handle_word {
+                Some("") => {}
+                Some(word) => say(format!("handle {word}")),
+                None => say(format!("handle {:#x}", place.handle.raw())),
+            }
         }
         Place::Qdisc { .. } => {}
     }
@@ -394,7 +417,10 @@ fn lines(
     let words = object.words.as_ref().map_or(vec![String::new()], OptionWords::lines);
     let line = |words: &String| {
         let mut line = head.clone();
-        line.extend(words.split_whitespace().map(str::to_owned));
+        match crate::batch::split(words) {
+            Ok(words) => line.extend(words.into_iter().map(str::to_owned)),
+            Err(_) => line.extend(words.split_whitespace().map(str::to_owned)),
+        }
         line
     };
     words.iter().map(line).collect()

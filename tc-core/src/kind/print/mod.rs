@@ -100,6 +100,11 @@ impl Printer {
         self.names = Some(Names { source: names, known: Vec::new() });
     }
 
+    /// Where names come from, if that is known.
+    pub(crate) fn names(&self) -> Option<&dyn DeviceNames> {
+        self.names.as_ref().map(|names| &*names.source)
+    }
+
     /// The name of a device; `if7` for an unknown one, and `*` for index 0.
     pub fn device_name(&mut self, ifindex: i32) -> DeviceName {
         if ifindex == 0 {
@@ -113,6 +118,12 @@ impl Printer {
         let Ok(name) = names.source.device_name(ifindex) else { return unknown() };
         names.known.push((ifindex, name));
         name
+    }
+
+    /// The name of a routing realm, or its number, which is printed without names (`-N`).
+    pub fn realm_name(&self, realm: u8) -> String {
+        let name = self.names.as_ref().filter(|_| !self.style.numeric);
+        name.and_then(|names| names.source.realm_name(realm)).unwrap_or_else(|| realm.to_string())
     }
 
     /// The style of the output.

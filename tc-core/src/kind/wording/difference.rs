@@ -48,6 +48,9 @@ pub struct ChangeSemantics {
     /// Classes only: the qdisc makes and removes the classes, and its options
     /// contain theirs.
     pub of_qdisc: bool,
+    /// Filters only: the kernel deletes the filter along with its priority alone, and not by its
+    /// handle.
+    pub of_priority: bool,
 }
 
 /// The effect of a change of an object.
@@ -63,8 +66,14 @@ pub enum Change {
 
 impl ChangeSemantics {
     /// Most kinds: a change can set all options, and a dump has all of them.
-    pub const USUAL: Self =
-        Self { change: Change::InPlace, fixed: &[], not_dumped: &[], rounded: &[], of_qdisc: false };
+    pub const USUAL: Self = Self {
+        change: Change::InPlace,
+        fixed: &[],
+        not_dumped: &[],
+        rounded: &[],
+        of_qdisc: false,
+        of_priority: false,
+    };
     /// A kind that cannot be changed.
     pub const REFUSES_CHANGE: Self = Self { change: Change::Refused, ..Self::USUAL };
 
@@ -78,6 +87,12 @@ impl ChangeSemantics {
     #[must_use]
     pub const fn not_dumped(self, not_dumped: &'static [&'static str]) -> Self {
         Self { not_dumped, ..self }
+    }
+
+    /// Sets that a filter is deleted along with its priority.
+    #[must_use]
+    pub const fn of_priority(self) -> Self {
+        Self { of_priority: true, ..self }
     }
 
     /// Sets the keys of options that the kernel rounds.
