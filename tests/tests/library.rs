@@ -20,7 +20,7 @@ use tests::need;
 const ONE: Handle = Handle::qdisc(1);
 const LEAF: Handle = Handle::class(1, 0x10);
 
-/// A connection in a namespace of its own, and the index of an ifb there.
+/// A connection in a new namespace, and the index of an ifb there.
 fn lab() -> (Net, Connection, i32) {
     let net = Net::new();
     net.ip("link add d0 type ifb").ok();

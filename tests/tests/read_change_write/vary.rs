@@ -236,7 +236,7 @@ impl Vary for i16 {
     }
 }
 
-/// Types of which no request has another value here: reported by the kernel, or tried as a kind of their own.
+/// Types of which no request has another value here: reported by the kernel, or tried as another kind.
 macro_rules! unvaried {
     ($($type:ty),*) => {$(impl Vary for $type {
         fn others(&self) -> Vec<Self> {

@@ -187,6 +187,8 @@ impl TbfBuilder {
                     return duplicate("mtu/minburst");
                 }
                 (self.mtu, self.mtu_cell_log) = size_and_cell(word, value, self.mtu_cell_log)?;
+                // The rate table counts in 32 bits.
+                u32::try_from(self.mtu).map_err(|_| illegal(word, value))?;
             } else if word == "mpu" {
                 let value = words.value()?;
                 if self.counting.mpu != 0 {
