@@ -13,6 +13,7 @@ use tests::grammar::{Grammar, Values};
 
 /// Values that are wrong elsewhere and right here: the line with its option, the values, and why.
 const TAKEN: &[(&str, &[&str], &str)] = &[
+    ("action pedit ex", &["17", "0", "256"], "8 and 16 bits"),
     ("cake bandwidth", &["0"], "no limit, as tc"),
     ("cake overhead", &["17", "256", "-1"], "-64 to 256"),
     ("cake mpu", &["17", "256"], "up to 256"),

@@ -1,7 +1,10 @@
 //! The parts that most actions share: `struct tc_gen`, and the words and output around it.
 
+use std::net::Ipv4Addr;
+
 use tc_core::action::{Control, Times};
 use tc_core::print::Printer;
+use tc_core::units::parse_u8;
 use tc_core::words::{WordError, Words, is_prefix};
 use tc_core::{Attr, AttrWriter, DecodeError, OptionWords, Reader, Syntax};
 
@@ -113,6 +116,17 @@ pub(crate) fn explained<K: Syntax>(text: &str) -> WordError {
 /// An error about a parameter that is missing, where `tc` ends with status 255.
 pub(crate) fn required(parameter: &str) -> WordError {
     WordError::Usage(format!("Error: argument \"{parameter}\" is required\n"))
+}
+
+/// Reads one to four numbers with dots between; the numbers left out are 0.
+pub(crate) fn parse_ipv4(word: &str) -> Option<Ipv4Addr> {
+    let mut octets = [0; 4];
+    let mut parts = word.split('.');
+    for octet in &mut octets {
+        let Some(part) = parts.next() else { break };
+        *octet = parse_u8(part).ok()?;
+    }
+    parts.next().is_none().then(|| octets.into())
 }
 
 /// Reads six bytes in hexadecimal.

@@ -8,6 +8,7 @@ mod generic;
 pub mod mirred;
 pub mod mpls;
 pub mod nat;
+pub mod pedit;
 pub mod police;
 pub mod sample;
 pub mod simple;

@@ -350,6 +350,12 @@ pub(crate) fn cases() -> Vec<Case> {
             [index, control, dmac, smac, etype, swap_mac, ecn, reported]
         ),
         case!(
+            kinds::action::pedit::Pedit,
+            "",
+            "ex munge ip ttl set 5 index 7",
+            [index, control, extended, keys, reported]
+        ),
+        case!(
             kinds::action::sample::Sample,
             "",
             "rate 10 group 4 trunc 64 index 7",

@@ -13,6 +13,7 @@ use tc_qdiscs::action::Reported;
 use tc_qdiscs::action::ctinfo::CtinfoCounters;
 use tc_qdiscs::action::mpls::MplsOperation;
 use tc_qdiscs::action::police::{PacketRate, Police};
+use tc_qdiscs::action::pedit::{Command, Header, Key};
 use tc_qdiscs::action::skbedit::PacketType;
 use tc_qdiscs::action::vlan::VlanOperation;
 use tc_qdiscs::cake::{AckFilter, Diffserv, FlowMode, Framing};
@@ -105,6 +106,8 @@ values! {
     Handle: [Handle::class(1, 1), Handle::class(1, 2)];
     PacketRate: [PacketRate::new(100, 10).unwrap(), PacketRate::new(5000, 10).unwrap()];
     Mark: [Mark::default().value(1).mask(0xff), Mark::default().value(2).mask(0xf)];
+    Command: [Command::Set, Command::Add];
+    Header: [Header::Ip6, Header::Tcp];
     LossModel: [
         LossModel::GilbertElliott {
             p: Share::percent(1.0), r: Share::percent(2.0), h: Share::percent(3.0), k1: Share::percent(4.0)
@@ -155,6 +158,7 @@ structs! {
     Classes { max_sdu_bytes, preemption }
     Schedule { base_time_ns, cycle_time_ns, cycle_time_extension_ns, entries }
     Entry { command, gate_mask, interval_ns }
+    Key { header, command, offset, mask, value, at, offset_mask, shift }
 }
 
 impl Vary for Rate {
