@@ -183,7 +183,7 @@ For Example usage look at the examples directory
         out.item("kind", " ", Self::KIND, " ");
         self.control.print("action ", out);
         out.text(" ");
-        // A line of its own also in one-line output, as in tc.
+        // A line end also in one-line output, as in tc.
         out.item("nkeys", "keys ", self.keys.len(), "\n");
         generic::print_counts(" \t index ", self.index, &self.reported, out);
         generic::print_times(&self.reported, out);

@@ -96,7 +96,8 @@ fn keys_without_words_are_named() {
     let wide = Key { mask: 0xff00_0000, ..Key::new(Header::Tcp, 0, 7) };
     let other = Key { command: Command::Other(7), ..Key::new(Header::Tcp, 0, 7) };
     let unknown = Key::new(Header::Other(9), 0, 7);
-    for key in [half, wide, other, unknown] {
+    let between = Key::new(Header::Network, 2, 7);
+    for key in [half, wide, other, unknown, between] {
         let mut words = OptionWords::new();
         Pedit::new([key]).to_words(&mut words);
         assert_eq!(words.unsayable().len(), 1, "{key:?}");

@@ -89,7 +89,7 @@ fn append(keys: Result<Vec<Key>, Wrong>, pedit: &mut Pedit) -> Result<(), Wrong>
 /// A change that is refused.
 enum Wrong {
     Incomplete,
-    /// Without a text of its own.
+    /// Without a text.
     Silent,
     Text(String),
 }

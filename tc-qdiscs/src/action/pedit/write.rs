@@ -66,6 +66,9 @@ fn write_long(keys: &[Key]) -> Option<(Option<String>, usize)> {
 }
 
 fn write_key(key: &Key) -> Option<String> {
+    if key.offset % 4 != 0 {
+        return None;
+    }
     let place = (key.at, key.offset_mask, key.shift);
     if key.header == Header::Network {
         let field = Field { header: key.header, offset: key.offset, bits: 32, retain: u32::MAX, raised: 0 };
