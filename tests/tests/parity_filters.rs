@@ -180,8 +180,7 @@ fn actions_on_fields_and_packets_do_the_same() {
         "act_simple",
         "act_skbmod",
         "act_sample",
-        "act_mpls",
-        "act_pedit"
+        "act_mpls"
     );
     if newer_tc::is_later() {
         // Later versions of tc print other texts here: compared with tc 6.1 alone.
@@ -348,6 +347,20 @@ fn actions_on_fields_and_packets_do_the_same() {
                 "add KIND",
             ],
         ),
+    ] {
+        compare_action(&twins, kind, json, commands);
+    }
+}
+
+#[test]
+fn actions_on_headers_do_the_same() {
+    need!("all-words-in-tc", "act_pedit", "act_tunnel_key");
+    if later::is_later() {
+        // Later versions of tc print other texts here: compared with tc 6.1 alone.
+        return;
+    }
+    let twins = Twins::new(|_| {});
+    for (kind, json, commands) in [
         (
             "pedit",
             true,
@@ -387,6 +400,39 @@ fn actions_on_fields_and_packets_do_the_same() {
                 "add KIND munge offset 0 u8",
                 "add KIND munge ip ttl set 1 index x",
                 "add KIND munge ip ttl set 1 pedit ex",
+                "add KIND help",
+            ][..],
+        ),
+        (
+            "tunnel_key",
+            true,
+            &[
+                "add KIND set src_ip 10.0.0.1 dst_ip 10.0.0.2 id 7 dst_port 4789 tos 0x10 ttl 64 nocsum index 1",
+                "add KIND set src_ip fe80::1 dst_ip fe80::2 tos 1f id 4294967295 drop",
+                "add KIND set src_ip 10.1 dst_ip 10.0.0.2 vxlan_opts 0xffffffff",
+                "add KIND set src_ip 10.0.0.1 dst_ip 10.0.0.2 geneve_opts 0102:80:00800022,fa:1:00800022deadbeef",
+                "add KIND set src_ip 10.0.0.1 dst_ip 10.0.0.2 erspan_opts 1:9:1:5 tos 0 ttl 0 dst_port 0 id 0",
+                "add KIND set src_ip 10.0.0.1 dst_ip 10.0.0.2 erspan_opts 2:9:1:5 csum",
+                "add KIND unset continue index 9",
+                "change KIND unset drop index 1",
+                "replace KIND index 9",
+                "add KIND index 77",
+                "add KIND set src_ip 10.0.0.1 dst_ip fe80::2",
+                "add KIND set src_ip 10.0.0.1",
+                "add KIND set src_ip x dst_ip 10.0.0.2",
+                "add KIND set id x",
+                "add KIND set dst_port 65536",
+                "add KIND set tos 256",
+                "add KIND set ttl 0x",
+                "add KIND set vxlan_opts x",
+                "add KIND set erspan_opts x",
+                "add KIND set src_ip 10.0.0.1 dst_ip 10.0.0.2 erspan_opts 1",
+                "add KIND set geneve_opts 0102:80:00800022:5",
+                "add KIND set geneve_opts 0102:80:0080002x",
+                "add KIND set src_ip 10.0.0.1 dst_ip 10.0.0.2 geneve_opts 0102:80:0080",
+                "add KIND set unset",
+                "add KIND unset index x",
+                "add KIND",
                 "add KIND help",
             ],
         ),

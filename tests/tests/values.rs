@@ -14,6 +14,7 @@ use tests::grammar::{Grammar, Values};
 /// Values that are wrong elsewhere and right here: the line with its option, the values, and why.
 const TAKEN: &[(&str, &[&str], &str)] = &[
     ("action pedit ex", &["17", "0", "256"], "8 and 16 bits"),
+    ("action tunnel_key tos", &["17"], "8 bits"),
     ("cake bandwidth", &["0"], "no limit, as tc"),
     ("cake overhead", &["17", "256", "-1"], "-64 to 256"),
     ("cake mpu", &["17", "256"], "up to 256"),
@@ -58,6 +59,7 @@ const TAKEN: &[(&str, &[&str], &str)] = &[
 
 /// Options that tc names differently when it refuses a value.
 const CALLED: &[(&str, &str)] = &[
+    ("action tunnel_key set", "\"id\""),
     ("class ets quantum", "quanta"),
     ("fq orphan_mask", "initial_quantum"),
     ("netem delay", "latency"),
@@ -170,6 +172,8 @@ const OTHERWISE: &[(&str, &str)] = &[
     ("action sample", "param \"rate\" not set"),
     ("action sample", "Illegal "),
     ("action skbmod", "skbmod requires at least one option"),
+    ("action tunnel_key", "Illegal \"dst port\""),
+    ("action tunnel_key", "Illegal \"id\""),
     ("choke", "Required parameter (bandwidth, limit) is missing"),
     ("class ets", "Illegal \"quanta\" element"),
     ("class hfsc", "Upper-limit Service Curve without Link-Share Service Curve"),

@@ -14,6 +14,7 @@ pub mod sample;
 pub mod simple;
 pub mod skbedit;
 pub mod skbmod;
+pub mod tunnel_key;
 pub mod vlan;
 
 pub use generic::Reported;

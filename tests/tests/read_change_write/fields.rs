@@ -356,6 +356,15 @@ pub(crate) fn cases() -> Vec<Case> {
             [index, control, extended, keys, reported]
         ),
         case!(
+            kinds::action::tunnel_key::TunnelKey,
+            "",
+            "set src_ip 10.0.0.1 dst_ip 10.0.0.2 id 7 dst_port 4789 vxlan_opts 257 tos 16 ttl 64 nocsum index 7",
+            [
+                index, control, operation, src, dst, key_id, dst_port, options, tos, ttl, no_csum, no_frag,
+                reported
+            ]
+        ),
+        case!(
             kinds::action::sample::Sample,
             "",
             "rate 10 group 4 trunc 64 index 7",

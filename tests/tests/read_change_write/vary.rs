@@ -1,7 +1,7 @@
 //! Other values for a field, and the text by which two values of a field are compared.
 
 use std::fmt::Debug;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZero;
 
 use tc_core::action::Control;
@@ -15,6 +15,7 @@ use tc_qdiscs::action::mpls::MplsOperation;
 use tc_qdiscs::action::police::{PacketRate, Police};
 use tc_qdiscs::action::pedit::{Command, Header, Key};
 use tc_qdiscs::action::skbedit::PacketType;
+use tc_qdiscs::action::tunnel_key::{Erspan, TunnelOperation, TunnelOptions};
 use tc_qdiscs::action::vlan::VlanOperation;
 use tc_qdiscs::cake::{AckFilter, Diffserv, FlowMode, Framing};
 use tc_qdiscs::dualpi2::{EcnMask, Tuning};
@@ -108,6 +109,9 @@ values! {
     Mark: [Mark::default().value(1).mask(0xff), Mark::default().value(2).mask(0xf)];
     Command: [Command::Set, Command::Add];
     Header: [Header::Ip6, Header::Tcp];
+    IpAddr: [IpAddr::from([10, 1, 2, 3]), IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1])];
+    TunnelOperation: [TunnelOperation::Set];
+    TunnelOptions: [TunnelOptions::None, TunnelOptions::Erspan(Erspan::v2(1, 5)), TunnelOptions::Vxlan { gbp: 9 }];
     LossModel: [
         LossModel::GilbertElliott {
             p: Share::percent(1.0), r: Share::percent(2.0), h: Share::percent(3.0), k1: Share::percent(4.0)
