@@ -1,5 +1,5 @@
 //! JSON and text in which tc-cli differs from every tc on purpose: tc has the key "match" of u32 once for
-//! each key, and "control_action" of police twice.
+//! each key, "control_action" of police twice, and no "kind" of gate.
 
 use serde_json::{Map, Value};
 
@@ -25,6 +25,9 @@ fn object(fields: Map<String, Value>) -> Value {
     }
     if let Some(control) = ours.remove("conform_action") {
         ours.insert("control_action".into(), control);
+    }
+    if ours.get("kind").is_some_and(|kind| kind == "gate") {
+        ours.remove("kind");
     }
     ours.into()
 }

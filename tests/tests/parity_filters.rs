@@ -354,7 +354,7 @@ fn actions_on_fields_and_packets_do_the_same() {
 
 #[test]
 fn actions_on_headers_do_the_same() {
-    need!("all-words-in-tc", "act_pedit", "act_tunnel_key");
+    need!("all-words-in-tc", "act_pedit", "act_tunnel_key", "act_ct", "act_gate");
     if later::is_later() {
         // Later versions of tc print other texts here: compared with tc 6.1 alone.
         return;
@@ -436,6 +436,65 @@ fn actions_on_headers_do_the_same() {
                 "add KIND help",
             ],
         ),
+        (
+            "ct",
+            true,
+            &[
+                "add KIND index 1",
+                "add KIND commit force mark 0x5/0xff zone 7 label 0102/ff nat src addr 10.0.0.1-10.0.0.5 port 100-200 drop",
+                "add KIND commit nat dst addr fe80::1 port 80 index 3 pass",
+                "add KIND commit nat src addr 10.1 index 4",
+                "add KIND commit mark 9/0 label 00112233445566778899aabbccddeeff",
+                "add KIND nat zone 3 continue",
+                "add KIND clear zone 4 index 9",
+                "change KIND clear index 1",
+                "replace KIND zone 0x5 index 9",
+                "add KIND zone 65536",
+                "add KIND zone",
+                "add KIND mark 1/x",
+                "add KIND label 0x",
+                "add KIND label 00112233445566778899aabbccddeeff00",
+                "add KIND clear commit",
+                "add KIND commit nat index 5",
+                "add KIND nat src addr 10.0.0.1 pipe",
+                "add KIND commit nat src addr x",
+                "add KIND commit nat src addr ::1-10.0.0.1",
+                "add KIND commit nat src addr ::1 port x",
+                "add KIND commit nat src port 5",
+                "add KIND index x",
+                "add KIND help",
+            ],
+        ),
+        (
+            "gate",
+            true,
+            &[
+                "add KIND clockid CLOCK_TAI sched-entry open 200us -1 -1 index 1",
+                "add KIND base-time 1000000000 cycle-time 600us cycle-time-ext 100 priority 3 clockid CLOCK_TAI \
+                 sched-entry open 200us -1 8000000b sched-entry close 100us 5 6 sched-entry OPEN 300us 4 -1 drop",
+                "add KIND sched-entry close 5000 sched-entry open 0x100 3 index 7 pass",
+                "add KIND sched-entry open 200us 2 9kb continue cookie ab",
+                "change KIND sched-entry open 500us -1 -1 priority 4 index 1",
+                "replace KIND sched-entry open 1s clockid REALTIME index 7",
+                "replace KIND index 7",
+                "add KIND index 77",
+                "add KIND sched-entry open 0",
+                "add KIND priority 5",
+                "add KIND priority x",
+                "add KIND base-time x",
+                "add KIND clockid x",
+                "add KIND flags x",
+                "add KIND sched-entry",
+                "add KIND sched-entry ajar 1",
+                "add KIND sched-entry open",
+                "add KIND sched-entry open x",
+                "add KIND sched-entry open 5s",
+                "add KIND sched-entry open 1 1 3gb",
+                "add KIND index x",
+                "add KIND",
+                "add KIND help",
+            ],
+        ),
     ] {
         compare_action(&twins, kind, json, commands);
     }
@@ -472,6 +531,21 @@ fn an_index_alone_names_csum_nat_and_mpls() {
         ours(&format!("filter add dev d0 ingress pref {pref} matchall action {kind} index 5"));
         let list = ours(&format!("filter show dev d0 ingress pref {pref}"));
         assert!(list.contains(shown) && list.contains("index 5 ref 2 bind 1"), "{list}");
+    }
+}
+
+#[test]
+fn a_translation_can_end_the_line() {
+    need!("act_ct");
+    let twins = Twins::new(|_| {});
+    for (words, shown) in [
+        ("nat", " ct zone 0 nat pipe\n"),
+        ("commit nat src addr 10.0.0.1", " ct commit zone 0 nat src addr 10.0.0.1 pipe\n"),
+    ] {
+        let [_, ours] = twins.run(&format!("actions add action ct {words}"));
+        assert_eq!(ours.code, 0, "{words}: {}", ours.stderr);
+        let [_, list] = twins.run("actions list action ct");
+        assert!(list.stdout.contains(shown), "{}", list.stdout);
     }
 }
 

@@ -13,6 +13,14 @@ use tests::grammar::{Grammar, Values};
 
 /// Values that are wrong elsewhere and right here: the line with its option, the values, and why.
 const TAKEN: &[(&str, &[&str], &str)] = &[
+    ("action ct commit", &["17", "256"], "16 bits"),
+    ("action gate priority", &["-1"], "any priority, as tc"),
+    (
+        "action gate cycle-time-ext",
+        &["4294967296", "1.5"],
+        "64 bits, and a part of a nanosecond is cut, as tc",
+    ),
+    ("action gate sched-entry", &["1.5"], "a part of a nanosecond is cut, as tc"),
     ("action pedit ex", &["17", "0", "256"], "8 and 16 bits"),
     ("action tunnel_key tos", &["17"], "8 bits"),
     ("cake bandwidth", &["0"], "no limit, as tc"),
@@ -59,6 +67,9 @@ const TAKEN: &[(&str, &[&str], &str)] = &[
 
 /// Options that tc names differently when it refuses a value.
 const CALLED: &[(&str, &str)] = &[
+    ("action ct commit", "zone"),
+    ("action ct commit", "mark"),
+    ("action gate sched-entry", "interval"),
     ("action tunnel_key set", "\"id\""),
     ("class ets quantum", "quanta"),
     ("fq orphan_mask", "initial_quantum"),
@@ -166,6 +177,12 @@ fn hostile() -> Vec<String> {
 /// Errors of tc about a wrong value without its option's name, or with another's.
 const OTHERWISE: &[(&str, &str)] = &[
     ("action csum", "empty <UPDATE> list"),
+    ("action ct", "Error: any valid address is expected rather than \"\"."),
+    ("action ct", "ct: Illegal "),
+    ("action ct", "help asked for"),
+    ("action gate", "\"interval\" is too large"),
+    ("action gate", "What is "),
+    ("action gate", "gate: must add at least one entry"),
     ("action mpls", "Command line is not complete."),
     ("action mpls", "is required"),
     ("action sample", "param \"group\" not set"),

@@ -2,8 +2,10 @@
 
 pub mod connmark;
 pub mod csum;
+pub mod ct;
 pub mod ctinfo;
 pub mod gact;
+pub mod gate;
 mod generic;
 pub mod mirred;
 pub mod mpls;

@@ -365,6 +365,29 @@ pub(crate) fn cases() -> Vec<Case> {
             ]
         ),
         case!(
+            kinds::action::ct::Ct,
+            "",
+            "commit zone 3 mark 5/0xff label 0102 nat src addr 10.0.0.1 port 80 helper ipv4-tcp-ftp index 7",
+            [index, control, commit, force, clear, zone, mark, label, nat, helper, reported]
+        ),
+        case!(
+            kinds::action::gate::Gate,
+            "",
+            "base-time 1s cycle-time 600us cycle-time-ext 100 priority 3 sched-entry open 200us 4 9000 index 7",
+            [
+                index,
+                control,
+                priority,
+                clock,
+                flags,
+                base_time_ns,
+                cycle_time,
+                cycle_time_extension,
+                entries,
+                reported
+            ]
+        ),
+        case!(
             kinds::action::sample::Sample,
             "",
             "rate 10 group 4 trunc 64 index 7",

@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZero;
+use std::time::Duration;
 
 use tc_core::action::Control;
 use tc_core::rate::{Burst, LinkLayer, Rate, RateSpec};
@@ -10,7 +11,9 @@ use tc_core::{Actions, Handle};
 use tc_qdiscs::act::gact::Random;
 use tc_qdiscs::act::mirred::Eaction;
 use tc_qdiscs::action::Reported;
+use tc_qdiscs::action::ct::{Helper, Masked, Nat, NatRange};
 use tc_qdiscs::action::ctinfo::CtinfoCounters;
+use tc_qdiscs::action::gate::GateEntry;
 use tc_qdiscs::action::mpls::MplsOperation;
 use tc_qdiscs::action::police::{PacketRate, Police};
 use tc_qdiscs::action::pedit::{Command, Header, Key};
@@ -111,6 +114,11 @@ values! {
     Header: [Header::Ip6, Header::Tcp];
     IpAddr: [IpAddr::from([10, 1, 2, 3]), IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1])];
     TunnelOperation: [TunnelOperation::Set];
+    Nat: [Nat::Restore, Nat::Dst(NatRange::default().with_ports(8, 9))];
+    Helper: [Helper::ipv6(17, "sip")];
+    Masked<u32>: [Masked::from(7)];
+    Masked<[u8; 16]>: [Masked::from([7; 16])];
+    Duration: [Duration::from_micros(700), Duration::from_micros(900)];
     TunnelOptions: [TunnelOptions::None, TunnelOptions::Erspan(Erspan::v2(1, 5)), TunnelOptions::Vxlan { gbp: 9 }];
     LossModel: [
         LossModel::GilbertElliott {
@@ -162,6 +170,7 @@ structs! {
     Classes { max_sdu_bytes, preemption }
     Schedule { base_time_ns, cycle_time_ns, cycle_time_extension_ns, entries }
     Entry { command, gate_mask, interval_ns }
+    GateEntry { open, interval, ipv, max_octets }
     Key { header, command, offset, mask, value, at, offset_mask, shift }
 }
 
