@@ -37,3 +37,9 @@ fn object(fields: Map<String, Value>) -> Value {
 pub fn without_star(text: &str) -> String {
     text.replace(" *flowid ", " flowid ")
 }
+
+/// Whether tc repeats in this line of standard error what it has read, of skbmod and ife.
+#[must_use]
+pub fn is_note(line: &str) -> bool {
+    ["IFE type 0x", "dst MAC address <", "src MAC address <"].into_iter().any(|note| line.starts_with(note))
+}

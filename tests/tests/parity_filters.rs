@@ -77,7 +77,7 @@ fn outcome(output: &Output) -> (i32, &str) {
 fn first_line<'a>(stderr: &'a str, command: &str) -> &'a str {
     match command.contains("-j ") {
         true => "",
-        false => newer_tc::refusal(stderr.lines().next().unwrap_or_default()),
+        false => newer_tc::refusal(stderr.lines().find(|line| !repeated::is_note(line)).unwrap_or_default()),
     }
 }
 
@@ -354,7 +354,7 @@ fn actions_on_fields_and_packets_do_the_same() {
 
 #[test]
 fn actions_on_headers_do_the_same() {
-    need!("all-words-in-tc", "act_pedit", "act_tunnel_key", "act_ct", "act_gate");
+    need!("all-words-in-tc", "act_pedit", "act_tunnel_key", "act_ct", "act_gate", "act_ife");
     if later::is_later() {
         // Later versions of tc print other texts here: compared with tc 6.1 alone.
         return;
@@ -491,6 +491,30 @@ fn actions_on_headers_do_the_same() {
                 "add KIND sched-entry open 5s",
                 "add KIND sched-entry open 1 1 3gb",
                 "add KIND index x",
+                "add KIND",
+                "add KIND help",
+            ],
+        ),
+        (
+            "ife",
+            true,
+            &[
+                "add KIND encode allow mark use prio 5 use tcindex 7 type 0xdead dst 02:00:00:00:00:01 index 1",
+                "add KIND encode src 02:00:00:00:00:02 dst 00:00:00:00:00:00 use mark 0x12 drop index 0x2",
+                "add KIND encode allow tcindex allow prio type 0 continue",
+                "add KIND decode pass index 5",
+                "add KIND encode index 6",
+                "change KIND encode use prio 6 index 1",
+                "replace KIND decode index 2",
+                "add KIND index 77",
+                "add KIND allow mark",
+                "add KIND encode allow x",
+                "add KIND encode use x",
+                "add KIND encode use prio x",
+                "add KIND encode use tcindex 65536",
+                "add KIND encode type x",
+                "add KIND encode dst 2:0",
+                "add KIND encode index x",
                 "add KIND",
                 "add KIND help",
             ],

@@ -15,12 +15,6 @@ use tests::grammar::{Grammar, Values};
 const TAKEN: &[(&str, &[&str], &str)] = &[
     ("action ct commit", &["17", "256"], "16 bits"),
     ("action gate priority", &["-1"], "any priority, as tc"),
-    (
-        "action gate cycle-time-ext",
-        &["4294967296", "1.5"],
-        "64 bits, and a part of a nanosecond is cut, as tc",
-    ),
-    ("action gate sched-entry", &["1.5"], "a part of a nanosecond is cut, as tc"),
     ("action pedit ex", &["17", "0", "256"], "8 and 16 bits"),
     ("action tunnel_key tos", &["17"], "8 bits"),
     ("cake bandwidth", &["0"], "no limit, as tc"),
@@ -69,7 +63,6 @@ const TAKEN: &[(&str, &[&str], &str)] = &[
 const CALLED: &[(&str, &str)] = &[
     ("action ct commit", "zone"),
     ("action ct commit", "mark"),
-    ("action gate sched-entry", "interval"),
     ("action tunnel_key set", "\"id\""),
     ("class ets quantum", "quanta"),
     ("fq orphan_mask", "initial_quantum"),

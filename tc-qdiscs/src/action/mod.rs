@@ -7,6 +7,7 @@ pub mod ctinfo;
 pub mod gact;
 pub mod gate;
 mod generic;
+pub mod ife;
 pub mod mirred;
 pub mod mpls;
 pub mod nat;

@@ -388,6 +388,12 @@ pub(crate) fn cases() -> Vec<Case> {
             ]
         ),
         case!(
+            kinds::action::ife::Ife,
+            "",
+            "encode allow mark use prio 5 use tcindex 7 type 0xdead dst 2:0:0:0:0:1 index 7",
+            [index, control, encodes, ethertype, dst, src, mark, prio, tcindex, reported]
+        ),
+        case!(
             kinds::action::sample::Sample,
             "",
             "rate 10 group 4 trunc 64 index 7",

@@ -14,6 +14,7 @@ use tc_qdiscs::action::Reported;
 use tc_qdiscs::action::ct::{Helper, Masked, Nat, NatRange};
 use tc_qdiscs::action::ctinfo::CtinfoCounters;
 use tc_qdiscs::action::gate::GateEntry;
+use tc_qdiscs::action::ife::Metadata;
 use tc_qdiscs::action::mpls::MplsOperation;
 use tc_qdiscs::action::police::{PacketRate, Police};
 use tc_qdiscs::action::pedit::{Command, Header, Key};
@@ -114,6 +115,8 @@ values! {
     Header: [Header::Ip6, Header::Tcp];
     IpAddr: [IpAddr::from([10, 1, 2, 3]), IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1])];
     TunnelOperation: [TunnelOperation::Set];
+    Metadata<u32>: [Metadata::Allow, Metadata::Use(9)];
+    Metadata<u16>: [Metadata::Allow, Metadata::Use(9)];
     Nat: [Nat::Restore, Nat::Dst(NatRange::default().with_ports(8, 9))];
     Helper: [Helper::ipv6(17, "sip")];
     Masked<u32>: [Masked::from(7)];
