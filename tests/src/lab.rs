@@ -204,6 +204,13 @@ fn current() -> OwnedFd {
     File::open("/proc/thread-self/ns/net").expect("every thread has a network namespace").into()
 }
 
+/// The words of a command; quotes hold words together, as in a shell.
 fn split(words: &str) -> Vec<&str> {
-    words.split_whitespace().collect()
+    let parts = words.split('\'').enumerate();
+    parts
+        .flat_map(|(number, part)| match number % 2 {
+            0 => part.split_whitespace().collect(),
+            _ => vec![part],
+        })
+        .collect()
 }

@@ -354,8 +354,8 @@ fn actions_on_fields_and_packets_do_the_same() {
 
 #[test]
 fn actions_on_headers_do_the_same() {
-    need!("all-words-in-tc", "act_pedit", "act_tunnel_key", "act_ct", "act_gate", "act_ife");
-    if later::is_later() {
+    need!("all-words-in-tc", "act_pedit", "act_tunnel_key", "act_ct", "act_gate", "act_ife", "act_bpf");
+    if newer_tc::is_later() {
         // Later versions of tc print other texts here: compared with tc 6.1 alone.
         return;
     }
@@ -519,9 +519,70 @@ fn actions_on_headers_do_the_same() {
                 "add KIND help",
             ],
         ),
+        (
+            "bpf",
+            false,
+            &[
+                "add KIND bytecode '1,6 0 0 4294967295' index 1",
+                "add KIND run bc '4,40 0 0 12,21 0 1 2048,6 0 0 262144,6 0 0 0' drop cookie 0aff",
+                "change KIND bytecode '1,6 0 0 5' continue index 1",
+                "replace KIND index 1",
+                "add KIND index 77",
+                "add KIND bytecode '1,31 0 1 2048'",
+                "add KIND bytecode '1,6 0 0 1,6 0 0 1'",
+                "add KIND bytecode '2,6 0 0 1'",
+                "add KIND bytecode '1,6 0 0'",
+                "add KIND bytecode",
+                "add KIND bytecode-file /nix",
+                "add KIND pipe",
+                "add KIND run",
+                "add KIND bytecode '1,6 0 0 1' index x",
+                "add KIND",
+                "add KIND help",
+            ],
+        ),
     ] {
         compare_action(&twins, kind, json, commands);
     }
+}
+
+#[test]
+fn bytecode_filters_do_the_same() {
+    need!("all-words-in-tc", "sch_clsact", "cls_bpf", "act_gact", "act_police", "veth");
+    if newer_tc::is_later() {
+        return;
+    }
+    let twins = twins();
+    let file = std::env::temp_dir().join(format!("bytecode.{}", std::process::id()));
+    std::fs::write(&file, "2,\n40 0 0 12,\n6 0 0 1\n").expect("a file is written");
+    let from_file = format!("filter add dev d0 ingress pref 4 bpf bytecode-file {}", file.display());
+    for words in [
+        "qdisc add dev d0 clsact",
+        &from_file,
+        "filter add dev d0 ingress pref 5 protocol ip bpf bytecode '2,40 0 0 12,6 0 0 1' flowid 1:1 action pass",
+        "filter add dev d0 ingress pref 6 handle 9 bpf bc '1,6 0 0 1' direct-action skip_hw",
+        "filter add dev d0 ingress pref 7 bpf da classid 1:2 run bc '1,6 0 0 1' police rate 1mbit burst 10k drop",
+        "filter add dev d0 ingress pref 8 protocol ip bpf run bytecode '1,31 0 1 2048'",
+        "filter add dev d0 ingress pref 8 bpf bc '1,6 0 0'",
+        "filter add dev d0 ingress pref 8 bpf bc '1,6 0 0 1' run bc '1,6 0 0 1'",
+        "filter add dev d0 ingress pref 8 bpf bc '1,6 0 0 1' bogus",
+        "filter add dev d0 ingress pref 8 bpf bogus",
+        "filter add dev d0 ingress pref 8 bpf classid x",
+        "filter add dev d0 ingress pref 8 handle x bpf bc '1,6 0 0 1'",
+        "filter add dev d0 ingress pref 8 bpf bcf /nix",
+        "filter add dev d0 ingress pref 8 bpf bc '1,6 0 0 1' skip_sw",
+        "filter add dev d0 ingress pref 8 bpf bytecode",
+        "filter add dev d0 ingress pref 8 bpf help",
+        "filter change dev d0 ingress pref 6 protocol all handle 9 bpf bc '1,6 0 0 7' classid 1:7",
+        "filter del dev d0 ingress pref 7",
+    ] {
+        if run(&twins, words) == 0 {
+            // Of these filters tc-cli has a brief list in full; tc has none.
+            let full: Vec<_> = FILTERS.iter().copied().filter(|show| !show.starts_with("-br")).collect();
+            show(&twins, &full, words);
+        }
+    }
+    std::fs::remove_file(file).expect("the file is there");
 }
 
 #[test]

@@ -169,6 +169,9 @@ fn hostile() -> Vec<String> {
 
 /// Errors of tc about a wrong value without its option's name, or with another's.
 const OTHERWISE: &[(&str, &str)] = &[
+    ("action bpf", "Command line is not complete."),
+    ("action bpf", "Error at instruction "),
+    ("action bpf", "bytecode: the number of instructions"),
     ("action csum", "empty <UPDATE> list"),
     ("action ct", "Error: any valid address is expected rather than \"\"."),
     ("action ct", "ct: Illegal "),
@@ -188,6 +191,10 @@ const OTHERWISE: &[(&str, &str)] = &[
     ("class ets", "Illegal \"quanta\" element"),
     ("class hfsc", "Upper-limit Service Curve without Link-Share Service Curve"),
     ("ets", "One of \"bands\", \"quanta\" or \"strict\" needs to be specified"),
+    ("filter bpf", "Command line is not complete."),
+    ("filter bpf", "Error at instruction "),
+    ("filter bpf", "Illegal \"classid\""),
+    ("filter bpf", "bytecode: the number of instructions"),
     ("filter fw", "Illegal \"classid\""),
     ("filter matchall", "Illegal \"classid\""),
     ("filter matchall", "Command line is not complete."),

@@ -208,6 +208,11 @@ pub trait Environment: std::fmt::Debug {
         Registry::global()
     }
 
+    /// The text of a file that a word names: the bytecode of bpf. The error is the cause for the user.
+    fn read_text(&self, path: &str) -> Result<String, String> {
+        Err(format!("no file {path}"))
+    }
+
     /// A delay distribution by name, for netem: samples of the inverse
     /// cumulative distribution, scaled by 8192.
     fn distribution(&self, name: &str) -> Result<Vec<i16>, String> {

@@ -66,10 +66,12 @@ pub struct Gate {
 }
 
 /// A state of the gate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Setters)]
+#[setters(strip_option)]
 #[non_exhaustive]
 pub struct GateEntry {
     /// Whether packets pass.
+    #[setters(skip)]
     pub open: bool,
     /// The time that the state lasts: up to 4.29 s, in nanoseconds.
     pub interval: Duration,

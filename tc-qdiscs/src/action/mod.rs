@@ -1,5 +1,6 @@
 //! Actions.
 
+pub mod bpf;
 pub mod connmark;
 pub mod csum;
 pub mod ct;

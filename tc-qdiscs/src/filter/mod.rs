@@ -1,5 +1,6 @@
 //! Filters (classifiers).
 
+pub mod bpf;
 pub mod fw;
 pub mod matchall;
 pub mod u32;

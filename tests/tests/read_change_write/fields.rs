@@ -394,6 +394,18 @@ pub(crate) fn cases() -> Vec<Case> {
             [index, control, encodes, ethertype, dst, src, mark, prio, tcindex, reported]
         ),
         case!(
+            kinds::action::bpf::Bpf,
+            "",
+            "bytecode '1,6 0 0 1' index 7",
+            [index, control, program, reported]
+        ),
+        case!(
+            kinds::filter::bpf::Bpf,
+            "",
+            "bytecode '1,6 0 0 1' classid 1:1",
+            [program, class, direct_action, flags, police, actions]
+        ),
+        case!(
             kinds::action::sample::Sample,
             "",
             "rate 10 group 4 trunc 64 index 7",

@@ -86,8 +86,12 @@ const COUPLED: &[(&str, &str, &[&str], &str)] = &[
 ];
 
 /// Fields that no request sends, or that no dump has.
-const ONE_WAY: &[(&str, &[&str])] =
-    &[("filter matchall", &["flags", "hits"]), ("filter u32", &["flags"]), ("qdisc plug", &["action"])];
+const ONE_WAY: &[(&str, &[&str])] = &[
+    ("filter bpf", &["flags"]),
+    ("filter matchall", &["flags", "hits"]),
+    ("filter u32", &["flags"]),
+    ("qdisc plug", &["action"]),
+];
 
 impl Case {
     fn name(&self) -> String {

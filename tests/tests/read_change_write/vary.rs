@@ -16,11 +16,12 @@ use tc_qdiscs::action::ctinfo::CtinfoCounters;
 use tc_qdiscs::action::gate::GateEntry;
 use tc_qdiscs::action::ife::Metadata;
 use tc_qdiscs::action::mpls::MplsOperation;
-use tc_qdiscs::action::police::{PacketRate, Police};
 use tc_qdiscs::action::pedit::{Command, Header, Key};
+use tc_qdiscs::action::police::{PacketRate, Police};
 use tc_qdiscs::action::skbedit::PacketType;
 use tc_qdiscs::action::tunnel_key::{Erspan, TunnelOperation, TunnelOptions};
 use tc_qdiscs::action::vlan::VlanOperation;
+use tc_qdiscs::bpf::{Instruction, Program};
 use tc_qdiscs::cake::{AckFilter, Diffserv, FlowMode, Framing};
 use tc_qdiscs::dualpi2::{EcnMask, Tuning};
 use tc_qdiscs::filter::u32::{self, Mark};
@@ -117,6 +118,7 @@ values! {
     TunnelOperation: [TunnelOperation::Set];
     Metadata<u32>: [Metadata::Allow, Metadata::Use(9)];
     Metadata<u16>: [Metadata::Allow, Metadata::Use(9)];
+    Program: [Program::Bytecode(vec![Instruction { code: 6, jt: 0, jf: 0, k: 9 }])];
     Nat: [Nat::Restore, Nat::Dst(NatRange::default().with_ports(8, 9))];
     Helper: [Helper::ipv6(17, "sip")];
     Masked<u32>: [Masked::from(7)];
@@ -240,7 +242,7 @@ impl Vary for i16 {
     }
 }
 
-/// Types of which no request has another value here: reported by the kernel, or tried as a kind of their own.
+/// Types of which no request has another value here: reported by the kernel, or tried as kinds.
 macro_rules! unvaried {
     ($($type:ty),*) => {$(impl Vary for $type {
         fn others(&self) -> Vec<Self> {
