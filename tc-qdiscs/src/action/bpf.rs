@@ -81,6 +81,10 @@ impl Kind for Bpf {
         let Generic { index, control, reported } = Generic::read(&mut parms.reader(), attr(TM))?;
         Ok(Self { index, control, program: Program::decode(NUMBERS, attr)?, reported })
     }
+
+    fn action_index(&self) -> u32 {
+        self.index
+    }
 }
 
 impl Syntax for Bpf {

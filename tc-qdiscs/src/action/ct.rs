@@ -220,6 +220,10 @@ impl Kind for Ct {
             ..self.clone()
         }
     }
+
+    fn action_index(&self) -> u32 {
+        self.index
+    }
 }
 
 impl Syntax for Ct {

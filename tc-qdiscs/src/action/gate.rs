@@ -186,6 +186,10 @@ impl Kind for Gate {
             ..self.clone()
         }
     }
+
+    fn action_index(&self) -> u32 {
+        self.index
+    }
 }
 
 fn read_entry(attr: &Attr<'_>) -> Result<GateEntry, DecodeError> {

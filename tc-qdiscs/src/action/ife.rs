@@ -176,6 +176,10 @@ impl Kind for Ife {
             ..*self
         }
     }
+
+    fn action_index(&self) -> u32 {
+        self.index
+    }
 }
 
 impl Syntax for Ife {

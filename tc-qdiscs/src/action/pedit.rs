@@ -136,6 +136,10 @@ impl Kind for Pedit {
         }
         dumped
     }
+
+    fn action_index(&self) -> u32 {
+        self.index
+    }
 }
 
 fn read_key(reader: &mut Reader<'_>) -> Result<Key, DecodeError> {

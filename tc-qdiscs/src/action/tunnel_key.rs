@@ -198,6 +198,10 @@ impl Kind for TunnelKey {
             ..self.clone()
         }
     }
+
+    fn action_index(&self) -> u32 {
+        self.index
+    }
 }
 
 fn read_address(ipv4: Option<Attr<'_>>, ipv6: Option<Attr<'_>>) -> Result<Option<IpAddr>, DecodeError> {

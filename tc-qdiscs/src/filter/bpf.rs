@@ -97,6 +97,14 @@ impl Kind for Bpf {
             ..self.clone()
         }
     }
+
+    fn target_class(&self) -> Option<Handle> {
+        self.class
+    }
+
+    fn held_actions(&self) -> Vec<(String, u32)> {
+        super::held_actions(self.police.as_ref(), &self.actions)
+    }
 }
 
 impl FilterSyntax for Bpf {
