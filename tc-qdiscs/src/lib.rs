@@ -5,6 +5,7 @@
 //! kinds by name links them with `use tc_qdiscs as _;`.
 
 pub mod action;
+pub mod bpf;
 mod common;
 pub mod ematch;
 pub mod embedded;

@@ -1,5 +1,5 @@
 //! JSON and text in which tc-cli differs from every tc on purpose: tc has the key "match" of u32 once for
-//! each key, and "control_action" of police twice.
+//! each key, "control_action" of police twice, and no "kind" of gate.
 
 use serde_json::{Map, Value};
 
@@ -26,6 +26,9 @@ fn object(fields: Map<String, Value>) -> Value {
     if let Some(control) = ours.remove("conform_action") {
         ours.insert("control_action".into(), control);
     }
+    if ours.get("kind").is_some_and(|kind| kind == "gate") {
+        ours.remove("kind");
+    }
     ours.into()
 }
 
@@ -33,4 +36,10 @@ fn object(fields: Map<String, Value>) -> Value {
 #[must_use]
 pub fn without_star(text: &str) -> String {
     text.replace(" *flowid ", " flowid ")
+}
+
+/// Whether tc repeats in this line of standard error what it has read, of skbmod and ife.
+#[must_use]
+pub fn is_note(line: &str) -> bool {
+    ["IFE type 0x", "dst MAC address <", "src MAC address <"].into_iter().any(|note| line.starts_with(note))
 }

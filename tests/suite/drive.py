@@ -35,6 +35,12 @@ EXCLUDED = {
 # Where tc-cli does not copy a fault of tc that the suite expects.
 MEANT = {f"nat/{case}": "the mask of `any` is /0; tc sends and prints /32"
          for case in ("a7bd", "ee1e", "1de8", "a895", "2572", "37f3", "6054")}
+MEANT |= {
+    "pedit/918d": "a MAC address is not inverted; tc sends ff:00:00:00:00:00",
+    "pedit/a8d4": "a MAC address is not inverted; tc sends ff:00:00:00:00:00",
+    "pedit/afd8": "icmp_code is the second byte; tc changes the type",
+    "pedit/6f5e": "a flow label has 20 bits; tc cuts it to 19",
+}
 NEEDS = [
     ("$EBPFDIR", "needs compiled BPF programs"),
     ("./scripts/", "needs a script of the suite"),

@@ -13,6 +13,10 @@ use tests::grammar::{Grammar, Values};
 
 /// Values that are wrong elsewhere and right here: the line with its option, the values, and why.
 const TAKEN: &[(&str, &[&str], &str)] = &[
+    ("action ct commit", &["17", "256"], "16 bits"),
+    ("action gate priority", &["-1"], "any priority, as tc"),
+    ("action pedit ex", &["17", "0", "256"], "8 and 16 bits"),
+    ("action tunnel_key tos", &["17"], "8 bits"),
     ("cake bandwidth", &["0"], "no limit, as tc"),
     ("cake overhead", &["17", "256", "-1"], "-64 to 256"),
     ("cake mpu", &["17", "256"], "up to 256"),
@@ -67,6 +71,9 @@ const TAKEN: &[(&str, &[&str], &str)] = &[
 
 /// Options that tc names differently when it refuses a value.
 const CALLED: &[(&str, &str)] = &[
+    ("action ct commit", "zone"),
+    ("action ct commit", "mark"),
+    ("action tunnel_key set", "\"id\""),
     ("class ets quantum", "quanta"),
     ("filter cgroup match", "'rate' or 'avrate'"),
     ("filter flow and", "mask"),
@@ -174,13 +181,24 @@ fn hostile() -> Vec<String> {
 
 /// Errors of tc about a wrong value without its option's name, or with another's.
 const OTHERWISE: &[(&str, &str)] = &[
+    ("action bpf", "Command line is not complete."),
+    ("action bpf", "Error at instruction "),
+    ("action bpf", "bytecode: the number of instructions"),
     ("action csum", "empty <UPDATE> list"),
+    ("action ct", "Error: any valid address is expected rather than \"\"."),
+    ("action ct", "ct: Illegal "),
+    ("action ct", "help asked for"),
+    ("action gate", "\"interval\" is too large"),
+    ("action gate", "What is "),
+    ("action gate", "gate: must add at least one entry"),
     ("action mpls", "Command line is not complete."),
     ("action mpls", "is required"),
     ("action sample", "param \"group\" not set"),
     ("action sample", "param \"rate\" not set"),
     ("action sample", "Illegal "),
     ("action skbmod", "skbmod requires at least one option"),
+    ("action tunnel_key", "Illegal \"dst port\""),
+    ("action tunnel_key", "Illegal \"id\""),
     ("choke", "Required parameter (bandwidth, limit) is missing"),
     ("class ets", "Illegal \"quanta\" element"),
     ("class hfsc", "Upper-limit Service Curve without Link-Share Service Curve"),
@@ -190,6 +208,10 @@ const OTHERWISE: &[(&str, &str)] = &[
     ("filter cgroup", "Bad action type"),
     ("filter flow", "Bad action type"),
     ("filter flow", "Illegal \"mask\""),
+    ("filter bpf", "Command line is not complete."),
+    ("filter bpf", "Error at instruction "),
+    ("filter bpf", "Illegal \"classid\""),
+    ("filter bpf", "bytecode: the number of instructions"),
     ("filter fw", "Illegal \"classid\""),
     ("filter route", "Illegal \"to\""),
     ("filter route", "Illegal \"classid\""),

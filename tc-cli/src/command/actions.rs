@@ -69,9 +69,10 @@ fn change<'a>(
     context: ParseContext<'_>,
 ) -> Result<Operation<'a>, Failure> {
     let words_context = WordsContext { verb, dev: None, environment: context.environment };
-    let actions = Actions::parse_words(words, &words_context).map_err(|error| {
+    let actions = Actions::parse_words(words, &words_context).map_err(|error| match error {
+        WordError::Address { .. } => error.into(),
         // tc prints it twice, for the list and for the command, with the exit code of wrong words.
-        Failure::Words(kind_failure(error, "").to_string())
+        error => Failure::Words(kind_failure(error, "").to_string()),
     })?;
     Ok(Operation::Change(verb, actions))
 }

@@ -269,6 +269,6 @@ pub(crate) fn kind_failure(error: WordError, usage: &str) -> Failure {
         WordError::Help => Failure::Kind(usage.to_owned()),
         WordError::KindUsage(text) => Failure::Kind(format!("{text}\n{usage}")),
         WordError::Kind(text) => Failure::Kind(text),
-        error => Failure::Words(error.to_string()),
+        error => error.into(),
     }
 }

@@ -19,6 +19,9 @@ use super::report::Report;
 /// The most samples that a distribution can have (`MAX_DIST` of `tc`).
 const MOST_SAMPLES: usize = 16 * 1024;
 
+/// The most bytes of a text that a word names: bytecode of 4096 instructions has fewer.
+const MOST_TEXT: u64 = 1 << 20;
+
 /// This machine: files below `/proc`, `/sys` and `/usr/lib`, read when a word
 /// refers to them.
 #[derive(Clone, Debug)]
@@ -107,6 +110,17 @@ impl Environment for Machine {
     fn ipset_index(&self, name: &str) -> Result<u16, String> {
         let index = tc_core::ipset::index_of(name);
         index.map_err(|error| super::failure::reason(&error))?.ok_or_else(String::new)
+    }
+
+    fn read_text(&self, path: &str) -> Result<String, String> {
+        let cause = |error| super::failure::reason(&error);
+        let file = File::open(self::path(path)).map_err(cause)?;
+        let mut text = String::new();
+        file.take(MOST_TEXT).read_to_string(&mut text).map_err(cause)?;
+        match text.len() as u64 {
+            MOST_TEXT => Err(format!("more than {MOST_TEXT} bytes")),
+            _ => Ok(text),
+        }
     }
 
     fn distribution(&self, name: &str) -> Result<Vec<i16>, String> {

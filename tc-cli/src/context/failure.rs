@@ -244,7 +244,10 @@ pub(crate) fn reason(error: &io::Error) -> String {
 /// Wrong words before the kind.
 impl From<WordError> for Failure {
     fn from(error: WordError) -> Self {
-        Self::Words(error.to_string())
+        match error {
+            WordError::Address { .. } => Self::Kind(error.to_string()),
+            error => Self::Words(error.to_string()),
+        }
     }
 }
 

@@ -117,6 +117,15 @@ pub enum WordError {
     /// action inside a filter. `tc` then ends with status 255.
     #[error("{0}")]
     Usage(String),
+    /// A word that is no address. `tc` ends with status 1, also among actions, where other wrong
+    /// words end with 255.
+    #[error("Error: {family} address is expected rather than \"{word}\".")]
+    Address {
+        /// The family: `inet`, `inet6` or `any valid`.
+        family: &'static str,
+        /// The word.
+        word: String,
+    },
     /// The word `help`: not an error; the usage text is printed.
     #[error("help asked for")]
     Help,
@@ -126,6 +135,11 @@ impl WordError {
     /// A wrong value, in the words of `tc`: `Error: argument "X" is wrong: MSG`.
     pub fn invalid(message: impl Into<String>, argument: impl Into<String>) -> Self {
         Self::Invalid { argument: argument.into(), message: message.into() }
+    }
+
+    /// A word that is no address of this family.
+    pub fn no_address(family: &'static str, word: impl Into<String>) -> Self {
+        Self::Address { family, word: word.into() }
     }
 
     /// A parameter that was given before.
@@ -204,6 +218,11 @@ pub trait Environment: std::fmt::Debug {
     /// filter. Those of the program, unless an application keeps its own.
     fn registry(&self) -> Result<&Registry, RegistryError> {
         Registry::global()
+    }
+
+    /// The text of a file that a word names: the bytecode of bpf. The error is the cause for the user.
+    fn read_text(&self, path: &str) -> Result<String, String> {
+        Err(format!("no file {path}"))
     }
 
     /// A delay distribution by name, for netem: samples of the inverse

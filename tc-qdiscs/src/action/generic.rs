@@ -1,7 +1,10 @@
 //! The parts that most actions share: `struct tc_gen`, and the words and output around it.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use tc_core::action::{Control, Times};
 use tc_core::print::Printer;
+use tc_core::units::parse_u8;
 use tc_core::words::{WordError, Words, is_prefix};
 use tc_core::{Attr, AttrWriter, DecodeError, OptionWords, Reader, Syntax};
 
@@ -96,11 +99,20 @@ pub(crate) fn print_times(reported: &Reported, out: &mut Printer) {
 
 /// Describes control action and index; see [`Syntax::to_words`].
 pub(crate) fn say_end(index: u32, control: Control, default: Control, out: &mut OptionWords<'_>) {
-    let words = if control == default { Some(String::new()) } else { control.words() };
+    say_control(control, Some(default), out);
+    say_index(index, out);
+}
+
+/// Describes the control action; without words for the default.
+pub(crate) fn say_control(control: Control, default: Option<Control>, out: &mut OptionWords<'_>) {
+    let words = if default == Some(control) { Some(String::new()) } else { control.words() };
     match words {
         Some(words) => out.text("control", words),
         None => out.cannot_say(&format!("the control action {}", control.raw())),
     }
+}
+
+pub(crate) fn say_index(index: u32, out: &mut OptionWords<'_>) {
     out.say_if("index", Some(index).filter(|index| *index != 0));
 }
 
@@ -113,6 +125,25 @@ pub(crate) fn explained<K: Syntax>(text: &str) -> WordError {
 /// An error about a parameter that is missing, where `tc` ends with status 255.
 pub(crate) fn required(parameter: &str) -> WordError {
     WordError::Usage(format!("Error: argument \"{parameter}\" is required\n"))
+}
+
+/// Reads one to four numbers with dots between; the numbers left out are 0.
+pub(crate) fn parse_ipv4(word: &str) -> Option<Ipv4Addr> {
+    let mut octets = [0; 4];
+    let mut parts = word.split('.');
+    for octet in &mut octets {
+        let Some(part) = parts.next() else { break };
+        *octet = parse_u8(part).ok()?;
+    }
+    parts.next().is_none().then(|| octets.into())
+}
+
+/// Reads an address of IPv4, or one of IPv6, which has a colon.
+pub(crate) fn parse_ip(word: &str) -> Option<IpAddr> {
+    match word.contains(':') {
+        true => word.parse().ok().map(IpAddr::V6),
+        false => parse_ipv4(word).map(IpAddr::V4),
+    }
 }
 
 /// Reads six bytes in hexadecimal.

@@ -1,18 +1,24 @@
 //! Actions.
 
+pub mod bpf;
 pub mod connmark;
 pub mod csum;
+pub mod ct;
 pub mod ctinfo;
 pub mod gact;
+pub mod gate;
 mod generic;
+pub mod ife;
 pub mod mirred;
 pub mod mpls;
 pub mod nat;
+pub mod pedit;
 pub mod police;
 pub mod sample;
 pub mod simple;
 pub mod skbedit;
 pub mod skbmod;
+pub mod tunnel_key;
 pub mod vlan;
 
 pub use generic::Reported;

@@ -7,14 +7,14 @@ use std::net::Ipv4Addr;
 use derive_setters::Setters;
 use tc_core::action::Control;
 use tc_core::print::Printer;
-use tc_core::units::{parse_u8, parse_u32};
+use tc_core::units::parse_u32;
 use tc_core::words::{WordError, Words, WordsContext, is_prefix};
 use tc_core::{
     AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords, Syntax, object,
 };
 
 use super::Reported;
-use super::generic::{self, Generic, explained};
+use super::generic::{self, Generic, explained, parse_ipv4};
 
 tc_core::register!(Nat);
 
@@ -184,30 +184,19 @@ fn parse_prefix(word: &str) -> Option<(Ipv4Addr, Ipv4Addr)> {
         return Some((Ipv4Addr::UNSPECIFIED, Ipv4Addr::UNSPECIFIED));
     }
     let Some((address, length)) = word.split_once('/') else {
-        return Some((parse_address(word)?, Ipv4Addr::BROADCAST));
+        return Some((parse_ipv4(word)?, Ipv4Addr::BROADCAST));
     };
     let mask = match parse_u32(length) {
         Ok(length) if length <= 32 => mask_of(length),
         Ok(_) => return None,
         // A dotted mask is the mask of a prefix.
         Err(_) => {
-            let mask = parse_address(length)?;
+            let mask = parse_ipv4(length)?;
             let prefix = mask_of(mask.to_bits().leading_ones());
             Some(mask).filter(|mask| *mask == prefix)?
         }
     };
-    Some((parse_address(address)?, mask))
-}
-
-/// Reads one to four numbers with dots between; the numbers left out are 0.
-fn parse_address(word: &str) -> Option<Ipv4Addr> {
-    let mut octets = [0; 4];
-    let mut parts = word.split('.');
-    for octet in &mut octets {
-        let Some(part) = parts.next() else { break };
-        *octet = parse_u8(part).ok()?;
-    }
-    parts.next().is_none().then(|| octets.into())
+    Some((parse_ipv4(address)?, mask))
 }
 
 const PARMS: u16 = 1;

@@ -1,6 +1,7 @@
 //! Filters (classifiers).
 
 pub mod basic;
+pub mod bpf;
 pub mod cgroup;
 pub mod flow;
 pub mod fw;

@@ -170,7 +170,7 @@ fn ends_of(output: &Output) -> Vec<End> {
             // The mark's own line follows it.
             failed = !marked;
             marked = false;
-        } else {
+        } else if !repeated::is_note(line) {
             said.get_or_insert_with(|| line.to_owned());
         }
     }

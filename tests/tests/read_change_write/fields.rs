@@ -375,6 +375,62 @@ pub(crate) fn cases() -> Vec<Case> {
             [index, control, dmac, smac, etype, swap_mac, ecn, reported]
         ),
         case!(
+            kinds::action::pedit::Pedit,
+            "",
+            "ex munge ip ttl set 5 index 7",
+            [index, control, extended, keys, reported]
+        ),
+        case!(
+            kinds::action::tunnel_key::TunnelKey,
+            "",
+            "set src_ip 10.0.0.1 dst_ip 10.0.0.2 id 7 dst_port 4789 vxlan_opts 257 tos 16 ttl 64 nocsum index 7",
+            [
+                index, control, operation, src, dst, key_id, dst_port, options, tos, ttl, no_csum, no_frag,
+                reported
+            ]
+        ),
+        case!(
+            kinds::action::ct::Ct,
+            "",
+            "commit zone 3 mark 5/0xff label 0102 nat src addr 10.0.0.1 port 80 helper ipv4-tcp-ftp index 7",
+            [index, control, commit, force, clear, zone, mark, label, nat, helper, reported]
+        ),
+        case!(
+            kinds::action::gate::Gate,
+            "",
+            "base-time 1s cycle-time 600us cycle-time-ext 100 priority 3 sched-entry open 200us 4 9000 index 7",
+            [
+                index,
+                control,
+                priority,
+                clock,
+                flags,
+                base_time_ns,
+                cycle_time,
+                cycle_time_extension,
+                entries,
+                reported
+            ]
+        ),
+        case!(
+            kinds::action::ife::Ife,
+            "",
+            "encode allow mark use prio 5 use tcindex 7 type 0xdead dst 2:0:0:0:0:1 index 7",
+            [index, control, encodes, ethertype, dst, src, mark, prio, tcindex, reported]
+        ),
+        case!(
+            kinds::action::bpf::Bpf,
+            "",
+            "bytecode '1,6 0 0 1' index 7",
+            [index, control, program, reported]
+        ),
+        case!(
+            kinds::filter::bpf::Bpf,
+            "",
+            "bytecode '1,6 0 0 1' classid 1:1",
+            [program, class, direct_action, flags, police, actions]
+        ),
+        case!(
             kinds::action::sample::Sample,
             "",
             "rate 10 group 4 trunc 64 index 7",

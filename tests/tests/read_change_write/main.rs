@@ -71,6 +71,13 @@ pub(crate) use case;
 
 /// Fields that follow from another one, for `tc` as well: the kind, the changed field, the other fields, and why.
 const COUPLED: &[(&str, &str, &[&str], &str)] = &[
+    ("action ct", "clear", &["commit", "zone", "mark", "label", "nat", "helper"], "clear stands alone"),
+    (
+        "action ife",
+        "encodes",
+        &["ethertype", "dst", "src", "mark", "prio", "tcindex"],
+        "a decoder has nothing else",
+    ),
     ("qdisc ets", "bands", &["quanta_bytes"], "a band more has the device's MTU"),
     ("qdisc ets", "strict", &["quanta_bytes"], "a strict band less has the device's MTU"),
     ("qdisc sfq", "limit_packets", &["flows"], "the kernel bounds the flows by the limit"),
@@ -79,8 +86,12 @@ const COUPLED: &[(&str, &str, &[&str], &str)] = &[
 ];
 
 /// Fields that no request sends, or that no dump has.
-const ONE_WAY: &[(&str, &[&str])] =
-    &[("filter matchall", &["flags", "hits"]), ("filter u32", &["flags"]), ("qdisc plug", &["action"])];
+const ONE_WAY: &[(&str, &[&str])] = &[
+    ("filter bpf", &["flags"]),
+    ("filter matchall", &["flags", "hits"]),
+    ("filter u32", &["flags"]),
+    ("qdisc plug", &["action"]),
+];
 
 impl Case {
     fn name(&self) -> String {

@@ -1,7 +1,7 @@
 //! Other values for a field, and the text by which two values of a field are compared.
 
 use std::fmt::Debug;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZero;
 use std::time::Duration;
 
@@ -12,11 +12,17 @@ use tc_core::{Actions, Handle};
 use tc_qdiscs::act::gact::Random;
 use tc_qdiscs::act::mirred::Eaction;
 use tc_qdiscs::action::Reported;
+use tc_qdiscs::action::ct::{Helper, Masked, Nat, NatRange};
 use tc_qdiscs::action::ctinfo::CtinfoCounters;
+use tc_qdiscs::action::gate::GateEntry;
+use tc_qdiscs::action::ife::Metadata;
 use tc_qdiscs::action::mpls::MplsOperation;
+use tc_qdiscs::action::pedit::{Command, Header, Key};
 use tc_qdiscs::action::police::{PacketRate, Police};
 use tc_qdiscs::action::skbedit::PacketType;
+use tc_qdiscs::action::tunnel_key::{Erspan, TunnelOperation, TunnelOptions};
 use tc_qdiscs::action::vlan::VlanOperation;
+use tc_qdiscs::bpf::{Instruction, Program};
 use tc_qdiscs::cake::{AckFilter, Diffserv, FlowMode, Framing};
 use tc_qdiscs::dualpi2::{EcnMask, Tuning};
 use tc_qdiscs::ematch::Operand;
@@ -112,7 +118,7 @@ values! {
     Handle: [Handle::class(1, 1), Handle::class(1, 2)];
     PacketRate: [PacketRate::new(100, 10).unwrap(), PacketRate::new(5000, 10).unwrap()];
     Mark: [Mark::default().value(1).mask(0xff), Mark::default().value(2).mask(0xf)];
-    Duration: [Duration::from_secs(1), Duration::from_secs(600)];
+    Duration: [Duration::from_secs(1), Duration::from_secs(600), Duration::from_micros(700)];
     FlowKeys: [FlowKeys::MARK, FlowKeys::SRC | FlowKeys::PROTO];
     tc_qdiscs::filter::flow::FlowMode:
         [tc_qdiscs::filter::flow::FlowMode::Map, tc_qdiscs::filter::flow::FlowMode::Hash];
@@ -121,6 +127,18 @@ values! {
         Ematches::new(!Ematches::new(Cmp::new(Align::U16, 0, Operand::Gt, 5))),
         Ematches::default()
     ];
+    Command: [Command::Set, Command::Add];
+    Header: [Header::Ip6, Header::Tcp];
+    IpAddr: [IpAddr::from([10, 1, 2, 3]), IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1])];
+    TunnelOperation: [TunnelOperation::Set];
+    Metadata<u32>: [Metadata::Allow, Metadata::Use(9)];
+    Metadata<u16>: [Metadata::Allow, Metadata::Use(9)];
+    Program: [Program::Bytecode(vec![Instruction { code: 6, jt: 0, jf: 0, k: 9 }])];
+    Nat: [Nat::Restore, Nat::Dst(NatRange::default().with_ports(8, 9))];
+    Helper: [Helper::ipv6(17, "sip")];
+    Masked<u32>: [Masked::from(7)];
+    Masked<[u8; 16]>: [Masked::from([7; 16])];
+    TunnelOptions: [TunnelOptions::None, TunnelOptions::Erspan(Erspan::v2(1, 5)), TunnelOptions::Vxlan { gbp: 9 }];
     LossModel: [
         LossModel::GilbertElliott {
             p: Share::percent(1.0), r: Share::percent(2.0), h: Share::percent(3.0), k1: Share::percent(4.0)
@@ -171,6 +189,8 @@ structs! {
     Classes { max_sdu_bytes, preemption }
     Schedule { base_time_ns, cycle_time_ns, cycle_time_extension_ns, entries }
     Entry { command, gate_mask, interval_ns }
+    GateEntry { open, interval, ipv, max_octets }
+    Key { header, command, offset, mask, value, at, offset_mask, shift }
 }
 
 impl Vary for Rate {
