@@ -1,5 +1,6 @@
 //! Filters (classifiers).
 
+mod address;
 pub mod fw;
 pub mod matchall;
 pub mod u32;

@@ -15,7 +15,6 @@
 //!   the handle must be 0;
 //! - tables with filters that link to them cannot be deleted.
 
-mod address;
 mod handle;
 mod print;
 mod selector;
