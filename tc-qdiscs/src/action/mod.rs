@@ -4,7 +4,7 @@ pub mod connmark;
 pub mod csum;
 pub mod ctinfo;
 pub mod gact;
-mod generic;
+pub(crate) mod generic;
 pub mod mirred;
 pub mod mpls;
 pub mod nat;

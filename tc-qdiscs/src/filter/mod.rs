@@ -1,6 +1,7 @@
 //! Filters (classifiers).
 
 mod address;
+pub mod flower;
 pub mod fw;
 pub mod matchall;
 pub mod u32;
