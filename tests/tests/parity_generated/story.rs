@@ -30,8 +30,9 @@ impl Story {
                 let side = *chance.of(&["ingress", "egress"]);
                 // The mark, which is fw's handle, has no default.
                 let handle = if kind == "fw" { "handle 0x10/0xff " } else { "" };
+                let (kind, protocol) = kind.split_once(' ').unwrap_or((kind, "all"));
                 let filter =
-                    |verb| format!("filter {verb} dev DEV {side} pref 7 protocol all {handle}{kind}");
+                    |verb| format!("filter {verb} dev DEV {side} pref 7 protocol {protocol} {handle}{kind}");
                 commands.push((filter("add"), grammar.say(line, chance)));
                 if chance.is(20) {
                     commands.push((filter("replace"), grammar.say(line, chance)));

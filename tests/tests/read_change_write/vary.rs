@@ -1,7 +1,7 @@
 //! Other values for a field, and the text by which two values of a field are compared.
 
 use std::fmt::Debug;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::num::NonZero;
 
 use tc_core::action::Control;
@@ -17,6 +17,7 @@ use tc_qdiscs::action::skbedit::PacketType;
 use tc_qdiscs::action::vlan::VlanOperation;
 use tc_qdiscs::cake::{AckFilter, Diffserv, FlowMode, Framing};
 use tc_qdiscs::dualpi2::{EcnMask, Tuning};
+use tc_qdiscs::filter::flower::{Cfm, FlowerReported, Masked, MaskedIp, MplsLse, PortRange, TunnelOptions};
 use tc_qdiscs::filter::u32::{self, Mark};
 use tc_qdiscs::fq::Bands;
 use tc_qdiscs::fq_codel::Selector;
@@ -105,6 +106,13 @@ values! {
     Handle: [Handle::class(1, 1), Handle::class(1, 2)];
     PacketRate: [PacketRate::new(100, 10).unwrap(), PacketRate::new(5000, 10).unwrap()];
     Mark: [Mark::default().value(1).mask(0xff), Mark::default().value(2).mask(0xf)];
+    MaskedIp: [MaskedIp::prefix(Ipv4Addr::new(10, 0, 0, 0), 9), MaskedIp::prefix(Ipv6Addr::LOCALHOST, 128)];
+    MplsLse: [MplsLse::at(1).label(5), MplsLse::at(2).ttl(9)];
+    Cfm: [Cfm::default().md_level(5), Cfm::default().opcode(7)];
+    TunnelOptions: [
+        TunnelOptions::Vxlan { gbp: Masked::new(7, 0xffff) },
+        TunnelOptions::Gtp { pdu_type: 1.into(), qfi: 8.into() }
+    ];
     LossModel: [
         LossModel::GilbertElliott {
             p: Share::percent(1.0), r: Share::percent(2.0), h: Share::percent(3.0), k1: Share::percent(4.0)
@@ -153,6 +161,7 @@ structs! {
     Flags { ecn, harddrop, adaptive, nodrop }
     FlowRed { limit_bytes, min_bytes, max_bytes, average_log, probability_log, cell_log, flags, max_probability }
     Classes { max_sdu_bytes, preemption }
+    PortRange { start, end }
     Schedule { base_time_ns, cycle_time_ns, cycle_time_extension_ns, entries }
     Entry { command, gate_mask, interval_ns }
 }
@@ -178,6 +187,19 @@ impl Vary for Burst {
     }
 }
 
+impl<T: Vary + Clone> Vary for Masked<T> {
+    fn others(&self) -> Vec<Self> {
+        let value = |value| Self { value, mask: self.mask.clone() };
+        let mask = |mask| Self { value: self.value.clone(), mask };
+        let masks = self.mask.others().into_iter().map(mask);
+        self.value.others().into_iter().map(value).chain(masks).collect()
+    }
+
+    fn fresh() -> Vec<Self> {
+        T::fresh().into_iter().map(|value| Self { mask: value.clone(), value }).collect()
+    }
+}
+
 impl<T: Vary> Vary for Option<T> {
     fn others(&self) -> Vec<Self> {
         match self {
@@ -192,6 +214,10 @@ impl<T: Vary> Vary for Option<T> {
 }
 
 impl<T: Vary + Copy, const N: usize> Vary for [T; N] {
+    fn fresh() -> Vec<Self> {
+        T::fresh().into_iter().map(|value| [value; N]).collect()
+    }
+
     fn others(&self) -> Vec<Self> {
         let change = |other| {
             let mut changed = *self;
@@ -229,4 +255,14 @@ macro_rules! unvaried {
     })*};
 }
 
-unvaried!(Damping, Actions, Reported, CtinfoCounters, HtbReported, Police, u32::Selector, u32::Counters);
+unvaried!(
+    Damping,
+    Actions,
+    Reported,
+    CtinfoCounters,
+    HtbReported,
+    FlowerReported,
+    Police,
+    u32::Selector,
+    u32::Counters
+);
