@@ -32,7 +32,7 @@ use tc_core::uapi::{
     TCA_ACT_TAB, TCA_OPTIONS,
 };
 use tc_core::words::Environment;
-use tc_core::{Attr, TcType, Verb};
+use tc_core::{Attr, FilterPlace, TcType, Verb};
 
 use crate::words::split;
 
@@ -131,6 +131,15 @@ impl Capture {
         let verbs = [Verb::Add, Verb::Change, Verb::Replace, Verb::Link];
         let verb = verbs.into_iter().find(|verb| self.command.get(2).is_some_and(|word| word == verb.name()));
         verb.unwrap_or_else(|| panic!("{}: no verb in {:?}", self.name, self.command))
+    }
+
+    /// The place of a filter; unknown for other objects.
+    #[must_use]
+    pub fn place(&self) -> FilterPlace<'static> {
+        match self.tc_type {
+            TcType::Filter => FilterPlace::of(&self.entry()),
+            _ => FilterPlace::default(),
+        }
     }
 
     /// The words after the kind.

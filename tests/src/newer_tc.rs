@@ -68,6 +68,7 @@ fn line(text: &str) -> String {
             // A delay, followed by its jitter.
             "delay" if is_netem => words[at] = "D",
             "D" if is_time(words[at]) => words[at] = "J",
+            "ip_proto" => words[at] = ip_proto(words[at]),
             "default" if is_hfsc => words[at] = words[at].trim_start_matches("0x"),
             _ => {}
         }
@@ -99,7 +100,44 @@ fn alike(value: &Value) -> Value {
                 _ => ROUNDED.contains(&key),
             };
             let kept = fields.iter().filter(|(key, value)| !differs(key, value));
-            kept.map(|(key, value)| (key.clone(), alike(value))).collect()
+            let named = |key: &str, value: &Value| match value.as_str().filter(|_| key == "ip_proto") {
+                Some(name) => ip_proto(name).into(),
+                None => alike(value),
+            };
+            kept.map(|(key, value)| (key.clone(), named(key, value))).collect()
+        }
+        other => other.clone(),
+    }
+}
+
+/// Names of protocols above IP that flower prints since 6.2, and the numbers that 6.1 prints.
+const IP_PROTOCOLS: [(&str, &str); 3] = [("l2tp", "73"), ("esp", "32"), ("ah", "33")];
+
+/// A protocol above IP as tc 6.1 prints it: later versions print more names, and `0x` before numbers.
+fn ip_proto(name: &str) -> &str {
+    match IP_PROTOCOLS.iter().find(|(known, _)| *known == name) {
+        Some((_, number)) => number,
+        None => name.trim_start_matches("0x"),
+    }
+}
+
+/// The options of a filter that a later tc printed, with protocols above IP as tc 6.1 prints them.
+#[must_use]
+pub fn with_numbers(printed: &Value) -> Value {
+    match printed {
+        Value::String(text) => {
+            let line = |line: &str| match line.strip_prefix("  ip_proto ") {
+                Some(name) => format!("  ip_proto {}", ip_proto(name)),
+                None => line.to_owned(),
+            };
+            text.split('\n').map(line).collect::<Vec<_>>().join("\n").into()
+        }
+        Value::Object(fields) => {
+            let field = |(key, value): (&String, &Value)| match value.as_str().filter(|_| key == "ip_proto") {
+                Some(name) => (key.clone(), ip_proto(name).into()),
+                None => (key.clone(), if value.is_object() { with_numbers(value) } else { value.clone() }),
+            };
+            fields.iter().map(field).collect()
         }
         other => other.clone(),
     }
@@ -135,6 +173,8 @@ mod tests {
             ),
             ("qdisc netem 1: delay 4.99us 2.94us loss 1%", "qdisc netem 1: delay 5us 3us loss 1%"),
             ("qdisc hfsc 1: root default 10 ", "qdisc hfsc 1: root  default 0x10"),
+            ("  ip_proto 73 ", "  ip_proto l2tp"),
+            ("  ip_proto 2f ", "  ip_proto 0x2f"),
             (
                 "clockid TAI\tbase-time 0 cycle-time 0 cycle-time-extension 0\tbase-time 7",
                 "clockid TAI\tbase-time 7",

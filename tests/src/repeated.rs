@@ -1,5 +1,6 @@
 //! JSON and text in which tc-cli differs from every tc on purpose: tc has the key "match" of u32 once for
-//! each key, "control_action" of police twice, and no "kind" of gate.
+//! each key, "control_action" of police twice, no "kind" of gate, a port and a range of ports of flower under one key;
+//! it leaves out options of GTP, and cuts the endpoint of PFCP to 32 bits.
 
 use serde_json::{Map, Value};
 
@@ -28,6 +29,17 @@ fn object(fields: Map<String, Value>) -> Value {
     }
     if ours.get("kind").is_some_and(|kind| kind == "gate") {
         ours.remove("kind");
+    }
+    for port in ["dst_port", "src_port"] {
+        if let Some(range) = ours.remove(&format!("{port}_range")) {
+            ours.insert(port.into(), range);
+        }
+    }
+    for key in ["gtp_opt_key", "gtp_opt_mask"] {
+        ours.remove(key);
+    }
+    if let Some(seid) = ours.get_mut("seid").filter(|seid| seid.is_u64()) {
+        *seid = (seid.as_u64().unwrap_or_default() & u64::from(u32::MAX)).into();
     }
     ours.into()
 }

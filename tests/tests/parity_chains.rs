@@ -71,6 +71,39 @@ fn chains_are_made_shown_and_deleted_alike() {
     }
 }
 
+/// A template has the keys and masks that the filters of its chain must have, and no handle.
+#[test]
+fn templates_of_chains_are_those_of_tc() {
+    need!("sch_clsact", "cls_flower", "veth");
+    let twins = twins();
+    for (words, code) in [
+        ("qdisc add dev d0 clsact", 0),
+        ("chain add dev d0 ingress chain 1 protocol ip flower", 0),
+        (
+            "chain add dev d0 ingress chain 2 protocol ip flower dst_mac 00:00:00:00:00:00/FF:00:FF:00:FF:00 \
+             ip_proto tcp dst_ip 0.0.0.0/16 dst_port 80",
+            0,
+        ),
+        ("chain add dev d0 ingress chain 3 protocol 802.1Q flower vlan_id 0 vlan_ethtype ipv6", 0),
+        ("chain get dev d0 ingress chain 2", 0),
+        ("-j chain get dev d0 ingress chain 2", 0),
+        ("chain add dev d0 ingress chain 4 protocol ip flower nonsense", 1),
+        ("filter add dev d0 ingress chain 2 pref 7 protocol ip flower src_ip 10.0.0.1", 2),
+        ("chain del dev d0 ingress chain 1", 0),
+    ] {
+        let [theirs, ours] = twins.run(words);
+        assert_eq!((outcome(&ours), &ours.stdout), (outcome(&theirs), &theirs.stdout), "{words}");
+        assert_eq!(ours.code, code, "{words}: {}", ours.stderr);
+        for show in SHOWS {
+            let shown = twins.look_started(show);
+            let [theirs, ours_by_tc, ours] =
+                [shown.theirs, shown.ours_by_tc, shown.ours].map(|said| (said.stdout, said.ended));
+            assert_eq!(ours_by_tc, theirs, "tc {show}: the hosts differ after {words}");
+            assert_eq!(ours, ours_by_tc, "tc-cli {show} after {words}");
+        }
+    }
+}
+
 /// tc asks for a parent, which a block has not.
 #[test]
 fn chains_of_a_block_are_got() {

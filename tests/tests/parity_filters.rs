@@ -762,6 +762,122 @@ fn devices_when_empty_then_as_none() {
     }
 }
 
+#[test]
+fn flower_acts_and_prints_as_tc() {
+    need!("sch_clsact", "cls_flower", "act_mirred", "act_gact", "veth");
+    if newer_tc::is_later() {
+        // Later versions of tc print other texts here: compared with tc 6.1 alone.
+        return;
+    }
+    let twins = twins();
+    let ingress = "filter add dev d0 ingress";
+    for words in [
+        "qdisc add dev d0 clsact",
+        // As Kubernetes and Open vSwitch do.
+        &format!(
+            "{ingress} protocol ip pref 1 flower ip_proto tcp dst_port 443 action mirred egress redirect dev d1"
+        ),
+        &format!("{ingress} protocol ip pref 1 flower ip_proto tcp dst_port 443"),
+        &format!(
+            "{ingress} protocol 802.1q pref 2 flower vlan_id 100 vlan_ethtype ipv4 dst_ip 1.2.3.4 \
+             dst_mac 02:00:00:00:00:01 action mirred egress redirect dev d1"
+        ),
+        &format!(
+            "{ingress} protocol ip pref 3 flower enc_src_ip 5.6.7.0/24 enc_dst_ip 1.2.3.4 enc_key_id 100 \
+             enc_dst_port 4789 vxlan_opts 5/0xff action mirred egress redirect dev d1"
+        ),
+        "filter add dev d0 egress protocol ip pref 3 chain 3 handle 0x7 flower ip_proto udp dst_port 1000-2000 \
+         src_port 53/0xff ip_flags nofrag skip_hw action drop",
+        "filter change dev d0 egress protocol ip pref 3 chain 3 handle 7 flower ip_proto udp dst_port 1-2 \
+         src_port 54/0xff ip_flags frag skip_hw action ok",
+        "filter change dev d0 egress protocol ip pref 3 chain 3 handle 7 flower ip_proto udp dst_port 1-2",
+        "filter replace dev d0 egress protocol ip pref 3 chain 3 handle 7 flower ip_proto udp dst_port 1-2",
+        "filter get dev d0 egress protocol ip pref 3 chain 3 handle 7 flower",
+        "-j filter get dev d0 egress protocol ip pref 3 chain 3 handle 7 flower",
+        &format!("{ingress} protocol ipv6 pref 4 flower ip_proto icmpv6 type 128/240 src_ip fe80::/10"),
+        &format!("{ingress} protocol mpls_uc pref 5 flower mpls lse depth 1 label 5 lse depth 2 bos 1 ttl 3"),
+        &format!("{ingress} protocol mpls_uc pref 6 flower mpls lse depth 1 label 5 hw_tc 2"),
+        &format!("{ingress} protocol ip pref 7 flower ct_state +trk+est ct_zone 5 ct_mark 0x10/0xff"),
+        &format!("{ingress} protocol ip pref 8 flower ct_label 01020304050607080102030405060708 indev d1"),
+        &format!(
+            "{ingress} protocol arp pref 9 flower arp_op reply arp_sip 1.2.3.0/24 arp_tha 2:0:0:0:0:1/8"
+        ),
+        &format!("{ingress} protocol ppp_ses pref 10 flower pppoe_sid 7 ppp_proto ip src_ip 1.1.1.1"),
+        &format!(
+            "{ingress} protocol all pref 11 flower num_of_vlans 2 vlan_id 4 vlan_ethtype 802.1q cvlan_id 5"
+        ),
+        &format!(
+            "{ingress} protocol ip pref 12 flower geneve_opts 0102:80:00880022,0103:81:11223344/ff:ff:ff00ff00"
+        ),
+        &format!("{ingress} protocol ip pref 13 flower enc_key_id 1 erspan_opts 2:0:1:5"),
+        &format!("{ingress} protocol ip pref 14 flower enc_key_id 1 gtp_opts 01:3f/ff:0f"),
+        &format!("{ingress} protocol ip pref 15 flower enc_tos 4/0xc enc_ttl 9 enc_dst_ip fe80::1/64"),
+        &format!(
+            "{ingress} protocol all pref 16 flower dst_mac 2:0:0:0:0:1/ff:0:ff:0:0:1 src_mac 2:0:0:0:0:1/24"
+        ),
+        &format!("{ingress} protocol 0x88b5 pref 17 flower"),
+        &format!("{ingress} protocol ip pref 18 flower skip_sw"),
+        &format!("{ingress} protocol ip pref 18 flower ip_proto 2f ip_tos 0x10/0xfc ip_ttl ff"),
+        &format!("{ingress} protocol ip pref 18 flower src_ip x"),
+        &format!("{ingress} protocol ip pref 18 flower ct_state +new"),
+        &format!("{ingress} protocol ip pref 18 flower ip_proto tcp src_port 9-8"),
+        &format!("{ingress} protocol ip pref 18 flower vlan_id 7"),
+        &format!("{ingress} protocol ip pref 18 flower bogus"),
+        &format!("{ingress} protocol ip pref 18 flower help"),
+        &format!("{ingress} protocol ip pref 18 flower action bogus"),
+        &format!("{ingress} protocol ip pref 18 handle x flower"),
+        &format!("{ingress} protocol mpls_uc pref 18 flower mpls lse label 1"),
+        &format!("{ingress} protocol mpls_uc pref 18 flower mpls"),
+        "filter del dev d0 ingress protocol ip pref 18 handle 0x1 flower",
+        "filter del dev d0 ingress protocol mpls_uc pref 5 flower",
+        "filter del dev d0 ingress",
+    ] {
+        if run(&twins, words) == 0 && !words.contains("get ") {
+            show(&twins, FILTERS, words);
+        }
+    }
+}
+
+/// tc does something else with these words: see `differs-from-tc.md`.
+#[test]
+fn flower_words_that_tc_takes_wrongly_are_refused() {
+    need!("sch_clsact", "cls_flower", "veth");
+    let twins = twins();
+    run(&twins, "qdisc add dev d0 clsact");
+    run(&twins, "filter add dev d0 ingress protocol ip pref 1 handle 1 flower dst_ip 1.2.3.4");
+    let before = twins.ours.tc("filter show dev d0 ingress").ok();
+    for words in [
+        "add dev d0 ingress protocol ip pref 2 flower tcp_flags 2",
+        "add dev d0 ingress protocol arp pref 2 flower ip_tos 4",
+        "add dev d0 ingress protocol ip pref 2 flower dst_mac 1:2:3",
+        "add dev d0 ingress protocol ip pref 2 flower dst_mac 1.2.3.4",
+        "add dev d0 ingress protocol ip pref 2 flower dst_mac 2:0:0:0:0:1/49",
+        "add dev d0 ingress protocol ip pref 2 flower ct_label 010",
+        "add dev d0 ingress protocol ip pref 2 flower geneve_opts 0102:80:001122334",
+        "add dev d0 ingress protocol ip pref 2 flower ip_proto tcp dst_port 5 ip_proto udp",
+        "change dev d0 ingress pref 1 handle 1 flower dst_ip 1.2.3.5",
+    ] {
+        let [_, ours] = twins.run(&format!("filter {words}"));
+        assert!(matches!(ours.code, 1 | 255), "{words}: {}", ours.stderr);
+        assert_eq!(twins.ours.tc("filter show dev d0 ingress").ok(), before, "{words}");
+    }
+    // Right, where tc sends what the kernel refuses, or sends other bits.
+    for (words, shown) in [
+        ("src_ip any enc_dst_ip all", "\n  eth_type ipv4\n  not_in_hw"),
+        ("dst_mac 2:0:0:0:0:1/0", "\n  eth_type ipv4\n  not_in_hw"),
+        ("ip_proto tcp dst_port 0", "  dst_port 0\n"),
+        ("skip_hw ip_proto tcp dst_port 0-5", "  dst_port 0-5\n"),
+    ] {
+        let [_, ours] =
+            twins.run(&format!("filter replace dev d0 ingress protocol ip pref 2 handle 1 flower {words}"));
+        assert_eq!(ours.code, 0, "{words}: {}", ours.stderr);
+        let list = twins.ours.tc("filter show dev d0 ingress pref 2").ok();
+        assert!(list.contains(shown), "{words}: {list}");
+        // tc may have none.
+        let _gone = twins.run("filter del dev d0 ingress pref 2");
+    }
+}
+
 /// The filters of `fw`, `basic` and `flower` have handles in bases that tc-cli cannot know.
 #[test]
 fn filters_of_unknown_kinds_when_named_by_handle_stay() {

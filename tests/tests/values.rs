@@ -2,9 +2,11 @@
 //! that names the option or the value; right ones never end the program.
 
 use bytes::BytesMut;
+use tc_core::uapi::ETH_P_ALL;
 use tc_core::words::{WordError, Words, WordsContext};
 use tc_core::{
-    AttrWriter, EncodeError, Fill, FillContext, OptionWords, Options, Registry, Request, TcOps, TcType, Verb,
+    AttrWriter, EncodeError, Fill, FillContext, FilterPlace, OptionWords, Options, Registry, Request, TcOps,
+    TcType, Verb, protocol,
 };
 use tc_qdiscs as _;
 use tests::captures::Machine;
@@ -37,6 +39,14 @@ const TAKEN: &[(&str, &[&str], &str)] = &[
     ("filter flow perturb", &["17", "256"], "seconds"),
     ("filter flow rshift", &["17", "256"], "32 bits"),
     ("filter route order", &["17"], "up to 127"),
+    ("filter flower num_of_vlans", &["17"], "8 bits"),
+    ("filter flower ip ip_proto", &["17"], "a type or code of 8 bits"),
+    ("filter flower ip ip_tos", &["17"], "8 bits"),
+    ("filter flower ip erspan_opts", &["17", "256"], "an index of 32 bits, hardware of 8 bits"),
+    ("filter flower ip action", &["17", "256"], "a number up to 10000"),
+    ("filter flower ipv6 ip_proto", &["17"], "a code of 8 bits"),
+    ("filter flower ipv6 ct_zone", &["17", "256"], "16 bits"),
+    ("filter flower mpls_uc mpls", &["17"], "the kernel refuses it"),
     ("filter matchall classid", &["10000"], "32 bits"),
     ("filter matchall action", &["17", "256", "0"], "a number up to 10000; no rate beside an mtu, as tc"),
     ("filter u32 match", &["17"], "8 bits"),
@@ -77,6 +87,7 @@ const CALLED: &[(&str, &str)] = &[
     ("class ets quantum", "quanta"),
     ("filter cgroup match", "'rate' or 'avrate'"),
     ("filter flow and", "mask"),
+    ("filter flower hw_tc", "TC index"),
     ("fq orphan_mask", "initial_quantum"),
     ("netem delay", "latency"),
     ("netem reorder", "gap"),
@@ -92,12 +103,20 @@ const CALLED: &[(&str, &str)] = &[
     ("ets priomap", "needs to be specified"),
 ];
 
+/// The names by which a refusal can call an option: of flower also those of the other keys of an item.
+fn names<'a>(line: &str, option: &'a str, words: &'a [String]) -> Vec<&'a str> {
+    let is_key = |word: &&str| line.starts_with("filter flower") && word.len() > 3;
+    let keys = words.iter().map(String::as_str).filter(is_key);
+    let keys = keys.filter(|word| word.starts_with(|first: char| first.is_ascii_alphabetic()));
+    keys.chain([option]).collect()
+}
+
 fn grammar() -> Grammar {
     Grammar::of_kinds()
 }
 
 /// The kinds of the grammar's lines.
-fn each_line(check: impl Fn(&str, &dyn TcOps)) {
+fn each_line(check: impl Fn(&str, &dyn TcOps, &FilterPlace<'_>)) {
     let registry = Registry::of_program().unwrap_or_default();
     let mut checked = 0;
     for line in grammar().kinds() {
@@ -105,13 +124,22 @@ fn each_line(check: impl Fn(&str, &dyn TcOps)) {
             None | Some(("root" | "then", _)) => (TcType::Qdisc, line.split(' ').next_back()),
             Some(("class", kind)) => (TcType::Class, Some(kind)),
             Some(("action", kind)) => (TcType::Action, Some(kind)),
-            Some((_, kind)) => (TcType::Filter, Some(kind)),
+            Some((_, kind)) => (TcType::Filter, kind.split(' ').next()),
         };
         let Some(ops) = kind.and_then(|kind| registry.get(tc_type, kind)) else { continue };
-        check(line, ops);
+        check(line, ops, &place(line));
         checked += 1;
     }
     assert!(checked > 40, "{checked}");
+}
+
+/// The place of a filter with the protocol that its line names.
+fn place(line: &str) -> FilterPlace<'static> {
+    let mut place = FilterPlace::default();
+    if let ["filter", _, protocol @ ..] = &line.split(' ').collect::<Vec<_>>()[..] {
+        place.protocol = protocol.first().map_or(Some(ETH_P_ALL), |name| protocol::parse(name));
+    }
+    place
 }
 
 fn context(verb: Verb) -> WordsContext<'static> {
@@ -119,9 +147,14 @@ fn context(verb: Verb) -> WordsContext<'static> {
 }
 
 /// Reads words. An action leaves those that it does not know to the next action, which is an error here.
-fn read(ops: &dyn TcOps, list: &[&str], verb: Verb) -> Result<Option<Box<dyn Options>>, WordError> {
+fn read(
+    ops: &dyn TcOps,
+    list: &[&str],
+    verb: Verb,
+    place: &FilterPlace<'_>,
+) -> Result<Option<Box<dyn Options>>, WordError> {
     let mut words = Words::new(list);
-    let options = ops.parse_words(&mut words, &context(verb))?;
+    let (options, _) = ops.parse_words_at(&mut words, &context(verb), place)?;
     match words.peek() {
         Some(word) if ops.tc_type() == TcType::Action => Err(WordError::what_is(word)),
         _ => Ok(options),
@@ -131,18 +164,19 @@ fn read(ops: &dyn TcOps, list: &[&str], verb: Verb) -> Result<Option<Box<dyn Opt
 #[test]
 fn wrong_values_are_refused_by_name() {
     let wrong = std::cell::RefCell::new(Vec::new());
-    each_line(|line, ops| {
+    each_line(|line, ops, filter| {
         for (words, option, value) in grammar().each_value(line, Values::Wrong) {
             let list: Vec<_> = words.iter().map(String::as_str).collect();
             let place = format!("{line} {option}");
             let said = format!("{line} {}", words.join(" "));
-            match read(ops, &list, Verb::Add) {
+            match read(ops, &list, Verb::Add, filter) {
                 Ok(_) if TAKEN.iter().any(|(at, values, _)| *at == place && values.contains(&value)) => {}
                 Ok(options) => wrong.borrow_mut().push(format!("{said}: taken as {options:?}")),
                 Err(error) => {
                     let text = error.to_string();
-                    let names = CALLED.iter().filter(|(at, _)| *at == place).map(|(_, name)| *name);
-                    if ![option.as_str(), value].into_iter().chain(names).any(|name| text.contains(name)) {
+                    let called = CALLED.iter().filter(|(at, _)| *at == place).map(|(_, name)| *name);
+                    let names = names(line, &option, &words).into_iter().chain([value]).chain(called);
+                    if !{ names }.any(|name| text.contains(name)) {
                         wrong.borrow_mut().push(format!("{said}: {text}"));
                     }
                 }
@@ -155,13 +189,13 @@ fn wrong_values_are_refused_by_name() {
 
 #[test]
 fn no_value_ends_the_program() {
-    each_line(|line, ops| {
+    each_line(|line, ops, filter| {
         let grammar = grammar();
         let cases = [Values::Right, Values::Extreme].map(|values| grammar.each_value(line, values));
         for (words, _, _) in cases.concat() {
             let list: Vec<_> = words.iter().map(String::as_str).collect();
             for verb in [Verb::Add, Verb::Change] {
-                let Ok(options) = read(ops, &list, verb) else { continue };
+                let Ok(options) = read(ops, &list, verb, filter) else { continue };
                 let mut buffer = BytesMut::new();
                 let mut out = AttrWriter::new(&mut buffer);
                 let fill = FillContext { verb, as_tc: true };
@@ -212,6 +246,16 @@ const OTHERWISE: &[(&str, &str)] = &[
     ("filter bpf", "Error at instruction "),
     ("filter bpf", "Illegal \"classid\""),
     ("filter bpf", "bytecode: the number of instructions"),
+    ("filter flower", "Illegal TC index"),
+    ("filter flower", "TC index exceeds max range"),
+    ("filter flower", "Illegal \"classid\""),
+    ("filter flower", "Command line is not complete."),
+    ("filter flower ip", "Illegal \"classid\""),
+    ("filter flower mpls_uc", "argument \"depth\" is required"),
+    ("filter flower mpls_uc", "Illegal \"depth\""),
+    ("filter flower mpls_uc", "Illegal \"label\""),
+    ("filter flower mpls_uc", "Illegal \"bos\""),
+    ("filter flower mpls_uc", "Illegal \"ttl\""),
     ("filter fw", "Illegal \"classid\""),
     ("filter route", "Illegal \"to\""),
     ("filter route", "Illegal \"classid\""),
@@ -236,6 +280,7 @@ const OTHERWISE: &[(&str, &str)] = &[
 
 /// Values that are accepted and written differently, with reasons.
 const OTHER_VALUES: &[(&str, &str, &str)] = &[
+    ("filter flower ip action mirred", "", "tc passes over words that it does not know here"),
     ("filter fw police mtu 1600 conform-exceed", "-1", "a control action by its number"),
     ("filter flow map key dst addend", "-1", "a number with a sign"),
     ("filter matchall action mirred", "", "tc passes over words that it does not know here"),
@@ -261,29 +306,30 @@ fn sent(ops: &dyn TcOps, options: &dyn Options, fill: FillContext) -> Option<Vec
     (filled != Fill::Absent).then(|| buffer.to_vec())
 }
 
-fn words_of(ops: &dyn TcOps, options: &dyn Options) -> Vec<String> {
+fn words_of(ops: &dyn TcOps, options: &dyn Options, place: &FilterPlace<'_>) -> Vec<String> {
     let mut words = OptionWords::with_names(&Machine);
-    ops.to_words(options, &mut words);
+    ops.to_words_at(options, place, &mut words);
     words.lines()
 }
 
 #[test]
 fn hostile_values_are_refused_or_sent_unchanged() {
     let wrong = std::cell::RefCell::new(Vec::new());
-    each_line(|line, ops| {
+    each_line(|line, ops, filter| {
         for value in hostile() {
             for (words, option) in grammar().each_word(line, &value) {
                 let list: Vec<_> = words.iter().map(String::as_str).collect();
                 let short: String = words.join(" ").chars().take(150).collect();
                 let said = format!("{line} {short}");
-                let options = match read(ops, &list, Verb::Add) {
+                let options = match read(ops, &list, Verb::Add, filter) {
                     Ok(Some(options)) => options,
                     Ok(None) => continue,
                     Err(error) => {
                         let text = error.to_string();
                         let value = if value.is_empty() { "\"\"" } else { &value };
                         let called = OTHERWISE.iter().any(|(at, tells)| *at == line && text.contains(tells));
-                        if !called && !text.contains(&option) && !text.contains(value) {
+                        let is_named = names(line, &option, &words).iter().any(|name| text.contains(name));
+                        if !called && !is_named && !text.contains(value) {
                             wrong.borrow_mut().push(format!("{said}: names nothing: {text:.200}"));
                         }
                         continue;
@@ -295,7 +341,7 @@ fn hostile_values_are_refused_or_sent_unchanged() {
                     wrong.borrow_mut().push(format!("{said}: its own bytes are refused"));
                     continue;
                 };
-                let (told, again) = (words_of(ops, &*options), words_of(ops, &*read));
+                let (told, again) = (words_of(ops, &*options, filter), words_of(ops, &*read, filter));
                 if told != again {
                     wrong.borrow_mut().push(format!("{said}: {told:?} is read as {again:?}"));
                 }
@@ -316,10 +362,10 @@ fn hostile_values_are_refused_or_sent_unchanged() {
 
 #[test]
 fn words_without_end_are_refused_or_fit() {
-    each_line(|line, ops| {
+    each_line(|line, ops, filter| {
         for words in grammar().each_again(line, 10_000) {
             let list: Vec<_> = words.iter().map(String::as_str).collect();
-            let Ok(Some(options)) = read(ops, &list, Verb::Add) else {
+            let Ok(Some(options)) = read(ops, &list, Verb::Add, filter) else {
                 continue;
             };
             if let Some(bytes) = sent(ops, &*options, FillContext { verb: Verb::Add, as_tc: true }) {

@@ -43,7 +43,7 @@ use bytes::BytesMut;
 
 use crate::kind::print::{Form, Printer, Style};
 use crate::kind::words::{Environment, Usual, WordError, Words, WordsContext};
-use crate::kind::{Fill, FillContext, KindWithWords, Options, TcOps, ops_of};
+use crate::kind::{Fill, FillContext, FilterPlace, KindWithWords, Options, TcOps, ops_of};
 use crate::wire::attr::AttrWriter;
 use crate::wire::error::EncodeError;
 use crate::wire::verb::{TcType, Verb};
@@ -80,8 +80,19 @@ pub fn check_ops(
     commands: &[(&str, Verb)],
     environment: &dyn Environment,
 ) -> Result<(), Broken> {
+    check_ops_at(ops, commands, &FilterPlace::default(), environment)
+}
+
+/// Checks a filter kind whose words depend on the filter's place, with commands that are valid
+/// there. The place counts for filters alone.
+pub fn check_ops_at(
+    ops: &dyn TcOps,
+    commands: &[(&str, Verb)],
+    place: &FilterPlace<'_>,
+    environment: &dyn Environment,
+) -> Result<(), Broken> {
     let broken = |what| Broken { tc_type: ops.tc_type(), kind: ops.kind(), what };
-    let kind = Tested { ops, environment };
+    let kind = Tested { ops, environment, place };
     kind.check_texts().map_err(broken)?;
     for (words, verb) in commands {
         kind.check_command(words, *verb).map_err(|what| broken(format!("{words:?}: {what}")))?;
@@ -92,6 +103,7 @@ pub fn check_ops(
 struct Tested<'a> {
     ops: &'a dyn TcOps,
     environment: &'a dyn Environment,
+    place: &'a FilterPlace<'a>,
 }
 
 impl Tested<'_> {
@@ -161,7 +173,7 @@ impl Tested<'_> {
         for form in [Form::Text, Form::Json, Form::PrettyJson] {
             let mut out = Printer::new(form, Style { stats: true, details: true, ..Style::default() });
             let mut printed = Ok(());
-            out.object("", |out| printed = self.ops.print(payload, out));
+            out.object("", |out| printed = self.ops.print_at(payload, self.place, out));
             hold(printed.is_ok() == readable, || format!("{payload:02x?} is printed: {printed:?}"))?;
             let valid =
                 form == Form::Text || serde_json::from_slice::<serde_json::Value>(out.bytes()).is_ok();
@@ -175,14 +187,15 @@ impl Tested<'_> {
         let list = [word];
         let mut words = Words::new(&list);
         let context = WordsContext { environment: self.environment, ..WordsContext::new(Verb::Add) };
-        self.ops.parse_words(&mut words, &context)?;
+        self.ops.parse_words_at(&mut words, &context, self.place)?;
         Ok(!words.is_empty())
     }
 
     fn parse(&self, words: &str, verb: Verb) -> Result<Option<Box<dyn Options>>, WordError> {
         let words: Vec<_> = words.split_whitespace().collect();
         let context = WordsContext { environment: self.environment, ..WordsContext::new(verb) };
-        self.ops.parse_words(&mut Words::new(&words), &context)
+        let read = self.ops.parse_words_at(&mut Words::new(&words), &context, self.place);
+        read.map(|(options, _)| options)
     }
 
     /// Writes options into a buffer.

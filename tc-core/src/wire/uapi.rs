@@ -95,6 +95,19 @@ pub const TCA_CLS_FLAGS_IN_HW: u32 = 1 << 2;
 pub const TCA_CLS_FLAGS_NOT_IN_HW: u32 = 1 << 3;
 pub const TCA_CLS_FLAGS_VERBOSE: u32 = 1 << 4;
 
+pub const TCA_FLOWER_KEY_FLAGS_IS_FRAGMENT: u32 = 1 << 0;
+pub const TCA_FLOWER_KEY_FLAGS_FRAG_IS_FIRST: u32 = 1 << 1;
+pub const TCA_FLOWER_KEY_FLAGS_TUNNEL_CSUM: u32 = 1 << 2;
+pub const TCA_FLOWER_KEY_FLAGS_TUNNEL_DONT_FRAGMENT: u32 = 1 << 3;
+pub const TCA_FLOWER_KEY_FLAGS_TUNNEL_OAM: u32 = 1 << 4;
+pub const TCA_FLOWER_KEY_FLAGS_TUNNEL_CRIT_OPT: u32 = 1 << 5;
+pub const TCA_FLOWER_KEY_CT_FLAGS_NEW: u16 = 1 << 0;
+pub const TCA_FLOWER_KEY_CT_FLAGS_ESTABLISHED: u16 = 1 << 1;
+pub const TCA_FLOWER_KEY_CT_FLAGS_RELATED: u16 = 1 << 2;
+pub const TCA_FLOWER_KEY_CT_FLAGS_TRACKED: u16 = 1 << 3;
+pub const TCA_FLOWER_KEY_CT_FLAGS_INVALID: u16 = 1 << 4;
+pub const TCA_FLOWER_KEY_CT_FLAGS_REPLY: u16 = 1 << 5;
+
 /// `TCA_ACT_TAB`, the same number as `TCA_ROOT_TAB`.
 pub const TCA_ACT_TAB: u16 = 1;
 pub const TCA_ROOT_FLAGS: u16 = 2;
@@ -127,11 +140,15 @@ pub const TC_COOKIE_MAX_SIZE: usize = 16;
 
 pub const ETH_P_ALL: u16 = 3;
 pub const ETH_P_IP: u16 = 0x0800;
+pub const ETH_P_ARP: u16 = 0x0806;
+pub const ETH_P_RARP: u16 = 0x8035;
 pub const ETH_P_8021Q: u16 = 0x8100;
 pub const ETH_P_8021AD: u16 = 0x88a8;
 pub const ETH_P_MPLS_UC: u16 = 0x8847;
 pub const ETH_P_MPLS_MC: u16 = 0x8848;
 pub const ETH_P_IPV6: u16 = 0x86dd;
+pub const ETH_P_PPP_SES: u16 = 0x8864;
+pub const ETH_P_CFM: u16 = 0x8902;
 
 pub const IFLA_IFNAME: u16 = 3;
 pub const IFLA_MTU: u16 = 4;

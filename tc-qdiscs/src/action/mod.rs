@@ -7,7 +7,7 @@ pub mod ct;
 pub mod ctinfo;
 pub mod gact;
 pub mod gate;
-mod generic;
+pub(crate) mod generic;
 pub mod ife;
 pub mod mirred;
 pub mod mpls;

@@ -80,7 +80,7 @@ impl Kind for Matchall {
     }
 
     fn as_dumped(&self, environment: &dyn Environment) -> Self {
-        Self { actions: self.actions.as_dumped(environment), ..self.clone() }
+        Self { actions: self.actions.as_dumped_in(environment, self.flags), ..self.clone() }
     }
 
     fn target_class(&self) -> Option<Handle> {

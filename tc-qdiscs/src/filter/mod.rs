@@ -1,9 +1,11 @@
 //! Filters (classifiers).
 
+mod address;
 pub mod basic;
 pub mod bpf;
 pub mod cgroup;
 pub mod flow;
+pub mod flower;
 pub mod fw;
 pub mod matchall;
 pub mod route;

@@ -15,7 +15,6 @@
 //!   the handle must be 0;
 //! - tables with filters that link to them cannot be deleted.
 
-mod address;
 mod handle;
 mod print;
 mod selector;
@@ -167,7 +166,7 @@ impl Kind for U32 {
         Self {
             class: self.class.filter(|class| !class.is_unspec()),
             police: self.police.map(|police| police.as_dumped(environment)),
-            actions: self.actions.as_dumped(environment),
+            actions: self.actions.as_dumped_in(environment, self.flags),
             ..self.clone()
         }
     }

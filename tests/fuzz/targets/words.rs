@@ -3,9 +3,14 @@
 
 use bytes::BytesMut;
 use libfuzzer_sys::fuzz_target;
+use tc_core::uapi::*;
 use tc_core::words::{Words, WordsContext};
-use tc_core::{AttrWriter, Fill, FillContext, Options, TcOps, Verb};
+use tc_core::{AttrWriter, Fill, FillContext, FilterPlace, Options, TcOps, Verb};
 use tests::captures::Machine;
+
+/// Protocols of filters: the words of flower depend on them.
+const PROTOCOLS: [u16; 7] =
+    [ETH_P_IP, ETH_P_IPV6, ETH_P_ARP, ETH_P_8021Q, ETH_P_MPLS_UC, ETH_P_PPP_SES, ETH_P_ALL];
 
 fuzz_target!(|input: &[u8]| {
     let Some((&[number, how], text)) = input.split_first_chunk() else { return };
@@ -14,7 +19,9 @@ fuzz_target!(|input: &[u8]| {
     let verb = [Verb::Add, Verb::Change, Verb::Replace, Verb::Link][usize::from(how % 4)];
     let words: Vec<&str> = text.split_whitespace().collect();
     let context = WordsContext { environment: &Machine, ..WordsContext::new(verb) };
-    let Ok(options) = ops.parse_words(&mut Words::new(&words), &context) else { return };
+    let mut place = FilterPlace::default();
+    place.protocol = PROTOCOLS.get(usize::from(how >> 3)).copied();
+    let Ok((options, _)) = ops.parse_words_at(&mut Words::new(&words), &context, &place) else { return };
     let context = FillContext { verb, as_tc: how & 4 != 0 };
     let Some(first) = fill(ops, options.as_deref(), context) else { return };
     let read = ops.msg_parse(&first).unwrap_or_else(|error| panic!("{options:?}: {error}"));

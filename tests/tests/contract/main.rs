@@ -71,9 +71,10 @@ fn every_kind_of_ours_has_captures() {
 #[test]
 fn every_kind_passes_the_contract_check() {
     for_each_kind(|kind| {
-        let commands = kind.commands();
-        let commands: Vec<_> = commands.iter().map(|(words, verb)| (words.as_str(), *verb)).collect();
-        contract::check_ops(kind.ops, &commands, &captures::Machine).unwrap();
+        for command in kind.commands() {
+            let commands = [(command.words.as_str(), command.verb)];
+            contract::check_ops_at(kind.ops, &commands, &command.place, &captures::Machine).unwrap();
+        }
     });
 }
 

@@ -3,7 +3,9 @@
 use bytes::BytesMut;
 use tc_core::print::{Form, Printer, Style};
 use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{AttrWriter, EncodeError, Fill, FillContext, OptionWords, Options, Registered, TcOps, Verb};
+use tc_core::{
+    AttrWriter, EncodeError, Fill, FillContext, FilterPlace, OptionWords, Options, Registered, TcOps, Verb,
+};
 use tests::captures::{self, Capture};
 
 /// Words that no capture has.
@@ -21,6 +23,15 @@ pub(crate) struct Tested {
     pub(crate) payloads: Vec<Vec<u8>>,
     pub(crate) xstats: Vec<Vec<u8>>,
     pub(crate) vocabulary: Vec<String>,
+    /// The places of the captures, and an unknown one.
+    places: Vec<FilterPlace<'static>>,
+}
+
+/// Words with their verb, at the place of a filter.
+pub(crate) struct Command {
+    pub(crate) words: String,
+    pub(crate) verb: Verb,
+    pub(crate) place: FilterPlace<'static>,
 }
 
 impl Tested {
@@ -33,16 +44,21 @@ impl Tested {
             payloads: Vec::new(),
             xstats: Vec::new(),
             vocabulary: Vec::new(),
+            places: vec![FilterPlace::default()],
         };
+        new.places.extend(new.captures.iter().map(|capture| capture.place()));
+        new.places.dedup();
         new.payloads = new.find_payloads();
         new.xstats = new.captures.iter().filter_map(|c| Some(c.entry().xstats().ok()??.to_vec())).collect();
         new.vocabulary = new.find_words();
         new
     }
 
-    pub(crate) fn parse(&self, words: &str, verb: Verb) -> Result<Option<Box<dyn Options>>, WordError> {
-        let words: Vec<_> = words.split_whitespace().collect();
-        self.ops.parse_words(&mut Words::new(&words), &context(verb))
+    pub(crate) fn parse(&self, command: &Command) -> Result<Option<Box<dyn Options>>, WordError> {
+        let words: Vec<_> = command.words.split_whitespace().collect();
+        let context = context(command.verb);
+        let read = self.ops.parse_words_at(&mut Words::new(&words), &context, &command.place);
+        read.map(|(options, _)| options)
     }
 
     /// Writes options into a buffer.
@@ -71,22 +87,32 @@ impl Tested {
     }
 
     /// Words of captures and others, with their verbs.
-    pub(crate) fn commands(&self) -> Vec<(String, Verb)> {
-        let captured = self.captures.iter().map(|capture| (capture.words().join(" "), capture.verb()));
+    pub(crate) fn commands(&self) -> Vec<Command> {
+        let captured = self.captures.iter().map(|capture| Command {
+            words: capture.words().join(" "),
+            verb: capture.verb(),
+            place: capture.place(),
+        });
         let more = MORE_WORDS.iter().filter(|(kind, _)| *kind == self.ops.kind());
-        captured.chain(more.map(|(_, words)| ((*words).to_owned(), Verb::Change))).collect()
+        let more = more.map(|(_, words)| Command {
+            words: (*words).to_owned(),
+            verb: Verb::Change,
+            place: FilterPlace::default(),
+        });
+        captured.chain(more).collect()
     }
 
     pub(crate) fn some_options(&self) -> Vec<Box<dyn Options>> {
-        self.commands().iter().filter_map(|(words, verb)| self.parse(words, *verb).unwrap()).collect()
+        self.commands().iter().filter_map(|command| self.parse(command).unwrap()).collect()
     }
 
     fn find_payloads(&self) -> Vec<Vec<u8>> {
         let captured = self.captures.iter().filter_map(|capture| Some(capture.options()?.payload.to_vec()));
         let mut payloads: Vec<_> = captured.collect();
-        for (words, verb) in self.commands() {
-            let Ok(options) = self.parse(&words, verb) else { continue };
-            if let Ok((fill, bytes)) = self.fill(options.as_deref(), FillContext { verb, as_tc: true })
+        for command in self.commands() {
+            let Ok(options) = self.parse(&command) else { continue };
+            let context = FillContext { verb: command.verb, as_tc: true };
+            if let Ok((fill, bytes)) = self.fill(options.as_deref(), context)
                 && fill != Fill::Absent
             {
                 payloads.push(bytes);
@@ -99,7 +125,7 @@ impl Tested {
     fn find_words(&self) -> Vec<String> {
         let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '/');
         let commands = self.commands();
-        let texts = commands.iter().flat_map(|(words, _)| words.split_whitespace());
+        let texts = commands.iter().flat_map(|command| command.words.split_whitespace());
         let usage = self.ops.usage().split(|c| !is_word(c)).filter(|word| !word.is_empty());
         usage.chain(texts).map(str::to_owned).collect()
     }
@@ -147,9 +173,12 @@ impl Tested {
     }
 
     pub(crate) fn check_any_words(&self, words: &[&str], verb: Verb) {
-        if let Ok(options) = self.ops.parse_words(&mut Words::new(words), &context(verb)) {
+        for place in &self.places {
+            let read = self.ops.parse_words_at(&mut Words::new(words), &context(verb), place);
             for as_tc in [true, false] {
-                self.check_round_trip(options.as_deref(), FillContext { verb, as_tc });
+                if let Ok((options, _)) = &read {
+                    self.check_round_trip(options.as_deref(), FillContext { verb, as_tc });
+                }
             }
         }
     }

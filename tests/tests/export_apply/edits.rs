@@ -131,27 +131,62 @@ fn diff_ends_as_diff_does_and_apply_makes_it_so() {
 
 #[test]
 fn inexpressible_objects_are_named() {
-    need!("cls_flower", "sch_prio", "veth");
+    need!("cls_route", "sch_prio", "veth");
     let pair = Pair::new();
     let near = &pair.near;
     near.tc("qdisc add dev near root handle 1: prio").ok();
-    near.tc("filter add dev near parent 1: pref 1 protocol ip flower dst_ip 192.0.2.9 classid 1:1").ok();
+    near.tc("filter add dev near parent 1: pref 1 protocol ip route to 10 classid 1:1").ok();
     near.tc("qdisc add dev near parent 1:1 handle 2: pfifo limit 9").ok();
     let exported = near.tc_cli("export");
     assert_eq!(exported.code, 1);
-    let why = "filter \"flower\" is not known here";
+    let why = "filter \"route\" is not known here";
     assert!(exported.stderr.contains(why), "{}", exported.stderr);
     let comments = exported.stdout.lines().filter(|line| line.starts_with("# "));
     assert!(comments.clone().all(|line| line.contains(why)) && comments.count() > 0, "{}", exported.stdout);
     assert!(exported.stdout.contains("handle 2: pfifo limit 9\n"), "{}", exported.stdout);
     // The mark has its place; to tc it is a comment.
     let marks: Vec<_> = exported.stdout.lines().filter(|line| line.starts_with("#!")).collect();
-    assert_eq!(marks[0], "#!left-out filter dev near parent 1: pref 1 handle 0x1");
+    assert_eq!(marks[0], "#!left-out filter dev near parent 1: pref 1 handle 0xffff000a");
     // An apply of that leaves the filter alone, and names it.
     let file = File::new("partly", &exported.stdout);
     let applied = near.tc_cli(&format!("apply {}", file.0));
     assert_eq!((applied.code, applied.stdout.as_str()), (0, ""), "{}", applied.stderr);
     assert!(applied.stderr.contains("left alone: filter"), "{}", applied.stderr);
+}
+
+/// Kernel: a change with other masks is EINVAL.
+#[test]
+fn flower_when_values_differ_then_it_is_changed_in_place() {
+    need!("cls_flower", "act_gact", "sch_clsact", "veth");
+    let pair = Pair::new();
+    let near = &pair.near;
+    near.tc("qdisc add dev near clsact").ok();
+    let filter = "filter add dev near ingress pref 7 protocol ip flower";
+    near.tc(&format!("{filter} ip_proto tcp dst_port 80 src_ip 10.0.0.0/8 skip_hw action drop")).ok();
+    let exported = near.tc_cli("export dev near").ok();
+    // Kernel: the action takes over skip_hw.
+    let words = "ip_proto tcp src_ip 10.0.0.0/8 dst_port 80 skip_hw action gact drop index 1 skip_hw";
+    assert!(exported.contains(words), "{exported}");
+    let same = File::new("flower-same", &exported);
+    assert_eq!(near.tc_cli(&format!("diff {}", same.0)).code, 0);
+    for (from, to, lines) in [
+        ("dst_port 80", "dst_port 81", &["filter change "][..]),
+        ("action gact drop index 1 skip_hw", "action pass", &["filter change "]),
+        // Kernel: the index names the action that is there.
+        ("gact pass", "gact continue", &["filter del ", "filter add "]),
+        ("src_ip 10.0.0.0/8", "src_ip 10.0.0.0/16", &["filter del ", "filter add "]),
+        ("dst_port 81 ", "", &["filter del ", "filter add "]),
+    ] {
+        let there = near.tc_cli("export dev near").ok();
+        let wanted = there.replace(from, to);
+        assert_ne!(wanted, there, "{from}");
+        let file = File::new("flower-other", &wanted);
+        let done = near.tc_cli(&format!("apply {}", file.0)).ok();
+        let done: Vec<_> = done.lines().collect();
+        assert_eq!(done.len(), lines.len(), "{done:?}");
+        assert!(done.iter().zip(lines).all(|(done, start)| done.starts_with(start)), "{done:?}");
+        assert_eq!(near.tc_cli(&format!("diff {}", file.0)).code, 0, "{done:?}");
+    }
 }
 
 #[test]

@@ -115,6 +115,15 @@ impl<'g> Tree<'g> {
                 let protocol = *chance.of(&["all", "ip", "0x88b5", "arp"]);
                 let chain = if chance.is(20) { "chain 3 " } else { "" };
                 let to = chance.of(devices).clone();
+                if chance.is(40) {
+                    let protocol = *chance.of(&["all", "ip", "ipv6", "arp", "mpls_uc", "802.1Q", "ppp_ses"]);
+                    let line = format!("filter flower {protocol}").replace(" all", "");
+                    let words = self.grammar.say(&line, chance).join(" ");
+                    self.lines.push(format!(
+                        "filter add {place} pref {pref} protocol {protocol} {chain}flower {words}"
+                    ));
+                    continue;
+                }
                 let action = action(&to, chance);
                 self.lines.push(format!(
                     "filter add {place} pref {pref} protocol {protocol} {chain}matchall {action}"

@@ -34,8 +34,9 @@ impl Story {
                     "cgroup" | "flow" => "handle 7 ",
                     _ => "",
                 };
+                let (kind, protocol) = kind.split_once(' ').unwrap_or((kind, "all"));
                 let filter =
-                    |verb| format!("filter {verb} dev DEV {side} pref 7 protocol all {handle}{kind}");
+                    |verb| format!("filter {verb} dev DEV {side} pref 7 protocol {protocol} {handle}{kind}");
                 commands.push((filter("add"), grammar.say(line, chance)));
                 if chance.is(20) {
                     commands.push((filter("replace"), grammar.say(line, chance)));

@@ -1,5 +1,6 @@
 //! Every kind with its public fields. `every_field_is_listed` fails for a kind or a field that is missing here.
 
+use tc_core::uapi::ETH_P_IP;
 use tc_qdiscs as kinds;
 
 use crate::{Case, case};
@@ -455,6 +456,13 @@ pub(crate) fn cases() -> Vec<Case> {
             "match u32 1 0xff at 0 classid 1:1",
             [actions, class, counters, divisor, flags, indev, link, mark, police, selector, table]
         ),
+        case!(
+            kinds::filter::flower::Flower,
+            "",
+            "indev lo dst_mac 2:0:0:0:0:1/24 ip_proto tcp ip_tos 16/fc src_ip 10.0.0.0/8 dst_port 80 tcp_flags 2/17 ip_flags nofrag enc_key_id 7 ct_state +trk ct_zone 5 ct_mark 7/0xff vxlan_opts 5/0xff classid 1:1",
+            [indev, dst_mac, src_mac, eth_type, num_of_vlans, vlan_id, vlan_prio, vlan_ethtype, cvlan_id, cvlan_prio, cvlan_ethtype, pppoe_sid, ppp_proto, mpls, ip_proto, ip_tos, ip_ttl, src_ip, dst_ip, src_port, src_port_range, dst_port, dst_port_range, tcp_flags, icmp_type, icmp_code, l2tpv3_sid, spi, arp_op, arp_sip, arp_tip, arp_sha, arp_tha, ip_flags, enc_key_id, enc_src_ip, enc_dst_ip, enc_src_port, enc_dst_port, enc_tos, enc_ttl, enc_opts, enc_flags, ct_state, ct_zone, ct_mark, ct_label, cfm, l2_miss, hash, class, actions, skip_hw, skip_sw, verbose, reported]
+        )
+        .with_protocol(ETH_P_IP),
         case!(kinds::cls::matchall::Matchall, "", "classid 1:1", [actions, class, flags, hits]),
     ]
 }

@@ -11,7 +11,7 @@ use std::fs;
 
 use bytes::BytesMut;
 use tc_core::words::{Words, WordsContext};
-use tc_core::{AttrWriter, FillContext, Options, Registry, TcOps, TcType, Verb};
+use tc_core::{AttrWriter, FillContext, FilterPlace, Options, Registry, TcOps, TcType, Verb};
 use tc_qdiscs as _;
 use tests::captures::Machine;
 use tests::lab::count;
@@ -32,6 +32,8 @@ pub(crate) struct Case {
     /// The qdisc of a class, in words.
     root: &'static str,
     words: &'static str,
+    /// The place of a filter.
+    place: FilterPlace<'static>,
     fields: Vec<Field>,
 }
 
@@ -48,6 +50,7 @@ macro_rules! case {
             ops: tc_core::ops_of::<$kind>(),
             root: $root,
             words: $words,
+            place: tc_core::FilterPlace::default(),
             fields: vec![$($crate::Field {
                 name: [stringify!($field) $(, stringify!($inner))*].join("."),
                 vary: Box::new(|options| {
@@ -88,6 +91,7 @@ const COUPLED: &[(&str, &str, &[&str], &str)] = &[
 /// Fields that no request sends, or that no dump has.
 const ONE_WAY: &[(&str, &[&str])] = &[
     ("filter bpf", &["flags"]),
+    ("filter flower", &["reported"]),
     ("filter matchall", &["flags", "hits"]),
     ("filter u32", &["flags"]),
     ("qdisc plug", &["action"]),
@@ -98,11 +102,18 @@ impl Case {
         format!("{} {}", self.ops.tc_type(), self.ops.kind())
     }
 
+    /// A filter with this protocol.
+    fn with_protocol(mut self, protocol: u16) -> Self {
+        self.place.protocol = Some(protocol);
+        self
+    }
+
     fn parse(&self) -> Boxed {
         let words: Vec<_> = self.words.split_whitespace().collect();
         let context = WordsContext { environment: &Machine, ..WordsContext::new(Verb::Add) };
-        let options = self.ops.parse_words(&mut Words::new(&words), &context);
-        options.unwrap_or_else(|error| panic!("{} {}: {error}", self.name(), self.words)).unwrap()
+        let read = self.ops.parse_words_at(&mut Words::new(&words), &context, &self.place);
+        let (options, _) = read.unwrap_or_else(|error| panic!("{} {}: {error}", self.name(), self.words));
+        options.unwrap()
     }
 
     /// The dump of these options; an error if they are refused.

@@ -1,7 +1,7 @@
 //! Other values for a field, and the text by which two values of a field are compared.
 
 use std::fmt::Debug;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZero;
 use std::time::Duration;
 
@@ -30,6 +30,7 @@ use tc_qdiscs::ematch::cmp::{Align, Cmp};
 use tc_qdiscs::ematch::meta::{Field, Meta};
 use tc_qdiscs::filter::basic::BasicReported;
 use tc_qdiscs::filter::flow::FlowKeys;
+use tc_qdiscs::filter::flower::{self, Cfm, FlowerReported, MaskedIp, MplsLse, PortRange};
 use tc_qdiscs::filter::u32::{self, Mark};
 use tc_qdiscs::fq::Bands;
 use tc_qdiscs::fq_codel::Selector;
@@ -139,6 +140,13 @@ values! {
     Masked<u32>: [Masked::from(7)];
     Masked<[u8; 16]>: [Masked::from([7; 16])];
     TunnelOptions: [TunnelOptions::None, TunnelOptions::Erspan(Erspan::v2(1, 5)), TunnelOptions::Vxlan { gbp: 9 }];
+    MaskedIp: [MaskedIp::prefix(Ipv4Addr::new(10, 0, 0, 0), 9), MaskedIp::prefix(Ipv6Addr::LOCALHOST, 128)];
+    MplsLse: [MplsLse::at(1).label(5), MplsLse::at(2).ttl(9)];
+    Cfm: [Cfm::default().md_level(5), Cfm::default().opcode(7)];
+    flower::TunnelOptions: [
+        flower::TunnelOptions::Vxlan { gbp: flower::Masked::new(7, 0xffff) },
+        flower::TunnelOptions::Gtp { pdu_type: 1.into(), qfi: 8.into() }
+    ];
     LossModel: [
         LossModel::GilbertElliott {
             p: Share::percent(1.0), r: Share::percent(2.0), h: Share::percent(3.0), k1: Share::percent(4.0)
@@ -187,6 +195,7 @@ structs! {
     Flags { ecn, harddrop, adaptive, nodrop }
     FlowRed { limit_bytes, min_bytes, max_bytes, average_log, probability_log, cell_log, flags, max_probability }
     Classes { max_sdu_bytes, preemption }
+    PortRange { start, end }
     Schedule { base_time_ns, cycle_time_ns, cycle_time_extension_ns, entries }
     Entry { command, gate_mask, interval_ns }
     GateEntry { open, interval, ipv, max_octets }
@@ -214,6 +223,19 @@ impl Vary for Burst {
     }
 }
 
+impl<T: Vary + Clone> Vary for flower::Masked<T> {
+    fn others(&self) -> Vec<Self> {
+        let value = |value| Self { value, mask: self.mask.clone() };
+        let mask = |mask| Self { value: self.value.clone(), mask };
+        let masks = self.mask.others().into_iter().map(mask);
+        self.value.others().into_iter().map(value).chain(masks).collect()
+    }
+
+    fn fresh() -> Vec<Self> {
+        T::fresh().into_iter().map(|value| Self { mask: value.clone(), value }).collect()
+    }
+}
+
 impl<T: Vary> Vary for Option<T> {
     fn others(&self) -> Vec<Self> {
         match self {
@@ -228,6 +250,10 @@ impl<T: Vary> Vary for Option<T> {
 }
 
 impl<T: Vary + Copy, const N: usize> Vary for [T; N] {
+    fn fresh() -> Vec<Self> {
+        T::fresh().into_iter().map(|value| [value; N]).collect()
+    }
+
     fn others(&self) -> Vec<Self> {
         let change = |other| {
             let mut changed = *self;
@@ -271,8 +297,9 @@ unvaried!(
     Reported,
     CtinfoCounters,
     HtbReported,
+    BasicReported,
+    FlowerReported,
     Police,
     u32::Selector,
-    u32::Counters,
-    BasicReported
+    u32::Counters
 );

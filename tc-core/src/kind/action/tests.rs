@@ -74,6 +74,18 @@ fn message<T>(request: &Request<'_, T>, verb: Verb) -> Vec<u8> {
 }
 
 #[test]
+fn actions_in_a_filter_are_skipped_with_it() {
+    let actions = Actions::new().with(Action::new(Mark(1)));
+    let flags = |of_filter: u32| {
+        let dumped = actions.as_dumped_in(&crate::words::Usual, of_filter);
+        dumped.iter().map(|action| action.flags).collect::<Vec<_>>()
+    };
+    assert_eq!(flags(TCA_CLS_FLAGS_VERBOSE), [None]);
+    assert_eq!(flags(TCA_CLS_FLAGS_SKIP_HW), [Some(Bitfield32::set(TCA_ACT_FLAGS_SKIP_HW))]);
+    assert_eq!(flags(TCA_CLS_FLAGS_SKIP_SW), [Some(Bitfield32::set(TCA_ACT_FLAGS_SKIP_SW))]);
+}
+
+#[test]
 fn words_and_bytes_make_the_same_list() {
     let words =
         ["action", "mark", "1", "cookie", "0aff", "hw_stats", "delayed", "no_percpu", "action", "mark", "2"];

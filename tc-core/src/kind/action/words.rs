@@ -61,6 +61,22 @@ impl Actions {
         };
         self.iter().map(dumped).collect()
     }
+
+    /// The actions as the kernel reports them in a filter with these `TCA_CLS_FLAGS_*`.
+    ///
+    /// Kernel: since Linux 5.17 they take over `skip_hw` and `skip_sw` (seen on 6.1).
+    #[must_use]
+    pub fn as_dumped_in(&self, environment: &dyn Environment, filter_flags: u32) -> Self {
+        let mut dumped = self.as_dumped(environment);
+        let flag = |of_filter: u32, of_action: u32| if filter_flags & of_filter != 0 { of_action } else { 0 };
+        let skipped = flag(TCA_CLS_FLAGS_SKIP_HW, TCA_ACT_FLAGS_SKIP_HW)
+            | flag(TCA_CLS_FLAGS_SKIP_SW, TCA_ACT_FLAGS_SKIP_SW);
+        for (_, action) in dumped.list.iter_mut().filter(|_| skipped != 0) {
+            let flags = action.flags.get_or_insert_default();
+            (flags.value, flags.selector) = (flags.value | skipped, flags.selector | skipped);
+        }
+        dumped
+    }
 }
 
 impl Action {

@@ -7,9 +7,9 @@ use tc_core::words::{WordError, Words, WordsContext, is_prefix};
 use tc_core::{Handle, OptionWords};
 
 use super::selector::{Key, Mark, Offset, Selector};
-use super::{U32, address, handle};
+use super::{U32, handle};
 use crate::action::police::Police;
-use crate::filter::{class_of, indev_of, police_or_actions};
+use crate::filter::{address, class_of, indev_of, police_or_actions};
 
 /// Reads the options; `order` becomes the node of the handle.
 pub(super) fn parse(
