@@ -4,6 +4,7 @@ mod capture;
 pub mod commit;
 mod kind;
 mod model;
+pub mod place;
 
 pub use capture::{Capture, CaptureError, CaptureSetup};
 pub use kind::{Action, Plug};
