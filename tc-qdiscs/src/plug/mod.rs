@@ -5,6 +5,7 @@ pub mod commit;
 mod kind;
 mod model;
 pub mod place;
+pub mod ring;
 
 pub use capture::{Capture, CaptureError, CaptureSetup};
 pub use kind::{Action, Plug};

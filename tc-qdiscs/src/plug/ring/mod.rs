@@ -1,0 +1,8 @@
+//! A ring of plugs.
+#![doc = include_str!("../../../docs/ring.md")]
+
+mod depth;
+pub mod machine;
+
+pub use depth::{Depth, DepthError};
+
