@@ -158,7 +158,7 @@ fn survive(folder: &Path, place: Place, trouble: Trouble, on: usize, call: u64) 
 }
 
 #[test]
-fn nothing_uncommitted_leaves_a_ring_whatever_goes_wrong_at_any_call() {
+fn no_fault_at_any_call_lets_uncommitted_packets_out() {
     let memory = Path::new("/dev/shm");
     let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
     let folder = parent.join(format!("tc-ring-faults-{}", std::process::id()));

@@ -160,7 +160,7 @@ impl Redirect {
         };
         let tried = match made {
             // Kernel: "Unknown device type".
-            Err(error) if error.is_unsupported() => {
+            Err(error) if error.is_unsupported() || error.is_unknown_kind() => {
                 return Err(PlaceError::NoModule { needed: "ifb", error });
             }
             Err(error) => Err(PlaceError::Tc(error)),
@@ -195,7 +195,9 @@ impl Redirect {
         })?;
         match failed {
             None => Ok(()),
-            Some((needed, error)) if error.is_not_found() => Err(PlaceError::NoModule { needed, error }),
+            Some((needed, error)) if error.is_not_found() || error.is_unknown_kind() => {
+                Err(PlaceError::NoModule { needed, error })
+            }
             Some((_, error)) => Err(error.into()),
         }
     }
