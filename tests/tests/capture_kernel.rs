@@ -194,9 +194,18 @@ fn foreign_objects_are_left_alone() {
     for kind in ["ingress", "clsact"] {
         hosts.host.tc(&format!("qdisc add dev tap {kind}")).ok();
         let before = hosts.state();
-        let refused = Capture::start(&mut tc, tap, &CaptureSetup::default());
-        assert!(matches!(&refused, Err(CaptureError::Foreign { kind: found, .. }) if found == kind));
-        drop(refused);
+        let capture = Capture::start(&mut tc, tap, &CaptureSetup::default()).unwrap();
+        hosts.send_all(1);
+        assert_eq!(hosts.receive(1, 1, QUIET), NONE, "{kind}");
+        capture.stop().unwrap();
+        assert_eq!(hosts.state(), before, "a qdisc that was there before stays");
+        hosts.host.tc("filter add dev tap ingress protocol ip pref 1 matchall classid 1:1").ok();
+        let before = hosts.state();
+        let refused = Capture::start(&mut tc, tap, &CaptureSetup::default()).map(Capture::keep).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "device tap has a filter matchall at priority 1 of its ingress, which is not ours"
+        );
         assert_eq!(hosts.state(), before);
         hosts.host.tc(&format!("qdisc del dev tap {kind}")).ok();
     }

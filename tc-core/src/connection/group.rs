@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use bytes::BytesMut;
+
 use crate::connection::Connection;
 use crate::connection::Transport;
 use crate::exchange::error::{Cause, Error};
@@ -9,6 +11,7 @@ use crate::exchange::parts::Parts;
 use crate::exchange::reply::{ForeignDatagramGuard, MessageRange};
 use crate::exchange::request::Request;
 use crate::wire::ack::ExtAck;
+use crate::wire::error::EncodeError;
 use crate::wire::message::{Message, edit_flags};
 use crate::wire::uapi::*;
 use crate::wire::verb::Verb;
@@ -101,6 +104,19 @@ impl<T: Transport> RequestGroup<'_, T> {
         edit_flags(buffer, start, flags);
         self.count += 1;
         Ok(self.count - 1)
+    }
+
+    /// Adds the message that `encode` writes, which is answered by an acknowledgement.
+    pub(crate) fn push_message(
+        &mut self,
+        encode: impl FnOnce(u32, &mut BytesMut) -> Result<(), EncodeError>,
+    ) -> Result<(), Cause> {
+        let sequence = self.first + self.count as u32;
+        let buffer = self.connection.group_buffer();
+        let length = buffer.len();
+        encode(sequence, buffer).inspect_err(|_| self.connection.group_buffer().truncate(length))?;
+        self.count += 1;
+        Ok(())
     }
 
     /// How many requests it holds.

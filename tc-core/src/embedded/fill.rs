@@ -183,6 +183,9 @@ impl Device {
             if !self.kind.is_empty() {
                 out.nest(IFLA_LINKINFO).attr_str(IFLA_INFO_KIND, &self.kind);
             }
+            if !self.alias.is_empty() {
+                out.attr_str(IFLA_IFALIAS, &self.alias);
+            }
             if !self.alt_names.is_empty() {
                 let mut names = out.nest(IFLA_PROP_LIST | NLA_F_NESTED);
                 for name in &self.alt_names {

@@ -121,6 +121,27 @@ impl State {
         self.devices[position].set(&header, &attributes)
     }
 
+    /// `RTM_NEWLINKPROP`: gives a device alternative names.
+    pub(super) fn new_link_names(&mut self, ask: Ask<'_>) -> Result<Notices, Refusal> {
+        let attributes: Attributes<'_> = policy::parse(ask.message.payload, IFINFOMSG_LEN, policy::link)?;
+        let header = header(ask.message.payload);
+        let position = if header.ifindex > 0 {
+            self.position(header.ifindex)?
+        } else {
+            self.by_name(&attributes).ok_or(Refusal::errno(libc::EINVAL))??
+        };
+        let Some(names) = attributes[usize::from(IFLA_PROP_LIST)] else { return Ok(Notices::new()) };
+        for name in names.attrs().filter_map(Result::ok).filter(|name| name.kind == IFLA_ALT_IFNAME) {
+            let name = name.str().map_err(|_| Refusal::errno(libc::EINVAL))?;
+            let taken = |device: &Device| device.name == name || device.alt_names.iter().any(|n| n == name);
+            if self.devices.iter().any(taken) {
+                return Err(Refusal::errno(libc::EEXIST));
+            }
+            self.devices[position].alt_names.push(name.to_owned());
+        }
+        Ok(vec![self.devices[position].notice(RTM_NEWLINK, 0)])
+    }
+
     /// `RTM_DELLINK`; hardware stays.
     pub(super) fn delete_link(&mut self, ask: Ask<'_>) -> Result<Notices, Refusal> {
         let attributes: Attributes<'_> = policy::parse(ask.message.payload, IFINFOMSG_LEN, policy::link)?;
@@ -153,6 +174,10 @@ impl Device {
         }
         if let Some(length) = number(attributes, IFLA_TXQLEN).filter(|length| *length != self.tx_queue_len) {
             self.set_tx_queue_len(length);
+            notices.push(self.notice(RTM_NEWLINK, 0));
+        }
+        if let Some(alias) = attributes[usize::from(IFLA_IFALIAS)].and_then(|attr| attr.str().ok()) {
+            self.alias = alias.to_owned();
             notices.push(self.notice(RTM_NEWLINK, 0));
         }
         // Kernel: without a mask, all flags change.

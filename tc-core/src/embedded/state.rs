@@ -104,6 +104,7 @@ impl State {
             RTM_GETACTION => self.get_actions(ask).map(Outcome::Answer),
             RTM_GETLINK => self.get_link(ask).map(Outcome::Answer),
             RTM_NEWLINK => self.new_link(ask).map(link),
+            RTM_NEWLINKPROP => self.new_link_names(ask).map(link),
             RTM_SETLINK => self.set_link(ask).map(link),
             RTM_DELLINK => self.delete_link(ask).map(link),
             _ => Err(Refusal::errno(libc::EOPNOTSUPP)),

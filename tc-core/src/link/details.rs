@@ -6,7 +6,7 @@ use crate::exchange::error::Error;
 use crate::wire::attr::{Attr, Attrs, Reader};
 use crate::wire::error::DecodeError;
 use crate::wire::message::Message;
-use crate::wire::uapi::IFLA_LINKINFO;
+use crate::wire::uapi::{IFLA_IFALIAS, IFLA_LINKINFO};
 
 const IFLA_MASTER: u16 = 10;
 const IFLA_GSO_MAX_SIZE: u16 = 41;
@@ -26,6 +26,8 @@ pub struct LinkDetails {
     pub port_of: String,
     /// The XDP program that is attached.
     pub xdp: Option<Xdp>,
+    /// Its alias, a free text (`ip link set alias`); empty if it has none.
+    pub alias: String,
     /// The largest packet that the stack hands to the device, in bytes; 0 if the
     /// kernel does not report it. Above 65,536 it is BIG TCP.
     pub gso_max_size: u32,
@@ -57,6 +59,7 @@ impl LinkDetails {
         let port_of = inside(IFLA_LINKINFO, IFLA_INFO_SLAVE_KIND)?.map(|attr| attr.str()).transpose()?;
         let attached = inside(IFLA_XDP, IFLA_XDP_ATTACHED)?.map(|attr| attr.u8()).transpose()?;
         let program_id = inside(IFLA_XDP, IFLA_XDP_PROG_ID)?.map(|attr| attr.u32()).transpose()?;
+        let alias = attr(IFLA_IFALIAS).map(|attr| attr.str().map(str::to_owned)).transpose()?;
         let gso = number(IFLA_GSO_MAX_SIZE)?.max(number(IFLA_GSO_IPV4_MAX_SIZE)?);
         Ok(Self {
             master: attr(IFLA_MASTER).map(|attr| attr.i32()).transpose()?.filter(|index| *index != 0),
@@ -64,6 +67,7 @@ impl LinkDetails {
             xdp: attached
                 .filter(|attached| *attached != 0)
                 .map(|attached| Xdp { attached, program_id: program_id.unwrap_or(0) }),
+            alias: alias.unwrap_or_default(),
             gso_max_size: gso.unwrap_or(0),
         })
     }
@@ -105,6 +109,7 @@ mod tests {
     fn details_of_a_bond_slave_with_xdp_are_read() {
         let details = decode(|out| {
             out.attr_i32(IFLA_MASTER, 7);
+            out.attr_str(IFLA_IFALIAS, "uplink");
             out.attr_u32(IFLA_GSO_MAX_SIZE, 65_536);
             out.attr_u32(IFLA_GSO_IPV4_MAX_SIZE, 200_000);
             {
@@ -118,7 +123,8 @@ mod tests {
         });
         let xdp = Some(Xdp { attached: 2, program_id: 31 });
         let port_of = "bond".to_owned();
-        assert_eq!(details, Ok(LinkDetails { master: Some(7), port_of, xdp, gso_max_size: 200_000 }));
+        let alias = "uplink".to_owned();
+        assert_eq!(details, Ok(LinkDetails { master: Some(7), port_of, xdp, alias, gso_max_size: 200_000 }));
     }
 
     #[test]

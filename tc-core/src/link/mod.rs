@@ -1,6 +1,7 @@
 //! Devices, as far as traffic control needs to know them.
 
 mod details;
+mod marked;
 mod request;
 
 use std::ffi::OsStr;
@@ -19,6 +20,7 @@ use crate::wire::uapi::*;
 pub use crate::wire::device::{DeviceName, DeviceNames};
 pub use crate::wire::queues::QueueEvents;
 pub use details::{LinkDetails, Xdp};
+pub use marked::{LinkPackets, NewLink};
 pub use request::LinkChange;
 
 /// Ethernet and one VLAN tag. Kernel: the device's own `hard_header_len` is not

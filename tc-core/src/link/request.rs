@@ -117,7 +117,7 @@ impl<T: Transport> Connection<T> {
 }
 
 /// A link message: header, `struct ifinfomsg`, and the attributes that `attributes` writes.
-fn link_message(
+pub(super) fn link_message(
     kind: u16,
     flags: u16,
     ifindex: i32,

@@ -4,6 +4,8 @@ mod capture;
 pub mod commit;
 mod kind;
 mod model;
+pub mod place;
+pub mod ring;
 
 pub use capture::{Capture, CaptureError, CaptureSetup};
 pub use kind::{Action, Plug};

@@ -10,6 +10,7 @@
 mod commit;
 mod follow;
 mod operations;
+mod ring;
 mod world;
 
 use tc_core::embedded::Fault;

@@ -59,12 +59,12 @@ struct Candidate {
 }
 
 /// A session that is adopted.
-struct Adopted {
-    claim: Claim,
-    journal: Journal,
-    held: Held,
+pub(super) struct Adopted {
+    pub(super) claim: Claim,
+    pub(super) journal: Journal,
+    pub(super) held: Held,
     /// Whether its journal stays.
-    borrowed: bool,
+    pub(super) borrowed: bool,
 }
 
 /// Whether a session added its plug.
@@ -284,7 +284,7 @@ fn send<T: Transport>(
 }
 
 /// Locks the sessions that are adopted.
-fn adopted(plan: &Plan) -> Result<Vec<Adopted>, JournalError> {
+pub(super) fn adopted(plan: &Plan) -> Result<Vec<Adopted>, JournalError> {
     let adopt = |(path, held): &(PathBuf, Held)| {
         let (claim, journal) = Left::read(path)?.into_parts();
         Ok(Adopted { claim, journal, held: *held, borrowed: plan.borrow.contains(path) })
@@ -314,7 +314,7 @@ fn journal(candidates: &[Candidate], plan: &Plan) -> io::Result<Journal> {
 
 /// Ethernet and one VLAN tag. Kernel: the device's own `hard_header_len` is not
 /// reported.
-const HEADER: u32 = 14 + 4;
+pub(super) const HEADER: u32 = 14 + 4;
 
 /// The devices of these names, each one up and given once.
 fn links<T: Transport>(tc: &mut Connection<T>, names: &[&str], plan: &Plan) -> Result<Vec<Link>, Error> {
@@ -395,6 +395,7 @@ fn candidate(link: Link, root: Root, free: [Handle; 2], adopted: &[Adopted]) -> 
             Some((handles, held)) => return Ok(Candidate { link, handles, adopted: Some(held) }),
             None => ("plug".to_owned(), handle),
         },
+        Root::Ring(handle) => ("prio".to_owned(), handle),
         Root::Other(kind, handle) => (kind, handle),
     };
     Err(Error::ForeignRoot { device: link.name, kind, handle })

@@ -9,6 +9,7 @@ use tc_core::{Connection, Handle, Transport};
 use super::error::{Error, Network};
 use super::folder::{Claim, Folder, is_locked};
 use super::journal::{Journal, JournalError, file_error, random};
+use super::ring::objects::{BLOCK, BLOCKS, block};
 use super::root::{Root, listed_root_of};
 
 /// The majors that sessions choose from, two each. Kernel: it chooses from 8001:
@@ -71,6 +72,17 @@ impl Claims {
             .find(|pair| pair.iter().all(|handle| !self.handles.contains(handle)))
     }
 
+    /// The handles of a ring's prio and of its spare plug, in a block of which no journal
+    /// names a handle.
+    pub(super) fn free_block(&self) -> Option<[Handle; 2]> {
+        let start = (random() % u64::from(BLOCKS)) as u16;
+        let taken = |block: &[Handle; 2]| {
+            let first = block[0].major();
+            self.handles.iter().any(|handle| (first..first + BLOCK).contains(&handle.major()))
+        };
+        (0..BLOCKS).map(|step| block(start + step)).find(|block| !taken(block))
+    }
+
     /// Fails if a session has a plug on one of these devices, or is about to put
     /// one there. Deletes the journals whose plugs are all gone, or taken over
     /// from an adopted session, and returns their paths.
@@ -86,7 +98,7 @@ impl Claims {
             let mut named = devices.iter().filter(|(link, _)| journal.names_device(link.ifindex));
             let Some((first, _)) = named.clone().next() else { continue };
             let plug = named.find(
-                |(link, root)| matches!(root, Root::Plug(handle) if journal.names(link.ifindex, *handle)),
+                |(link, root)| matches!(root, Root::Plug(handle) | Root::Ring(handle) if journal.names(link.ifindex, *handle)),
             );
             let pid = journal.controller.pid;
             match (claim, plug) {
@@ -96,7 +108,9 @@ impl Claims {
                     let device = plug.map_or(first, |(link, _)| link).name.clone();
                     return Err(Error::InUse { device, pid, journal: path });
                 }
-                (Some(_), Some((link, Root::Plug(handle)))) if !taken_over(link.ifindex, *handle) => {
+                (Some(_), Some((link, Root::Plug(handle) | Root::Ring(handle))))
+                    if !taken_over(link.ifindex, *handle) =>
+                {
                     return Err(Error::Orphaned { device: link.name.clone(), pid, journal: path });
                 }
                 // One that cannot be deleted stays, and stops no session.
@@ -120,7 +134,9 @@ fn is_anywhere<T: Transport>(
     for device in &journal.devices {
         let root = listed_root_of(tc, device.ifindex);
         match root.map_err(|error| Error::kernel(error, Network::Untouched))? {
-            Root::Plug(handle) if device.handles.contains(&handle) && !taken_over(device.ifindex, handle) => {
+            Root::Plug(handle) | Root::Ring(handle)
+                if device.handles.contains(&handle) && !taken_over(device.ifindex, handle) =>
+            {
                 return Ok(true);
             }
             _ => {}

@@ -6,7 +6,7 @@ use super::super::Plug;
 use super::error::{Error, Network};
 use super::left::Left;
 use super::limit::Limit;
-use super::root::{open, own_plug};
+use super::root::{open, own_plug, own_ring};
 
 /// The packets that [`Left::drop_held`] dropped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,6 +35,15 @@ impl Left {
         for device in &self.journal().devices {
             let so_far = if dropped.devices == 0 { Network::Untouched } else { Network::Unknown };
             let failed = |error| Error::kernel(error, so_far);
+            if let Some(mut ring) = own_ring(tc, device).map_err(failed)? {
+                let (packets, bytes) =
+                    ring.renew(tc, limit.get()).map_err(|error| Error::kernel(error, Network::Unknown))?;
+                ring.open(tc).map_err(|error| Error::kernel(error, Network::HeldAnew))?;
+                dropped.devices += 1;
+                dropped.packets += packets;
+                dropped.bytes += bytes;
+                continue;
+            }
             let Some(own) = own_plug(tc, device).map_err(failed)? else { continue };
             let [one, other] = device.handles;
             let spare = if own == one { other } else { one };

@@ -12,6 +12,7 @@ use super::guardian::GuardianError;
 use super::journal::JournalError;
 use super::session::State;
 use super::taint::Taint;
+use crate::plug::place::PlaceError;
 
 /// The state of the network after an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -162,6 +163,41 @@ pub enum Error {
         /// The number that was acknowledged.
         acknowledged: u64,
     },
+    /// All bands of a ring but the open one hold closed epochs.
+    #[error("{outstanding} epochs are closed and not yet released, epoch {oldest} first; output is held")]
+    RingFull {
+        /// How many are closed.
+        outstanding: u8,
+        /// The oldest of them.
+        oldest: u64,
+    },
+    /// An earlier epoch must be released first. The token comes back.
+    #[error("epoch {} cannot be released before epoch {oldest}; output is held", .epoch.number())]
+    ReleaseOutOfOrder {
+        /// The token.
+        epoch: Epoch,
+        /// The oldest closed epoch.
+        oldest: u64,
+    },
+    /// The packets of the device cannot be led to a ring.
+    #[error("{error}; {network}")]
+    Place {
+        /// The cause.
+        #[source]
+        error: Box<PlaceError>,
+        /// The state of the network.
+        network: Network,
+    },
+    /// The ring of the session that is adopted has another number of bands.
+    #[error("the ring of device {device} has {found} bands, not {wanted}; nothing was changed")]
+    OtherDepth {
+        /// The device's name.
+        device: String,
+        /// Its bands.
+        found: u8,
+        /// Those of the plan.
+        wanted: u8,
+    },
     /// The session is in another state.
     #[error("cannot {doing} while the session is {state}; {network}")]
     WrongState {
@@ -223,13 +259,18 @@ impl Error {
             | Self::DeviceDown { .. }
             | Self::LimitTooSmall { .. }
             | Self::QueuesUnwatched { .. }
+            | Self::OtherDepth { .. }
             | Self::OtherSession { .. } => Network::Untouched,
-            Self::EpochOutstanding { .. } | Self::AckOutOfOrder { .. } => Network::Held,
+            Self::EpochOutstanding { .. }
+            | Self::RingFull { .. }
+            | Self::ReleaseOutOfOrder { .. }
+            | Self::AckOutOfOrder { .. } => Network::Held,
             Self::StillDraining { .. } => Network::Open,
             Self::Tainted { network, .. }
             | Self::WrongState { network, .. }
             | Self::Guardian { network, .. }
             | Self::Journal { network, .. }
+            | Self::Place { network, .. }
             | Self::Kernel { network, .. } => *network,
         }
     }
@@ -237,9 +278,15 @@ impl Error {
     /// The token of an epoch that was not released, to try again with.
     pub fn into_epoch(self) -> Option<Epoch> {
         match self {
-            Self::OtherSession { epoch } | Self::AckOutOfOrder { epoch, .. } => Some(epoch),
+            Self::OtherSession { epoch }
+            | Self::AckOutOfOrder { epoch, .. }
+            | Self::ReleaseOutOfOrder { epoch, .. } => Some(epoch),
             _ => None,
         }
+    }
+
+    pub(super) fn place(error: PlaceError, network: Network) -> Self {
+        Self::Place { error: Box::new(error), network }
     }
 
     pub(super) fn kernel(error: tc_core::Error, network: Network) -> Self {

@@ -6,11 +6,14 @@ use std::time::{Duration, Instant};
 
 use tc_core::{Connection, Request, Transport, object};
 
+use crate::plug::place::{Clsact, Redirect};
+
 use super::error::{Error, Network};
 use super::folder::{Claim, Folder};
 use super::journal::{Journal, JournalError, random};
 use super::plan::Held;
-use super::root::{at, delete, open_own, own_plug};
+use super::ring::objects::Objects;
+use super::root::{at, delete, open_own, own_plug, own_ring};
 
 /// A session that was left: its journal, in its own network namespace, and a
 /// controller that is dead.
@@ -103,6 +106,11 @@ impl Left {
         }
         let mut removed = 0;
         for device in &self.journal.devices {
+            if let Some(ring) = own_ring(tc, device).map_err(unknown)? {
+                remove_ring(tc, &ring, &device.name, held, patience)?;
+                removed += 1;
+                continue;
+            }
             let Some(handle) = own_plug(tc, device).map_err(unknown)? else { continue };
             if held == Held::Release {
                 drain(tc, &at(device.ifindex, handle), &device.name, patience)?;
@@ -111,6 +119,29 @@ impl Left {
         }
         self.claim.delete().map_err(|error| Error::Journal { error, network: Network::Open })?;
         Ok(removed)
+    }
+}
+
+/// Removes a ring, and the redirect to it. No packet that is dropped leaves: the ring goes
+/// with the IFB.
+fn remove_ring<T: Transport>(
+    tc: &mut Connection<T>,
+    ring: &Objects,
+    name: &str,
+    held: Held,
+    patience: Duration,
+) -> Result<(), Error> {
+    let place = |error| Error::place(error, Network::Unknown);
+    let mut redirect = Redirect::of_ifb(tc, ring.ifindex()).map_err(place)?;
+    if held == Held::Release {
+        if let Some(redirect) = &mut redirect {
+            redirect.disconnect(tc).map_err(place)?;
+        }
+        ring.drain(tc, redirect.as_ref(), name, patience)?;
+    }
+    match redirect {
+        Some(redirect) => redirect.remove(tc, Clsact::Keep).map_err(place),
+        None => ring.delete(tc).map(|_| ()).map_err(unknown),
     }
 }
 

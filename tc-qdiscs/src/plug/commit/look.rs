@@ -196,7 +196,7 @@ fn note(device: &mut Device, doing: &'static str, outcome: Result<Done<'_>, Caus
 }
 
 /// The taint implied by the refusal of a command to our handle.
-fn gone(cause: &Cause) -> Option<TaintCause> {
+pub(super) fn gone(cause: &Cause) -> Option<TaintCause> {
     const ENOENT: i32 = 2;
     const ENODEV: i32 = 19;
     const EINVAL: i32 = 22;

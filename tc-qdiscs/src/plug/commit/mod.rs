@@ -8,6 +8,11 @@
 //! that was sent after it. So output is held in epochs, one for each checkpoint,
 //! and an epoch leaves when its checkpoint is acknowledged.
 //!
+//! New code uses a [ring of plugs](crate::plug::ring): resets of a queue cannot let
+//! packets out of it, the device keeps its root qdisc, and several epochs can wait for
+//! their acknowledgement. [`OutputCommit`], described here, is one plug at the root of
+//! the device. Both have the same plan, tokens, errors, journal and guardian.
+//!
 //! # From the paper to the code
 //!
 //! | Remus | here |
@@ -251,6 +256,7 @@ mod plan;
 mod policy;
 mod process;
 mod queues;
+pub(super) mod ring;
 mod root;
 mod session;
 mod taint;

@@ -7,6 +7,7 @@ use tc_core::{Cause, Connection, DumpRequest, Error, Handle, Request, Transport,
 use super::super::Plug;
 use super::error::Network;
 use super::journal::JournalDevice;
+use super::ring::objects::{Objects, is_root};
 
 /// The root qdisc of a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub(super) enum Root {
     Default,
     /// A plug with this handle.
     Plug(Handle),
+    /// A ring of plugs, at the root or below a class; its prio has this handle.
+    Ring(Handle),
     /// Anything else.
     Other(String, Handle),
 }
@@ -26,6 +29,7 @@ impl Root {
             // Kernel: the defaults, and they alone, have the handle 0.
             _ if handle.is_unspec() => Self::Default,
             Ok("plug") => Self::Plug(handle),
+            Ok("prio") if is_root(handle) => Self::Ring(handle),
             kind => Self::Other(kind.unwrap_or("?").to_owned(), handle),
         }
     }
@@ -42,14 +46,17 @@ const EINVAL: i32 = 22;
 /// a change to the session that has the device: it would be tainted, and the
 /// packets it holds lost.
 pub(super) fn listed_root_of<T: Transport>(tc: &mut Connection<T>, ifindex: i32) -> Result<Root, Error> {
+    let mut root = Root::Default; // not shown
     for listed in tc.list_confirmed(&DumpRequest::qdiscs().device(ifindex))? {
         match listed.entry() {
-            Ok(entry) if entry.header.parent == Handle::ROOT => return Ok(Root::of(&entry)),
+            Ok(entry) if entry.header.parent == Handle::ROOT => root = Root::of(&entry),
+            // A ring below a class is a session's, whatever the root is.
+            Ok(entry) if matches!(Root::of(&entry), Root::Ring(_)) => return Ok(Root::of(&entry)),
             // Not its root, or no plug of ours.
             _ => {}
         }
     }
-    Ok(Root::Default) // not shown
+    Ok(root)
 }
 
 /// The root qdisc of a device, if it has this handle. Every request of this
@@ -80,8 +87,19 @@ pub(super) fn open<T: Transport>(tc: &mut Connection<T>, ifindex: i32, handle: H
     tc.apply_as_it_is(Verb::Change, &at(ifindex, handle).options(&plug)).map(|_| ())
 }
 
-/// Lets everything go that is held by the plug that a journal names. Returns its
-/// handle, or `None` if the plug is gone.
+/// The ring that a journal names.
+pub(super) fn own_ring<T: Transport>(
+    tc: &mut Connection<T>,
+    device: &JournalDevice,
+) -> Result<Option<Objects>, Error> {
+    match is_root(device.handles[0]) {
+        true => Objects::find(tc, device.ifindex, device.handles[0]),
+        false => Ok(None),
+    }
+}
+
+/// Lets everything go that is held by the plug or ring that a journal names. Returns its
+/// handle, or `None` if it is gone.
 pub(super) fn open_own<T: Transport>(
     tc: &mut Connection<T>,
     device: &JournalDevice,
@@ -93,7 +111,10 @@ pub(super) fn open_own<T: Transport>(
             Err(error) => return Err(error),
         }
     }
-    Ok(None)
+    match own_ring(tc, device)? {
+        Some(ring) => ring.open(tc).map(|()| Some(device.handles[0])),
+        None => Ok(None),
+    }
 }
 
 /// Deletes the plug with this handle, and no other one. False if it was gone.

@@ -101,6 +101,13 @@ pub enum TaintCause {
         /// Its netlink port, often its process id; 0 is the kernel.
         port: u32,
     },
+    /// Another process changed or deleted the filter that leads packets to a ring:
+    /// packets may have left past it.
+    #[error("another process (netlink port {port}) touched the filter that leads to the ring")]
+    FilterTouched {
+        /// Its netlink port, often its process id; 0 is the kernel.
+        port: u32,
+    },
     /// The device lost a transmit queue, which resets the root queue.
     #[error("the device lost a transmit queue")]
     QueueLost,

@@ -146,7 +146,7 @@ pub(super) const OTHERS: &[Operation] = &[
             Err(error) => captured(Err(error)),
         },
         happened: |world, _| {
-            !world.has(&["filter matchall"]) && !world.has(&["cap-"]) && !world.has(&["ingress"])
+            !world.has(&["filter matchall"]) && !world.has(&["plug-"]) && !world.has(&["clsact"])
         },
         ..CHANGE
     },

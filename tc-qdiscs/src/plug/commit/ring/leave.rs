@@ -1,0 +1,69 @@
+//! How a ring session ends.
+
+use tc_core::Transport;
+
+use super::session::{Ring, RingSite};
+use crate::plug::commit::error::{Error, Network};
+use crate::plug::commit::session::State;
+use crate::plug::place::Place;
+
+impl<T: Transport> Ring<T> {
+    /// Ends the session: lets all go as [`Ring::open`] does, leads the devices' packets past
+    /// the IFBs, waits until these have sent everything, and removes ring and IFB. The
+    /// clsact qdiscs stay, unless the plan says otherwise.
+    ///
+    /// Nothing is lost, except at places without an IFB ([`Place::Root`], [`Place::Class`]),
+    /// where the kernel drops packets that are sent while it swaps the qdiscs. Packets sent
+    /// right after the filter went can overtake those that the IFB still has.
+    ///
+    /// If the devices need longer than the plan's drain time, it is an error, and a second
+    /// call waits again.
+    pub fn detach(&mut self) -> Result<(), Error> {
+        if self.state() == State::Protected {
+            self.open()?;
+        }
+        if self.state() != State::Draining {
+            self.expect("detach", State::Open)?;
+        }
+        self.ended = Some(State::Draining);
+        let Self { tc, sites, plan, .. } = self;
+        for site in sites.iter_mut() {
+            if let Some(redirect) = &mut site.redirect {
+                redirect.disconnect(tc).map_err(|error| Error::place(error, Network::Open))?;
+            }
+            site.objects.drain(tc, site.redirect.as_ref(), &site.name, plan.plan.drain_time)?;
+        }
+        self.take_away()
+    }
+
+    /// Ends the session in any state, and **drops** held packets. The network is open then.
+    /// Uncommitted packets never leave.
+    pub fn discard(&mut self) -> Result<(), Error> {
+        if self.state() == State::Detached {
+            return self.expect("discard", State::Open);
+        }
+        self.take_away()
+    }
+
+    fn take_away(&mut self) -> Result<(), Error> {
+        let Self { tc, sites, plan, .. } = self;
+        for RingSite { redirect, objects, place, .. } in sites {
+            let network = Network::Unknown;
+            match (redirect.take(), place) {
+                (Some(redirect), _) => {
+                    redirect.remove(tc, plan.clsact).map_err(|error| Error::place(error, network))?;
+                }
+                (None, Place::Root | Place::Class(_)) => {
+                    objects.delete(tc).map_err(|error| Error::kernel(error, network))?;
+                }
+                // Removed by an earlier call.
+                (None, _) => {}
+            }
+        }
+        self.ended = Some(State::Detached);
+        if let Some(guardian) = self.guardian.take() {
+            guardian.dismiss();
+        }
+        self.claim.delete().map_err(|error| Error::Journal { error, network: Network::Open })
+    }
+}

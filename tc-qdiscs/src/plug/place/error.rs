@@ -1,0 +1,74 @@
+//! Errors of places.
+
+use tc_core::Error;
+
+use super::Side;
+
+/// Why a device's packets cannot be redirected, or a redirect cannot be removed.
+///
+/// Unless it is [`PlaceError::Left`], nothing has changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlaceError {
+    /// A redirect leads to an IFB; the device is one itself.
+    #[error("device {device} is an IFB: put the hold at its root")]
+    DeviceIsIfb {
+        /// The device's name.
+        device: String,
+    },
+    /// The device is a port of a bond or team, which chooses among its ports.
+    #[error("device {device} is a port of a {kind}: use the {kind} itself")]
+    BondPort {
+        /// The device's name.
+        device: String,
+        /// `bond` or `team`.
+        kind: String,
+    },
+    /// Somebody else's device has the name by which our IFB is found.
+    #[error("the name {name} is taken by device {device}, which is not ours")]
+    NameTaken {
+        /// The alternative name of our IFB.
+        name: String,
+        /// The device that has it.
+        device: String,
+    },
+    /// Somebody else's filter has our priority.
+    #[error("device {device} has a filter {kind} at priority {priority} of its {}, which is not ours", .side.word())]
+    ForeignFilter {
+        /// The device's name.
+        device: String,
+        /// The side.
+        side: Side,
+        /// The priority of [`RedirectSetup`](super::RedirectSetup).
+        priority: u16,
+        /// The filter's kind.
+        kind: String,
+    },
+    /// The device has the qdisc ingress, which has no egress side, instead of clsact.
+    #[error("device {device} has the qdisc ingress: its egress needs clsact, and a device has one of them")]
+    NoEgress {
+        /// The device's name.
+        device: String,
+    },
+    /// The kernel does not have a kind that a redirect needs.
+    #[error("the kernel does not have {needed}: {error}")]
+    NoModule {
+        /// The kind: `ifb`, `clsact`, `matchall with mirred`.
+        needed: &'static str,
+        /// The kernel's answer.
+        #[source]
+        error: Error,
+    },
+    /// The kernel or the connection failed.
+    #[error(transparent)]
+    Tc(#[from] Error),
+    /// The kernel failed, and some objects could not be removed.
+    #[error("{cause}; left behind: {left}")]
+    Left {
+        /// The first failure.
+        #[source]
+        cause: Error,
+        /// The remaining objects.
+        left: String,
+    },
+}
