@@ -5,7 +5,7 @@ use fuzz::Liar;
 use libfuzzer_sys::fuzz_target;
 use tc_core::message::Entry;
 use tc_core::monitor::{Monitor, Notice};
-use tc_core::{Connection, Handle, Request, Select, TcType, Verb};
+use tc_core::{Connection, DumpRequest, Handle, Request, TcType, Verb};
 use tc_qdiscs::pfifo::Pfifo;
 use tc_qdiscs::plug::Plug;
 
@@ -19,9 +19,9 @@ fuzz_target!(|input: &[u8]| {
     let root = Request::qdisc(2).parent(Handle::ROOT).handle(Handle::qdisc(1));
     let (careful, plain) = (root.clone().options(&plug), root.clone().options(&pfifo));
     match operation % 8 {
-        0 => list(&mut tc, &Select::qdiscs()),
-        1 => list(&mut tc, &Select::classes(2)),
-        2 => list(&mut tc, &Select::new(TcType::Filter, 2)),
+        0 => list(&mut tc, &DumpRequest::qdiscs()),
+        1 => list(&mut tc, &DumpRequest::classes(2)),
+        2 => list(&mut tc, &DumpRequest::new(TcType::Filter, 2)),
         3 => {
             let _ = tc.get(&root).map(|entry| read(&entry));
             let _ = tc.apply(Verb::Change, &careful);
@@ -33,7 +33,7 @@ fuzz_target!(|input: &[u8]| {
         }
         5 => {
             let mut told = 0;
-            let mut batch = tc.batch(|_, _| told += 1);
+            let mut batch = tc.pipeline(|_, _| told += 1);
             for _ in 0..3 {
                 let _ = batch.push(Verb::Change, &plain);
             }
@@ -41,7 +41,7 @@ fuzz_target!(|input: &[u8]| {
             assert_eq!(told, pushed, "every outcome is told once");
         }
         6 => {
-            let mut pack = tc.pack();
+            let mut pack = tc.group();
             for _ in 0..2 {
                 let _ = pack.push(Verb::Change, &plain);
             }
@@ -54,7 +54,7 @@ fuzz_target!(|input: &[u8]| {
     }
 });
 
-fn list(tc: &mut Connection<Liar<'_>>, select: &Select) {
+fn list(tc: &mut Connection<Liar<'_>>, select: &DumpRequest) {
     let Ok(mut dump) = tc.dump(select) else { return };
     while let Ok(Some(listed)) = dump.next() {
         if let Ok(entry) = listed.entry() {

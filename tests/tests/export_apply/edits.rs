@@ -3,8 +3,9 @@
 use std::fs;
 
 use tc_core::monitor::{Monitor, Notice};
-use tc_core::uapi::RTNLGRP_TC;
+use tc_core::uapi::{ETH_P_IP, RTNLGRP_TC};
 use tc_core::{Connection, Handle, Request};
+use tc_qdiscs::filter::flower::Flower;
 use tc_qdiscs::htb::HtbClass;
 use tests::lab::{PATIENCE, Pair, QUIET, count};
 use tests::need;
@@ -131,22 +132,25 @@ fn diff_ends_as_diff_does_and_apply_makes_it_so() {
 
 #[test]
 fn inexpressible_objects_are_named() {
-    need!("cls_route", "sch_prio", "veth");
+    need!("cls_flower", "sch_prio", "veth");
     let pair = Pair::new();
     let near = &pair.near;
     near.tc("qdisc add dev near root handle 1: prio").ok();
-    near.tc("filter add dev near parent 1: pref 1 protocol ip route to 10 classid 1:1").ok();
+    let mut tc = Connection::open().unwrap();
+    let place = Request::filter(tc.ifindex("near").unwrap()).parent(Handle::qdisc(1)).priority(1);
+    let by_hash = Flower::default().hash(7).class(Handle::class(1, 1));
+    tc.add(&place.protocol(ETH_P_IP).with_options(by_hash)).unwrap();
     near.tc("qdisc add dev near parent 1:1 handle 2: pfifo limit 9").ok();
     let exported = near.tc_cli("export");
     assert_eq!(exported.code, 1);
-    let why = "filter \"route\" is not known here";
+    let why = "there are no words for ";
     assert!(exported.stderr.contains(why), "{}", exported.stderr);
     let comments = exported.stdout.lines().filter(|line| line.starts_with("# "));
     assert!(comments.clone().all(|line| line.contains(why)) && comments.count() > 0, "{}", exported.stdout);
     assert!(exported.stdout.contains("handle 2: pfifo limit 9\n"), "{}", exported.stdout);
     // The mark has its place; to tc it is a comment.
     let marks: Vec<_> = exported.stdout.lines().filter(|line| line.starts_with("#!")).collect();
-    assert_eq!(marks[0], "#!left-out filter dev near parent 1: pref 1 handle 0xffff000a");
+    assert_eq!(marks[0], "#!left-out filter dev near parent 1: pref 1 handle 0x1");
     // An apply of that leaves the filter alone, and names it.
     let file = File::new("partly", &exported.stdout);
     let applied = near.tc_cli(&format!("apply {}", file.0));

@@ -14,30 +14,6 @@ use super::object::{FilterPlace, On, Place, hook};
 use super::snapshot::{Reader, Snapshot};
 use crate::context::failure::Failure;
 
-/// The kinds of actions of Linux: the kernel lists one kind at a time. Those that are registered are asked for
-/// as well.
-const KINDS: [&str; 19] = [
-    "bpf",
-    "connmark",
-    "csum",
-    "ct",
-    "ctinfo",
-    "gact",
-    "gate",
-    "ife",
-    "mirred",
-    "mpls",
-    "nat",
-    "pedit",
-    "police",
-    "sample",
-    "simple",
-    "skbedit",
-    "skbmod",
-    "tunnel_key",
-    "vlan",
-];
-
 /// A lost object, and the reason.
 pub(super) struct Lost {
     pub(super) object: &'static str,
@@ -100,7 +76,8 @@ pub(super) fn actions<T: Transport>(
         .collect();
     let registered = reader.registry.iter().map(|entry| entry.ops());
     let registered = registered.filter(|ops| ops.tc_type() == TcType::Action).map(|ops| ops.kind());
-    let kinds: BTreeSet<&str> = registered.chain(KINDS).collect();
+    // The kernel lists one kind at a time.
+    let kinds: BTreeSet<&str> = registered.collect();
     let mut waited = Duration::ZERO;
     loop {
         let mut loose = Vec::new();
