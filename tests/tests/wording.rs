@@ -105,7 +105,9 @@ fn what_was_asked_for_is_what_the_dump_tells() {
         // The words of all actions follow an action's own words.
         let words: Vec<_> = capture.words().into_iter().take_while(|word| *word != "cookie").collect();
         let place = capture.place();
-        let Some(asked) = read(ops, &words.join(" "), capture.verb(), &place)? else { return Ok(()) };
+        let Some(asked) = read(ops, &tests::words::join(&words), capture.verb(), &place)? else {
+            return Ok(());
+        };
         let dumped = wording(ops, &*asked.as_dumped(&Machine), &place);
         let told = wording(ops, options, &place);
         match dumped.difference(&told, ops.change_semantics()) {

@@ -192,7 +192,7 @@ impl Tested<'_> {
     }
 
     fn parse(&self, words: &str, verb: Verb) -> Result<Option<Box<dyn Options>>, WordError> {
-        let words: Vec<_> = words.split_whitespace().collect();
+        let words = split(words);
         let context = WordsContext { environment: self.environment, ..WordsContext::new(verb) };
         let read = self.ops.parse_words_at(&mut Words::new(&words), &context, self.place);
         read.map(|(options, _)| options)
@@ -214,6 +214,20 @@ impl Tested<'_> {
 
 fn hold(kept: bool, what: impl FnOnce() -> String) -> Result<(), String> {
     if kept { Ok(()) } else { Err(what()) }
+}
+
+/// The words of a command. A word that begins with a quote goes on to the next such quote, as in a batch.
+fn split(line: &str) -> Vec<&str> {
+    let (mut words, mut rest) = (Vec::new(), line.trim_start());
+    while let Some(first) = rest.chars().next() {
+        let (word, after) = match first {
+            '\'' | '"' => rest[1..].split_once(first).unwrap_or((&rest[1..], "")),
+            _ => rest.split_once(char::is_whitespace).unwrap_or((rest, "")),
+        };
+        words.push(word);
+        rest = after.trim_start();
+    }
+    words
 }
 
 #[cfg(test)]

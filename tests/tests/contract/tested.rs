@@ -55,7 +55,7 @@ impl Tested {
     }
 
     pub(crate) fn parse(&self, command: &Command) -> Result<Option<Box<dyn Options>>, WordError> {
-        let words: Vec<_> = command.words.split_whitespace().collect();
+        let words = tests::words::split(&command.words);
         let context = context(command.verb);
         let read = self.ops.parse_words_at(&mut Words::new(&words), &context, &command.place);
         read.map(|(options, _)| options)
@@ -89,7 +89,7 @@ impl Tested {
     /// Words of captures and others, with their verbs.
     pub(crate) fn commands(&self) -> Vec<Command> {
         let captured = self.captures.iter().map(|capture| Command {
-            words: capture.words().join(" "),
+            words: tests::words::join(&capture.words()),
             verb: capture.verb(),
             place: capture.place(),
         });

@@ -144,7 +144,7 @@ impl<'a> Round<'a> {
             let text = story.text();
             let _ = writeln!(lines, "qdisc show dev d{at}");
             // Lists of classes are no JSON with tc 6.1; ours has to be JSON all the same.
-            if text.contains("class ") && (ours || form.is_empty()) {
+            if text.contains("; class ") && (ours || form.is_empty()) {
                 let _ = writeln!(lines, "class show dev d{at}");
             }
             if text.contains("filter ") {

@@ -69,7 +69,7 @@ impl Network {
         let request = Request::qdisc(self.ifindex).parent(Handle::ROOT).handle(PLUG);
         match self.tc.apply_as_it_is(Verb::Add, &request.clone().kind("plug")) {
             Ok(_) => {}
-            Err(error) if error.is_not_found() => {
+            Err(error) if error.is_unknown_kind() => {
                 return Err(format!("Linux {} here has no sch_plug", release()));
             }
             Err(error) => return Err(error.to_string()),
