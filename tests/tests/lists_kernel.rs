@@ -204,6 +204,30 @@ fn churn(kind: &Churned) {
     drop(churn);
 }
 
+/// Kernel: a dump of matchall filters passes over the first one that no longer fits in a datagram.
+#[test]
+fn filters_that_a_dump_passes_over_are_listed() {
+    need!("sch_clsact", "cls_matchall", "act_gact", "ifb");
+    let net = Net::new();
+    net.ip("link add d0 type ifb").ok();
+    let file = std::env::temp_dir().join(format!("lists-quiet-{}", std::process::id()));
+    let lines: Vec<_> =
+        FILTERS.base.iter().map(|line| (*line).to_owned()).chain((1..=OBJECTS).map(FILTERS.add)).collect();
+    run_batch(&net, &file, &lines);
+    fs::remove_file(&file).unwrap();
+    let mut tc = Connection::open().unwrap();
+    let select = (FILTERS.select)(tc.ifindex("d0").unwrap());
+    let numbers = |list: &[OwnedEntry]| list.iter().filter_map(FILTERS.number).collect::<Vec<_>>();
+    let listed = numbers(&tc.list(&select).unwrap());
+    assert_eq!(listed, (1..=OBJECTS).collect::<Vec<_>>(), "all, in their order");
+    let mut dump = tc.dump(&select).unwrap();
+    let mut dumped = 0;
+    while let Some(entry) = dump.next().unwrap() {
+        dumped += u32::from(entry.entry().unwrap().options().is_some());
+    }
+    count(&format!("{OBJECTS} matchall filters: {dumped} in the kernel's dump, {} listed", listed.len()));
+}
+
 #[test]
 fn consistent_list_of_classes_has_all_untouched() {
     need!("sch_htb", "ifb");
