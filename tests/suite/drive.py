@@ -40,6 +40,7 @@ MEANT |= {
     "pedit/a8d4": "a MAC address is not inverted; tc sends ff:00:00:00:00:00",
     "pedit/afd8": "icmp_code is the second byte; tc changes the type",
     "pedit/6f5e": "a flow label has 20 bits; tc cuts it to 19",
+    "fw/b7ff": "a class identifier over 32 bits is refused; tc keeps its last eight digits",
 }
 NEEDS = [
     ("$EBPFDIR", "needs compiled BPF programs"),
