@@ -1,20 +1,6 @@
 //! The words of a command.
 
-/// Splits a command at white space. A word that begins with a quote goes on to the next such quote, as in
-/// a batch.
-#[must_use]
-pub fn split(line: &str) -> Vec<&str> {
-    let (mut words, mut rest) = (Vec::new(), line.trim_start());
-    while let Some(first) = rest.chars().next() {
-        let (word, after) = match first {
-            '\'' | '"' => rest[1..].split_once(first).unwrap_or((&rest[1..], "")),
-            _ => rest.split_once(char::is_whitespace).unwrap_or((rest, "")),
-        };
-        words.push(word);
-        rest = after.trim_start();
-    }
-    words
-}
+pub use tc_core::words::split;
 
 /// Joins words so that [`split`] returns them.
 #[must_use]

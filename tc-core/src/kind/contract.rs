@@ -42,7 +42,7 @@
 use bytes::BytesMut;
 
 use crate::kind::print::{Form, Printer, Style};
-use crate::kind::words::{Environment, Usual, WordError, Words, WordsContext};
+use crate::kind::words::{Environment, Usual, WordError, Words, WordsContext, split};
 use crate::kind::{Fill, FillContext, FilterPlace, KindWithWords, Options, TcOps, ops_of};
 use crate::wire::attr::AttrWriter;
 use crate::wire::error::EncodeError;
@@ -214,20 +214,6 @@ impl Tested<'_> {
 
 fn hold(kept: bool, what: impl FnOnce() -> String) -> Result<(), String> {
     if kept { Ok(()) } else { Err(what()) }
-}
-
-/// The words of a command. A word that begins with a quote goes on to the next such quote, as in a batch.
-fn split(line: &str) -> Vec<&str> {
-    let (mut words, mut rest) = (Vec::new(), line.trim_start());
-    while let Some(first) = rest.chars().next() {
-        let (word, after) = match first {
-            '\'' | '"' => rest[1..].split_once(first).unwrap_or((&rest[1..], "")),
-            _ => rest.split_once(char::is_whitespace).unwrap_or((rest, "")),
-        };
-        words.push(word);
-        rest = after.trim_start();
-    }
-    words
 }
 
 #[cfg(test)]

@@ -69,6 +69,25 @@ impl<'a> Iterator for Words<'a> {
     }
 }
 
+/// Splits a command at white space. A word that begins with a quote goes on to the next such quote, as in a
+/// batch.
+///
+/// ```
+/// assert_eq!(tc_core::words::split("a  'b c' d"), ["a", "b c", "d"]);
+/// ```
+pub fn split(line: &str) -> Vec<&str> {
+    let (mut words, mut rest) = (Vec::new(), line.trim_start());
+    while let Some(first) = rest.chars().next() {
+        let (word, after) = match first {
+            '\'' | '"' => rest[1..].split_once(first).unwrap_or((&rest[1..], "")),
+            _ => rest.split_once(char::is_whitespace).unwrap_or((rest, "")),
+        };
+        words.push(word);
+        rest = after.trim_start();
+    }
+    words
+}
+
 /// Whether `word` is a prefix of `name`, as `tc` allows for many words. An empty
 /// word is not.
 #[inline]
