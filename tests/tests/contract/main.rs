@@ -18,7 +18,8 @@ use proptest::test_runner::TestRunner;
 use tc_core::print::Style;
 use tc_core::{AttrWriter, EncodeError, FillContext, Registry, Verb, contract};
 use tc_qdiscs as _;
-use tests::{captures, lab::count};
+use tests::captures;
+use tests::lab::{count, tries};
 
 use tested::Tested;
 
@@ -190,9 +191,12 @@ fn words_of_the_kind_in_any_order_are_an_error_or_options() {
     });
 }
 
-/// Checks all kinds with 64 values of a strategy, and reports the number of cases.
+/// Checks all kinds with 64 values of a strategy, or as many as `PROPTEST_CASES` says, and reports the number
+/// of cases.
 fn property<S: Strategy>(what: &str, values: S, check: impl Fn(&Tested, &S::Value)) {
-    let config = ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() };
+    let values_each = tries("PROPTEST_CASES", 64).try_into().unwrap_or(u32::MAX);
+    let config =
+        ProptestConfig { cases: values_each, failure_persistence: None, ..ProptestConfig::default() };
     let cases = Cell::new(0);
     let outcome = TestRunner::new(config).run(&values, |value| {
         for_each_kind(|kind| {
