@@ -95,6 +95,15 @@ impl<'n> OptionWords<'n> {
         self.push(key, text, Meaning::Sticky);
     }
 
+    /// A name that is off without a value, and that a change without it leaves as it is. Words cannot say a
+    /// name that is not one [plain](crate::words::is_plain) word.
+    pub fn say_name(&mut self, key: &str, name: Option<&str>) {
+        match name {
+            Some(name) if !crate::words::is_plain(name) => self.cannot_say(&format!("{key} {name:?}")),
+            name => self.say_sticky(key, name),
+        }
+    }
+
     /// A word that is there or not.
     pub fn flag(&mut self, key: &str, on: bool) {
         self.text(key, if on { key } else { "" });
@@ -257,7 +266,8 @@ mod tests {
         let said = words(|out| {
             out.device_name(7);
             out.say_rate("rate", u64::MAX - 1);
+            out.say_name("indev", Some("a b"));
         });
-        assert_eq!(said.unsayable().len(), 2);
+        assert_eq!(said.unsayable().len(), 3);
     }
 }

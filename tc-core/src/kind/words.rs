@@ -69,6 +69,13 @@ impl<'a> Iterator for Words<'a> {
     }
 }
 
+/// Whether a text is one word of a batch and of a shell as it stands: it is not empty and has no white space,
+/// control character, quote, backslash or `#`.
+pub fn is_plain(text: &str) -> bool {
+    let is_special = |c: char| c.is_whitespace() || c.is_control() || "\"'\\#".contains(c);
+    !text.is_empty() && !text.contains(is_special)
+}
+
 /// Splits a command at white space. A word that begins with a quote goes on to the next such quote, as in a
 /// batch.
 ///

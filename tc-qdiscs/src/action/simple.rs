@@ -6,7 +6,7 @@
 use derive_setters::Setters;
 use tc_core::action::Control;
 use tc_core::print::Printer;
-use tc_core::words::{WordError, Words, WordsContext, is_prefix};
+use tc_core::words::{WordError, Words, WordsContext, is_plain, is_prefix};
 use tc_core::{
     AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords, Syntax, object,
 };
@@ -143,9 +143,7 @@ Usage:... simple [sdata STRING] [index INDEX] [CONTROL]
     fn to_words(&self, out: &mut OptionWords<'_>) {
         let data = self.data.as_deref();
         // Words have no quotes.
-        let is_word = |data: &str| {
-            !data.is_empty() && data.chars().all(|c| c.is_ascii_graphic() && !"\"'\\#".contains(c))
-        };
+        let is_word = |data: &str| data.is_ascii() && is_plain(data);
         match data {
             Some(data) if !is_word(data) => out.cannot_say(&format!("the text {data:?} of simple")),
             Some(data) => out.say("sdata", data),

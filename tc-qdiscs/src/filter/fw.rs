@@ -179,10 +179,7 @@ Usage: ... fw [ classid CLASSID ] [ indev DEV ] [ action ACTION_SPEC ]
     fn to_words(&self, _: &FilterPlace<'_>, out: &mut OptionWords<'_>) {
         out.text("classid", self.class.map(|class| format!("classid {class}")).unwrap_or_default());
         // Kernel: a change without a device keeps it.
-        out.sticky_text(
-            "indev",
-            self.indev.as_ref().map(|indev| format!("indev {indev}")).unwrap_or_default(),
-        );
+        out.say_name("indev", self.indev.as_deref());
         // Its words are in the handle.
         match self.mask {
             Some(mask) => out.silent("mask", format_args!("{mask:#x}")),

@@ -3,7 +3,7 @@
 use super::print::HW_STATS;
 use super::{Action, ActionOptions, Actions, Bitfield32, Control};
 use crate::kind::OptionWords;
-use crate::kind::words::{Environment, WordError, Words, WordsContext, is_prefix};
+use crate::kind::words::{Environment, WordError, Words, WordsContext, is_plain, is_prefix};
 use crate::wire::uapi::*;
 use crate::wire::verb::TcType;
 
@@ -113,7 +113,11 @@ impl Action {
     }
 
     fn to_words(&self, out: &mut OptionWords<'_>) {
-        out.text("kind", format!("action {}", self.kind));
+        let kind = self.kind.to_string();
+        if !is_plain(&kind) {
+            return out.cannot_say(&format!("an action of the kind {kind:?}"));
+        }
+        out.text("kind", format!("action {kind}"));
         match &self.options {
             ActionOptions::Known(..) => match self.options.words() {
                 Some((options, words)) => words.to_words(options, out),

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use tc_core::OptionWords;
 use tc_core::action::Control;
 use tc_core::units::{parse_decimal, parse_u16, parse_u32};
-use tc_core::words::{WordError, Words, is_prefix};
+use tc_core::words::{WordError, Words, is_plain, is_prefix};
 
 use super::super::generic::{self, parse_ip};
 use super::{AF_INET, Ct, Helper, Masked, Nat, NatRange};
@@ -194,7 +194,8 @@ pub(super) fn write(ct: &Ct, out: &mut OptionWords<'_>) {
     out.text("mark", mark.unwrap_or_default());
     out.text("label", ct.label.map(|label| format!("label {}", label_text(label))).unwrap_or_default());
     let helper_words = ct.helper.as_ref().map(helper_text);
-    if helper_words.as_deref().and_then(helper) != ct.helper {
+    let is_sayable = |words: &&str| is_plain(words);
+    if helper_words.as_deref().filter(is_sayable).and_then(helper) != ct.helper {
         out.cannot_say("the conntrack helper");
     }
     out.text("helper", helper_words.map(|words| format!("helper {words}")).unwrap_or_default());

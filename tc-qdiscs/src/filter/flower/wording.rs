@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use tc_core::words::{Words, WordsContext};
+use tc_core::words::{Words, WordsContext, is_plain};
 use tc_core::{FilterPlace, OptionWords, Verb, protocol};
 
 use super::key::{Bits, Mask, Masked, PortRange};
@@ -148,7 +148,10 @@ impl Wording<'_, '_> {
     }
 
     fn ethernet(&mut self, flower: &Flower) {
-        self.plain("indev", flower.indev.as_deref());
+        match flower.indev.as_deref() {
+            Some(name) if !is_plain(name) => self.no_words("indev", Some(format!("{name:?}"))),
+            name => self.plain("indev", name),
+        }
         self.plain("num_of_vlans", flower.num_of_vlans);
         self.plain("vlan_id", flower.vlan_id);
         self.plain("vlan_prio", flower.vlan_prio);

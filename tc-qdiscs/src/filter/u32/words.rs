@@ -426,7 +426,7 @@ pub(super) fn write(u32: &U32, out: &mut OptionWords<'_>) {
         None => String::new(),
     };
     out.sticky_text("classid", class);
-    out.sticky_text("indev", u32.indev.as_ref().map(|indev| format!("indev {indev}")).unwrap_or_default());
+    out.say_name("indev", u32.indev.as_deref());
     match &u32.police {
         Some(police) => police.to_words_in_filter(out),
         None => u32.actions.to_words(out),
