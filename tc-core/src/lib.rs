@@ -56,7 +56,7 @@ pub use kind::action::{Action, Actions};
 pub use kind::{
     Change, ChangeSemantics, Difference, Estimator, Fill, FillContext, FilterPlace, FilterSyntax, Kind,
     KindWithWords, OptionWords, Options, Origin, Registered, Registry, RegistryError, Stab, Syntax, TcOps,
-    action, contract, ematch, object, ops_of, print, rate, shared_ops_of, words,
+    Xstats, action, contract, ematch, object, ops_of, print, rate, shared_ops_of, words,
 };
 #[doc(hidden)]
 pub use kind::{GivesWay, Registration, SyntaxOf};

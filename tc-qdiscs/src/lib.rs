@@ -7,6 +7,7 @@
 pub mod action;
 pub mod bpf;
 mod common;
+mod counters;
 pub mod ematch;
 pub mod embedded;
 pub mod filter;

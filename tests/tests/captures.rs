@@ -2,6 +2,9 @@
 //! makes tc's text and JSON.
 #![expect(clippy::unwrap_used, reason = "a test stops at an unexpected error")]
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
 use bytes::BytesMut;
 use serde_json::Value;
 use tc_core::print::{Form, Printer};
@@ -9,8 +12,12 @@ use tc_core::uapi::{TCA_KIND, TCA_OPTIONS};
 use tc_core::words::{Words, WordsContext};
 use tc_core::{
     Actions, AttrWriter, Attrs, FillContext, FilterPlace, Options, Registry, Request, TcOps, TcType, Verb,
+    message::Entry,
 };
-use tc_qdiscs as _;
+use tc_qdiscs::{
+    cake, choke, codel, drr, dualpi2, fq, fq_codel, fq_pie, hfsc, hhf, htb, netem, pie, qfq, red, sfb, sfq,
+    taprio,
+};
 use tests::captures::{Capture, Machine, Printed, all};
 use tests::{newer_tc, repeated};
 
@@ -168,4 +175,50 @@ fn print(capture: &Capture, ops: &dyn TcOps, printed: &Printed) -> Result<Value,
     } else {
         Ok(out.as_str().into())
     }
+}
+
+/// A reader of each type of counters: whether it is the entry's, and read.
+macro_rules! counters {
+    ($($counters:ty),+ $(,)?) => {
+        [$(|entry: &Entry<'_>| match entry.xstats_as::<$counters>() {
+            Ok(counters) => counters.is_some(),
+            Err(_) => false,
+        }),+]
+    };
+}
+
+#[test]
+fn counters_of_every_kind_have_a_type() {
+    let readers: [fn(&Entry<'_>) -> bool; 18] = counters![
+        cake::CakeXstats,
+        choke::ChokeXstats,
+        codel::CodelXstats,
+        drr::DrrXstats,
+        dualpi2::Dualpi2Xstats,
+        fq::FqXstats,
+        fq_codel::FqCodelXstats,
+        fq_pie::FqPieXstats,
+        hfsc::HfscXstats,
+        hhf::HhfXstats,
+        htb::HtbXstats,
+        netem::NetemXstats,
+        pie::PieXstats,
+        qfq::QfqXstats,
+        red::RedXstats,
+        sfb::SfbXstats,
+        sfq::SfqFlowXstats,
+        taprio::TaprioXstats,
+    ];
+    let read = RefCell::new(BTreeSet::new());
+    check(all().iter().filter(|capture| capture.is_dump), |capture, _| {
+        let entry = capture.entry();
+        if entry.xstats().map_err(|error| error.to_string())?.is_none() {
+            return Ok(());
+        }
+        let types = readers.iter().filter(|reader| reader(&entry)).count();
+        read.borrow_mut().insert(format!("{} {}", capture.tc_type, capture.kind));
+        if types == 1 { Ok(()) } else { Err(format!("{types} types read its counters")) }
+    });
+    let read = read.into_inner();
+    assert!(read.len() >= 15, "{read:?}");
 }

@@ -15,6 +15,7 @@ mod stab;
 mod syntax;
 mod wording;
 pub mod words;
+mod xstats;
 
 use std::any::Any;
 use std::fmt;
@@ -33,6 +34,7 @@ pub use registry::{GivesWay, Origin, Registered, Registration, Registry, Registr
 pub use stab::Stab;
 pub use syntax::{FilterSyntax, Syntax, SyntaxOf};
 pub use wording::{Change, ChangeSemantics, Difference, OptionWords};
+pub use xstats::Xstats;
 
 /// The form of the options that [`Kind::encode`] wrote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

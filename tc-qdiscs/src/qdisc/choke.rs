@@ -13,10 +13,11 @@ use tc_core::units::{parse_size, parse_u32};
 use tc_core::words::{Environment, WordError, Words, WordsContext};
 use tc_core::{
     AttrWriter, Attrs, ChangeSemantics, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords,
-    Reader, Syntax, object,
+    Syntax, Xstats, object,
 };
 
 use crate::common::u32_at;
+use crate::counters::counters;
 use crate::qdisc::red::math::{Curve, Kept, damping, parse_probability};
 use crate::qdisc::red::{self, Damping, Flags, parse_bandwidth, print_logs};
 
@@ -189,14 +190,12 @@ Usage: ... choke limit PACKETS bandwidth KBPS [ecn]\n\
     }
 
     fn print_xstats(payload: &[u8], out: &mut Printer) -> Result<bool, DecodeError> {
-        let mut stats = Reader::new(payload);
-        let (early, limit, other) = (stats.u32()?, stats.u32()?, stats.u32()?);
-        let (marked, matched) = (stats.u32()?, stats.u32()?);
-        out.item("marked", "  marked ", marked, "");
-        out.item("early", " early ", early, "");
-        out.item("pdrop", " pdrop ", limit, "");
-        out.item("other", " other ", other, "");
-        out.item("matched", " matched ", matched, "");
+        let stats = ChokeXstats::decode(payload)?;
+        out.item("marked", "  marked ", stats.marked, "");
+        out.item("early", " early ", stats.early, "");
+        out.item("pdrop", " pdrop ", stats.pdrop, "");
+        out.item("other", " other ", stats.other, "");
+        out.item("matched", " matched ", stats.matched, "");
         Ok(true)
     }
 }
@@ -204,6 +203,22 @@ Usage: ... choke limit PACKETS bandwidth KBPS [ecn]\n\
 const PARMS: u16 = 1;
 const STAB: u16 = 2;
 const MAX_P: u16 = 3;
+
+counters! {
+    /// The counters of the qdisc: `struct tc_choke_xstats`.
+    pub struct ChokeXstats() of Qdisc "choke" {
+        /// Packets dropped at random before the queue was full.
+        pub early: u32 = u32,
+        /// Packets dropped because the queue was full.
+        pub pdrop: u32 = u32,
+        /// Packets dropped for other reasons.
+        pub other: u32 = u32,
+        /// Packets marked instead of dropped.
+        pub marked: u32 = u32,
+        /// Pairs of packets of the same flow that were dropped.
+        pub matched: u32 = u32,
+    }
+}
 
 #[cfg(test)]
 mod tests {

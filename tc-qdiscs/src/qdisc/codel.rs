@@ -10,11 +10,12 @@ use derive_setters::Setters;
 use tc_core::print::{Printer, Time};
 use tc_core::words::{Environment, WordError, Words, WordsContext};
 use tc_core::{
-    AttrWriter, ChangeSemantics, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords, Reader,
-    Syntax, object, zero_extended,
+    AttrWriter, ChangeSemantics, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords, Syntax,
+    Xstats, object,
 };
 
 use crate::common::not_zero;
+use crate::counters::counters;
 use crate::params::{self, Param, Unit, number, switch};
 
 tc_core::register!(Codel);
@@ -87,25 +88,46 @@ Usage: ... codel [ limit PACKETS ] [ target TIME ]\n\
     }
 
     fn print_xstats(payload: &[u8], out: &mut Printer) -> Result<bool, DecodeError> {
-        let stats: [u8; 36] = zero_extended(payload);
-        let mut stats = Reader::new(&stats);
-        let max_packet = stats.u32()?;
-        out.item("count", "  count ", stats.u32()?, "");
-        out.item("lastcount", " lastcount ", stats.u32()?, "");
-        out.item("ldelay", " ldelay ", Time(stats.u32()?), "");
-        let (next, overlimit, marks) = (stats.i32()?, stats.u32()?, stats.u32()?);
-        if stats.u32()? != 0 {
+        let stats = CodelXstats::decode(payload)?;
+        out.item("count", "  count ", stats.count, "");
+        out.item("lastcount", " lastcount ", stats.lastcount, "");
+        out.item("ldelay", " ldelay ", Time(stats.ldelay_us), "");
+        if stats.dropping {
             out.flag("dropping", " dropping");
         }
-        out.json("drop_next", next);
-        let before = if next < 0 { " drop_next -" } else { " drop_next " };
-        out.text_item(before, Time(next.unsigned_abs()), "");
+        out.json("drop_next", stats.drop_next_us);
+        let before = if stats.drop_next_us < 0 { " drop_next -" } else { " drop_next " };
+        out.text_item(before, Time(stats.drop_next_us.unsigned_abs()), "");
         out.newline();
-        out.item("maxpacket", "  maxpacket ", max_packet, "");
-        out.item("ecn_mark", " ecn_mark ", marks, "");
-        out.item("drop_overlimit", " drop_overlimit ", overlimit, "");
-        out.item_if("ce_mark", " ce_mark ", not_zero(stats.u32()?), "");
+        out.item("maxpacket", "  maxpacket ", stats.max_packet_bytes, "");
+        out.item("ecn_mark", " ecn_mark ", stats.ecn_mark, "");
+        out.item("drop_overlimit", " drop_overlimit ", stats.drop_overlimit, "");
+        out.item_if("ce_mark", " ce_mark ", not_zero(stats.ce_mark), "");
         Ok(true)
+    }
+}
+
+counters! {
+    /// The counters of the qdisc: `struct tc_codel_xstats`. Counters that an older kernel lacks are 0.
+    pub struct CodelXstats(36) of Qdisc "codel" {
+        /// The largest packet that was seen, in bytes.
+        pub max_packet_bytes: u32 = u32,
+        /// Packets dropped or marked since dropping began.
+        pub count: u32 = u32,
+        /// The counter of the previous interval.
+        pub lastcount: u32 = u32,
+        /// The delay of the packet that left last, in microseconds.
+        pub ldelay_us: u32 = u32,
+        /// Microseconds until the next drop, while it is dropping.
+        pub drop_next_us: i32 = i32,
+        /// Packets dropped because the qdisc was full.
+        pub drop_overlimit: u32 = u32,
+        /// Packets marked instead of dropped.
+        pub ecn_mark: u32 = u32,
+        /// Whether it is dropping.
+        pub dropping: bool = flag,
+        /// Packets marked above `ce_threshold`.
+        pub ce_mark: u32 = u32,
     }
 }
 

@@ -12,10 +12,11 @@ use tc_core::units::{parse_size, words_of_size};
 use tc_core::words::{WordError, Words, WordsContext};
 use tc_core::{
     AttrWriter, Attrs, ChangeSemantics, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords,
-    Reader, Syntax, object,
+    Syntax, Xstats, object,
 };
 
 use crate::common::{no_option_words, no_options};
+use crate::counters::counters;
 
 tc_core::register!(Drr, DrrClass);
 
@@ -113,18 +114,11 @@ impl Syntax for DrrClass {
     }
 }
 
-/// The counters of a class: `struct tc_drr_stats`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct DrrXstats {
-    /// Bytes that are left of this turn; 0 while nothing waits.
-    pub deficit_bytes: u32,
-}
-
-impl DrrXstats {
-    /// Reads `TCA_STATS_APP`.
-    pub fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
-        Ok(Self { deficit_bytes: Reader::new(payload).u32()? })
+counters! {
+    /// The counters of a class: `struct tc_drr_stats`.
+    pub struct DrrXstats() of Class "drr" {
+        /// Bytes that are left of this turn; 0 while nothing waits.
+        pub deficit_bytes: u32 = u32,
     }
 }
 

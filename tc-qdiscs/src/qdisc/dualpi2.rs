@@ -14,10 +14,11 @@ use tc_core::print::{Float, Formatted, Item, Null, Printer, Style, Time};
 use tc_core::words::{Environment, WordError, Words, WordsContext};
 use tc_core::{
     AttrWriter, Attrs, ChangeSemantics, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords,
-    Reader, Syntax, object,
+    Syntax, Xstats, object,
 };
 
 use crate::common::{asked, u32_at};
+use crate::counters::counters;
 
 pub use tuning::Tuning;
 
@@ -201,29 +202,24 @@ impl Syntax for Dualpi2 {
     }
 
     fn print_xstats(payload: &[u8], out: &mut Printer) -> Result<bool, DecodeError> {
-        let mut stats = Reader::new(payload);
-        let mut next = || stats.u32();
-        let (probability, delay_classic, delay_l4s) = (next()?, next()?, next()?);
-        let (packets_classic, packets_l4s, most) = (next()?, next()?, next()?);
-        let (marks, step_marks, credit) = (next()?, next()?, next()?.cast_signed());
-        let (memory, most_memory, memory_limit) = (next()?, next()?, next()?);
-        out.item("prob", "prob ", Fixed(f64::from(probability) / f64::from(u32::MAX)), " ");
-        out.item("delay-c", "delay_c ", delay_classic, "us ");
-        out.item("delay-l", "delay_l ", delay_l4s, "us");
+        let stats = Dualpi2Xstats::decode(payload)?;
+        out.item("prob", "prob ", Fixed(f64::from(stats.probability) / f64::from(u32::MAX)), " ");
+        out.item("delay-c", "delay_c ", stats.delay_classic_us, "us ");
+        out.item("delay-l", "delay_l ", stats.delay_l4s_us, "us");
         out.newline();
-        out.item("pkts-in-c", "pkts_in_c ", packets_classic, " ");
-        out.item("pkts-in-l", "pkts_in_l ", packets_l4s, " ");
-        out.item("maxq", "maxq ", most, "");
+        out.item("pkts-in-c", "pkts_in_c ", stats.packets_in_classic, " ");
+        out.item("pkts-in-l", "pkts_in_l ", stats.packets_in_l4s, " ");
+        out.item("maxq", "maxq ", stats.max_queue_packets, "");
         out.newline();
-        out.item("ecn-mark", "ecn_mark ", marks, " ");
-        out.item("step-mark", "step_mark ", step_marks, "");
+        out.item("ecn-mark", "ecn_mark ", stats.ecn_mark, " ");
+        out.item("step-mark", "step_mark ", stats.step_marks, "");
         out.newline();
-        out.item("credit", "credit ", credit, " ");
-        out.text(if credit > 0 { "(C-queue)" } else { "(L-queue)" });
+        out.item("credit", "credit ", stats.credit, " ");
+        out.text(if stats.credit > 0 { "(C-queue)" } else { "(L-queue)" });
         out.newline();
-        out.item("memory-used", "memory_used ", memory, " ");
-        out.item("max-memory-used", "(max ", most_memory, ") ");
-        out.item("memory-limit", "of memory limit ", memory_limit, "");
+        out.item("memory-used", "memory_used ", stats.memory_used_bytes, " ");
+        out.item("max-memory-used", "(max ", stats.max_memory_used_bytes, ") ");
+        out.item("memory-limit", "of memory limit ", stats.memory_limit_bytes, "");
         out.newline();
         Ok(true)
     }
@@ -260,6 +256,36 @@ impl Item for Fixed {
     }
     fn json(&self, out: &mut Vec<u8>) {
         Float(self.0).json(out);
+    }
+}
+
+counters! {
+    /// The counters of the qdisc: `struct tc_dualpi2_xstats`.
+    pub struct Dualpi2Xstats() of Qdisc "dualpi2" {
+        /// The base probability, of which `u32::MAX` is 1.
+        pub probability: u32 = u32,
+        /// The delay of the classic queue, in microseconds.
+        pub delay_classic_us: u32 = u32,
+        /// The delay of the low-latency queue, in microseconds.
+        pub delay_l4s_us: u32 = u32,
+        /// Packets that entered the classic queue.
+        pub packets_in_classic: u32 = u32,
+        /// Packets that entered the low-latency queue.
+        pub packets_in_l4s: u32 = u32,
+        /// The largest number of packets in the qdisc.
+        pub max_queue_packets: u32 = u32,
+        /// Packets marked.
+        pub ecn_mark: u32 = u32,
+        /// Packets marked because of the step threshold.
+        pub step_marks: u32 = u32,
+        /// The credit of the scheduler: the classic queue is next above 0, the low-latency queue below.
+        pub credit: i32 = i32,
+        /// Bytes of memory that packets take.
+        pub memory_used_bytes: u32 = u32,
+        /// The most bytes of memory that packets took.
+        pub max_memory_used_bytes: u32 = u32,
+        /// The limit of memory, in bytes.
+        pub memory_limit_bytes: u32 = u32,
     }
 }
 

@@ -24,6 +24,7 @@ use tc_core::{
 use crate::common::{bool_at, jiffies_us, u32_at, us};
 
 pub use bands::{BANDS, Bands};
+pub use stats::FqXstats;
 
 tc_core::register!(Fq);
 

@@ -14,7 +14,7 @@ use tc_core::units::parse_u8;
 use tc_core::words::{Environment, WordError, Words, WordsContext};
 use tc_core::{
     AttrWriter, Attrs, ChangeSemantics, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords,
-    Reader, Syntax, object, zero_extended,
+    Reader, Syntax, TcType, Xstats, object, zero_extended,
 };
 
 use crate::common::not_zero;
@@ -193,8 +193,8 @@ const PARAMS: &[Param<FqCodel>] = &[
 ///
 /// for qdisc in Connection::open()?.list(&DumpRequest::qdiscs())? {
 ///     let qdisc = qdisc.entry()?;
-///     if let ("fq_codel", Some(xstats)) = (qdisc.kind()?, qdisc.xstats()?) {
-///         println!("{} {:?}", qdisc.header.handle, FqCodelXstats::decode(xstats)?);
+///     if qdisc.kind()? == "fq_codel" {
+///         println!("{} {:?}", qdisc.header.handle, qdisc.xstats_as::<FqCodelXstats>()?);
 ///     }
 /// }
 /// # Ok::<(), tc_core::Error>(())
@@ -252,9 +252,10 @@ pub struct FqCodelFlowStats {
     pub drop_next_us: i32,
 }
 
-impl FqCodelXstats {
-    /// Reads `TCA_STATS_APP`.
-    pub fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+impl Xstats for FqCodelXstats {
+    const OF: &'static [(TcType, &'static str)] = &[(TcType::Qdisc, "fq_codel"), (TcType::Class, "fq_codel")];
+
+    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
         let stats: [u8; XSTATS_LEN] = zero_extended(payload);
         let mut stats = Reader::new(&stats);
         Ok(match stats.u32()? {

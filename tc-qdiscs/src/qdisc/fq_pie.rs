@@ -10,10 +10,11 @@ use derive_setters::Setters;
 use tc_core::print::Printer;
 use tc_core::words::{Environment, WordError, Words, WordsContext};
 use tc_core::{
-    AttrWriter, ChangeSemantics, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords, Reader,
-    Syntax, object, zero_extended,
+    AttrWriter, ChangeSemantics, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords, Syntax,
+    Xstats, object,
 };
 
+use crate::counters::counters;
 use crate::params::{self, Param, Unit, number, switch};
 
 tc_core::register!(FqPie);
@@ -109,20 +110,42 @@ Usage: ... fq_pie [ limit PACKETS ] [ flows NUMBER ]
     }
 
     fn print_xstats(payload: &[u8], out: &mut Printer) -> Result<bool, DecodeError> {
-        let stats: [u8; 36] = zero_extended(payload);
-        let mut stats = Reader::new(&stats);
-        out.item("pkts_in", "  pkts_in ", stats.u32()?, "");
-        let dropped = stats.u32()?;
-        out.item("overlimit", " overlimit ", stats.u32()?, "");
-        out.item("overmemory", " overmemory ", stats.u32()?, "");
-        out.item("dropped", " dropped ", dropped, "");
-        out.item("ecn_mark", " ecn_mark ", stats.u32()?, "");
+        let stats = FqPieXstats::decode(payload)?;
+        out.item("pkts_in", "  pkts_in ", stats.packets_in, "");
+        out.item("overlimit", " overlimit ", stats.overlimit, "");
+        out.item("overmemory", " overmemory ", stats.overmemory, "");
+        out.item("dropped", " dropped ", stats.dropped, "");
+        out.item("ecn_mark", " ecn_mark ", stats.ecn_mark, "");
         out.newline();
-        out.item("new_flow_count", "  new_flow_count ", stats.u32()?, "");
-        out.item("new_flows_len", " new_flows_len ", stats.u32()?, "");
-        out.item("old_flows_len", " old_flows_len ", stats.u32()?, "");
-        out.item("memory_used", " memory_used ", stats.u32()?, "");
+        out.item("new_flow_count", "  new_flow_count ", stats.new_flow_count, "");
+        out.item("new_flows_len", " new_flows_len ", stats.new_flows_len, "");
+        out.item("old_flows_len", " old_flows_len ", stats.old_flows_len, "");
+        out.item("memory_used", " memory_used ", stats.memory_usage_bytes, "");
         Ok(true)
+    }
+}
+
+counters! {
+    /// The counters of the qdisc: `struct tc_fq_pie_xstats`. Counters that an older kernel lacks are 0.
+    pub struct FqPieXstats(36) of Qdisc "fq_pie" {
+        /// Packets that entered a flow.
+        pub packets_in: u32 = u32,
+        /// Packets dropped by the algorithm.
+        pub dropped: u32 = u32,
+        /// Packets dropped because the qdisc was full.
+        pub overlimit: u32 = u32,
+        /// Packets dropped because of the limit of memory.
+        pub overmemory: u32 = u32,
+        /// Packets marked instead of dropped.
+        pub ecn_mark: u32 = u32,
+        /// How often a packet began a flow.
+        pub new_flow_count: u32 = u32,
+        /// Flows that began and had no turn yet.
+        pub new_flows_len: u32 = u32,
+        /// The other flows with packets.
+        pub old_flows_len: u32 = u32,
+        /// Bytes of memory that packets take.
+        pub memory_usage_bytes: u32 = u32,
     }
 }
 

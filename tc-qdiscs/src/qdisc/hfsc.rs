@@ -16,10 +16,13 @@ use tc_core::print::{Hex, Hex0x, Printer};
 use tc_core::units::parse_hex;
 use tc_core::words::{WordError, Words, WordsContext, is_prefix};
 use tc_core::{
-    AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords, Reader, Syntax, object,
+    AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords, Reader, Syntax,
+    Xstats, object,
 };
 
 pub use curve::ServiceCurve;
+
+use crate::counters::counters;
 
 tc_core::register!(Hfsc, HfscClass);
 
@@ -208,32 +211,21 @@ impl Syntax for HfscClass {
     }
 }
 
-/// The counters of a class: `struct tc_hfsc_stats`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct HfscXstats {
-    /// Bytes sent.
-    pub work_bytes: u64,
-    /// Bytes of them that the real-time curve made go.
-    pub real_time_work_bytes: u64,
-    /// How often the class became busy.
-    pub period: u32,
-    /// 0 for a class without children.
-    pub level: u32,
+counters! {
+    /// The counters of a class: `struct tc_hfsc_stats`.
+    pub struct HfscXstats() of Class "hfsc" {
+        /// Bytes sent.
+        pub work_bytes: u64 = u64,
+        /// Bytes of them that the real-time curve made go.
+        pub real_time_work_bytes: u64 = u64,
+        /// How often the class became busy.
+        pub period: u32 = u32,
+        /// 0 for a class without children.
+        pub level: u32 = u32,
+    }
 }
 
 impl HfscXstats {
-    /// Reads `TCA_STATS_APP`.
-    pub fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
-        let mut reader = Reader::new(payload);
-        Ok(Self {
-            work_bytes: reader.u64()?,
-            real_time_work_bytes: reader.u64()?,
-            period: reader.u32()?,
-            level: reader.u32()?,
-        })
-    }
-
     fn print(&self, out: &mut Printer) {
         out.item("period", " period ", self.period, " ");
         if self.work_bytes != 0 {

@@ -9,10 +9,11 @@ use derive_setters::Setters;
 use tc_core::print::Printer;
 use tc_core::words::{Environment, WordError, Words, WordsContext};
 use tc_core::{
-    AttrWriter, ChangeSemantics, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords, Reader,
-    Syntax, object,
+    AttrWriter, ChangeSemantics, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords, Syntax,
+    Xstats, object,
 };
 
+use crate::counters::counters;
 use crate::params::{self, Param, Unit, number};
 
 tc_core::register!(Hhf);
@@ -94,19 +95,31 @@ Usage: ... hhf\t[ limit PACKETS ] [ quantum BYTES]\n\
     }
 
     fn print_xstats(payload: &[u8], out: &mut Printer) -> Result<bool, DecodeError> {
-        let mut stats = Reader::new(payload);
-        let (overlimit, hh_overlimit) = (stats.u32()?, stats.u32()?);
-        let (total, current) = (stats.u32()?, stats.u32()?);
-        out.item("drop_overlimit", "  drop_overlimit ", overlimit, "");
-        out.item("hh_overlimit", " hh_overlimit ", hh_overlimit, "");
-        out.item("tot_hh", " tot_hh ", total, "");
-        out.item("cur_hh", " cur_hh ", current, "");
+        let stats = HhfXstats::decode(payload)?;
+        out.item("drop_overlimit", "  drop_overlimit ", stats.drop_overlimit, "");
+        out.item("hh_overlimit", " hh_overlimit ", stats.hh_overlimit, "");
+        out.item("tot_hh", " tot_hh ", stats.hh_tot_count, "");
+        out.item("cur_hh", " cur_hh ", stats.hh_cur_count, "");
         Ok(true)
     }
 }
 
 /// `2 * HH_FLOWS_CNT`.
 const USUAL_HH_LIMIT: u32 = 2048;
+
+counters! {
+    /// The counters of the qdisc: `struct tc_hhf_xstats`.
+    pub struct HhfXstats() of Qdisc "hhf" {
+        /// How often the qdisc was full.
+        pub drop_overlimit: u32 = u32,
+        /// How often the list of heavy hitters was full.
+        pub hh_overlimit: u32 = u32,
+        /// Heavy hitters found since the qdisc was made.
+        pub hh_tot_count: u32 = u32,
+        /// Heavy hitters known now.
+        pub hh_cur_count: u32 = u32,
+    }
+}
 
 const PARAMS: &[Param<Hhf>] = &[
     number(BACKLOG_LIMIT, "limit", Unit::Packets, |hhf| &mut hhf.limit_packets),

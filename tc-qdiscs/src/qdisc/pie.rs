@@ -10,10 +10,11 @@ use derive_setters::Setters;
 use tc_core::print::{Float, Printer, Time};
 use tc_core::words::{Environment, WordError, Words, WordsContext};
 use tc_core::{
-    AttrWriter, ChangeSemantics, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords, Reader,
-    Syntax, object,
+    AttrWriter, ChangeSemantics, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords, Syntax,
+    Xstats, object,
 };
 
+use crate::counters::counters;
 use crate::params::{self, Param, Unit, number, switch};
 
 tc_core::register!(Pie);
@@ -97,22 +98,43 @@ Usage: ... pie [ limit PACKETS ] [ target TIME ]
     }
 
     fn print_xstats(payload: &[u8], out: &mut Printer) -> Result<bool, DecodeError> {
-        let mut stats = Reader::new(payload);
-        let (probability, delay, departures) = (stats.u64()?, stats.u32()?, stats.u32()?);
-        let (estimates, packets, dropped) = (stats.u32()?, stats.u32()?, stats.u32()?);
-        let (overlimit, most, marks) = (stats.u32()?, stats.u32()?, stats.u32()?);
-        out.item("prob", "  prob ", Float(probability as f64 / u64::MAX as f64), "");
-        out.item("delay", " delay ", Time(delay), "");
-        if estimates != 0 {
-            out.item("avg_dq_rate", " avg_dq_rate ", departures, "");
+        let stats = PieXstats::decode(payload)?;
+        out.item("prob", "  prob ", Float(stats.probability as f64 / u64::MAX as f64), "");
+        out.item("delay", " delay ", Time(stats.delay_us), "");
+        if stats.estimates_dq_rate {
+            out.item("avg_dq_rate", " avg_dq_rate ", stats.average_dq_rate, "");
         }
         out.newline();
-        out.item("pkts_in", "  pkts_in ", packets, "");
-        out.item("overlimit", " overlimit ", overlimit, "");
-        out.item("dropped", " dropped ", dropped, "");
-        out.item("maxq", " maxq ", most, "");
-        out.item("ecn_mark", " ecn_mark ", marks, "");
+        out.item("pkts_in", "  pkts_in ", stats.packets_in, "");
+        out.item("overlimit", " overlimit ", stats.overlimit, "");
+        out.item("dropped", " dropped ", stats.dropped, "");
+        out.item("maxq", " maxq ", stats.max_queue_packets, "");
+        out.item("ecn_mark", " ecn_mark ", stats.ecn_mark, "");
         Ok(true)
+    }
+}
+
+counters! {
+    /// The counters of the qdisc: `struct tc_pie_xstats`.
+    pub struct PieXstats() of Qdisc "pie" {
+        /// The probability that a packet is dropped, of which `u64::MAX` is 1.
+        pub probability: u64 = u64,
+        /// The delay of the queue, in microseconds.
+        pub delay_us: u32 = u32,
+        /// The mean rate at which packets leave, in bytes per second; valid if `estimates_dq_rate`.
+        pub average_dq_rate: u32 = u32,
+        /// Whether the rate at which packets leave is estimated.
+        pub estimates_dq_rate: bool = flag,
+        /// Packets that entered the queue.
+        pub packets_in: u32 = u32,
+        /// Packets dropped by the algorithm.
+        pub dropped: u32 = u32,
+        /// Packets dropped because the queue was full.
+        pub overlimit: u32 = u32,
+        /// The largest number of packets in the queue.
+        pub max_queue_packets: u32 = u32,
+        /// Packets marked instead of dropped.
+        pub ecn_mark: u32 = u32,
     }
 }
 

@@ -18,6 +18,7 @@ use tc_core::{
 };
 
 use crate::common::{no_option_words, no_options};
+use crate::counters::counters;
 
 tc_core::register!(Qfq, QfqClass);
 
@@ -121,6 +122,16 @@ impl Syntax for QfqClass {
 
 const TCA_QFQ_WEIGHT: u16 = 1;
 const TCA_QFQ_LMAX: u16 = 2;
+
+counters! {
+    /// The numbers by which a class is served: `struct tc_qfq_stats`.
+    pub struct QfqXstats() of Class "qfq" {
+        /// The weight.
+        pub weight: u32 = u32,
+        /// The largest packet, in bytes.
+        pub max_packet_bytes: u32 = u32,
+    }
+}
 
 #[cfg(test)]
 mod tests {

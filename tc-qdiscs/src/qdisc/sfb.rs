@@ -12,10 +12,11 @@ use tc_core::units::{parse_u32, split_number};
 use tc_core::words::{Environment, WordError, Words, WordsContext};
 use tc_core::{
     AttrWriter, Attrs, Change, ChangeSemantics, DecodeError, EncodeError, Fill, FillContext, Kind,
-    OptionWords, Reader, Syntax, object,
+    OptionWords, Syntax, Xstats, object,
 };
 
 use crate::common::{jiffies_ms, not_zero};
+use crate::counters::counters;
 
 tc_core::register!(Sfb);
 
@@ -177,22 +178,17 @@ Usage: ... sfb [ rehash SECS ] [ db SECS ]\n\
     }
 
     fn print_xstats(payload: &[u8], out: &mut Printer) -> Result<bool, DecodeError> {
-        let mut stats = Reader::new(payload);
-        let mut numbers = [0; 9];
-        for number in &mut numbers {
-            *number = stats.u32()?;
-        }
-        let [early, penalty, bucket, queue, child, marked, longest, most, average] = numbers;
-        out.item("earlydrop", "  earlydrop ", early, "");
-        out.item("penaltydrop", " penaltydrop ", penalty, "");
-        out.item("bucketdrop", " bucketdrop ", bucket, "");
-        out.item("queuedrop", " queuedrop ", queue, "");
-        out.item("childdrop", " childdrop ", child, "");
-        out.item("marked", " marked ", marked, "");
+        let stats = SfbXstats::decode(payload)?;
+        out.item("earlydrop", "  earlydrop ", stats.early_drop, "");
+        out.item("penaltydrop", " penaltydrop ", stats.penalty_drop, "");
+        out.item("bucketdrop", " bucketdrop ", stats.bucket_drop, "");
+        out.item("queuedrop", " queuedrop ", stats.queue_drop, "");
+        out.item("childdrop", " childdrop ", stats.child_drop, "");
+        out.item("marked", " marked ", stats.marked, "");
         out.newline();
-        out.item("maxqlen", "  maxqlen ", longest, "");
-        out.item("maxprob", " maxprob ", share(most), "");
-        out.item("avgprob", " avgprob ", share(average), "");
+        out.item("maxqlen", "  maxqlen ", stats.max_queue_packets, "");
+        out.item("maxprob", " maxprob ", share(stats.max_probability), "");
+        out.item("avgprob", " avgprob ", share(stats.average_probability), "");
         Ok(true)
     }
 }
@@ -203,6 +199,30 @@ const MAX_PROB: u32 = 0xffff;
 
 fn share(parts: u32) -> Float {
     Float(f64::from(parts) / f64::from(MAX_PROB))
+}
+
+counters! {
+    /// The counters of the qdisc: `struct tc_sfb_xstats`.
+    pub struct SfbXstats() of Qdisc "sfb" {
+        /// Packets dropped at random before the queue was full.
+        pub early_drop: u32 = u32,
+        /// Packets of flows that do not respond, dropped by the limit of their rate.
+        pub penalty_drop: u32 = u32,
+        /// Packets dropped because a bin was full.
+        pub bucket_drop: u32 = u32,
+        /// Packets dropped because the qdisc was full.
+        pub queue_drop: u32 = u32,
+        /// Packets that the inner qdisc dropped.
+        pub child_drop: u32 = u32,
+        /// Packets marked instead of dropped.
+        pub marked: u32 = u32,
+        /// The length of the longest bin, in packets.
+        pub max_queue_packets: u32 = u32,
+        /// The highest probability of a bin, in 65,535ths.
+        pub max_probability: u32 = u32,
+        /// The mean probability of all bins, in 65,535ths.
+        pub average_probability: u32 = u32,
+    }
 }
 
 /// Reads a probability. Like `strtod`, tc skips the text after a number.

@@ -15,10 +15,11 @@ use tc_core::units::{parse_i32, parse_size, parse_u32, words_of_size};
 use tc_core::words::{Environment, WordError, Words, WordsContext};
 use tc_core::{
     AttrWriter, ChangeSemantics, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords, Reader,
-    Syntax, object, zero_extended,
+    Syntax, Xstats, object, zero_extended,
 };
 
 use crate::common::not_zero;
+use crate::counters::counters;
 use crate::qdisc::red::math::Curve;
 
 pub use red::{Counters, FlowRed};
@@ -187,7 +188,7 @@ Usage: ... sfq\t[ limit NUMBER ] [ perturb SECS ] [ quantum BYTES ]\n\
     }
 
     fn print_xstats(payload: &[u8], out: &mut Printer) -> Result<bool, DecodeError> {
-        out.item("allot", "  allot ", Reader::new(payload).i32()?, "");
+        out.item("allot", "  allot ", SfqFlowXstats::decode(payload)?.allot_bytes, "");
         Ok(true)
     }
 }
@@ -219,6 +220,14 @@ fn as_dumped(asked: &Sfq) -> Sfq {
     kept.red.limit_bytes = 0;
     kept.red.counters = Counters::default();
     kept
+}
+
+counters! {
+    /// The counters of a flow, which is shown as a class: `struct tc_sfq_xstats`.
+    pub struct SfqFlowXstats() of Class "sfq" {
+        /// Bytes that the flow may still send in its turn.
+        pub allot_bytes: i32 = i32,
+    }
 }
 
 #[cfg(test)]

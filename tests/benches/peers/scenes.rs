@@ -229,7 +229,7 @@ pub(crate) fn dump_classes(stage: &Stage, rivals: &Rivals, sizes: Sizes) -> Vec<
     let select = DumpRequest::classes(stage.dev);
     let read = |entry: &tc_core::message::Entry<'_>| {
         let class: Option<HtbClass> = entry.options_as().expect("an htb class");
-        let own = entry.xstats().expect("counters").map(HtbXstats::decode);
+        let own = entry.xstats_as::<HtbXstats>().expect("counters of htb");
         black_box((class, own, entry.stats().expect("counters")));
     };
     let libnl = format!("dump-classes {}", stage.dev);

@@ -7,16 +7,19 @@
 //! Kernel, `net/sched/sch_cake.c`: a change leaves options that it does not name.
 
 mod print;
+mod stats;
 mod words;
 
 use derive_setters::Setters;
 use tc_core::print::Printer;
 use tc_core::words::{Environment, WordError, Words, WordsContext};
 use tc_core::{
-    AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords, Syntax, object,
+    AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords, Syntax, Xstats, object,
 };
 
 use crate::common::{bool_at, u32_at};
+
+pub use stats::{CakeTin, CakeXstats};
 
 tc_core::register!(Cake);
 
@@ -231,7 +234,7 @@ impl Syntax for Cake {
     }
 
     fn print_xstats(payload: &[u8], out: &mut Printer) -> Result<bool, DecodeError> {
-        print::Stats::decode(payload)?.print(out);
+        CakeXstats::decode(payload)?.print(out);
         Ok(true)
     }
 }

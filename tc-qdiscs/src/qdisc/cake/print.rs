@@ -1,9 +1,9 @@
-//! Output: options, and statistics as a table with a column for each tin.
+//! Output: options, and counters as a table with a column for each tin.
 
 use tc_core::print::{Formatted, Hex0x, Printer, Rate, Size, Time};
 use tc_core::units::{PrintRate, PrintSize, PrintTime};
-use tc_core::{Attr, Attrs, DecodeError};
 
+use super::stats::*;
 use super::{AckFilter, Cake, Framing};
 use crate::common::not_zero;
 
@@ -70,39 +70,6 @@ fn print_mode(key: &str, name: Option<&str>, out: &mut Printer) {
     }
 }
 
-/// `TCA_CAKE_STATS_*`: of the qdisc with its tins, or of one flow.
-pub(super) struct Stats {
-    numbers: [Option<u64>; STATS],
-    tins: Vec<[Option<u64>; TIN_STATS]>,
-}
-
-const CAPACITY_ESTIMATE64: usize = 2;
-const MEMORY_LIMIT: usize = 3;
-const MEMORY_USED: usize = 4;
-const AVG_NETOFF: usize = 5;
-const MIN_NETLEN: usize = 6;
-const MAX_NETLEN: usize = 7;
-const MIN_ADJLEN: usize = 8;
-const MAX_ADJLEN: usize = 9;
-const TIN_STATS_NEST: usize = 10;
-const DEFICIT: usize = 11;
-const COBALT_COUNT: usize = 12;
-const DROPPING: usize = 13;
-const DROP_NEXT_US: usize = 14;
-const P_DROP: usize = 15;
-const BLUE_TIMER_US: usize = 16;
-/// Since Linux 7.0.
-const ACTIVE_QUEUES: usize = 17;
-const STATS: usize = ACTIVE_QUEUES + 1;
-
-const THRESHOLD_RATE64: usize = 12;
-const TIN_STATS: usize = 26;
-/// Numbers of 64 bits.
-const WIDE: [usize; 5] = [3, 5, 7, 9, THRESHOLD_RATE64];
-
-/// `TC_CAKE_MAX_TINS`.
-const MOST_TINS: usize = 8;
-
 /// How a row of the table is printed.
 #[derive(Clone, Copy)]
 enum Row {
@@ -160,28 +127,9 @@ const KEYS: [(usize, &str); 20] = [
     (25, "flow_quantum"),
 ];
 
-impl Stats {
-    pub(super) fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
-        let table = Attrs::new(payload).table::<STATS>()?;
-        let mut numbers = [None; STATS];
-        for (kind, (number, attr)) in numbers.iter_mut().zip(table).enumerate() {
-            if kind != TIN_STATS_NEST {
-                *number = attr.map(|attr| read(&attr, kind == CAPACITY_ESTIMATE64)).transpose()?;
-            }
-        }
-        let mut tins = Vec::new();
-        if let Some(nest) = table[TIN_STATS_NEST] {
-            // Counted from 1, without gaps.
-            for tin in nest.attrs().table::<{ MOST_TINS + 1 }>()?.into_iter().skip(1).map_while(|tin| tin) {
-                tins.push(decode_tin(&tin)?);
-            }
-        }
-        Ok(Self { numbers, tins })
-    }
-
+impl CakeXstats {
     pub(super) fn print(&self, out: &mut Printer) {
-        // The others were read from 32 bits.
-        let number = |kind: usize| self.numbers[kind].map(|number| number as u32);
+        let number = |kind: usize| self.number(kind);
         if let (Some(used), Some(limit)) = (number(MEMORY_USED), number(MEMORY_LIMIT)) {
             out.item("memory_used", " memory used: ", Size(used), "");
             out.item("memory_limit", " of ", Size(limit), "\n");
@@ -224,21 +172,19 @@ impl Stats {
 
     /// The statistics of a class: a flow.
     fn print_flow(&self, out: &mut Printer) {
-        let number = |kind: usize| self.numbers[kind].map(|number| number as u32);
-        let signed = |kind: usize| number(kind).map(u32::cast_signed);
-        out.item_if("deficit", "  deficit ", signed(DEFICIT), "");
-        out.item_if("count", " count ", number(COBALT_COUNT), "");
-        if number(DROPPING).is_some_and(|dropping| dropping != 0) {
+        out.item_if("deficit", "  deficit ", self.deficit_bytes(), "");
+        out.item_if("count", " count ", self.cobalt_count(), "");
+        if self.dropping() == Some(true) {
             out.flag("dropping", " dropping");
-            match signed(DROP_NEXT_US) {
+            match self.drop_next_us() {
                 Some(next) if next < 0 => out.text_item(" drop_next -", Time(next.unsigned_abs()), ""),
                 Some(next) => out.item("drop_next", " drop_next ", Time(next.unsigned_abs()), ""),
                 None => {}
             }
         }
-        if let Some(probability) = number(P_DROP) {
+        if let Some(probability) = self.blue_probability() {
             out.item("blue_prob", " blue_prob ", probability, "");
-            match signed(BLUE_TIMER_US) {
+            match self.blue_timer_us() {
                 // tc prints the number as if it had no sign.
                 Some(timer) if timer < 0 => out.text_item(" blue_timer -", Time(timer.cast_unsigned()), ""),
                 Some(timer) => out.item("blue_timer", " blue_timer ", Time(timer.unsigned_abs()), ""),
@@ -252,7 +198,7 @@ impl Stats {
             for tin in &self.tins {
                 out.object("", |out| {
                     for (kind, key) in KEYS {
-                        out.item_if(key, "", tin[kind], "");
+                        out.item_if(key, "", tin.0[kind], "");
                     }
                 });
             }
@@ -273,12 +219,12 @@ impl Stats {
         }
         for (kind, text, row) in ROWS {
             // The first tin determines the rows.
-            if self.tins.first().is_none_or(|tin| tin[kind].is_none()) {
+            if self.tins.first().is_none_or(|tin| tin.0[kind].is_none()) {
                 continue;
             }
             out.text(text);
             for tin in &self.tins {
-                let number = tin[kind].unwrap_or(0);
+                let number = tin.0[kind].unwrap_or(0);
                 let text = match row {
                     Row::Rate => PrintRate { bytes: number, iec: out.style().iec }.to_string(),
                     Row::Time => PrintTime(number as u32).to_string(),
@@ -289,22 +235,5 @@ impl Stats {
             }
             out.newline();
         }
-    }
-}
-
-fn decode_tin(tin: &Attr<'_>) -> Result<[Option<u64>; TIN_STATS], DecodeError> {
-    let mut numbers = [None; TIN_STATS];
-    for (kind, (number, attr)) in numbers.iter_mut().zip(tin.attrs().table::<TIN_STATS>()?).enumerate() {
-        *number = attr.map(|attr| read(&attr, WIDE.contains(&kind))).transpose()?;
-    }
-    Ok(numbers)
-}
-
-fn read(attr: &Attr<'_>, wide: bool) -> Result<u64, DecodeError> {
-    // Padding between attributes has no payload.
-    match attr.payload {
-        [] => Ok(0),
-        _ if wide => attr.u64(),
-        _ => attr.u32().map(u64::from),
     }
 }

@@ -14,7 +14,7 @@ use tc_core::units::{TICK_NS, bytes_of_ticks, checked_transmit_ticks, transmit_b
 use tc_core::words::{Environment, WordError, Words, WordsContext};
 use tc_core::{
     AttrWriter, Attrs, ChangeSemantics, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords,
-    Reader, Syntax, object,
+    Reader, Syntax, TcType, Xstats, object,
 };
 
 use super::builder::HtbClassBuilder;
@@ -300,9 +300,10 @@ pub struct HtbXstats {
     pub ctokens_ns: i64,
 }
 
-impl HtbXstats {
-    /// Reads `TCA_STATS_APP`.
-    pub fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+impl Xstats for HtbXstats {
+    const OF: &'static [(TcType, &'static str)] = &[(TcType::Class, "htb")];
+
+    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(payload);
         Ok(Self {
             lends: reader.u32()?,
@@ -312,7 +313,9 @@ impl HtbXstats {
             ctokens_ns: i64::from(reader.i32()?) * i64::from(TICK_NS),
         })
     }
+}
 
+impl HtbXstats {
     fn print(&self, out: &mut Printer) {
         out.item("lended", " lended: ", self.lends, "");
         out.item("borrowed", " borrowed: ", self.borrows, "");

@@ -24,6 +24,7 @@ use tc_core::{
 };
 
 pub use distribution::{Distribution, table};
+pub use print::NetemXstats;
 
 tc_core::register!(Netem);
 

@@ -2,10 +2,11 @@
 
 use tc_core::print::{Float, Printer, Rate, Time, TimeNs};
 use tc_core::units::us_from_ticks;
-use tc_core::{DecodeError, Reader, zero_extended};
+use tc_core::{DecodeError, Xstats};
 
 use super::wire::{is_in_ticks, ticks};
 use super::{Chance, LossModel, Netem, Share, Slot};
+use crate::counters::counters;
 
 pub(super) fn options(netem: &Netem, out: &mut Printer) {
     out.json("limit", netem.limit_packets);
@@ -67,21 +68,36 @@ pub(super) fn options(netem: &Netem, out: &mut Printer) {
     }
 }
 
-/// `struct tc_netem_xstats`, of newer kernels.
-pub(super) fn xstats(payload: &[u8], out: &mut Printer) -> Result<(), DecodeError> {
-    let stats: [u8; 56] = zero_extended(payload);
-    let mut reader = Reader::new(&stats);
-    for (key, before) in [
-        ("delayed", "  delayed "),
-        ("dropped", " dropped "),
-        ("corrupted", " corrupted "),
-        ("duplicated", " duplicated "),
-        ("reordered", " reordered "),
-        ("ecn_marked", " ecn_marked "),
-    ] {
-        out.item(key, before, reader.u64()?, "");
+counters! {
+    /// The counters of the qdisc: `struct tc_netem_xstats`. Counters that an older
+    /// kernel lacks are 0.
+    pub struct NetemXstats(56) of Qdisc "netem" {
+        /// Packets delayed.
+        pub delayed: u64 = u64,
+        /// Packets lost by chance.
+        pub dropped: u64 = u64,
+        /// Packets changed.
+        pub corrupted: u64 = u64,
+        /// Packets sent twice.
+        pub duplicated: u64 = u64,
+        /// Packets that passed by others.
+        pub reordered: u64 = u64,
+        /// Packets marked instead of lost.
+        pub ecn_marked: u64 = u64,
+        /// Packets for whose copy there was no memory.
+        pub allocation_errors: u64 = u64,
     }
-    let failed = Some(reader.u64()?).filter(|number| *number != 0);
+}
+
+pub(super) fn xstats(payload: &[u8], out: &mut Printer) -> Result<(), DecodeError> {
+    let stats = NetemXstats::decode(payload)?;
+    out.item("delayed", "  delayed ", stats.delayed, "");
+    out.item("dropped", " dropped ", stats.dropped, "");
+    out.item("corrupted", " corrupted ", stats.corrupted, "");
+    out.item("duplicated", " duplicated ", stats.duplicated, "");
+    out.item("reordered", " reordered ", stats.reordered, "");
+    out.item("ecn_marked", " ecn_marked ", stats.ecn_marked, "");
+    let failed = Some(stats.allocation_errors).filter(|number| *number != 0);
     out.item_if("alloc_errors", " alloc_errors ", failed, "");
     Ok(())
 }

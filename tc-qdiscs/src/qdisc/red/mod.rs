@@ -16,10 +16,11 @@ use tc_core::units::{parse_decimal, parse_size, parse_u32};
 use tc_core::words::{Environment, WordError, Words, WordsContext, is_prefix};
 use tc_core::{
     AttrWriter, Attrs, Change, ChangeSemantics, DecodeError, EncodeError, Fill, FillContext, Kind,
-    OptionWords, Reader, Syntax, object,
+    OptionWords, Syntax, Xstats, object,
 };
 
 use crate::common::u32_at;
+use crate::counters::counters;
 use math::{Curve, Kept, damping, parse_probability};
 
 pub use family::Flags;
@@ -294,12 +295,11 @@ Usage: ... red\tlimit BYTES [min BYTES] [max BYTES] avpkt BYTES [burst PACKETS]\
     }
 
     fn print_xstats(payload: &[u8], out: &mut Printer) -> Result<bool, DecodeError> {
-        let mut stats = Reader::new(payload);
-        let (early, limit, other, marked) = (stats.u32()?, stats.u32()?, stats.u32()?, stats.u32()?);
-        out.item("marked", "  marked ", marked, " ");
-        out.item("early", "early ", early, " ");
-        out.item("pdrop", "pdrop ", limit, " ");
-        out.item("other", "other ", other, " ");
+        let stats = RedXstats::decode(payload)?;
+        out.item("marked", "  marked ", stats.marked, " ");
+        out.item("early", "early ", stats.early, " ");
+        out.item("pdrop", "pdrop ", stats.pdrop, " ");
+        out.item("other", "other ", stats.other, " ");
         Ok(true)
     }
 }
@@ -338,6 +338,20 @@ fn parse_qevent(words: &mut Words<'_>, red: &mut Red) -> Result<(), WordError> {
         }
     }
     if block.is_none() { error("Unspecified qevent block index") } else { Ok(()) }
+}
+
+counters! {
+    /// The counters of the qdisc: `struct tc_red_xstats`.
+    pub struct RedXstats() of Qdisc "red" {
+        /// Packets dropped at random before the queue was full.
+        pub early: u32 = u32,
+        /// Packets dropped because the queue was full.
+        pub pdrop: u32 = u32,
+        /// Packets dropped for other reasons.
+        pub other: u32 = u32,
+        /// Packets marked instead of dropped.
+        pub marked: u32 = u32,
+    }
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use tc_core::print::{Hex0x, Printer};
 use tc_core::words::{WordError, Words, WordsContext};
 use tc_core::{
     AttrWriter, Attrs, ChangeSemantics, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords,
-    Syntax, object,
+    Syntax, TcType, Xstats, object,
 };
 
 use crate::common::u32_at;
@@ -197,12 +197,31 @@ impl Syntax for Taprio {
 
     /// Counters of devices that keep the schedule themselves, since Linux 6.5.
     fn print_xstats(payload: &[u8], out: &mut Printer) -> Result<bool, DecodeError> {
+        let TaprioXstats { window_drops, tx_overruns } = TaprioXstats::decode(payload)?;
+        out.item_if("window_drops", " window_drops ", window_drops, "");
+        out.item_if("tx_overruns", " tx_overruns ", tx_overruns, "");
+        Ok(window_drops.is_some() || tx_overruns.is_some())
+    }
+}
+
+/// The counters of the qdisc, or of the class of a queue: `TCA_TAPRIO_OFFLOAD_STATS_*`. Only devices that do the
+/// schedule themselves have them. Since Linux 6.5.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TaprioXstats {
+    /// Packets dropped because they do not fit in any window.
+    pub window_drops: Option<u64>,
+    /// How often a packet was sent beyond the end of its window.
+    pub tx_overruns: Option<u64>,
+}
+
+impl Xstats for TaprioXstats {
+    const OF: &'static [(TcType, &'static str)] = &[(TcType::Qdisc, "taprio"), (TcType::Class, "taprio")];
+
+    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
         let table = Attrs::new(payload).table::<{ TX_OVERRUNS as usize + 1 }>()?;
         let number = |kind: u16| table[usize::from(kind)].map(|attr| attr.u64()).transpose();
-        let (drops, overruns) = (number(WINDOW_DROPS)?, number(TX_OVERRUNS)?);
-        out.item_if("window_drops", " window_drops ", drops, "");
-        out.item_if("tx_overruns", " tx_overruns ", overruns, "");
-        Ok(drops.is_some() || overruns.is_some())
+        Ok(Self { window_drops: number(WINDOW_DROPS)?, tx_overruns: number(TX_OVERRUNS)? })
     }
 }
 
