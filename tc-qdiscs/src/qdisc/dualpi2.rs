@@ -262,7 +262,7 @@ impl Item for Fixed {
 counters! {
     /// The counters of the qdisc: `struct tc_dualpi2_xstats`.
     pub struct Dualpi2Xstats() of Qdisc "dualpi2" {
-        /// The base probability, of which `u32::MAX` is 1.
+        /// The base probability; `u32::MAX` is 1.
         pub probability: u32 = u32,
         /// The delay of the classic queue, in microseconds.
         pub delay_classic_us: u32 = u32,

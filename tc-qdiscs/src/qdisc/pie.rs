@@ -117,7 +117,7 @@ Usage: ... pie [ limit PACKETS ] [ target TIME ]
 counters! {
     /// The counters of the qdisc: `struct tc_pie_xstats`.
     pub struct PieXstats() of Qdisc "pie" {
-        /// The probability that a packet is dropped, of which `u64::MAX` is 1.
+        /// The probability that a packet is dropped; `u64::MAX` is 1.
         pub probability: u64 = u64,
         /// The delay of the queue, in microseconds.
         pub delay_us: u32 = u32,

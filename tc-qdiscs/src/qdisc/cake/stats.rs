@@ -83,7 +83,7 @@ impl CakeXstats {
         active_queues = ACTIVE_QUEUES,
         /// Of a flow: packets dropped or marked since dropping began.
         cobalt_count = COBALT_COUNT,
-        /// Of a flow: the probability of drops by BLUE, of which `u32::MAX` is 1.
+        /// Of a flow: the probability of drops by BLUE; `u32::MAX` is 1.
         blue_probability = P_DROP,
     }
 

@@ -24,7 +24,7 @@ counters! {
         pub flows_plimit: u64 = u64,
         /// Packets whose time to send takes longer than a second.
         pub packets_too_long: u64 = u64,
-        /// Packets for whose flow there was no memory.
+        /// Packets dropped for lack of memory.
         pub allocation_errors: u64 = u64,
         /// Nanoseconds until a waiting flow may send; 0 or less if none waits.
         pub time_next_delayed_flow_ns: i64 = i64,

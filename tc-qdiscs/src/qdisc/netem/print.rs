@@ -84,7 +84,7 @@ counters! {
         pub reordered: u64 = u64,
         /// Packets marked instead of lost.
         pub ecn_marked: u64 = u64,
-        /// Packets for whose copy there was no memory.
+        /// Packets not copied for lack of memory.
         pub allocation_errors: u64 = u64,
     }
 }
