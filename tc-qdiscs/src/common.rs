@@ -1,8 +1,11 @@
 //! Shared parts of several kinds.
 
-use tc_core::units::TICK_NS;
+use std::time::Duration;
+
+use tc_core::rate::Rate;
+use tc_core::units::{TICK_NS, micros, nanos};
 use tc_core::words::{WordError, Words};
-use tc_core::{Attr, DecodeError, Kind};
+use tc_core::{Attr, AttrWriter, DecodeError, EncodeError, Kind};
 
 /// Reads the words of a kind without options and without a module in `tc`: none.
 pub(crate) fn no_words<K: Kind>(words: &mut Words<'_>) -> Result<Option<K>, WordError> {
@@ -56,6 +59,48 @@ pub(crate) fn u32_at(table: &[Option<Attr<'_>>], kind: u16) -> Result<Option<u32
 /// A switch from a table of attributes: any number but 0 is on.
 pub(crate) fn bool_at(table: &[Option<Attr<'_>>], kind: u16) -> Result<Option<bool>, DecodeError> {
     Ok(u32_at(table, kind)?.map(|number| number != 0))
+}
+
+/// A time in microseconds from a table of attributes.
+pub(crate) fn micros_at(table: &[Option<Attr<'_>>], kind: u16) -> Result<Option<Duration>, DecodeError> {
+    Ok(u32_at(table, kind)?.map(of_us))
+}
+
+/// Appends a time in microseconds, if there is one; fails if it is too long.
+pub(crate) fn attr_micros_if(
+    kind: u16,
+    field: &str,
+    time: Option<Duration>,
+    out: &mut AttrWriter<'_>,
+) -> Result<(), EncodeError> {
+    out.attr_u32_if(kind, time.map(|time| micros(field, time)).transpose()?);
+    Ok(())
+}
+
+/// A time from microseconds.
+pub(crate) fn of_us(us: u32) -> Duration {
+    Duration::from_micros(us.into())
+}
+
+/// A time in microseconds as it is printed: the most for one that is too long to be sent.
+pub(crate) fn in_us(time: Duration) -> u32 {
+    micros("", time).unwrap_or(u32::MAX)
+}
+
+/// A time from nanoseconds.
+pub(crate) fn of_ns(ns: u32) -> Duration {
+    Duration::from_nanos(ns.into())
+}
+
+/// A time in nanoseconds as it is printed: the most for one that is too long to be sent.
+pub(crate) fn in_ns(time: Duration) -> u32 {
+    nanos("", time).unwrap_or(u32::MAX)
+}
+
+/// A rate for a field of 32 bits.
+pub(crate) fn narrow_rate(field: &str, rate: Rate) -> Result<u32, EncodeError> {
+    u32::try_from(rate.as_bytes_per_second())
+        .map_err(|_| EncodeError::Invalid(format!("{field}: {rate} is above 4294967295 bytes per second")))
 }
 
 /// Microseconds in words, without rounding.

@@ -4,12 +4,14 @@
 //! A table stands in the order in which `tc` prints. An option of another form
 //! (a mask, an array) is handled beside it.
 
-use tc_core::print::{Printer, Size, Time};
-use tc_core::units::{parse_size, parse_time_us, parse_u32, words_of_size};
-use tc_core::words::{Environment, WordError, Words};
-use tc_core::{AttrWriter, Attrs, DecodeError, OptionWords};
+use std::time::Duration;
 
-use crate::common::{asked, codel_us, jiffies_us, ticks_us, u32_at, us};
+use tc_core::print::{Printer, Size, Time};
+use tc_core::units::{micros, parse_size, parse_time_us, parse_u32, words_of_size};
+use tc_core::words::{Environment, WordError, Words};
+use tc_core::{AttrWriter, Attrs, DecodeError, EncodeError, OptionWords};
+
+use crate::common::{asked, codel_us, in_us, jiffies_us, of_us, ticks_us, u32_at, us};
 
 /// A parameter of a kind with the options `O`.
 pub(crate) struct Param<O> {
@@ -27,6 +29,8 @@ pub(crate) struct Param<O> {
 /// a copy of them.
 enum Field<O> {
     Number(fn(&mut O) -> &mut Option<u32>),
+    /// In microseconds.
+    Time(fn(&mut O) -> &mut Option<Duration>),
     Switch(fn(&mut O) -> &mut Option<bool>),
 }
 
@@ -59,6 +63,17 @@ pub(crate) const fn number<O>(
     field: fn(&mut O) -> &mut Option<u32>,
 ) -> Param<O> {
     let (field, not_given) = (Field::Number(field), Some(0));
+    Param { attribute, word, unit, field, most: u32::MAX, not_given, sticky: false }
+}
+
+/// A time; `tc` takes 0 for not given.
+pub(crate) const fn time<O>(
+    attribute: u16,
+    word: &'static str,
+    unit: Unit,
+    field: fn(&mut O) -> &mut Option<Duration>,
+) -> Param<O> {
+    let (field, not_given) = (Field::Time(field), Some(0));
     Param { attribute, word, unit, field, most: u32::MAX, not_given, sticky: false }
 }
 
@@ -96,13 +111,23 @@ impl<O: Copy> Param<O> {
     fn get(&self, options: &mut O) -> Option<u32> {
         match self.field {
             Field::Number(field) => *field(options),
+            Field::Time(field) => field(options).map(in_us),
             Field::Switch(field) => field(options).map(u32::from),
+        }
+    }
+
+    /// The number to send; a time can be too long for it.
+    fn checked(&self, options: &mut O) -> Result<Option<u32>, EncodeError> {
+        match self.field {
+            Field::Time(field) => field(options).map(|time| micros(self.word, time)).transpose(),
+            _ => Ok(self.get(options)),
         }
     }
 
     fn set(&self, options: &mut O, value: Option<u32>) {
         match self.field {
             Field::Number(field) => *field(options) = value,
+            Field::Time(field) => *field(options) = value.map(of_us),
             Field::Switch(field) => *field(options) = value.map(|number| number != 0),
         }
     }
@@ -149,12 +174,14 @@ pub(crate) fn encode<O: Copy>(
     order: impl IntoIterator<Item = u16>,
     options: &O,
     out: &mut AttrWriter<'_>,
-) {
+) -> Result<(), EncodeError> {
     let mut options = *options;
     for attribute in order {
-        let param = params.iter().find(|param| param.attribute == attribute);
-        out.attr_u32_if(attribute, param.and_then(|param| param.get(&mut options)));
+        if let Some(param) = params.iter().find(|param| param.attribute == attribute) {
+            out.attr_u32_if(attribute, param.checked(&mut options)?);
+        }
     }
+    Ok(())
 }
 
 pub(crate) fn decode<O: Copy + Default>(params: &[Param<O>], payload: &[u8]) -> Result<O, DecodeError> {

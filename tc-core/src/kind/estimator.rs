@@ -1,5 +1,7 @@
 //! The rate estimator of a qdisc or class (`TCA_RATE`).
 
+use std::time::Duration;
+
 use crate::kind::words::{WordError, Words, is_prefix};
 use crate::wire::attr::AttrWriter;
 use crate::wire::uapi::TCA_RATE;
@@ -9,10 +11,12 @@ use crate::wire::units::parse_time_us;
 /// [`Stats::rate`](crate::wire::stats::Stats::rate).
 ///
 /// ```
+/// use std::time::Duration;
 /// use tc_core::Estimator;
 ///
 /// // A sample each second, averaged over 8 seconds.
-/// assert_eq!(Estimator::new(1_000_000, 8_000_000), Some(Estimator { interval: 0, ewma_log: 3 }));
+/// let estimator = Estimator::new(Duration::from_secs(1), Duration::from_secs(8));
+/// assert_eq!(estimator, Some(Estimator { interval: 0, ewma_log: 3 }));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Estimator {
@@ -24,14 +28,16 @@ pub struct Estimator {
 }
 
 impl Estimator {
-    /// The estimator that samples every `interval_us` and averages over about
-    /// `time_constant_us`, both in microseconds. The interval is rounded up
-    /// to one that the kernel has; `None` where it has none.
-    pub fn new(interval_us: u32, time_constant_us: u32) -> Option<Self> {
-        let interval = (0..=5).find(|n| interval_us <= (1 << n) * 250_000)?;
+    /// The estimator that samples at each `interval` and averages over about
+    /// `time_constant`. The interval is rounded up to one that the kernel has;
+    /// `None` where it has none.
+    pub fn new(interval: Duration, time_constant: Duration) -> Option<Self> {
+        let shortest = Duration::from_millis(250);
+        let (interval_s, time_constant_s) = (interval.as_secs_f64(), time_constant.as_secs_f64());
+        let interval = (0..=5).find(|n| interval <= shortest * (1 << n))?;
         let weighs_enough = |log: &u32| {
             let rest = 1.0 - 1.0 / f64::from(1u32 << log);
-            f64::from(interval_us) / -rest.ln() > f64::from(time_constant_us)
+            interval_s / -rest.ln() > time_constant_s
         };
         let ewma_log = (1..32).find(weighs_enough).unwrap_or(32) - 1;
         (1..31).contains(&ewma_log).then_some(Self { interval: interval - 2, ewma_log: ewma_log as u8 })
@@ -44,7 +50,9 @@ impl Estimator {
             if is_prefix(word, "help") {
                 return Err(WordError::KindUsage(USAGE.trim_end().to_owned()));
             }
-            parse_time_us(word).map_err(|_| WordError::invalid("estimator", wrong))
+            parse_time_us(word)
+                .map(|us| Duration::from_micros(us.into()))
+                .map_err(|_| WordError::invalid("estimator", wrong))
         };
         let interval = time("invalid estimator interval")?;
         let time_constant = time("invalid estimator time constant")?;
@@ -70,10 +78,11 @@ mod tests {
 
     #[test]
     fn times_become_the_nearest_powers_of_two() {
-        assert_eq!(Estimator::new(1_000_000, 8_000_000), Some(Estimator { interval: 0, ewma_log: 3 }));
-        assert_eq!(Estimator::new(250_000, 500_000), Some(Estimator { interval: -2, ewma_log: 1 }));
-        assert_eq!(Estimator::new(9_000_000, 20_000_000), None, "the longest interval is 8 s");
-        assert_eq!(Estimator::new(1_000_000, 0), None);
+        let ms = Duration::from_millis;
+        assert_eq!(Estimator::new(ms(1_000), ms(8_000)), Some(Estimator { interval: 0, ewma_log: 3 }));
+        assert_eq!(Estimator::new(ms(250), ms(500)), Some(Estimator { interval: -2, ewma_log: 1 }));
+        assert_eq!(Estimator::new(ms(9_000), ms(20_000)), None, "the longest interval is 8 s");
+        assert_eq!(Estimator::new(ms(1_000), Duration::ZERO), None);
     }
 
     #[test]

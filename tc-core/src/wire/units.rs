@@ -4,9 +4,13 @@
 //! nanoseconds, if the name has `ns`), also where the text has bits or
 //! milliseconds.
 
+mod duration;
+
 use std::fmt;
 
 use crate::wire::stack_str::StackStr;
+
+pub use duration::{micros, millis, nanos};
 
 /// A text that is not a number, rate, size or time as `tc` reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

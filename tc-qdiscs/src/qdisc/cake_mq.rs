@@ -17,11 +17,12 @@ tc_core::register!(CakeMq);
 /// The options of a cake_mq: those of each of its cakes.
 ///
 /// ```
+/// use tc_core::rate::Rate;
 /// use tc_qdiscs::cake::Cake;
 /// use tc_qdiscs::cake_mq::CakeMq;
 ///
 /// // 5 Gbit/s over all queues.
-/// let shaped = CakeMq(Cake::default().bandwidth(625_000_000));
+/// let shaped = CakeMq(Cake::default().bandwidth(Rate::bits_per_second(5_000_000_000)));
 /// # let _ = shaped;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

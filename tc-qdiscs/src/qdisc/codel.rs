@@ -6,6 +6,8 @@
 //! Kernel, `net/sched/sch_codel.c`: times are kept in units of 1024 ns, so that
 //! 5 ms reads back as 4999 us.
 
+use std::time::Duration;
+
 use derive_setters::Setters;
 use tc_core::print::{Printer, Time};
 use tc_core::words::{Environment, WordError, Words, WordsContext};
@@ -16,7 +18,7 @@ use tc_core::{
 
 use crate::common::not_zero;
 use crate::counters::counters;
-use crate::params::{self, Param, Unit, number, switch};
+use crate::params::{self, Param, Unit, number, switch, time};
 
 tc_core::register!(Codel);
 
@@ -24,9 +26,10 @@ tc_core::register!(Codel);
 /// is then the kernel's default.
 ///
 /// ```
+/// use std::time::Duration;
 /// use tc_qdiscs::codel::Codel;
 ///
-/// let marking = Codel::default().target_us(10_000).ecn(true);
+/// let marking = Codel::default().target(Duration::from_millis(10)).ecn(true);
 /// # let _ = marking;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setters)]
@@ -35,14 +38,14 @@ tc_core::register!(Codel);
 pub struct Codel {
     /// Most packets in the queue (1000).
     pub limit_packets: Option<u32>,
-    /// Acceptable delay in microseconds (5000).
-    pub target_us: Option<u32>,
-    /// How long the delay may stay above the target, in microseconds (100000).
-    pub interval_us: Option<u32>,
+    /// Acceptable delay (5 ms).
+    pub target: Option<Duration>,
+    /// How long the delay may stay above the target (100 ms).
+    pub interval: Option<Duration>,
     /// Whether to mark ECN-capable packets instead of dropping them (no).
     pub ecn: Option<bool>,
-    /// Delay in microseconds above which all such packets are marked (none).
-    pub ce_threshold_us: Option<u32>,
+    /// Delay above which all such packets are marked (none).
+    pub ce_threshold: Option<Duration>,
 }
 
 impl Kind for Codel {
@@ -52,7 +55,7 @@ impl Kind for Codel {
 
     fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
         let order = [LIMIT, INTERVAL, TARGET, ECN, CE_THRESHOLD];
-        params::encode(PARAMS, order, self, out);
+        params::encode(PARAMS, order, self, out)?;
         Ok(Fill::Written)
     }
 
@@ -133,11 +136,11 @@ counters! {
 
 const PARAMS: &[Param<Codel>] = &[
     number(LIMIT, "limit", Unit::Packets, |codel| &mut codel.limit_packets),
-    number(TARGET, "target", Unit::CodelUs, |codel| &mut codel.target_us),
-    number(CE_THRESHOLD, "ce_threshold", Unit::CodelUs, |codel: &mut Codel| &mut codel.ce_threshold_us)
+    time(TARGET, "target", Unit::CodelUs, |codel| &mut codel.target),
+    time(CE_THRESHOLD, "ce_threshold", Unit::CodelUs, |codel: &mut Codel| &mut codel.ce_threshold)
         .or_max()
         .sticky(),
-    number(INTERVAL, "interval", Unit::CodelUs, |codel| &mut codel.interval_us),
+    time(INTERVAL, "interval", Unit::CodelUs, |codel| &mut codel.interval),
     switch(ECN, "ecn", "noecn", |codel| &mut codel.ecn),
 ];
 

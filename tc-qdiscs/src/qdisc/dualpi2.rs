@@ -9,6 +9,8 @@
 mod tuning;
 mod words;
 
+use std::time::Duration;
+
 use derive_setters::Setters;
 use tc_core::print::{Float, Formatted, Item, Null, Printer, Style, Time};
 use tc_core::words::{Environment, WordError, Words, WordsContext};
@@ -17,7 +19,7 @@ use tc_core::{
     Syntax, Xstats, object,
 };
 
-use crate::common::{asked, u32_at};
+use crate::common::{asked, attr_micros_if, in_us, micros_at, u32_at};
 use crate::counters::counters;
 
 pub use tuning::Tuning;
@@ -28,10 +30,11 @@ tc_core::register!(Dualpi2);
 /// is then the kernel's default.
 ///
 /// ```
+/// use std::time::Duration;
 /// use tc_qdiscs::dualpi2::{Dualpi2, Tuning};
 ///
 /// // For a data centre, with round trips of at most 1 ms.
-/// let tuning = Tuning::for_round_trips(1_000, 200)?;
+/// let tuning = Tuning::for_round_trips(Duration::from_millis(1), Duration::from_micros(200))?;
 /// let near = Dualpi2::default().tuning(tuning);
 /// # let _ = near;
 /// # Ok::<(), tc_core::words::WordError>(())
@@ -49,8 +52,8 @@ pub struct Dualpi2 {
     pub tuning: Tuning,
     /// Packets in the short queue from which all are marked.
     pub step_threshold_packets: Option<u32>,
-    /// Delay of the short queue in microseconds from which all are marked (1000).
-    pub step_threshold_us: Option<u32>,
+    /// Delay of the short queue from which all are marked (1 ms).
+    pub step_threshold: Option<Duration>,
     /// Packets that the short queue has at least, for the threshold to count (0).
     pub min_qlen_step_packets: Option<u32>,
     /// How many times more likely a mark is in the short queue than a drop or mark
@@ -100,8 +103,8 @@ impl Kind for Dualpi2 {
     fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
         out.attr_u32_if(LIMIT, self.limit_packets);
         out.attr_u32_if(MEMORY_LIMIT, self.memory_limit_bytes);
-        out.attr_u32_if(TUPDATE, self.tuning.tupdate_us);
-        out.attr_u32_if(TARGET, self.tuning.target_us);
+        attr_micros_if(TUPDATE, "tupdate", self.tuning.tupdate, out)?;
+        attr_micros_if(TARGET, "target", self.tuning.target, out)?;
         out.attr_u32_if(ALPHA, self.tuning.alpha_256th_hz);
         out.attr_u32_if(BETA, self.tuning.beta_256th_hz);
         attr_u8_if(ECN_MASK, self.ecn_mask.map(|mask| mask.0), out);
@@ -109,7 +112,7 @@ impl Kind for Dualpi2 {
         attr_u8_if(COUPLING, self.coupling_factor, out);
         attr_u8_if(SPLIT_GSO, self.split_gso.map(u8::from), out);
         out.attr_u32_if(STEP_THRESH_PKTS, self.step_threshold_packets);
-        out.attr_u32_if(STEP_THRESH_US, self.step_threshold_us);
+        attr_micros_if(STEP_THRESH_US, "step_threshold", self.step_threshold, out)?;
         out.attr_u32_if(MIN_QLEN_STEP, self.min_qlen_step_packets);
         attr_u8_if(DROP_EARLY, self.drop_early.map(u8::from), out);
         attr_u8_if(C_PROTECTION, self.classic_protection_percent, out);
@@ -124,13 +127,13 @@ impl Kind for Dualpi2 {
             limit_packets: u32_at(&table, LIMIT)?,
             memory_limit_bytes: u32_at(&table, MEMORY_LIMIT)?,
             tuning: Tuning {
-                target_us: u32_at(&table, TARGET)?,
-                tupdate_us: u32_at(&table, TUPDATE)?,
+                target: micros_at(&table, TARGET)?,
+                tupdate: micros_at(&table, TUPDATE)?,
                 alpha_256th_hz: u32_at(&table, ALPHA)?,
                 beta_256th_hz: u32_at(&table, BETA)?,
             },
             step_threshold_packets: u32_at(&table, STEP_THRESH_PKTS)?,
-            step_threshold_us: u32_at(&table, STEP_THRESH_US)?,
+            step_threshold: micros_at(&table, STEP_THRESH_US)?,
             min_qlen_step_packets: u32_at(&table, MIN_QLEN_STEP)?,
             coupling_factor: u8_at(COUPLING)?,
             drop_on_overload: switch_at(DROP_OVERLOAD)?,
@@ -165,14 +168,15 @@ impl Syntax for Dualpi2 {
 
     fn print(&self, out: &mut Printer) {
         let hertz = |number: Option<u32>| number.map(|number| Fixed(f64::from(number as f32 / 256.0)));
+        let time = |time: Option<Duration>| time.map(in_us).map(Time);
         out.item_if("limit", "limit ", self.limit_packets, "p ");
         out.item_if("memory-limit", "memlimit ", self.memory_limit_bytes, "B ");
-        out.item_if("target", "target ", self.tuning.target_us.map(Time), " ");
-        out.item_if("tupdate", "tupdate ", self.tuning.tupdate_us.map(Time), " ");
+        out.item_if("target", "target ", time(self.tuning.target), " ");
+        out.item_if("tupdate", "tupdate ", time(self.tuning.tupdate), " ");
         out.item_if("alpha", "alpha ", hertz(self.tuning.alpha_256th_hz), " ");
         out.item_if("beta", "beta ", hertz(self.tuning.beta_256th_hz), " ");
         out.item_if("step-thresh-pkts", "step_thresh ", self.step_threshold_packets, "p ");
-        out.item_if("step-thresh-us", "step_thresh ", self.step_threshold_us.map(Time), " ");
+        out.item_if("step-thresh-us", "step_thresh ", time(self.step_threshold), " ");
         out.item_if("min-qlen-step", "min_qlen_step ", self.min_qlen_step_packets, "p ");
         out.item_if("coupling", "coupling_factor ", self.coupling_factor, " ");
         let either = |on: bool, yes, no| if on { yes } else { no };

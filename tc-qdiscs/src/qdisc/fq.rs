@@ -11,17 +11,19 @@
 mod bands;
 mod stats;
 
+use std::time::Duration;
+
 use derive_setters::Setters;
 use tc_core::print::{Null, Printer, Rate, Size, Time, TimeNs};
-use tc_core::rate::parse_rate_of_link;
-use tc_core::units::{parse_rate32, parse_time_ns, parse_time_us, parse_u32, words_of_rate};
+use tc_core::rate::{Rate as DataRate, parse_rate_of_link};
+use tc_core::units::{nanos, parse_rate32, parse_time_ns, parse_time_us, parse_u32, words_of_rate};
 use tc_core::words::{Environment, WordError, Words, WordsContext};
 use tc_core::{
-    AttrWriter, Attrs, ChangeSemantics, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords,
+    Attr, AttrWriter, Attrs, ChangeSemantics, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords,
     Syntax, object,
 };
 
-use crate::common::{bool_at, jiffies_us, u32_at, us};
+use crate::common::{attr_micros_if, bool_at, in_us, jiffies_us, micros_at, narrow_rate, of_us, u32_at, us};
 
 pub use bands::{BANDS, Bands};
 pub use stats::FqXstats;
@@ -32,10 +34,11 @@ tc_core::register!(Fq);
 /// then the kernel's default.
 ///
 /// ```
+/// use tc_core::rate::Rate;
 /// use tc_qdiscs::fq::Fq;
 ///
 /// // No flow faster than 10 Mbit/s.
-/// let slow = Fq::default().max_rate(1_250_000);
+/// let slow = Fq::default().max_rate(Rate::bits_per_second(10_000_000));
 /// # let _ = slow;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setters)]
@@ -54,28 +57,24 @@ pub struct Fq {
     pub buckets_log: Option<u32>,
     /// Whether flows are paced (yes).
     pub pacing: Option<bool>,
-    /// Fastest rate of a flow in bytes per second. `u32::MAX` is no limit, the
-    /// default.
-    pub max_rate: Option<u32>,
-    /// Rate of flows that are not paced, in bytes per second. Kernels since 3.13
-    /// do not use it.
-    pub default_rate: Option<u32>,
-    /// Below this rate in bytes per second every packet is delayed, and not whole
-    /// quanta (68750).
-    pub low_rate_threshold: Option<u32>,
-    /// How long a flow has to be idle for a full quantum, in microseconds
-    /// (40000).
-    pub refill_delay_us: Option<u32>,
+    /// Fastest rate of a flow, in 32 bits of bytes per second. [`Fq::NO_MAX_RATE`] is
+    /// no limit, the default.
+    pub max_rate: Option<DataRate>,
+    /// Rate of flows that are not paced. Kernels since 3.13 do not use it.
+    pub default_rate: Option<DataRate>,
+    /// Below this rate every packet is delayed, and not whole quanta (550 kbit/s).
+    pub low_rate_threshold: Option<DataRate>,
+    /// How long a flow has to be idle for a full quantum (40 ms).
+    pub refill_delay: Option<Duration>,
     /// Flows for packets without a socket, less one (1023).
     pub orphan_mask: Option<u32>,
-    /// Delay in microseconds above which ECN-capable packets are marked (default
-    /// `u32::MAX`: never).
-    pub ce_threshold_us: Option<u32>,
-    /// How exact timers are, in nanoseconds (10000).
-    pub timer_slack_ns: Option<u32>,
-    /// How far in the future a packet may want to be sent, in microseconds
-    /// (10000000).
-    pub horizon_us: Option<u32>,
+    /// Delay above which ECN-capable packets are marked (default
+    /// [`Fq::NO_CE_THRESHOLD`]: never).
+    pub ce_threshold: Option<Duration>,
+    /// How exact timers are (10 us).
+    pub timer_slack: Option<Duration>,
+    /// How far in the future a packet may want to be sent (10 s).
+    pub horizon: Option<Duration>,
     /// Whether packets beyond the horizon are dropped (yes), or sent at it.
     pub horizon_drop: Option<bool>,
     /// The band of each priority. Bands are served in turn by their weights.
@@ -83,9 +82,15 @@ pub struct Fq {
     /// Bytes that each band may send in its turn, each at least 16384 (589824,
     /// 196608, 65536).
     pub weights: Option<[u32; BANDS]>,
-    /// How far in the future packets are given to the device, in microseconds, if
-    /// it can wait with them itself (0).
-    pub offload_horizon_us: Option<u32>,
+    /// How far in the future packets are given to the device, if it can wait with them itself (0).
+    pub offload_horizon: Option<Duration>,
+}
+
+impl Fq {
+    /// No limit to the rate of a flow.
+    pub const NO_MAX_RATE: DataRate = DataRate::bytes_per_second(u32::MAX as u64);
+    /// No packet is marked because of its delay.
+    pub const NO_CE_THRESHOLD: Duration = Duration::from_micros(u32::MAX as u64);
 }
 
 impl Kind for Fq {
@@ -94,20 +99,25 @@ impl Kind for Fq {
     const CHANGE: ChangeSemantics = ChangeSemantics::USUAL.rounded(&["refill_delay"]);
 
     fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
+        let rate = |kind, field, rate: Option<DataRate>, out: &mut AttrWriter<'_>| {
+            out.attr_u32_if(kind, rate.map(|rate| narrow_rate(field, rate)).transpose()?);
+            Ok::<_, EncodeError>(())
+        };
         out.attr_u32_if(BUCKETS_LOG, self.buckets_log);
         out.attr_u32_if(PLIMIT, self.limit_packets);
         out.attr_u32_if(FLOW_PLIMIT, self.flow_limit_packets);
         out.attr_u32_if(QUANTUM, self.quantum_bytes);
         out.attr_u32_if(INITIAL_QUANTUM, self.initial_quantum_bytes);
         out.attr_u32_if(RATE_ENABLE, self.pacing.map(u32::from));
-        out.attr_u32_if(FLOW_MAX_RATE, self.max_rate);
-        out.attr_u32_if(LOW_RATE_THRESHOLD, self.low_rate_threshold);
-        out.attr_u32_if(FLOW_DEFAULT_RATE, self.default_rate);
-        out.attr_u32_if(FLOW_REFILL_DELAY, self.refill_delay_us);
+        rate(FLOW_MAX_RATE, "max_rate", self.max_rate, out)?;
+        rate(LOW_RATE_THRESHOLD, "low_rate_threshold", self.low_rate_threshold, out)?;
+        rate(FLOW_DEFAULT_RATE, "default_rate", self.default_rate, out)?;
+        attr_micros_if(FLOW_REFILL_DELAY, "refill_delay", self.refill_delay, out)?;
         out.attr_u32_if(ORPHAN_MASK, self.orphan_mask);
-        out.attr_u32_if(CE_THRESHOLD, self.ce_threshold_us);
-        out.attr_u32_if(TIMER_SLACK, self.timer_slack_ns);
-        out.attr_u32_if(HORIZON, self.horizon_us);
+        attr_micros_if(CE_THRESHOLD, "ce_threshold", self.ce_threshold, out)?;
+        let slack = self.timer_slack.map(|slack| nanos("timer_slack", slack)).transpose()?;
+        out.attr_u32_if(TIMER_SLACK, slack);
+        attr_micros_if(HORIZON, "horizon", self.horizon, out)?;
         if let Some(drop) = self.horizon_drop {
             out.attr_u8(HORIZON_DROP, drop.into());
         }
@@ -117,7 +127,7 @@ impl Kind for Fq {
         if let Some(weights) = &self.weights {
             out.attr(WEIGHTS, weights.map(u32::to_ne_bytes).as_flattened());
         }
-        out.attr_u32_if(OFFLOAD_HORIZON, self.offload_horizon_us);
+        attr_micros_if(OFFLOAD_HORIZON, "offload_horizon", self.offload_horizon, out)?;
         Ok(Fill::Written)
     }
 
@@ -132,24 +142,25 @@ impl Kind for Fq {
             initial_quantum_bytes: u32_at(&table, INITIAL_QUANTUM)?,
             buckets_log: u32_at(&table, BUCKETS_LOG)?,
             pacing: bool_at(&table, RATE_ENABLE)?,
-            max_rate: u32_at(&table, FLOW_MAX_RATE)?,
-            default_rate: u32_at(&table, FLOW_DEFAULT_RATE)?,
-            low_rate_threshold: u32_at(&table, LOW_RATE_THRESHOLD)?,
-            refill_delay_us: u32_at(&table, FLOW_REFILL_DELAY)?,
+            max_rate: rate_at(&table, FLOW_MAX_RATE)?,
+            default_rate: rate_at(&table, FLOW_DEFAULT_RATE)?,
+            low_rate_threshold: rate_at(&table, LOW_RATE_THRESHOLD)?,
+            refill_delay: micros_at(&table, FLOW_REFILL_DELAY)?,
             orphan_mask: u32_at(&table, ORPHAN_MASK)?,
-            ce_threshold_us: u32_at(&table, CE_THRESHOLD)?,
-            timer_slack_ns: u32_at(&table, TIMER_SLACK)?,
-            horizon_us: u32_at(&table, HORIZON)?,
+            ce_threshold: micros_at(&table, CE_THRESHOLD)?,
+            timer_slack: u32_at(&table, TIMER_SLACK)?.map(|ns| Duration::from_nanos(ns.into())),
+            horizon: micros_at(&table, HORIZON)?,
             horizon_drop: horizon_drop.map(|drop| drop != 0),
             bands: attr(PRIOMAP).map(|attr| Bands::decode(attr.payload)).transpose()?,
             weights: attr(WEIGHTS).map(|attr| bands::decode_weights(attr.payload)).transpose()?,
-            offload_horizon_us: u32_at(&table, OFFLOAD_HORIZON)?,
+            offload_horizon: micros_at(&table, OFFLOAD_HORIZON)?,
         })
     }
 
     fn as_dumped(&self, environment: &dyn Environment) -> Self {
         let hz = environment.timer_hz();
-        Self { refill_delay_us: self.refill_delay_us.map(|us| jiffies_us(us, hz)), ..*self }
+        let in_jiffies = |delay| of_us(jiffies_us(in_us(delay), hz));
+        Self { refill_delay: self.refill_delay.map(in_jiffies), ..*self }
     }
 }
 
@@ -184,17 +195,19 @@ Usage: ... fq\t[ limit PACKETS ] [ flow_limit PACKETS ]\n\
                 "maxrate" => options.max_rate = Some(parse_rate(word, words, context)?),
                 "defrate" => options.default_rate = Some(parse_rate(word, words, context)?),
                 "low_rate_threshold" => {
-                    options.low_rate_threshold = Some(words.parse(parse_rate32, illegal)?);
+                    let rate = words.parse(parse_rate32, illegal)?;
+                    options.low_rate_threshold = Some(DataRate::bytes_per_second(rate.into()));
                 }
-                "ce_threshold" => options.ce_threshold_us = Some(words.parse(parse_time_us, illegal)?),
+                "ce_threshold" => options.ce_threshold = Some(of_us(words.parse(parse_time_us, illegal)?)),
                 "timer_slack" => {
                     let out_of_range = |_| WordError::Kind("Illegal (out of range) \"timer_slack\"".into());
                     let ns = words.parse(parse_time_ns, illegal)?;
-                    options.timer_slack_ns = Some(u32::try_from(ns).map_err(out_of_range)?);
+                    let ns = u32::try_from(ns).map_err(out_of_range)?;
+                    options.timer_slack = Some(Duration::from_nanos(ns.into()));
                 }
                 "horizon_drop" => options.horizon_drop = Some(true),
                 "horizon_cap" => options.horizon_drop = Some(false),
-                "horizon" => options.horizon_us = Some(words.parse(parse_time_us, illegal)?),
+                "horizon" => options.horizon = Some(of_us(words.parse(parse_time_us, illegal)?)),
                 "quantum" => options.quantum_bytes = Some(words.parse(parse_u32, illegal)?),
                 "initial_quantum" => options.initial_quantum_bytes = Some(words.parse(parse_u32, illegal)?),
                 // tc's text names another word here.
@@ -202,12 +215,14 @@ Usage: ... fq\t[ limit PACKETS ] [ flow_limit PACKETS ]\n\
                     let illegal = |_: &str| "Illegal \"initial_quantum\"".into();
                     options.orphan_mask = Some(words.parse(parse_u32, illegal)?);
                 }
-                "refill_delay" => options.refill_delay_us = Some(words.parse(parse_time_us, illegal)?),
+                "refill_delay" => options.refill_delay = Some(of_us(words.parse(parse_time_us, illegal)?)),
                 "bands" if options.bands.is_some() => return Err(bands::duplicate(word)),
                 "bands" => options.bands = Some(Bands::parse(words)?),
                 "weights" if options.weights.is_some() => return Err(bands::duplicate(word)),
                 "weights" => options.weights = Some(bands::parse_weights(words)?),
-                "offload_horizon" => options.offload_horizon_us = Some(words.parse(parse_time_us, illegal)?),
+                "offload_horizon" => {
+                    options.offload_horizon = Some(of_us(words.parse(parse_time_us, illegal)?))
+                }
                 "pacing" => options.pacing = Some(true),
                 "nopacing" => options.pacing = Some(false),
                 "help" => return Err(WordError::Help),
@@ -218,7 +233,9 @@ Usage: ... fq\t[ limit PACKETS ] [ flow_limit PACKETS ]\n\
     }
 
     fn print(&self, out: &mut Printer) {
-        let rate = |rate: Option<u32>, none| rate.filter(|rate| *rate != none).map(|rate| Rate(rate.into()));
+        let shown = |rate: DataRate| Rate(rate.as_bytes_per_second());
+        let rate = |rate: Option<DataRate>, none| rate.filter(|rate| *rate != none).map(shown);
+        let time = |time: Option<Duration>| time.map(in_us).map(Time);
         out.item_if("limit", "limit ", self.limit_packets, "p ");
         out.item_if("flow_limit", "flow_limit ", self.flow_limit_packets, "p ");
         out.item_if("buckets", "buckets ", self.buckets_log.map(|log| 1u32.wrapping_shl(log)), " ");
@@ -230,24 +247,31 @@ Usage: ... fq\t[ limit PACKETS ] [ flow_limit PACKETS ]\n\
         bands::print(self.bands.as_ref(), self.weights.as_ref(), out);
         out.item_if("quantum", "quantum ", self.quantum_bytes.map(Size), " ");
         out.item_if("initial_quantum", "initial_quantum ", self.initial_quantum_bytes.map(Size), " ");
-        out.item_if("maxrate", "maxrate ", rate(self.max_rate, u32::MAX), " ");
-        out.item_if("defrate", "defrate ", rate(self.default_rate, 0), " ");
-        out.item_if("low_rate_threshold", "low_rate_threshold ", rate(self.low_rate_threshold, 0), " ");
-        out.item_if("refill_delay", "refill_delay ", self.refill_delay_us.map(Time), " ");
-        let threshold = self.ce_threshold_us.filter(|us| *us != u32::MAX);
-        out.item_if("ce_threshold", "ce_threshold ", threshold.map(Time), " ");
-        out.item_if("timer_slack", "timer_slack ", self.timer_slack_ns.map(|ns| TimeNs(ns.into())), " ");
-        out.item_if("horizon", "horizon ", self.horizon_us.map(Time), " ");
+        out.item_if("maxrate", "maxrate ", rate(self.max_rate, Self::NO_MAX_RATE), " ");
+        out.item_if("defrate", "defrate ", rate(self.default_rate, DataRate::ZERO), " ");
+        out.item_if(
+            "low_rate_threshold",
+            "low_rate_threshold ",
+            rate(self.low_rate_threshold, DataRate::ZERO),
+            " ",
+        );
+        out.item_if("refill_delay", "refill_delay ", time(self.refill_delay), " ");
+        let threshold = self.ce_threshold.filter(|threshold| *threshold != Self::NO_CE_THRESHOLD);
+        out.item_if("ce_threshold", "ce_threshold ", time(threshold), " ");
+        let slack = self.timer_slack.map(|slack| TimeNs(slack.as_nanos().try_into().unwrap_or(i64::MAX)));
+        out.item_if("timer_slack", "timer_slack ", slack, " ");
+        out.item_if("horizon", "horizon ", time(self.horizon), " ");
         match self.horizon_drop {
             Some(true) => out.item("horizon_drop", "", Null("horizon_drop "), ""),
             Some(false) => out.item("horizon_cap", "", Null("horizon_cap "), ""),
             None => {}
         }
-        out.item_if("offload_horizon", "offload_horizon ", self.offload_horizon_us.map(Time), " ");
+        out.item_if("offload_horizon", "offload_horizon ", time(self.offload_horizon), " ");
     }
 
     fn to_words(&self, out: &mut OptionWords<'_>) {
-        let rate = |rate: Option<u32>| rate.map(|rate| words_of_rate(rate.into()));
+        let rate = |rate: Option<DataRate>| rate.map(|rate| words_of_rate(rate.as_bytes_per_second()));
+        let time = |time: Option<Duration>| time.map(|time| us(in_us(time)));
         out.say_if("limit", self.limit_packets);
         out.say_if("flow_limit", self.flow_limit_packets);
         out.say_if("buckets", self.buckets_log.map(|log| 1u32.checked_shl(log).unwrap_or(0)));
@@ -258,14 +282,14 @@ Usage: ... fq\t[ limit PACKETS ] [ flow_limit PACKETS ]\n\
         out.say_if("maxrate", rate(self.max_rate));
         out.say_if("defrate", rate(self.default_rate));
         out.say_if("low_rate_threshold", rate(self.low_rate_threshold));
-        out.say_if("refill_delay", self.refill_delay_us.map(us));
-        out.say_if("ce_threshold", self.ce_threshold_us.map(us));
-        out.say_if("timer_slack", self.timer_slack_ns.map(|ns| format!("{ns}ns")));
-        out.say_if("horizon", self.horizon_us.map(us));
+        out.say_if("refill_delay", time(self.refill_delay));
+        out.say_if("ce_threshold", time(self.ce_threshold));
+        out.say_if("timer_slack", self.timer_slack.map(|slack| format!("{}ns", slack.as_nanos())));
+        out.say_if("horizon", time(self.horizon));
         out.switch("horizon_drop", self.horizon_drop, "horizon_drop", "horizon_cap");
         out.say_if("bands", self.bands.as_ref().map(Bands::words));
         out.say_if("weights", self.weights.map(|weights| weights.map(|weight| weight.to_string()).join(" ")));
-        out.say_if("offload_horizon", self.offload_horizon_us.map(us));
+        out.say_if("offload_horizon", time(self.offload_horizon));
     }
 
     fn print_xstats(payload: &[u8], out: &mut Printer) -> Result<bool, DecodeError> {
@@ -294,10 +318,15 @@ const WEIGHTS: u16 = 17;
 const OFFLOAD_HORIZON: u16 = 18;
 
 /// A rate in 32 bits, or a percentage of the link's.
-fn parse_rate(key: &str, words: &mut Words<'_>, context: &WordsContext<'_>) -> Result<u32, WordError> {
+fn parse_rate(key: &str, words: &mut Words<'_>, context: &WordsContext<'_>) -> Result<DataRate, WordError> {
     let illegal = |lines: String| WordError::Kind(format!("{lines}Illegal \"{key}\""));
     let rate = parse_rate_of_link(words.value()?, context).map_err(illegal)?;
-    u32::try_from(rate.as_bytes_per_second()).map_err(|_| illegal(String::new()))
+    narrow_rate(key, rate).map_err(|_| illegal(String::new()))?;
+    Ok(rate)
+}
+
+fn rate_at(table: &[Option<Attr<'_>>], kind: u16) -> Result<Option<DataRate>, DecodeError> {
+    Ok(u32_at(table, kind)?.map(|rate| DataRate::bytes_per_second(rate.into())))
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@
 //! - the number of flows cannot be changed later;
 //! - times are kept in units of 1024 ns, so that 5 ms reads back as 4999 us.
 
+use std::time::Duration;
+
 use derive_setters::Setters;
 use tc_core::print::{Hex0x, Printer, Time};
 use tc_core::units::parse_u8;
@@ -18,7 +20,7 @@ use tc_core::{
 };
 
 use crate::common::not_zero;
-use crate::params::{self, Param, Unit, number, switch};
+use crate::params::{self, Param, Unit, number, switch, time};
 
 tc_core::register!(FqCodel);
 
@@ -26,9 +28,10 @@ tc_core::register!(FqCodel);
 /// qdisc it is then the kernel's default.
 ///
 /// ```
+/// use std::time::Duration;
 /// use tc_qdiscs::fq_codel::FqCodel;
 ///
-/// let for_slow_link = FqCodel::default().target_us(20_000).ecn(false);
+/// let for_slow_link = FqCodel::default().target(Duration::from_millis(20)).ecn(false);
 /// # let _ = for_slow_link;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setters)]
@@ -42,14 +45,14 @@ pub struct FqCodel {
     pub flows: Option<u32>,
     /// Bytes that a flow may send in its turn, at least 256 (the MTU).
     pub quantum_bytes: Option<u32>,
-    /// Acceptable delay in microseconds (5000).
-    pub target_us: Option<u32>,
-    /// How long the delay may stay above the target, in microseconds (100000).
-    pub interval_us: Option<u32>,
+    /// Acceptable delay (5 ms).
+    pub target: Option<Duration>,
+    /// How long the delay may stay above the target (100 ms).
+    pub interval: Option<Duration>,
     /// Whether to mark ECN-capable packets instead of dropping them (yes).
     pub ecn: Option<bool>,
-    /// Delay in microseconds above which all such packets are marked (none).
-    pub ce_threshold_us: Option<u32>,
+    /// Delay above which all such packets are marked (none).
+    pub ce_threshold: Option<Duration>,
     /// Which packets that threshold is for (all).
     pub ce_threshold_selector: Option<Selector>,
     /// Most bytes of memory for packets (32 MiB).
@@ -85,12 +88,12 @@ impl Kind for FqCodel {
 
     fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
         let before_selector = [LIMIT, FLOWS, QUANTUM, INTERVAL, TARGET, ECN, CE_THRESHOLD];
-        params::encode(PARAMS, before_selector, self, out);
+        params::encode(PARAMS, before_selector, self, out)?;
         if let Some(selector) = self.ce_threshold_selector {
             out.attr_u8(CE_THRESHOLD_MASK, selector.mask);
             out.attr_u8(CE_THRESHOLD_SELECTOR, selector.value);
         }
-        params::encode(PARAMS, [MEMORY_LIMIT, DROP_BATCH_SIZE], self, out);
+        params::encode(PARAMS, [MEMORY_LIMIT, DROP_BATCH_SIZE], self, out)?;
         Ok(Fill::Written)
     }
 
@@ -107,7 +110,7 @@ impl Kind for FqCodel {
         Self {
             quantum_bytes: self.quantum_bytes.map(|bytes| bytes.max(256)),
             // Told only beside a threshold.
-            ce_threshold_selector: self.ce_threshold_us.and(self.ce_threshold_selector),
+            ce_threshold_selector: self.ce_threshold.and(self.ce_threshold_selector),
             memory_limit_bytes: self.memory_limit_bytes.map(|bytes| bytes.min(1 << 31)),
             ..params::as_dumped(PARAMS, self, environment)
         }
@@ -173,11 +176,11 @@ const PARAMS: &[Param<FqCodel>] = &[
     number(LIMIT, "limit", Unit::Packets, |codel| &mut codel.limit_packets),
     number(FLOWS, "flows", Unit::Number, |codel| &mut codel.flows),
     number(QUANTUM, "quantum", Unit::Number, |codel| &mut codel.quantum_bytes),
-    number(TARGET, "target", Unit::CodelUs, |codel| &mut codel.target_us),
-    number(CE_THRESHOLD, "ce_threshold", Unit::CodelUs, |codel: &mut FqCodel| &mut codel.ce_threshold_us)
+    time(TARGET, "target", Unit::CodelUs, |codel| &mut codel.target),
+    time(CE_THRESHOLD, "ce_threshold", Unit::CodelUs, |codel: &mut FqCodel| &mut codel.ce_threshold)
         .or_max()
         .sticky(),
-    number(INTERVAL, "interval", Unit::CodelUs, |codel| &mut codel.interval_us),
+    time(INTERVAL, "interval", Unit::CodelUs, |codel| &mut codel.interval),
     number(MEMORY_LIMIT, "memory_limit", Unit::Size, |codel: &mut FqCodel| &mut codel.memory_limit_bytes)
         .or_max(),
     switch(ECN, "ecn", "noecn", |codel| &mut codel.ecn),
@@ -354,7 +357,7 @@ mod tests {
         let words =
             "limit 0 target 0 ce_threshold 4294967295 memory_limit 4294967295 ce_threshold_selector 255/1";
         assert_eq!(parse(words), Ok(FqCodel::default()));
-        assert_eq!(parse("ce_threshold 0").unwrap().ce_threshold_us, Some(0));
+        assert_eq!(parse("ce_threshold 0").unwrap().ce_threshold, Some(Duration::ZERO));
     }
 
     #[test]

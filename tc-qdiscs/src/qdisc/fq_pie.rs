@@ -6,6 +6,8 @@
 //! Kernel, `net/sched/sch_fq_pie.c`: the number of flows cannot be changed
 //! later.
 
+use std::time::Duration;
+
 use derive_setters::Setters;
 use tc_core::print::Printer;
 use tc_core::words::{Environment, WordError, Words, WordsContext};
@@ -15,7 +17,7 @@ use tc_core::{
 };
 
 use crate::counters::counters;
-use crate::params::{self, Param, Unit, number, switch};
+use crate::params::{self, Param, Unit, number, switch, time};
 
 tc_core::register!(FqPie);
 
@@ -23,9 +25,10 @@ tc_core::register!(FqPie);
 /// it is then the kernel's default.
 ///
 /// ```
+/// use std::time::Duration;
 /// use tc_qdiscs::fq_pie::FqPie;
 ///
-/// let many = FqPie::default().flows(4096).target_us(10_000);
+/// let many = FqPie::default().flows(4096).target(Duration::from_millis(10));
 /// # let _ = many;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setters)]
@@ -37,10 +40,10 @@ pub struct FqPie {
     /// Number of flows, 1 to 65536 (1024). The kernel refuses a change that names
     /// it, even with an equal number.
     pub flows: Option<u32>,
-    /// The delay to keep, in microseconds (15000).
-    pub target_us: Option<u32>,
-    /// How often the probability is computed, in microseconds (15000).
-    pub tupdate_us: Option<u32>,
+    /// The delay to keep (15 ms).
+    pub target: Option<Duration>,
+    /// How often the probability is computed (15 ms).
+    pub tupdate: Option<Duration>,
     /// Weight of the distance to the target, in sixteenths, at most 32 (2).
     pub alpha: Option<u32>,
     /// Weight of the delay's trend, in sixteenths, at most 32 (20).
@@ -70,7 +73,7 @@ impl Kind for FqPie {
         .rounded(&["target", "tupdate"]);
 
     fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
-        params::encode(PARAMS, LIMIT..=DQ_RATE_ESTIMATOR, self, out);
+        params::encode(PARAMS, LIMIT..=DQ_RATE_ESTIMATOR, self, out)?;
         Ok(Fill::Nested)
     }
 
@@ -152,8 +155,8 @@ counters! {
 const PARAMS: &[Param<FqPie>] = &[
     number(LIMIT, "limit", Unit::Packets, |fq_pie| &mut fq_pie.limit_packets),
     number(FLOWS, "flows", Unit::Number, |fq_pie| &mut fq_pie.flows),
-    number(TARGET, "target", Unit::TicksUs, |fq_pie| &mut fq_pie.target_us),
-    number(TUPDATE, "tupdate", Unit::JiffiesUs, |fq_pie| &mut fq_pie.tupdate_us),
+    time(TARGET, "target", Unit::TicksUs, |fq_pie| &mut fq_pie.target),
+    time(TUPDATE, "tupdate", Unit::JiffiesUs, |fq_pie| &mut fq_pie.tupdate),
     number(ALPHA, "alpha", Unit::Number, |fq_pie: &mut FqPie| &mut fq_pie.alpha).at_most(32),
     number(BETA, "beta", Unit::Number, |fq_pie: &mut FqPie| &mut fq_pie.beta).at_most(32),
     number(QUANTUM, "quantum", Unit::Size, |fq_pie| &mut fq_pie.quantum_bytes),

@@ -88,11 +88,14 @@ impl Syntax for Hfsc {
 /// The options of a class of an hfsc.
 ///
 /// ```
+/// use std::time::Duration;
+/// use tc_core::rate::Rate;
 /// use tc_qdiscs::hfsc::{HfscClass, ServiceCurve};
 ///
 /// // 1 Mbit/s, and 4 Mbit/s in the first 10 ms; up to 8 Mbit/s where others leave it.
-/// let curve = ServiceCurve::default().m1_bytes_per_s(500_000).d_us(10_000).m2_bytes_per_s(125_000);
-/// let class = HfscClass::shared(curve).upper_limit(ServiceCurve::rate(1_000_000));
+/// let [start, later] = [4_000_000, 1_000_000].map(Rate::bits_per_second);
+/// let curve = ServiceCurve::default().m1(start).d(Duration::from_millis(10)).m2(later);
+/// let class = HfscClass::shared(curve).upper_limit(ServiceCurve::rate(Rate::bits_per_second(8_000_000)));
 /// # let _ = class;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setters)]
@@ -134,7 +137,7 @@ impl Kind for HfscClass {
         ];
         for (kind, curve) in curves {
             if let Some(curve) = curve {
-                curve.encode(&mut out.nest(kind));
+                curve.encode(&mut out.nest(kind))?;
             }
         }
         Ok(Fill::Written)
@@ -273,8 +276,10 @@ const TCA_HFSC_USC: u16 = 3;
 mod tests {
     use super::*;
     use bytes::BytesMut;
+    use std::time::Duration;
     use tc_core::Verb;
     use tc_core::print::{Form, Style};
+    use tc_core::rate::Rate;
 
     #[test]
     fn words_of_the_qdisc_have_tcs_texts() {
@@ -288,8 +293,13 @@ mod tests {
 
     #[test]
     fn a_sent_table_reads_back() {
-        let class = HfscClass { real_time: None, ..HfscClass::shared(ServiceCurve::rate(7)) };
-        let class = class.upper_limit(ServiceCurve { m1_bytes_per_s: 1, d_us: 2, m2_bytes_per_s: 3 });
+        let class =
+            HfscClass { real_time: None, ..HfscClass::shared(ServiceCurve::rate(Rate::bytes_per_second(7))) };
+        let class = class.upper_limit(ServiceCurve {
+            m1: Rate::bytes_per_second(1),
+            d: Duration::from_micros(2),
+            m2: Rate::bytes_per_second(3),
+        });
         let mut buffer = BytesMut::new();
         let mut out = AttrWriter::new(&mut buffer);
         class.encode(&FillContext { verb: Verb::Add, as_tc: false }, &mut out).unwrap();
@@ -306,7 +316,9 @@ mod tests {
             out.as_str().to_owned()
         };
         assert_eq!(json(&|out| Hfsc { default_minor: 0x10 }.print(out)), r#"{"default":"0x10"}"#);
-        let class = HfscClass::shared(ServiceCurve { m1_bytes_per_s: 8, d_us: 9, m2_bytes_per_s: 10 });
+        let rate = Rate::bytes_per_second;
+        let class =
+            HfscClass::shared(ServiceCurve { m1: rate(8), d: Duration::from_micros(9), m2: rate(10) });
         assert_eq!(json(&|out| class.print(out)), r#"{"sc":{"m1":8,"d":9,"m2":10}}"#);
         let xstats = HfscXstats { work_bytes: 5, period: 2, ..HfscXstats::default() };
         assert_eq!(json(&|out| xstats.print(out)), r#"{"period":2,"work":5,"level":0}"#);

@@ -5,6 +5,8 @@
 //! Kernel, `net/sched/sch_hhf.c`: times are kept in timer ticks, so that they
 //! read back rounded.
 
+use std::time::Duration;
+
 use derive_setters::Setters;
 use tc_core::print::Printer;
 use tc_core::words::{Environment, WordError, Words, WordsContext};
@@ -14,7 +16,7 @@ use tc_core::{
 };
 
 use crate::counters::counters;
-use crate::params::{self, Param, Unit, number};
+use crate::params::{self, Param, Unit, number, time};
 
 tc_core::register!(Hhf);
 
@@ -37,13 +39,12 @@ pub struct Hhf {
     pub quantum_bytes: Option<u32>,
     /// Most heavy hitters known at a time (2048).
     pub hh_limit: Option<u32>,
-    /// How often the counters of flows start anew, in microseconds (40000).
-    pub reset_timeout_us: Option<u32>,
+    /// How often the counters of flows start anew (40 ms).
+    pub reset_timeout: Option<Duration>,
     /// Bytes within that time that make a flow a heavy hitter (131072).
     pub admit_bytes: Option<u32>,
-    /// How long a heavy hitter has to be silent to be forgotten, in microseconds
-    /// (1000000).
-    pub evict_timeout_us: Option<u32>,
+    /// How long a heavy hitter has to be silent to be forgotten (1 s).
+    pub evict_timeout: Option<Duration>,
     /// How many times the quantum the other flows have (2).
     pub non_hh_weight: Option<u32>,
 }
@@ -54,7 +55,7 @@ impl Kind for Hhf {
     const CHANGE: ChangeSemantics = ChangeSemantics::USUAL.rounded(&["reset_timeout", "evict_timeout"]);
 
     fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
-        params::encode(PARAMS, BACKLOG_LIMIT..=NON_HH_WEIGHT, self, out);
+        params::encode(PARAMS, BACKLOG_LIMIT..=NON_HH_WEIGHT, self, out)?;
         Ok(Fill::Written)
     }
 
@@ -125,9 +126,9 @@ const PARAMS: &[Param<Hhf>] = &[
     number(BACKLOG_LIMIT, "limit", Unit::Packets, |hhf| &mut hhf.limit_packets),
     number(QUANTUM, "quantum", Unit::Bytes, |hhf| &mut hhf.quantum_bytes),
     number(HH_FLOWS_LIMIT, "hh_limit", Unit::Number, |hhf| &mut hhf.hh_limit),
-    number(RESET_TIMEOUT, "reset_timeout", Unit::JiffiesUs, |hhf| &mut hhf.reset_timeout_us),
+    time(RESET_TIMEOUT, "reset_timeout", Unit::JiffiesUs, |hhf| &mut hhf.reset_timeout),
     number(ADMIT_BYTES, "admit_bytes", Unit::Bytes, |hhf| &mut hhf.admit_bytes),
-    number(EVICT_TIMEOUT, "evict_timeout", Unit::JiffiesUs, |hhf| &mut hhf.evict_timeout_us),
+    time(EVICT_TIMEOUT, "evict_timeout", Unit::JiffiesUs, |hhf| &mut hhf.evict_timeout),
     number(NON_HH_WEIGHT, "non_hh_weight", Unit::Number, |hhf| &mut hhf.non_hh_weight),
 ];
 

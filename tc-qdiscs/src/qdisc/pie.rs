@@ -6,6 +6,8 @@
 //! Kernel, `net/sched/sch_pie.c`: times are kept in ticks of 64 ns and in timer
 //! ticks, so that they read back rounded.
 
+use std::time::Duration;
+
 use derive_setters::Setters;
 use tc_core::print::{Float, Printer, Time};
 use tc_core::words::{Environment, WordError, Words, WordsContext};
@@ -15,7 +17,7 @@ use tc_core::{
 };
 
 use crate::counters::counters;
-use crate::params::{self, Param, Unit, number, switch};
+use crate::params::{self, Param, Unit, number, switch, time};
 
 tc_core::register!(Pie);
 
@@ -23,9 +25,10 @@ tc_core::register!(Pie);
 /// then the kernel's default.
 ///
 /// ```
+/// use std::time::Duration;
 /// use tc_qdiscs::pie::Pie;
 ///
-/// let marking = Pie::default().target_us(20_000).ecn(true);
+/// let marking = Pie::default().target(Duration::from_millis(20)).ecn(true);
 /// # let _ = marking;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setters)]
@@ -34,10 +37,10 @@ tc_core::register!(Pie);
 pub struct Pie {
     /// Most packets in the queue (1000).
     pub limit_packets: Option<u32>,
-    /// The delay to keep, in microseconds (15000).
-    pub target_us: Option<u32>,
-    /// How often the probability is computed, in microseconds (15000).
-    pub tupdate_us: Option<u32>,
+    /// The delay to keep (15 ms).
+    pub target: Option<Duration>,
+    /// How often the probability is computed (15 ms).
+    pub tupdate: Option<Duration>,
     /// Weight of the distance to the target, in sixteenths, at most 32 (2).
     pub alpha: Option<u32>,
     /// Weight of the delay's trend, in sixteenths, at most 32 (20).
@@ -60,7 +63,7 @@ impl Kind for Pie {
 
     fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
         let order = [LIMIT, TUPDATE, TARGET, ALPHA, BETA, ECN, BYTEMODE, DQ_RATE_ESTIMATOR];
-        params::encode(PARAMS, order, self, out);
+        params::encode(PARAMS, order, self, out)?;
         Ok(Fill::Written)
     }
 
@@ -140,8 +143,8 @@ counters! {
 
 const PARAMS: &[Param<Pie>] = &[
     number(LIMIT, "limit", Unit::Packets, |pie| &mut pie.limit_packets),
-    number(TARGET, "target", Unit::TicksUs, |pie| &mut pie.target_us),
-    number(TUPDATE, "tupdate", Unit::JiffiesUs, |pie| &mut pie.tupdate_us),
+    time(TARGET, "target", Unit::TicksUs, |pie| &mut pie.target),
+    time(TUPDATE, "tupdate", Unit::JiffiesUs, |pie| &mut pie.tupdate),
     number(ALPHA, "alpha", Unit::Number, |pie: &mut Pie| &mut pie.alpha).at_most(32),
     number(BETA, "beta", Unit::Number, |pie: &mut Pie| &mut pie.beta).at_most(32),
     switch(ECN, "ecn", "noecn", |pie| &mut pie.ecn),

@@ -6,9 +6,11 @@
 //!
 //! Kernel, `net/sched/sch_sfb.c`: a limit of 0 is the device's `txqueuelen`.
 
+use std::time::Duration;
+
 use derive_setters::Setters;
 use tc_core::print::{Float, Printer, Time};
-use tc_core::units::{parse_u32, split_number};
+use tc_core::units::{millis, parse_u32, split_number};
 use tc_core::words::{Environment, WordError, Words, WordsContext};
 use tc_core::{
     AttrWriter, Attrs, Change, ChangeSemantics, DecodeError, EncodeError, Fill, FillContext, Kind,
@@ -31,10 +33,10 @@ tc_core::register!(Sfb);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Setters)]
 #[non_exhaustive]
 pub struct Sfb {
-    /// How often flows get new hashes, in milliseconds (600000).
-    pub rehash_ms: u32,
-    /// How long new hashes warm up, in milliseconds (60000).
-    pub warmup_ms: u32,
+    /// How often flows get new hashes, in whole milliseconds (600 s).
+    pub rehash: Duration,
+    /// How long new hashes warm up, in whole milliseconds (60 s).
+    pub warmup: Duration,
     /// Most packets of a bin (25).
     pub max_packets: u32,
     /// Packets of a bin above which its probability rises (20).
@@ -55,8 +57,8 @@ impl Default for Sfb {
     /// `tc`'s defaults.
     fn default() -> Self {
         Self {
-            rehash_ms: 600_000,
-            warmup_ms: 60_000,
+            rehash: Duration::from_secs(600),
+            warmup: Duration::from_secs(60),
             max_packets: 25,
             target_packets: 20,
             increment: (MAX_PROB + 1000) / 2000,
@@ -77,8 +79,8 @@ impl Kind for Sfb {
     fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
         let mut nest = out.nest(PARMS);
         for number in [
-            self.rehash_ms,
-            self.warmup_ms,
+            millis("rehash", self.rehash)?,
+            millis("warmup", self.warmup)?,
             self.max_packets,
             self.target_packets,
             self.increment,
@@ -96,8 +98,8 @@ impl Kind for Sfb {
         let parms = Attrs::new(payload).find(PARMS)?.ok_or(DecodeError::Missing { what: "parameters" })?;
         let mut parms = parms.reader();
         Ok(Self {
-            rehash_ms: parms.u32()?,
-            warmup_ms: parms.u32()?,
+            rehash: of_ms(parms.u32()?),
+            warmup: of_ms(parms.u32()?),
             max_packets: parms.u32()?,
             target_packets: parms.u32()?,
             increment: parms.u32()?,
@@ -110,7 +112,8 @@ impl Kind for Sfb {
 
     fn as_dumped(&self, environment: &dyn Environment) -> Self {
         let hz = environment.timer_hz();
-        Self { rehash_ms: jiffies_ms(self.rehash_ms, hz), warmup_ms: jiffies_ms(self.warmup_ms, hz), ..*self }
+        let in_jiffies = |time| of_ms(jiffies_ms(in_ms(time), hz));
+        Self { rehash: in_jiffies(self.rehash), warmup: in_jiffies(self.warmup), ..*self }
     }
 }
 
@@ -126,8 +129,8 @@ Usage: ... sfb [ rehash SECS ] [ db SECS ]\n\
         while let Some(word) = words.next() {
             let illegal = |_: &str| format!("Illegal \"{word}\"");
             match word {
-                "rehash" => options.rehash_ms = words.parse(parse_u32, illegal)?,
-                "db" => options.warmup_ms = words.parse(parse_u32, illegal)?,
+                "rehash" => options.rehash = of_ms(words.parse(parse_u32, illegal)?),
+                "db" => options.warmup = of_ms(words.parse(parse_u32, illegal)?),
                 "limit" => options.limit_packets = words.parse(parse_u32, illegal)?,
                 "max" => options.max_packets = words.parse(parse_u32, illegal)?,
                 "target" => options.target_packets = words.parse(parse_u32, illegal)?,
@@ -152,9 +155,9 @@ Usage: ... sfb [ rehash SECS ] [ db SECS ]\n\
 
     fn print(&self, out: &mut Printer) {
         // As tc: in 32 bits of microseconds.
-        let time = |ms: u32| Time(ms.wrapping_mul(1000));
-        out.item("rehash", "rehash ", time(self.rehash_ms), " ");
-        out.item("db", "db ", time(self.warmup_ms), " ");
+        let time = |time| Time(in_ms(time).wrapping_mul(1000));
+        out.item("rehash", "rehash ", time(self.rehash), " ");
+        out.item("db", "db ", time(self.warmup), " ");
         out.item("limit", "limit ", self.limit_packets, "p ");
         out.item("max", "max ", self.max_packets, "p ");
         out.item("target", "target ", self.target_packets, "p ");
@@ -165,8 +168,8 @@ Usage: ... sfb [ rehash SECS ] [ db SECS ]\n\
     }
 
     fn to_words(&self, out: &mut OptionWords<'_>) {
-        out.say("rehash", self.rehash_ms);
-        out.say("db", self.warmup_ms);
+        out.say("rehash", in_ms(self.rehash));
+        out.say("db", in_ms(self.warmup));
         out.say_if("limit", not_zero(self.limit_packets));
         out.say("max", self.max_packets);
         out.say("target", self.target_packets);
@@ -191,6 +194,14 @@ Usage: ... sfb [ rehash SECS ] [ db SECS ]\n\
         out.item("avgprob", " avgprob ", share(stats.average_probability), "");
         Ok(true)
     }
+}
+
+fn of_ms(ms: u32) -> Duration {
+    Duration::from_millis(ms.into())
+}
+
+fn in_ms(time: Duration) -> u32 {
+    millis("", time).unwrap_or(u32::MAX)
 }
 
 const PARMS: u16 = 1;

@@ -107,22 +107,22 @@ pub(crate) fn cases() -> Vec<Case> {
             "limit 1000 flows 512 target 6ms interval 90ms quantum 1514 memory_limit 16mb ecn ce_threshold 2ms drop_batch 32",
             [
                 ce_threshold_selector,
-                ce_threshold_us,
+                ce_threshold,
                 drop_batch_packets,
                 ecn,
                 flows,
-                interval_us,
+                interval,
                 limit_packets,
                 memory_limit_bytes,
                 quantum_bytes,
-                target_us
+                target
             ]
         ),
         case!(
             kinds::codel::Codel,
             "",
             "limit 500 target 6ms interval 90ms ecn ce_threshold 2ms",
-            [ce_threshold_us, ecn, interval_us, limit_packets, target_us]
+            [ce_threshold, ecn, interval, limit_packets, target]
         ),
         case!(
             kinds::fq::Fq,
@@ -131,21 +131,21 @@ pub(crate) fn cases() -> Vec<Case> {
             [
                 bands,
                 buckets_log,
-                ce_threshold_us,
+                ce_threshold,
                 default_rate,
                 flow_limit_packets,
                 horizon_drop,
-                horizon_us,
+                horizon,
                 initial_quantum_bytes,
                 limit_packets,
                 low_rate_threshold,
                 max_rate,
-                offload_horizon_us,
+                offload_horizon,
                 orphan_mask,
                 pacing,
                 quantum_bytes,
-                refill_delay_us,
-                timer_slack_ns,
+                refill_delay,
+                timer_slack,
                 weights
             ]
         ),
@@ -164,15 +164,15 @@ pub(crate) fn cases() -> Vec<Case> {
                 limit_packets,
                 memory_limit_bytes,
                 quantum_bytes,
-                target_us,
-                tupdate_us
+                target,
+                tupdate
             ]
         ),
         case!(
             kinds::pie::Pie,
             "",
             "limit 500 target 20ms tupdate 20ms alpha 3 beta 21 ecn bytemode",
-            [alpha, beta, bytemode, dq_rate_estimator, ecn, limit_packets, target_us, tupdate_us]
+            [alpha, beta, bytemode, dq_rate_estimator, ecn, limit_packets, target, tupdate]
         ),
         case!(
             kinds::red::Red,
@@ -219,9 +219,9 @@ pub(crate) fn cases() -> Vec<Case> {
                 max_packets,
                 penalty_burst_packets,
                 penalty_rate_pps,
-                rehash_ms,
+                rehash,
                 target_packets,
-                warmup_ms
+                warmup
             ]
         ),
         case!(
@@ -237,12 +237,12 @@ pub(crate) fn cases() -> Vec<Case> {
             "limit 500 quantum 1600 hh_limit 1000 reset_timeout 20ms admit_bytes 65536 evict_timeout 500ms non_hh_weight 3",
             [
                 admit_bytes,
-                evict_timeout_us,
+                evict_timeout,
                 hh_limit,
                 limit_packets,
                 non_hh_weight,
                 quantum_bytes,
-                reset_timeout_us
+                reset_timeout
             ]
         ),
         case!(
@@ -298,9 +298,9 @@ pub(crate) fn cases() -> Vec<Case> {
                 nat,
                 overhead,
                 raw,
-                rtt_us,
+                rtt,
                 split_gso,
-                target_us,
+                target,
                 wash
             ]
         ),
@@ -314,7 +314,7 @@ pub(crate) fn cases() -> Vec<Case> {
             kinds::taprio::Taprio,
             "",
             "num_tc 2 map 0 1 queues 1@0 1@1 base-time 4000000000000000000 clockid CLOCK_TAI sched-entry S 01 200000 sched-entry S 02 300000",
-            [admin, by_class, classes, clock, flags, schedule, txtime_delay_ns]
+            [admin, by_class, classes, clock, flags, schedule, txtime_delay]
         ),
         case!(
             kinds::dualpi2::Dualpi2,
@@ -331,7 +331,7 @@ pub(crate) fn cases() -> Vec<Case> {
                 min_qlen_step_packets,
                 split_gso,
                 step_threshold_packets,
-                step_threshold_us,
+                step_threshold,
                 tuning
             ]
         ),

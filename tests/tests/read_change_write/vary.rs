@@ -182,22 +182,22 @@ macro_rules! structs {
 structs! {
     RateSpec { rate, overhead, mpu, linklayer }
     Peak { rate, mtu }
-    ServiceCurve { m1_bytes_per_s, d_us, m2_bytes_per_s }
+    ServiceCurve { m1, d, m2 }
     Selector { value, mask }
-    Tuning { target_us, tupdate_us, alpha_256th_hz, beta_256th_hz }
+    Tuning { target, tupdate, alpha_256th_hz, beta_256th_hz }
     Bands { count, priomap }
     TrafficClasses { count, map, hw, queues }
     Queues { count, offset }
     Chance { probability, correlation }
     Correlations { delay, loss, duplicate }
     Slot { min_delay_ns, max_delay_ns, max_packets, max_bytes, distribution_delay_ns, distribution_jitter_ns }
-    tc_qdiscs::netem::Rate { bytes_per_second, packet_overhead, cell_size, cell_overhead }
+    tc_qdiscs::netem::NetemRate { rate, packet_overhead, cell_size, cell_overhead }
     Flags { ecn, harddrop, adaptive, nodrop }
     FlowRed { limit_bytes, min_bytes, max_bytes, average_log, probability_log, cell_log, flags, max_probability }
     Classes { max_sdu_bytes, preemption }
     PortRange { start, end }
     Schedule { base_time_ns, cycle_time_ns, cycle_time_extension_ns, entries }
-    Entry { command, gate_mask, interval_ns }
+    Entry { command, gate_mask, interval }
     GateEntry { open, interval, ipv, max_octets }
     Key { header, command, offset, mask, value, at, offset_mask, shift }
 }
@@ -210,6 +210,10 @@ impl Vary for Rate {
             .filter(|other| *other != rate && *other != 0)
             .map(Self::bytes_per_second)
             .collect()
+    }
+
+    fn fresh() -> Vec<Self> {
+        [125_000, 1000, 0].map(Self::bytes_per_second).to_vec()
     }
 }
 

@@ -270,10 +270,12 @@ impl Wording<'_, '_> {
             (format!("ct_state {}", value::ct_state_text(state)), format!("{:#x}", state.mask))
         };
         let known = value::CT_STATES.iter().fold(0, |known, (_, bit)| known | bit);
-        if let Some(state) = flower.ct_state.filter(|state| state.mask & !known != 0) {
+        // A mask without bits has no words either.
+        let is_known = |state: &Masked<u16>| state.mask != 0 && state.mask & !known == 0;
+        if let Some(state) = flower.ct_state.filter(|state| !is_known(state)) {
             self.out.cannot_say(&format!("ct_state {:#x}/{:#x}", state.value, state.mask));
         }
-        self.say("ct_state", flower.ct_state.map(state));
+        self.say("ct_state", flower.ct_state.filter(|state| state.mask & known != 0).map(state));
         self.masked("ct_zone", flower.ct_zone);
         self.masked("ct_mark", flower.ct_mark);
         let label = |label: Masked<[u8; 16]>| {
@@ -287,12 +289,14 @@ impl Wording<'_, '_> {
 
     fn flags(&mut self, key: &str, flags: Option<Masked<u32>>, names: value::FlagWords) {
         let known = names.iter().fold(0, |known, (_, bit)| known | bit);
-        if let Some(flags) = flags.filter(|flags| flags.mask & !known != 0) {
+        // A mask without bits has no words either.
+        let is_known = |flags: &Masked<u32>| flags.mask != 0 && flags.mask & !known == 0;
+        if let Some(flags) = flags.filter(|flags| !is_known(flags)) {
             self.out.cannot_say(&format!("{key} {:#x}/{:#x}", flags.value, flags.mask));
         }
         let words = |flags: Masked<u32>| {
             (format!("{key} {}", value::flags_text(flags, names)), format!("{:#x}", flags.mask))
         };
-        self.say(key, flags.map(words));
+        self.say(key, flags.filter(|flags| flags.mask & known != 0).map(words));
     }
 }

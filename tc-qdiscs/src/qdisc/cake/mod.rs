@@ -10,14 +10,17 @@ mod print;
 mod stats;
 mod words;
 
+use std::time::Duration;
+
 use derive_setters::Setters;
 use tc_core::print::Printer;
+use tc_core::rate::Rate;
 use tc_core::words::{Environment, WordError, Words, WordsContext};
 use tc_core::{
     AttrWriter, Attrs, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords, Syntax, Xstats, object,
 };
 
-use crate::common::{bool_at, u32_at};
+use crate::common::{attr_micros_if, bool_at, micros_at, u32_at};
 
 pub use stats::{CakeTin, CakeXstats};
 
@@ -27,17 +30,18 @@ tc_core::register!(Cake);
 /// is then the kernel's default.
 ///
 /// ```
+/// use tc_core::rate::Rate;
 /// use tc_qdiscs::cake::{Cake, FlowMode};
 ///
-/// let uplink = Cake::default().bandwidth(2_500_000).flow_mode(FlowMode::DUAL_SRCHOST).nat(true);
+/// let uplink = Cake::default().bandwidth(Rate::bits_per_second(20_000_000)).flow_mode(FlowMode::DUAL_SRCHOST).nat(true);
 /// # let _ = uplink;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setters)]
 #[setters(strip_option)]
 #[non_exhaustive]
 pub struct Cake {
-    /// Rate of the shaper in bytes per second; 0 is no shaper, the default.
-    pub bandwidth: Option<u64>,
+    /// Rate of the shaper; 0 is no shaper, the default.
+    pub bandwidth: Option<Rate>,
     /// Whether the bandwidth is estimated from the arriving traffic (no).
     pub autorate_ingress: Option<bool>,
     /// How packets are sorted into tins of different priority
@@ -58,9 +62,9 @@ pub struct Cake {
     /// ([`AckFilter::NONE`]).
     pub ack_filter: Option<AckFilter>,
     /// Round trip time to expect, in microseconds (100000).
-    pub rtt_us: Option<u32>,
+    pub rtt: Option<Duration>,
     /// Acceptable delay in microseconds (5000).
-    pub target_us: Option<u32>,
+    pub target: Option<Duration>,
     /// Framing below ([`Framing::NONE`]).
     pub framing: Option<Framing>,
     /// Bytes added to each packet, -64 to 256.
@@ -164,7 +168,7 @@ impl Kind for Cake {
 
     fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
         if let Some(bandwidth) = self.bandwidth {
-            out.attr_u64(BASE_RATE64, bandwidth);
+            out.attr_u64(BASE_RATE64, bandwidth.as_bytes_per_second());
         }
         out.attr_u32_if(DIFFSERV_MODE, self.diffserv.map(|mode| mode.0));
         out.attr_u32_if(ATM, self.framing.map(|framing| framing.0));
@@ -174,8 +178,8 @@ impl Kind for Cake {
             out.attr_u32(RAW, 0);
         }
         out.attr_u32_if(MPU, self.mpu);
-        out.attr_u32_if(RTT, self.rtt_us);
-        out.attr_u32_if(TARGET, self.target_us);
+        attr_micros_if(RTT, "rtt", self.rtt, out)?;
+        attr_micros_if(TARGET, "target", self.target, out)?;
         out.attr_u32_if(AUTORATE, self.autorate_ingress.map(u32::from));
         out.attr_u32_if(MEMORY, self.memory_limit_bytes);
         out.attr_u32_if(FWMARK, self.fwmark);
@@ -191,7 +195,7 @@ impl Kind for Cake {
         let table = Attrs::new(payload).table::<{ FWMARK as usize + 1 }>()?;
         let attr = |kind: u16| table[usize::from(kind)];
         Ok(Self {
-            bandwidth: attr(BASE_RATE64).map(|attr| attr.u64()).transpose()?,
+            bandwidth: attr(BASE_RATE64).map(|attr| attr.u64().map(Rate::bytes_per_second)).transpose()?,
             autorate_ingress: bool_at(&table, AUTORATE)?,
             diffserv: u32_at(&table, DIFFSERV_MODE)?.map(Diffserv),
             flow_mode: u32_at(&table, FLOW_MODE)?.map(FlowMode),
@@ -200,8 +204,8 @@ impl Kind for Cake {
             split_gso: bool_at(&table, SPLIT_GSO)?,
             ingress: bool_at(&table, INGRESS)?,
             ack_filter: u32_at(&table, ACK_FILTER)?.map(AckFilter),
-            rtt_us: u32_at(&table, RTT)?,
-            target_us: u32_at(&table, TARGET)?,
+            rtt: micros_at(&table, RTT)?,
+            target: micros_at(&table, TARGET)?,
             framing: u32_at(&table, ATM)?.map(Framing),
             overhead: attr(OVERHEAD).map(|attr| attr.i32()).transpose()?,
             raw: attr(RAW).is_some(),
@@ -212,9 +216,9 @@ impl Kind for Cake {
     }
 
     fn as_dumped(&self, _: &dyn Environment) -> Self {
-        // Kernel: a target and a round trip time of 0 are 1.
-        let least = |us: Option<u32>| us.map(|us| us.max(1));
-        Self { rtt_us: least(self.rtt_us), target_us: least(self.target_us), ..*self }
+        // Kernel: a target and a round trip time of 0 are 1 us.
+        let least = |time: Option<Duration>| time.map(|time| time.max(Duration::from_micros(1)));
+        Self { rtt: least(self.rtt), target: least(self.target), ..*self }
     }
 }
 

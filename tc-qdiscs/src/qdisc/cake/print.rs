@@ -1,17 +1,18 @@
 //! Output: options, and counters as a table with a column for each tin.
 
 use tc_core::print::{Formatted, Hex0x, Printer, Rate, Size, Time};
+use tc_core::rate::Rate as DataRate;
 use tc_core::units::{PrintRate, PrintSize, PrintTime};
 
 use super::stats::*;
 use super::{AckFilter, Cake, Framing};
-use crate::common::not_zero;
+use crate::common::{in_us, not_zero};
 
 pub(super) fn options(cake: &Cake, out: &mut Printer) {
     match cake.bandwidth {
         None => {}
-        Some(0) => out.item("bandwidth", "bandwidth ", "unlimited", " "),
-        Some(bandwidth) => out.item("bandwidth", "bandwidth ", Rate(bandwidth), " "),
+        Some(DataRate::ZERO) => out.item("bandwidth", "bandwidth ", "unlimited", " "),
+        Some(bandwidth) => out.item("bandwidth", "bandwidth ", Rate(bandwidth.as_bytes_per_second()), " "),
     }
     if cake.autorate_ingress == Some(true) {
         out.item("autorate", "", "autorate-ingress", " ");
@@ -39,7 +40,7 @@ pub(super) fn options(cake: &Cake, out: &mut Printer) {
     out.json("ack-filter", filter);
     out.text(text);
     switch("split_gso", cake.split_gso, "split-gso ", "no-split-gso ", out);
-    let rtt = cake.rtt_us.unwrap_or(0);
+    let rtt = cake.rtt.map_or(0, in_us);
     out.json("rtt", rtt);
     if rtt != 0 {
         out.text_item("rtt ", Time(rtt), " ");

@@ -1,13 +1,14 @@
 //! Words: most are switches; many name a framing, and add its bytes.
 
 use tc_core::OptionWords;
+use tc_core::rate::Rate;
 use tc_core::units::{
     parse_decimal, parse_rate, parse_size, parse_time_us, parse_u32, words_of_rate, words_of_size,
 };
 use tc_core::words::{WordError, Words};
 
 use super::{AckFilter, Cake, Diffserv, FlowMode, Framing};
-use crate::common::not_zero;
+use crate::common::{in_us, not_zero, of_us};
 
 pub(super) const USAGE: &str = "\
 Usage: ... cake [ bandwidth RATE | unlimited* | autorate-ingress ]
@@ -33,24 +34,25 @@ pub(super) fn parse(words: &mut Words<'_>) -> Result<Cake, WordError> {
     while let Some(word) = words.next() {
         let illegal = |_: &str| format!("Illegal \"{word}\"");
         let illegal_value = |value: &str| format!("Illegal value for \"{word}\": \"{value}\"");
-        if let Some((rtt_us, target_us)) = find_preset(word) {
+        if let Some((rtt, target)) = find_preset(word) {
             if let Some(first) = preset.replace(word) {
                 return Err(WordError::duplicate(word, first));
             }
-            (cake.rtt_us, cake.target_us) = (Some(rtt_us), Some(target_us));
+            (cake.rtt, cake.target) = (Some(of_us(rtt)), Some(of_us(target)));
             continue;
         }
         match word {
             "bandwidth" => {
                 // tc takes 0 for not given.
-                cake.bandwidth = Some(words.parse(parse_rate, illegal)?).filter(|rate| *rate != 0);
+                let rate = Rate::bytes_per_second(words.parse(parse_rate, illegal)?);
+                cake.bandwidth = Some(rate).filter(|rate| !rate.is_zero());
                 cake.autorate_ingress = Some(false);
             }
-            "unlimited" => (cake.bandwidth, cake.autorate_ingress) = (Some(0), Some(false)),
+            "unlimited" => (cake.bandwidth, cake.autorate_ingress) = (Some(Rate::ZERO), Some(false)),
             "autorate-ingress" => cake.autorate_ingress = Some(true),
             "rtt" => {
                 let rtt = words.parse(parse_time_us, illegal)?;
-                (cake.rtt_us, cake.target_us) = (not_zero(rtt), Some((rtt / 20).max(1)));
+                (cake.rtt, cake.target) = (not_zero(rtt).map(of_us), Some(of_us(target_of(rtt))));
             }
             "diffserv" => cake.diffserv = Some(Diffserv::DIFFSERV4),
             "nowash" => cake.wash = Some(false),
@@ -75,12 +77,12 @@ pub(super) fn parse(words: &mut Words<'_>) -> Result<Cake, WordError> {
 pub(super) fn write(cake: &Cake, out: &mut OptionWords<'_>) {
     match cake.bandwidth {
         None => out.leave_open("bandwidth"),
-        Some(0) => out.text("bandwidth", "unlimited"),
+        Some(Rate::ZERO) => out.text("bandwidth", "unlimited"),
         // It follows the arriving traffic.
         Some(rate) if cake.autorate_ingress == Some(true) => {
-            out.not_dumped("bandwidth", format!("bandwidth {}", words_of_rate(rate)));
+            out.not_dumped("bandwidth", format!("bandwidth {}", words_of_rate(rate.as_bytes_per_second())));
         }
-        Some(rate) => out.say_rate("bandwidth", rate),
+        Some(rate) => out.say_rate("bandwidth", rate.as_bytes_per_second()),
     }
     out.switch("autorate-ingress", cake.autorate_ingress, "autorate-ingress", "");
     let mut mode = |key: &str, mode: Option<(u32, Option<&str>)>| match mode {
@@ -95,11 +97,11 @@ pub(super) fn write(cake: &Cake, out: &mut OptionWords<'_>) {
     out.switch("wash", cake.wash, "wash", "nowash");
     out.switch("split-gso", cake.split_gso, "split-gso", "no-split-gso");
     out.switch("ingress", cake.ingress, "ingress", "egress");
-    match cake.rtt_us {
+    match cake.rtt.map(in_us) {
         None => out.leave_open("rtt"),
         Some(rtt) => {
             out.say_us("rtt", rtt);
-            if cake.target_us.is_some_and(|target| target != (rtt / 20).max(1)) {
+            if cake.target.is_some_and(|target| in_us(target) != target_of(rtt)) {
                 out.cannot_say("a target other than a twentieth of rtt");
             }
         }
@@ -120,6 +122,11 @@ pub(super) fn write(cake: &Cake, out: &mut OptionWords<'_>) {
 }
 
 /// Round trip time and target, in microseconds.
+/// The target that `tc` gives to a round trip time, both in microseconds.
+fn target_of(rtt: u32) -> u32 {
+    (rtt / 20).max(1)
+}
+
 fn find_preset(word: &str) -> Option<(u32, u32)> {
     Some(match word {
         "datacentre" => (100, 5),
@@ -219,7 +226,7 @@ mod tests {
 
     #[test]
     fn a_round_trip_time_brings_a_target() {
-        let times = |words| read(words).map(|cake| (cake.rtt_us, cake.target_us));
+        let times = |words| read(words).map(|cake| (cake.rtt.map(in_us), cake.target.map(in_us)));
         assert_eq!(times("rtt 100ms"), Ok((Some(100_000), Some(5_000))));
         assert_eq!(times("rtt 0"), Ok((None, Some(1))));
         assert_eq!(times("lan"), Ok((Some(1_000), Some(50))));

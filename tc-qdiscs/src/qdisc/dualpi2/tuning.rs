@@ -1,8 +1,12 @@
 //! The controller's numbers, and how they follow from round trip times.
 
+use std::time::Duration;
+
 use derive_setters::Setters;
 use tc_core::units::PrintTime;
 use tc_core::words::WordError;
+
+use crate::common::{in_us, of_us};
 
 /// The controller that sets the probability of drops and marks. `None` as in
 /// [`Dualpi2`](super::Dualpi2).
@@ -10,10 +14,10 @@ use tc_core::words::WordError;
 #[setters(strip_option)]
 #[non_exhaustive]
 pub struct Tuning {
-    /// The delay to keep in the classic queue, in microseconds (15000).
-    pub target_us: Option<u32>,
-    /// How often the probability is computed, in microseconds (16000).
-    pub tupdate_us: Option<u32>,
+    /// The delay to keep in the classic queue (15 ms).
+    pub target: Option<Duration>,
+    /// How often the probability is computed (16 ms).
+    pub tupdate: Option<Duration>,
     /// Weight of the distance to the target, in 1/256 Hz (41).
     pub alpha_256th_hz: Option<u32>,
     /// Weight of the delay's trend, in 1/256 Hz (819).
@@ -26,11 +30,10 @@ pub(super) const SCALE: u32 = 256;
 pub(super) const MOST_HERTZ: f32 = 16_777_215.0;
 
 impl Tuning {
-    /// Computes, as `tc` does, the tuning for round trips of at most `max_rtt_us` and
-    /// typically `typical_rtt_us` microseconds. Fails with `tc`'s text if one is out
-    /// of bounds.
-    pub fn for_round_trips(max_rtt_us: u32, typical_rtt_us: u32) -> Result<Self, WordError> {
-        Gains::of(max_rtt_us, typical_rtt_us).map(|gains| gains.tuning())
+    /// Computes, as `tc` does, the tuning for round trips of at most `max_rtt` and
+    /// typically `typical_rtt`. Fails with `tc`'s text if one is out of bounds.
+    pub fn for_round_trips(max_rtt: Duration, typical_rtt: Duration) -> Result<Self, WordError> {
+        Gains::of(in_us(max_rtt), in_us(typical_rtt)).map(|gains| gains.tuning())
     }
 }
 
@@ -78,8 +81,8 @@ impl Gains {
     pub(super) fn tuning(&self) -> Tuning {
         let scaled = |hertz: f64| Some((hertz * f64::from(SCALE)) as u32);
         Tuning {
-            target_us: Some(self.typical_rtt_us),
-            tupdate_us: Some(self.tupdate_us),
+            target: Some(of_us(self.typical_rtt_us)),
+            tupdate: Some(of_us(self.tupdate_us)),
             alpha_256th_hz: scaled(self.alpha),
             beta_256th_hz: scaled(self.beta),
         }
@@ -102,14 +105,15 @@ mod tests {
 
     #[test]
     fn gains_follow_from_round_trips() {
-        let tuning = Tuning::for_round_trips(100_000, 15_000).unwrap();
+        let tuning = Tuning::for_round_trips(Duration::from_millis(100), Duration::from_millis(15)).unwrap();
         let scaled = (tuning.alpha_256th_hz, tuning.beta_256th_hz);
-        assert_eq!((tuning.tupdate_us, scaled), (Some(15_000), (Some(38), Some(768))));
+        assert_eq!((tuning.tupdate, scaled), (Some(Duration::from_millis(15)), (Some(38), Some(768))));
     }
 
     #[test]
     fn round_trips_have_bounds() {
-        let text = |most, typical| Tuning::for_round_trips(most, typical).unwrap_err().to_string();
+        let text =
+            |most, typical| Tuning::for_round_trips(of_us(most), of_us(typical)).unwrap_err().to_string();
         assert_eq!(text(1, 2), "typical_rtt must be <= max_rtt!");
         assert_eq!(text(0, 0), "max_rtt=0us is too low and cause beta to overflow!");
         let large = "Large max_rtt=100s rounds down alpha=0.000300 and/or beta=0.003000!";

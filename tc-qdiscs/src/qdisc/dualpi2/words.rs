@@ -1,12 +1,14 @@
 //! Words.
 
+use std::time::Duration;
+
 use tc_core::OptionWords;
 use tc_core::units::{parse_decimal, parse_i32, parse_percent, parse_time_us, split_number};
 use tc_core::words::{WordError, Words, WordsContext};
 
 use super::tuning::{Gains, MOST_HERTZ, SCALE, as_dumped};
 use super::{Dualpi2, EcnMask};
-use crate::common::{asked, not_zero};
+use crate::common::{asked, in_us, not_zero, of_us, us};
 
 pub(super) const USAGE: &str = "\
 Usage: ... dualpi2
@@ -37,8 +39,8 @@ pub(super) fn parse(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result
         match word {
             "limit" => options.limit_packets = not_zero(words.parse(parse_decimal, illegal)?),
             "memlimit" => options.memory_limit_bytes = not_zero(words.parse(parse_decimal, illegal)?),
-            "target" => tuning.target_us = not_zero(words.parse(parse_time_us, illegal)?),
-            "tupdate" => tuning.tupdate_us = not_zero(words.parse(parse_time_us, illegal)?),
+            "target" => tuning.target = not_zero(words.parse(parse_time_us, illegal)?).map(of_us),
+            "tupdate" => tuning.tupdate = not_zero(words.parse(parse_time_us, illegal)?).map(of_us),
             "alpha" => tuning.alpha_256th_hz = Some(parse_hertz(word, words, context)?),
             "beta" => tuning.beta_256th_hz = Some(parse_hertz(word, words, context)?),
             "coupling_factor" => {
@@ -85,12 +87,12 @@ pub(super) fn parse(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result
 }
 
 pub(super) fn write(options: &Dualpi2, out: &mut OptionWords<'_>) {
-    let us = |us: Option<u32>| us.map(|us| format!("{us}us"));
+    let time = |time: Option<Duration>| time.map(|time| us(in_us(time)));
     let hertz = |told: Option<u32>| told.map(|told| f64::from(asked(told, as_dumped)) / f64::from(SCALE));
     out.say_if("limit", options.limit_packets);
     out.say_if("memlimit", options.memory_limit_bytes);
-    out.say_if("target", us(options.tuning.target_us));
-    out.say_if("tupdate", us(options.tuning.tupdate_us));
+    out.say_if("target", time(options.tuning.target));
+    out.say_if("tupdate", time(options.tuning.tupdate));
     out.say_if("alpha", hertz(options.tuning.alpha_256th_hz));
     out.say_if("beta", hertz(options.tuning.beta_256th_hz));
     out.say_if("coupling_factor", options.coupling_factor);
@@ -101,7 +103,7 @@ pub(super) fn write(options: &Dualpi2, out: &mut OptionWords<'_>) {
         Some(EcnMask(mask)) => out.cannot_say(&format!("the ECN mask {mask}")),
     }
     let packets = options.step_threshold_packets.map(|packets| format!("{packets}p"));
-    out.say_if("step_thresh", packets.or_else(|| us(options.step_threshold_us)));
+    out.say_if("step_thresh", packets.or_else(|| time(options.step_threshold)));
     out.say_if("min_qlen_step", options.min_qlen_step_packets);
     out.switch("drop_on_overload", options.drop_on_overload, "drop_on_overload", "overflow");
     out.switch("drop_enqueue", options.drop_early, "drop_enqueue", "drop_dequeue");
@@ -129,9 +131,9 @@ fn parse_hertz(key: &str, words: &mut Words<'_>, context: &WordsContext<'_>) -> 
 /// Reads a time, or packets: `5p`, `1packet`. The last one counts.
 fn parse_threshold(words: &mut Words<'_>, options: &mut Dualpi2) -> Result<(), WordError> {
     let word = words.value()?;
-    (options.step_threshold_us, options.step_threshold_packets) = (None, None);
+    (options.step_threshold, options.step_threshold_packets) = (None, None);
     if let Ok(us) = parse_time_us(word) {
-        options.step_threshold_us = not_zero(us);
+        options.step_threshold = not_zero(us).map(of_us);
         return Ok(());
     }
     let digits = word.bytes().take_while(u8::is_ascii_digit).count();
@@ -158,9 +160,9 @@ mod tests {
     #[test]
     fn a_threshold_is_a_time_or_packets() {
         let threshold =
-            |words| read(words).map(|options| (options.step_threshold_us, options.step_threshold_packets));
-        assert_eq!(threshold("step_thresh 5ms"), Ok((Some(5_000), None)));
-        assert_eq!(threshold("step_thresh 5"), Ok((Some(5), None)));
+            |words| read(words).map(|options| (options.step_threshold, options.step_threshold_packets));
+        assert_eq!(threshold("step_thresh 5ms"), Ok((Some(of_us(5_000)), None)));
+        assert_eq!(threshold("step_thresh 5"), Ok((Some(of_us(5)), None)));
         assert_eq!(threshold("step_thresh 5ms step_thresh 7pkts"), Ok((None, Some(7))));
         assert_eq!(threshold("step_thresh 5ms step_thresh 0"), Ok((None, None)));
     }
@@ -168,7 +170,8 @@ mod tests {
     #[test]
     fn round_trips_replace_the_controllers_numbers() {
         let tuning = |words| read(words).map(|options| options.tuning);
-        let expected = super::super::Tuning::for_round_trips(6_000, 1_000);
+        let expected =
+            super::super::Tuning::for_round_trips(Duration::from_millis(6), Duration::from_millis(1));
         assert_eq!(tuning("typical_rtt 1ms alpha 7"), expected);
         assert_eq!(tuning("max_rtt 6ms target 1s"), expected);
         assert_eq!(tuning("max_rtt 0 alpha 0.5").map(|tuning| tuning.alpha_256th_hz), Ok(Some(128)));

@@ -1,29 +1,38 @@
 //! Service curves: their words, bytes and text.
 
+use std::time::Duration;
+
 use derive_setters::Setters;
 use tc_core::print::{Printer, Rate, Time};
-use tc_core::rate::parse_rate_of_link;
-use tc_core::units::{cut_u32, parse_size, parse_time_us, words_of_rate};
+use tc_core::rate::{Rate as DataRate, parse_rate_of_link};
+use tc_core::units::{cut_u32, micros, parse_size, parse_time_us, words_of_rate};
 use tc_core::words::{WordError, Words, WordsContext, is_prefix};
-use tc_core::{AttrWriter, DecodeError, Reader};
+use tc_core::{AttrWriter, DecodeError, EncodeError, Reader};
+
+use crate::common::{in_us, narrow_rate, of_us};
 
 /// How much a class gets over time, in two straight lines
 /// (`struct tc_service_curve`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setters)]
 #[non_exhaustive]
 pub struct ServiceCurve {
-    /// The rate at the start, in bytes per second.
-    pub m1_bytes_per_s: u32,
-    /// How long that rate holds, in microseconds.
-    pub d_us: u32,
-    /// The rate after it, in bytes per second.
-    pub m2_bytes_per_s: u32,
+    /// The rate at the start, in 32 bits of bytes per second.
+    pub m1: DataRate,
+    /// How long that rate holds.
+    pub d: Duration,
+    /// The rate after it, in 32 bits of bytes per second.
+    pub m2: DataRate,
 }
 
 impl ServiceCurve {
-    /// A rate in bytes per second that holds from the start.
-    pub const fn rate(bytes_per_s: u32) -> Self {
-        Self { m1_bytes_per_s: 0, d_us: 0, m2_bytes_per_s: bytes_per_s }
+    /// A rate that holds from the start.
+    pub const fn rate(rate: DataRate) -> Self {
+        Self { m1: DataRate::ZERO, d: Duration::ZERO, m2: rate }
+    }
+
+    fn of_numbers(m1: u32, d_us: u32, m2: u32) -> Self {
+        let rate = |bytes: u32| DataRate::bytes_per_second(bytes.into());
+        Self { m1: rate(m1), d: of_us(d_us), m2: rate(m2) }
     }
 
     /// Reads one of the two forms: the slopes, or a unit of work and its delay.
@@ -41,35 +50,36 @@ impl ServiceCurve {
             *words = start;
             curve = said.work_and_delay(words, context)?;
         }
-        if curve.is_some_and(|curve| curve.m1_bytes_per_s == 0 && curve.m2_bytes_per_s == 0) {
+        if curve.is_some_and(|curve| curve.m1.is_zero() && curve.m2.is_zero()) {
             curve = said.wrong("HFSC: Service Curve has two zero slopes");
         }
         curve.ok_or_else(|| WordError::Kind(format!("{}HFSC: Illegal \"{name}\"", said.0)))
     }
 
-    pub(super) fn encode(&self, out: &mut AttrWriter<'_>) {
-        for number in [self.m1_bytes_per_s, self.d_us, self.m2_bytes_per_s] {
+    pub(super) fn encode(&self, out: &mut AttrWriter<'_>) -> Result<(), EncodeError> {
+        for number in [narrow_rate("m1", self.m1)?, micros("d", self.d)?, narrow_rate("m2", self.m2)?] {
             out.put_u32(number);
         }
+        Ok(())
     }
 
     pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { m1_bytes_per_s: reader.u32()?, d_us: reader.u32()?, m2_bytes_per_s: reader.u32()? })
+        Ok(Self::of_numbers(reader.u32()?, reader.u32()?, reader.u32()?))
     }
 
     /// The words after the curve's name.
     pub(super) fn words(&self) -> String {
-        let [m1, m2] = [self.m1_bytes_per_s, self.m2_bytes_per_s].map(|rate| words_of_rate(rate.into()));
-        format!("m1 {m1} d {}us m2 {m2}", self.d_us)
+        let [m1, m2] = [self.m1, self.m2].map(|rate| words_of_rate(rate.as_bytes_per_second()));
+        format!("m1 {m1} d {}us m2 {m2}", in_us(self.d))
     }
 
     pub(super) fn print(&self, name: &str, out: &mut Printer) {
         out.text(name);
         out.text(" ");
         out.object(name, |out| {
-            out.item("m1", "m1 ", Rate(self.m1_bytes_per_s.into()), " ");
-            out.item("d", "d ", Time(self.d_us), " ");
-            out.item("m2", "m2 ", Rate(self.m2_bytes_per_s.into()), " ");
+            out.item("m1", "m1 ", Rate(self.m1.as_bytes_per_second()), " ");
+            out.item("d", "d ", Time(in_us(self.d)), " ");
+            out.item("m2", "m2 ", Rate(self.m2.as_bytes_per_second()), " ");
         });
     }
 }
@@ -103,7 +113,7 @@ impl Said {
             return Ok(None);
         }
         let m2 = self.rate("m2", words.value()?, context);
-        Ok(m2.map(|m2| ServiceCurve { m1_bytes_per_s: m1, d_us: d, m2_bytes_per_s: m2 }))
+        Ok(m2.map(|m2| ServiceCurve::of_numbers(m1, d, m2)))
     }
 
     /// `[[umax BYTES] dmax SEC] rate BPS`.
@@ -161,12 +171,12 @@ impl Said {
 fn curve_of_delay(umax: u32, dmax: u32, rate: u32) -> ServiceCurve {
     let slope = (f64::from(umax) * 1e6 / f64::from(dmax)).ceil();
     if dmax != 0 && slope > f64::from(rate) {
-        return ServiceCurve { m1_bytes_per_s: cut_u32(slope), d_us: dmax, m2_bytes_per_s: rate };
+        return ServiceCurve::of_numbers(cut_u32(slope), dmax, rate);
     }
     // tc multiplies in 32 bits: from 4295 bytes on it waits longer than it had to. Both numbers are 0
     // where tc divides by zero; the caller refuses that.
     let head_start = umax.wrapping_mul(1_000_000).checked_div(rate).unwrap_or(0);
-    ServiceCurve { m1_bytes_per_s: 0, d_us: dmax.wrapping_sub(head_start), m2_bytes_per_s: rate }
+    ServiceCurve::of_numbers(0, dmax.wrapping_sub(head_start), rate)
 }
 
 #[cfg(test)]
@@ -182,16 +192,16 @@ mod tests {
 
     #[test]
     fn a_curve_has_two_forms() {
-        let curve = |m1, d, m2| ServiceCurve { m1_bytes_per_s: m1, d_us: d, m2_bytes_per_s: m2 };
+        let curve = ServiceCurve::of_numbers;
         for (words, expected) in [
             ("m1 4mbit d 10ms m2 1mbit", curve(500_000, 10_000, 125_000)),
             ("m 4mbit d 10ms m2 1mbit", curve(500_000, 10_000, 125_000)),
             ("d 10ms m2 1mbit", curve(0, 10_000, 125_000)),
-            ("m2 1mbit", ServiceCurve::rate(125_000)),
+            ("m2 1mbit", curve(0, 0, 125_000)),
             ("umax 1500 dmax 10ms rate 1mbit", curve(150_000, 10_000, 125_000)),
             ("umax 1500 dmax 20ms rate 1mbit", curve(0, 8_000, 125_000)),
             ("d 10ms r 1mbit", curve(0, 10_000, 125_000)),
-            ("rate 1mbit", ServiceCurve::rate(125_000)),
+            ("rate 1mbit", curve(0, 0, 125_000)),
         ] {
             assert_eq!(parse(&format!("sc {words}")), Ok(HfscClass::shared(expected)), "{words}");
         }

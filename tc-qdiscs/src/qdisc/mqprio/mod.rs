@@ -14,6 +14,7 @@ pub(crate) mod preemption;
 
 use derive_setters::Setters;
 use tc_core::print::{Printer, Rate};
+use tc_core::rate::Rate as DataRate;
 use tc_core::uapi::NLA_F_NESTED;
 use tc_core::units::{parse_decimal, parse_rate, words_of_rate};
 use tc_core::words::{WordError, Words, WordsContext};
@@ -53,10 +54,10 @@ pub struct Mqprio {
     pub mode: Option<Mode>,
     /// How the device holds rates (DCB).
     pub shaper: Option<Shaper>,
-    /// Least rate of each class in bytes per second.
-    pub min_rates: Option<[u64; MAX_CLASSES]>,
-    /// Most rate of each class in bytes per second.
-    pub max_rates: Option<[u64; MAX_CLASSES]>,
+    /// Least rate of each class.
+    pub min_rates: Option<[DataRate; MAX_CLASSES]>,
+    /// Most rate of each class.
+    pub max_rates: Option<[DataRate; MAX_CLASSES]>,
     /// Frame preemption of each class.
     pub preemption: [Option<Preemption>; MAX_CLASSES],
 }
@@ -80,7 +81,7 @@ impl Kind for Mqprio {
             if let Some(rates) = rates {
                 let mut nest = out.nest(kind | NLA_F_NESTED);
                 for rate in rates {
-                    nest.attr_u64(kind, rate);
+                    nest.attr_u64(kind, rate.as_bytes_per_second());
                 }
             }
         }
@@ -184,7 +185,7 @@ Where: SHAPER_PARAMS := { min_rate MIN_RATE1 MIN_RATE2 ...|\n\
         for (key, rates) in [("min_rate", self.min_rates), ("max_rate", self.max_rates)] {
             let rates = rates.map(|rates| {
                 let used = rates.iter().take(self.classes.count.into());
-                used.map(|rate| words_of_rate(*rate)).collect::<Vec<_>>().join(" ")
+                used.map(|rate| words_of_rate(rate.as_bytes_per_second())).collect::<Vec<_>>().join(" ")
             });
             out.text(key, rates.map(|rates| format!("{key} {rates}")).unwrap_or_default());
         }
@@ -207,7 +208,7 @@ impl Mqprio {
             out.text(before);
             out.array(key, |out| {
                 for rate in rates.iter().take(self.classes.count.into()) {
-                    out.item("", "", Rate(*rate), " ");
+                    out.item("", "", Rate(rate.as_bytes_per_second()), " ");
                 }
             });
         }
@@ -224,12 +225,12 @@ fn parse_rates(
     key: &str,
     words: &mut Words<'_>,
     classes: u8,
-    rates: &mut [u64; MAX_CLASSES],
+    rates: &mut [DataRate; MAX_CLASSES],
 ) -> Result<(), WordError> {
     let mut count = 0;
     for rate in rates {
         let Some(Ok(number)) = words.peek().map(parse_rate) else { break };
-        *rate = number;
+        *rate = DataRate::bytes_per_second(number);
         words.next();
         count += 1;
     }
@@ -239,10 +240,10 @@ fn parse_rates(
     Ok(())
 }
 
-fn decode_rates(list: &Attr<'_>) -> Result<[u64; MAX_CLASSES], DecodeError> {
-    let mut rates = [0; MAX_CLASSES];
+fn decode_rates(list: &Attr<'_>) -> Result<[DataRate; MAX_CLASSES], DecodeError> {
+    let mut rates = [DataRate::ZERO; MAX_CLASSES];
     for (rate, attr) in rates.iter_mut().zip(list.attrs()) {
-        *rate = attr?.u64()?;
+        *rate = DataRate::bytes_per_second(attr?.u64()?);
     }
     Ok(rates)
 }

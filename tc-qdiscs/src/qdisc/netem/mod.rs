@@ -15,8 +15,11 @@ mod wire;
 mod wording;
 mod words;
 
+use std::time::Duration;
+
 use derive_setters::Setters;
 use tc_core::print::Printer;
+use tc_core::rate::Rate;
 use tc_core::words::{Environment, WordError, Words, WordsContext};
 use tc_core::{
     AttrWriter, ChangeSemantics, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords, Syntax,
@@ -31,10 +34,11 @@ tc_core::register!(Netem);
 /// The options of a netem.
 ///
 /// ```
+/// use std::time::Duration;
 /// use tc_qdiscs::netem::{Netem, Share};
 ///
 /// // 100 ms, and one packet of a hundred lost.
-/// let far_away = Netem::default().delay_ns(100_000_000).loss(Share::percent(1.0));
+/// let far_away = Netem::default().delay(Duration::from_millis(100)).loss(Share::percent(1.0));
 /// # let _ = far_away;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Setters)]
@@ -70,7 +74,7 @@ pub struct Netem {
     /// Packets with one bit flipped.
     pub corrupt: Option<Chance>,
     /// How fast packets are sent.
-    pub rate: Option<Rate>,
+    pub rate: Option<NetemRate>,
     /// Whether ECN-capable packets are marked instead of dropped.
     pub ecn: bool,
     /// Packets sent in bursts.
@@ -104,6 +108,24 @@ impl Default for Netem {
             seed: None,
         }
     }
+}
+
+impl Netem {
+    /// How long each packet is delayed, at most 292 years.
+    #[must_use]
+    pub fn delay(self, delay: Duration) -> Self {
+        self.delay_ns(signed_ns(delay))
+    }
+
+    /// How far a delay is from the mean at most; with a distribution, its standard deviation.
+    #[must_use]
+    pub fn jitter(self, jitter: Duration) -> Self {
+        self.jitter_ns(signed_ns(jitter))
+    }
+}
+
+fn signed_ns(time: Duration) -> i64 {
+    time.as_nanos().try_into().unwrap_or(i64::MAX)
 }
 
 /// A share of all packets, or a probability, in parts of `u32::MAX`.
@@ -190,9 +212,9 @@ pub enum LossModel {
 /// `struct tc_netem_rate`, with the rate in 64 bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setters)]
 #[non_exhaustive]
-pub struct Rate {
-    /// Bytes per second. 0 is as fast as possible.
-    pub bytes_per_second: u64,
+pub struct NetemRate {
+    /// The rate. 0 is as fast as possible.
+    pub rate: Rate,
     /// Bytes added to each packet; can be negative.
     pub packet_overhead: i32,
     /// Packets take whole cells of this many bytes. 0: there are no cells.

@@ -140,9 +140,9 @@ fn time(key: &str, before: &str, ns: i64, out: &mut Printer) {
 }
 
 fn rate(netem: &Netem, out: &mut Printer) {
-    let Some(rate) = netem.rate.filter(|rate| rate.bytes_per_second != 0) else { return };
+    let Some(rate) = netem.rate.filter(|rate| !rate.rate.is_zero()) else { return };
     out.object("rate", |out| {
-        out.item("rate", " rate ", Rate(rate.bytes_per_second), "");
+        out.item("rate", " rate ", Rate(rate.rate.as_bytes_per_second()), "");
         not_zero("packetoverhead", " packetoverhead ", rate.packet_overhead, out);
         out.json("cellsize", rate.cell_size);
         if rate.cell_size != 0 {

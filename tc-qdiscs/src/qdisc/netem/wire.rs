@@ -1,10 +1,11 @@
 //! Bytes: `struct tc_netem_qopt` and the attributes that follow it.
 
+use tc_core::rate::Rate;
 use tc_core::uapi::NLA_F_NESTED;
 use tc_core::units::TICK_NS;
 use tc_core::{Attr, AttrWriter, Attrs, DecodeError, Reader};
 
-use super::{Chance, Correlations, LossModel, Netem, Rate, Share, Slot};
+use super::{Chance, Correlations, LossModel, Netem, NetemRate, Share, Slot};
 
 const CORR: u16 = 1;
 const DELAY_DIST: u16 = 2;
@@ -68,9 +69,9 @@ pub(super) fn encode(netem: &Netem, out: &mut AttrWriter<'_>) {
         }
     }
     if let Some(rate) = netem.rate {
-        let narrow = u32::try_from(rate.bytes_per_second);
+        let narrow = u32::try_from(rate.rate.as_bytes_per_second());
         if narrow.is_err() {
-            out.attr_u64(RATE64, rate.bytes_per_second);
+            out.attr_u64(RATE64, rate.rate.as_bytes_per_second());
         }
         let mut nest = out.nest(RATE);
         nest.put_u32(narrow.unwrap_or(u32::MAX));
@@ -171,11 +172,11 @@ fn get_loss_model(attr: &Attr<'_>) -> Result<Option<LossModel>, DecodeError> {
     Ok(Some(LossModel::GilbertElliott { p, r, h, k1 }))
 }
 
-fn get_rate(attr: &Attr<'_>, wide: Option<Attr<'_>>) -> Result<Rate, DecodeError> {
+fn get_rate(attr: &Attr<'_>, wide: Option<Attr<'_>>) -> Result<NetemRate, DecodeError> {
     let mut reader = attr.reader();
     let narrow = u64::from(reader.u32()?);
-    Ok(Rate {
-        bytes_per_second: wide.map(|attr| attr.u64()).transpose()?.unwrap_or(narrow),
+    Ok(NetemRate {
+        rate: Rate::bytes_per_second(wide.map(|attr| attr.u64()).transpose()?.unwrap_or(narrow)),
         packet_overhead: reader.i32()?,
         cell_size: reader.u32()?,
         cell_overhead: reader.i32()?,
@@ -220,7 +221,8 @@ mod tests {
 
     #[test]
     fn a_rate_above_32_bits_stands_beside_the_struct() {
-        let rate = Rate { bytes_per_second: 5_000_000_000, packet_overhead: -4, ..Rate::default() };
+        let fast = Rate::bytes_per_second(5_000_000_000);
+        let rate = NetemRate { rate: fast, packet_overhead: -4, ..NetemRate::default() };
         let netem = Netem { rate: Some(rate), ..Netem::default() };
         assert_eq!(decode(&bytes(&netem)), Ok(netem));
     }

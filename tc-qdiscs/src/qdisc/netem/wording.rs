@@ -4,7 +4,7 @@ use tc_core::OptionWords;
 use tc_core::units::words_of_rate;
 
 use super::wire::{in_ticks, is_in_ticks};
-use super::{Chance, Distribution, LossModel, Netem, Rate, Share};
+use super::{Chance, Distribution, LossModel, Netem, NetemRate, Share};
 
 pub(super) fn to_words(netem: &Netem, out: &mut OptionWords<'_>) {
     out.say("limit", netem.limit_packets);
@@ -59,11 +59,11 @@ pub(super) fn to_words(netem: &Netem, out: &mut OptionWords<'_>) {
     out.sticky_text("reorder", reorder);
     out.sticky_text("gap", gap);
     out.sticky_text("corrupt", chance("corrupt", netem.corrupt));
-    let Rate { bytes_per_second, packet_overhead, cell_size, cell_overhead } = netem.rate.unwrap_or_default();
-    let rate = match netem.rate.filter(|rate| *rate != Rate::default()) {
+    let NetemRate { rate, packet_overhead, cell_size, cell_overhead } = netem.rate.unwrap_or_default();
+    let rate = match netem.rate.filter(|rate| *rate != NetemRate::default()) {
         None => String::new(),
         Some(_) => {
-            let rate = words_of_rate(bytes_per_second);
+            let rate = words_of_rate(rate.as_bytes_per_second());
             format!("rate {rate} {packet_overhead} {cell_size} {cell_overhead}")
         }
     };

@@ -221,8 +221,7 @@ fn distribution(words: &mut Words<'_>, context: &WordsContext<'_>) -> Result<Vec
 fn rate(words: &mut Words<'_>, context: &WordsContext<'_>, netem: &mut Netem) -> Result<(), WordError> {
     let illegal_rate = |lines| WordError::Kind(format!("{lines}Illegal \"rate\""));
     let rate = netem.rate.get_or_insert_default();
-    let data_rate = parse_rate_of_link(words.value()?, context).map_err(illegal_rate)?;
-    rate.bytes_per_second = data_rate.as_bytes_per_second();
+    rate.rate = parse_rate_of_link(words.value()?, context).map_err(illegal_rate)?;
     if is_signed_number(words) {
         rate.packet_overhead = words.parse(parse_i32, illegal("rate"))?;
     }

@@ -11,15 +11,18 @@ mod classes;
 mod schedule;
 mod words;
 
+use std::time::Duration;
+
 use derive_setters::Setters;
 use tc_core::print::{Hex0x, Printer};
+use tc_core::units::nanos;
 use tc_core::words::{WordError, Words, WordsContext};
 use tc_core::{
     AttrWriter, Attrs, ChangeSemantics, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords,
     Syntax, TcType, Xstats, object,
 };
 
-use crate::common::u32_at;
+use crate::common::{in_ns, of_ns, u32_at};
 use crate::qdisc::mqprio::{Queues, TrafficClasses};
 
 pub use classes::Classes;
@@ -30,9 +33,11 @@ tc_core::register!(Taprio);
 /// The options of a taprio.
 ///
 /// ```
+/// use std::time::Duration;
 /// use tc_qdiscs::taprio::{Clock, Entry, Schedule, Taprio};
 ///
-/// let entries = vec![Entry::gates(0x1, 300_000), Entry::gates(0x2, 700_000)];
+/// let gates = |mask, us| Entry::gates(mask, Duration::from_micros(us));
+/// let entries = vec![gates(0x1, 300), gates(0x2, 700)];
 /// let schedule = Schedule::default().entries(entries);
 /// let new_schedule = Taprio::default().clock(Clock::TAI).schedule(schedule);
 /// # let _ = new_schedule;
@@ -48,9 +53,9 @@ pub struct Taprio {
     pub flags: Option<u32>,
     /// The traffic classes; needed in the first request.
     pub classes: Option<TrafficClasses>,
-    /// How long before its send time a packet leaves the qdisc at most, in
-    /// nanoseconds.
-    pub txtime_delay_ns: Option<u32>,
+    /// How long before its send time a packet leaves the qdisc at most, in whole
+    /// nanoseconds of 32 bits.
+    pub txtime_delay: Option<Duration>,
     /// The schedule that is to come, or that runs.
     pub schedule: Schedule,
     /// The schedule that waits, in a dump.
@@ -108,10 +113,11 @@ impl Kind for Taprio {
         if let Some(classes) = &self.classes {
             classes.encode(&mut out.nest(PRIOMAP));
         }
-        out.attr_u32_if(TXTIME_DELAY, self.txtime_delay_ns);
+        let delay = self.txtime_delay.map(|delay| nanos("txtime_delay", delay)).transpose()?;
+        out.attr_u32_if(TXTIME_DELAY, delay);
         self.schedule.encode_times(out);
         self.by_class.encode(out);
-        self.schedule.encode_entries(out);
+        self.schedule.encode_entries(out)?;
         Ok(Fill::Written)
     }
 
@@ -123,7 +129,7 @@ impl Kind for Taprio {
             clock: attr(CLOCKID).map(|attr| attr.i32().map(Clock)).transpose()?,
             flags: u32_at(&table, FLAGS)?,
             classes: attr(PRIOMAP).map(|attr| TrafficClasses::decode(attr.payload)).transpose()?,
-            txtime_delay_ns: u32_at(&table, TXTIME_DELAY)?,
+            txtime_delay: u32_at(&table, TXTIME_DELAY)?.map(of_ns),
             schedule: Schedule::decode(&table)?,
             admin: admin.map(|table| Schedule::decode(&table)).transpose()?,
             by_class: Classes::decode(payload)?,
@@ -161,7 +167,7 @@ impl Syntax for Taprio {
         out.newline();
         out.item("clockid", "clockid ", self.clock.map_or("invalid", Clock::name), "");
         out.item_if("flags", " flags ", self.flags.map(|flags| Hex0x(flags.into())), "");
-        if let Some(delay) = self.txtime_delay_ns {
+        if let Some(delay) = self.txtime_delay.map(in_ns) {
             out.json("txtime_delay", delay);
             out.text_item(" txtime delay ", delay.cast_signed(), "");
         }
@@ -191,7 +197,7 @@ impl Syntax for Taprio {
         }
         let flags = self.flags.filter(|flags| *flags != 0);
         out.text("flags", flags.map(|flags| format!("flags {flags:#x}")).unwrap_or_default());
-        out.say_sticky("txtime-delay", self.txtime_delay_ns);
+        out.say_sticky("txtime-delay", self.txtime_delay.map(in_ns));
         self.by_class.to_words(out);
     }
 

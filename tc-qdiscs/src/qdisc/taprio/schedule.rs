@@ -1,12 +1,15 @@
 //! The schedule of the gates, and its entries.
 
+use std::time::Duration;
+
 use derive_setters::Setters;
 use tc_core::print::{Hex0x, Printer};
 use tc_core::uapi::NLA_F_NESTED;
-use tc_core::{Attr, AttrWriter, DecodeError, OptionWords};
+use tc_core::units::nanos;
+use tc_core::{Attr, AttrWriter, DecodeError, EncodeError, OptionWords};
 
 use super::TABLE;
-use crate::common::u32_at;
+use crate::common::{in_ns, of_ns, u32_at};
 
 /// A schedule.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Setters)]
@@ -35,14 +38,14 @@ pub struct Entry {
     pub command: u8,
     /// The traffic classes whose gates are open: a bit for each.
     pub gate_mask: u32,
-    /// How long it takes, in nanoseconds.
-    pub interval_ns: u32,
+    /// How long it takes, in whole nanoseconds of 32 bits.
+    pub interval: Duration,
 }
 
 impl Entry {
     /// Opens these gates, and closes the others, for this time.
-    pub const fn gates(gate_mask: u32, interval_ns: u32) -> Self {
-        Self { index: None, command: SET_GATES, gate_mask, interval_ns }
+    pub const fn gates(gate_mask: u32, interval: Duration) -> Self {
+        Self { index: None, command: SET_GATES, gate_mask, interval }
     }
 }
 
@@ -59,7 +62,7 @@ impl Schedule {
         }
     }
 
-    pub(super) fn encode_entries(&self, out: &mut AttrWriter<'_>) {
+    pub(super) fn encode_entries(&self, out: &mut AttrWriter<'_>) -> Result<(), EncodeError> {
         if let Some(entries) = &self.entries {
             let mut list = out.nest(SCHED_ENTRY_LIST | NLA_F_NESTED);
             for entry in entries {
@@ -67,9 +70,10 @@ impl Schedule {
                 nest.attr_u32_if(ENTRY_INDEX, entry.index);
                 nest.attr_u8(ENTRY_CMD, entry.command);
                 nest.attr_u32(ENTRY_GATE_MASK, entry.gate_mask);
-                nest.attr_u32(ENTRY_INTERVAL, entry.interval_ns);
+                nest.attr_u32(ENTRY_INTERVAL, nanos("interval", entry.interval)?);
             }
         }
+        Ok(())
     }
 
     pub(super) fn decode(table: &[Option<Attr<'_>>; TABLE]) -> Result<Self, DecodeError> {
@@ -93,7 +97,7 @@ impl Schedule {
                     out.cannot_say(&format!("the command {} of a sched-entry", entry.command));
                 }
                 let command = command.unwrap_or_default();
-                format!("sched-entry {command} {:x} {}", entry.gate_mask, entry.interval_ns)
+                format!("sched-entry {command} {:x} {}", entry.gate_mask, in_ns(entry.interval))
             })
             .collect();
         out.text("sched-entry", words.join(" "));
@@ -128,7 +132,7 @@ impl Schedule {
                     out.item("index", "\tindex ", entry.index.unwrap_or(0), "");
                     out.item("cmd", " cmd ", *command, "");
                     out.item("gatemask", " gatemask ", Hex0x(entry.gate_mask.into()), "");
-                    out.item("interval", " interval ", entry.interval_ns, "");
+                    out.item("interval", " interval ", in_ns(entry.interval), "");
                 });
                 out.newline();
             }
@@ -144,7 +148,7 @@ impl Entry {
             index: u32_at(&table, ENTRY_INDEX)?,
             command: command.unwrap_or(0),
             gate_mask: u32_at(&table, ENTRY_GATE_MASK)?.unwrap_or(0),
-            interval_ns: u32_at(&table, ENTRY_INTERVAL)?.unwrap_or(0),
+            interval: of_ns(u32_at(&table, ENTRY_INTERVAL)?.unwrap_or(0)),
         })
     }
 }

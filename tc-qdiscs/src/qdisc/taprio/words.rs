@@ -7,7 +7,7 @@ use tc_core::words::{WordError, Words};
 
 use super::schedule::COMMANDS;
 use super::{Clock, Entry, Schedule, Taprio};
-use crate::common::not_zero;
+use crate::common::{not_zero, of_ns};
 use crate::qdisc::mqprio::TrafficClasses;
 
 pub(super) const USAGE: &str = "\
@@ -44,8 +44,8 @@ pub(super) fn parse(words: &mut Words<'_>) -> Result<Taprio, WordError> {
             "flags" => {
                 once(word, words, &mut taprio.flags, |words| words.parse(parse_u32, illegal).map(not_zero))?;
             }
-            "txtime-delay" => once(word, words, &mut taprio.txtime_delay_ns, |words| {
-                words.parse(parse_u32, illegal).map(not_zero)
+            "txtime-delay" => once(word, words, &mut taprio.txtime_delay, |words| {
+                words.parse(parse_u32, illegal).map(|ns| not_zero(ns).map(of_ns))
             })?,
             "help" => return Err(WordError::Help),
             _ => return Err(WordError::Kind("Unknown argument".into())),
@@ -85,7 +85,8 @@ fn parse_entry(words: &mut Words<'_>) -> Result<Entry, WordError> {
     let Some(command) = (0..).zip(COMMANDS).find(|(_, name)| *name == word) else {
         return Err(WordError::Kind(usage("")));
     };
-    let gates = Entry::gates(words.parse(parse_hex, usage)?, words.parse(parse_u32, usage)?);
+    let mask = words.parse(parse_hex, usage)?;
+    let gates = Entry::gates(mask, of_ns(words.parse(parse_u32, usage)?));
     Ok(Entry { command: command.0, ..gates })
 }
 
