@@ -15,6 +15,7 @@
 //! | list objects | [`Connection::dump`], [`Connection::list`] with a [`DumpRequest`] |
 //! | list objects while they change | [`Connection::list_consistent`] with a [`ChangeWatch`] |
 //! | receive notices of changes | [`monitor::Monitor`], or [`monitor::Follower`] with a list after a loss |
+//! | compare, restore and change the state of whole devices | [`tree`] |
 //! | add a kind | [`Kind`], [`Syntax`] and [`register!`]; [`contract::check`] in its tests |
 //! | add an ematch | [`ematch::Ematch`] and [`register_ematch!`] |
 //! | work in another network namespace | [`netns::Namespace`], [`Connection::open_in`] |
@@ -39,6 +40,7 @@ pub mod embedded;
 mod exchange;
 mod kind;
 pub mod link;
+pub mod tree;
 mod wire;
 
 pub use connection::watch::ChangeWatch;

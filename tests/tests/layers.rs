@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the lowest to the highest.
-const TC_CORE: &[&str] = &["wire", "kind", "exchange", "connection", "link", "embedded"];
+const TC_CORE: &[&str] = &["wire", "kind", "exchange", "connection", "link", "tree", "embedded"];
 const TC_CLI: &[&str] = &["context", "show", "command", "batch", "extensions"];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

@@ -2,9 +2,11 @@
 
 use std::sync::LazyLock;
 
+use tc_core::ack::ExtAck;
 use tc_core::words::{WordError, Words, WordsContext};
 use tc_core::{
-    Cause, ClassIds, Error, Estimator, FilterPlace, Handle, Options, Request, Stab, TcOps, TcType, Verb,
+    Cause, ClassIds, Connection, Error, Estimator, FilterPlace, Handle, Options, Request, Stab, TcOps,
+    TcType, Verb,
 };
 
 use super::dry_run;
@@ -133,13 +135,29 @@ impl<'a> Change<'a> {
 
     /// The request, on the device with this index.
     pub(crate) fn request(&self, ifindex: i32, as_tc: bool) -> Request<'_> {
+        let request = self.bare_request(ifindex).as_tc(as_tc);
+        match self.ops {
+            Some(ops) => request.options_of(ops, self.options.as_deref()),
+            None => request,
+        }
+    }
+
+    /// The request, which owns the options.
+    pub(crate) fn into_request(self, ifindex: i32) -> Request<'a> {
+        let request = self.bare_request(ifindex);
+        match (self.options, self.ops) {
+            (Some(options), _) => request.with_boxed_options(options),
+            (None, Some(ops)) => request.options_of(ops, None),
+            (None, None) => request,
+        }
+    }
+
+    /// The request without options.
+    fn bare_request(&self, ifindex: i32) -> Request<'a> {
         let mut request =
             Request::new(self.tc_type, ifindex).handle(self.handle).parent(self.parent).kind(self.kind);
         if self.tc_type == TcType::Filter {
             request = self.place.request(request);
-        }
-        if let Some(ops) = self.ops {
-            request = request.options_of(ops, self.options.as_deref());
         }
         if let Some(stab) = &self.stab {
             request = request.stab(stab);
@@ -153,14 +171,12 @@ impl<'a> Change<'a> {
         if let Some(block) = self.egress_block {
             request = request.egress_block(block);
         }
-        request.as_tc(as_tc)
+        request
     }
 
     /// Asks the kernel for it.
     pub(crate) fn run(&self, session: &mut Session<'_>) -> Result<(), Failure> {
-        if let Some(Estimator { interval, ewma_log }) = self.estimator.filter(|_| session.globals.raw) {
-            session.report.warning(&format!("[estimator i={interval} e={ewma_log}]"));
-        }
+        report_estimator(self.estimator, session);
         if session.globals.dry_run {
             return self.dry_run(session);
         }
@@ -169,15 +185,8 @@ impl<'a> Change<'a> {
         if self.verb == Verb::Get {
             return self.show(&request, session);
         }
-        let echo = session.globals.echo;
-        let (kernel, _) = session.kernel()?;
-        kernel.connection.set_echo(echo);
-        let applied = kernel.connection.apply(self.verb, &request);
-        let warning = applied.map_err(|error| refused(error, self.tc_type, self.kind))?;
-        if let Some(message) = warning.and_then(|ext_ack| ext_ack.message) {
-            session.report.warning(&sentence("Warning", &message));
-        }
-        if echo { self.show_echo(session) } else { Ok(()) }
+        let verb = self.verb;
+        carry_out(self.tc_type, self.kind, session, |connection| connection.apply(verb, &request))
     }
 
     /// Asks for the object and shows it.
@@ -208,23 +217,47 @@ impl<'a> Change<'a> {
         out.end_document();
         shown.map_err(|error| Failure::Kind(error.to_string()))
     }
+}
 
-    /// Shows what the kernel made of the request.
-    fn show_echo(&self, session: &mut Session<'_>) -> Result<(), Failure> {
-        let (registry, names, report) = (session.registry, session.names.clone(), session.report);
-        let (kernel, output) = session.kernel()?;
-        output.printer.begin_array("");
-        let show = Show::all(registry, &names);
-        for echoed in kernel.connection.take_echo() {
-            let Ok(entry) = echoed.entry() else { continue };
-            let mut shown = Shown::new(&mut output.printer, &mut kernel.devices);
-            show.entry(self.tc_type, &entry, &mut shown);
-            shown.warnings.iter().for_each(|warning| report.warning(warning));
-        }
-        output.printer.end_array();
-        output.printer.end_document();
-        Ok(())
+/// With `-r` tc shows an estimator in its own units.
+pub(crate) fn report_estimator(estimator: Option<Estimator>, session: &Session<'_>) {
+    if let Some(Estimator { interval, ewma_log }) = estimator.filter(|_| session.globals.raw) {
+        session.report.warning(&format!("[estimator i={interval} e={ewma_log}]"));
     }
+}
+
+/// Carries out a request for an object of this type, and shows the kernel's warning and echo.
+pub(crate) fn carry_out(
+    tc_type: TcType,
+    kind: &str,
+    session: &mut Session<'_>,
+    apply: impl FnOnce(&mut Connection) -> Result<Option<ExtAck>, Error>,
+) -> Result<(), Failure> {
+    let echo = session.globals.echo;
+    let (kernel, _) = session.kernel()?;
+    kernel.connection.set_echo(echo);
+    let warning = apply(&mut kernel.connection).map_err(|error| refused(error, tc_type, kind))?;
+    if let Some(message) = warning.and_then(|ext_ack| ext_ack.message) {
+        session.report.warning(&sentence("Warning", &message));
+    }
+    if echo { show_echo(tc_type, session) } else { Ok(()) }
+}
+
+/// Shows what the kernel made of a request.
+fn show_echo(tc_type: TcType, session: &mut Session<'_>) -> Result<(), Failure> {
+    let (registry, names, report) = (session.registry, session.names.clone(), session.report);
+    let (kernel, output) = session.kernel()?;
+    output.printer.begin_array("");
+    let show = Show::all(registry, &names);
+    for echoed in kernel.connection.take_echo() {
+        let Ok(entry) = echoed.entry() else { continue };
+        let mut shown = Shown::new(&mut output.printer, &mut kernel.devices);
+        show.entry(tc_type, &entry, &mut shown);
+        shown.warnings.iter().for_each(|warning| report.warning(warning));
+    }
+    output.printer.end_array();
+    output.printer.end_document();
+    Ok(())
 }
 
 /// A request that failed.

@@ -215,7 +215,7 @@ fn options_difference(request: &Parts<'_>, there: &Entry<'_>) -> Result<Differen
 }
 
 /// For a kind without words: the bytes.
-fn raw_difference(request: &Parts<'_>, there: &[u8]) -> Result<Difference, crate::EncodeError> {
+pub(crate) fn raw_difference(request: &Parts<'_>, there: &[u8]) -> Result<Difference, crate::EncodeError> {
     let wanted = match (request.raw, request.options()) {
         (Some(raw), _) => raw.to_vec(),
         (None, Some(options)) => {

@@ -3,7 +3,7 @@
 mod apply;
 mod dump;
 mod echo;
-mod ensure;
+pub(crate) mod ensure;
 mod exchange;
 mod group;
 pub mod ipset;

@@ -112,6 +112,9 @@ pub trait Kind: Any + Clone + fmt::Debug + PartialEq + Send + Sync {
     const READ_BEFORE_CHANGE: bool = false;
     /// The effect of a change, and the options that dumps leave out.
     const CHANGE: ChangeSemantics = ChangeSemantics::USUAL;
+    /// Qdiscs at [`Handle::INGRESS`] only: the parents of filters that the qdisc offers, that of the ingress side
+    /// first.
+    const HOOKS: &'static [Handle] = &[];
 
     /// Appends the payload of `TCA_OPTIONS`, whose header is already written.
     /// The caller discards the bytes on an error, and for [`Fill::Absent`].
@@ -134,6 +137,19 @@ pub trait Kind: Any + Clone + fmt::Debug + PartialEq + Send + Sync {
     /// reports them again, where it rounds.
     #[must_use]
     fn as_request(&self) -> Self {
+        self.clone()
+    }
+
+    /// The options of the requests that make an object with the options of this dump: the first request adds
+    /// the object, the others change it. More than one where the kernel does not take all options in the first.
+    fn requests(&self) -> Vec<Self> {
+        vec![self.as_request()]
+    }
+
+    /// The options as a change has to have them: without those that the kernel refuses in a change even if
+    /// their values stay the same. Their keys are listed in [`ChangeSemantics::only_new`].
+    #[must_use]
+    fn as_change(&self) -> Self {
         self.clone()
     }
 

@@ -37,6 +37,10 @@ pub trait Options: Any + fmt::Debug + Send + Sync {
     fn as_dumped(&self, environment: &dyn Environment) -> Box<dyn Options>;
     /// See [`Kind::as_request`].
     fn as_request(&self) -> Box<dyn Options>;
+    /// See [`Kind::requests`].
+    fn requests(&self) -> Vec<Box<dyn Options>>;
+    /// See [`Kind::as_change`].
+    fn as_change(&self) -> Box<dyn Options>;
     /// See [`Kind::filter_blocks`].
     fn filter_blocks(&self) -> Vec<u32>;
     /// See [`Kind::target_class`].
@@ -84,6 +88,15 @@ impl<K: Kind> Options for K {
         Box::new(Kind::as_request(self))
     }
 
+    fn requests(&self) -> Vec<Box<dyn Options>> {
+        let requests = Kind::requests(self).into_iter();
+        requests.map(|options| Box::new(options) as Box<dyn Options>).collect()
+    }
+
+    fn as_change(&self) -> Box<dyn Options> {
+        Box::new(Kind::as_change(self))
+    }
+
     fn filter_blocks(&self) -> Vec<u32> {
         Kind::filter_blocks(self)
     }
@@ -124,6 +137,10 @@ pub trait TcOps: Send + Sync {
     fn reads_before_change(&self) -> bool;
     /// See [`Kind::CHANGE`].
     fn change_semantics(&self) -> &'static ChangeSemantics;
+    /// See [`Kind::HOOKS`].
+    fn hooks(&self) -> &'static [Handle] {
+        &[]
+    }
 
     /// Appends the payload of `TCA_OPTIONS`. Options of another kind are an
     /// error.
@@ -250,6 +267,10 @@ where
 
     fn change_semantics(&self) -> &'static ChangeSemantics {
         const { &K::CHANGE }
+    }
+
+    fn hooks(&self) -> &'static [Handle] {
+        K::HOOKS
     }
 
     fn msg_fill(

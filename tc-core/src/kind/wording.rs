@@ -198,6 +198,12 @@ impl<'n> OptionWords<'n> {
         &self.unsayable
     }
 
+    /// The items without the source of names.
+    pub(crate) fn without_names(self) -> OptionWords<'static> {
+        let Self { items, group, line, unsayable, names: _ } = self;
+        OptionWords { items, group, line, unsayable, names: None }
+    }
+
     /// Where names come from, if that is known.
     pub(crate) const fn names(&self) -> Option<&'n dyn DeviceNames> {
         self.names

@@ -7,7 +7,7 @@
 //! Kernel, `net/sched/sch_ingress.c`: a dump has an empty `TCA_OPTIONS`.
 
 use tc_core::words::{WordError, Words, WordsContext};
-use tc_core::{ChangeSemantics, Kind, Syntax, object};
+use tc_core::{ChangeSemantics, Handle, Kind, Syntax, object};
 
 use crate::common::{no_option_words, no_options};
 
@@ -21,6 +21,7 @@ impl Kind for Clsact {
     type Object = object::Qdisc;
     const KIND: &'static str = "clsact";
     const CHANGE: ChangeSemantics = ChangeSemantics::REFUSES_CHANGE;
+    const HOOKS: &'static [Handle] = &[Handle::FILTER_INGRESS, Handle::FILTER_EGRESS];
 
     no_options!();
 }

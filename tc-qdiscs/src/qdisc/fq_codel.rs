@@ -82,7 +82,7 @@ impl Kind for FqCodel {
     type Object = object::Qdisc;
     const KIND: &'static str = "fq_codel";
     const CHANGE: ChangeSemantics = ChangeSemantics::USUAL
-        .fixed(&["flows"])
+        .only_new(&["flows"])
         .not_dumped(&["ce_threshold_selector without ce_threshold"])
         .rounded(&["target", "interval", "ce_threshold"]);
 
@@ -95,6 +95,10 @@ impl Kind for FqCodel {
         }
         params::encode(PARAMS, [MEMORY_LIMIT, DROP_BATCH_SIZE], self, out)?;
         Ok(Fill::Written)
+    }
+
+    fn as_change(&self) -> Self {
+        Self { flows: None, ..self.clone() }
     }
 
     fn decode(payload: &[u8]) -> Result<Self, DecodeError> {

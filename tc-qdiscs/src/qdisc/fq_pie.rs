@@ -68,13 +68,17 @@ impl Kind for FqPie {
     type Object = object::Qdisc;
     const KIND: &'static str = "fq_pie";
     const CHANGE: ChangeSemantics = ChangeSemantics::USUAL
-        .fixed(&["flows"])
+        .only_new(&["flows"])
         .not_dumped(&["target above 4.29 s"])
         .rounded(&["target", "tupdate"]);
 
     fn encode(&self, _: &FillContext, out: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
         params::encode(PARAMS, LIMIT..=DQ_RATE_ESTIMATOR, self, out)?;
         Ok(Fill::Nested)
+    }
+
+    fn as_change(&self) -> Self {
+        Self { flows: None, ..self.clone() }
     }
 
     fn decode(payload: &[u8]) -> Result<Self, DecodeError> {

@@ -66,6 +66,13 @@ impl Kind for Hhf {
     fn as_dumped(&self, environment: &dyn Environment) -> Self {
         params::as_dumped(PARAMS, self, environment)
     }
+
+    fn requests(&self) -> Vec<Self> {
+        let hh_limit = self.hh_limit.filter(|limit| *limit != USUAL_HH_LIMIT);
+        // Kernel: a new one has the usual limit, whatever was asked for.
+        let change = hh_limit.map(|limit| Self { hh_limit: Some(limit), ..Self::default() });
+        std::iter::once(self.as_request()).chain(change).collect()
+    }
 }
 
 impl Syntax for Hhf {

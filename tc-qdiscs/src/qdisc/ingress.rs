@@ -9,8 +9,8 @@
 use tc_core::print::Printer;
 use tc_core::words::{WordError, Words, WordsContext};
 use tc_core::{
-    AttrWriter, ChangeSemantics, DecodeError, EncodeError, Fill, FillContext, Kind, OptionWords, Syntax,
-    object,
+    AttrWriter, ChangeSemantics, DecodeError, EncodeError, Fill, FillContext, Handle, Kind, OptionWords,
+    Syntax, object,
 };
 
 tc_core::register!(Ingress);
@@ -23,6 +23,7 @@ impl Kind for Ingress {
     type Object = object::Qdisc;
     const KIND: &'static str = "ingress";
     const CHANGE: ChangeSemantics = ChangeSemantics::REFUSES_CHANGE;
+    const HOOKS: &'static [Handle] = &[Handle::FILTER_INGRESS];
 
     fn encode(&self, _: &FillContext, _: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
         Ok(Fill::Absent)

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::left_out::LeftOut;
-use super::object::Object;
-use super::plan::Step;
-use super::snapshot::{Reader, Snapshot, describe};
+use tc_core::tree::{LeftOut, Object, Snapshot, Subtrees};
+
+use super::left_out::mark;
 use super::unexported::{self, Lost};
+use super::words::{Names, Reader, Worded, command, with_verb};
 use super::{OBJECTS, print_json};
 use crate::context::failure::Failure;
 use crate::context::session::{Kernel, Session};
@@ -22,18 +22,20 @@ pub(super) fn run(devices: &[String], session: &mut Session<'_>) -> Result<(), F
     let kernel = session.kernel()?.0;
     let names = kernel.names()?;
     let reader = Reader { registry, names: &*names, environment: &machine };
+    let context = reader.context()?;
     let Kernel { connection, watch, .. } = kernel;
-    let (snapshot, unexported) = watch.read(OBJECTS, || {
-        let snapshot = reader.read(only, connection)?;
-        let mut unexported = unexported::chains(&snapshot, &reader, connection)?;
+    let (snapshot, unexported, names) = watch.read(OBJECTS, || {
+        let snapshot = Snapshot::read(connection, only, &context).map_err(Failure::List)?;
+        let names = Names::of(&snapshot);
+        let mut unexported = unexported::chains(&snapshot, &names, connection)?;
         // Actions are of no device.
         if only.is_none() {
             unexported.extend(unexported::actions(&snapshot, &reader, connection)?);
         }
-        Ok((snapshot, unexported))
+        Ok((snapshot, unexported, names))
     })?;
-    let mut lines = lines(&snapshot, details);
-    lines.extend(unexported.into_iter().map(Exported::lost));
+    let mut lines = lines(&snapshot, &reader, &names, details);
+    lines.extend(unexported.into_iter().map(|lost| Exported::lost(lost, &names)));
     let lost: Vec<_> = lines.iter().filter_map(|line| line.lost.as_deref()).collect();
     lost.iter().for_each(|lost| report.warning(lost));
     if session.globals.json {
@@ -53,26 +55,34 @@ struct Exported<'s> {
     commands: Vec<String>,
     note: Option<String>,
     lost: Option<String>,
-    left_out: Option<LeftOut>,
+    left_out: Option<String>,
+    mark: Option<String>,
 }
 
 impl<'s> Exported<'s> {
+    fn new(object: &'s str) -> Self {
+        Self { object, commands: Vec::new(), note: None, lost: None, left_out: None, mark: None }
+    }
+
     /// The facts that no command expresses.
-    fn lost(Lost { object, left_out, why }: Lost) -> Self {
-        let lost = Some(format!("{left_out}: {why}"));
-        Self { object, commands: Vec::new(), note: None, lost, left_out: Some(left_out) }
+    fn lost(Lost { object, left_out, why }: Lost, names: &Names) -> Self {
+        let lost = Some(format!("{}: {why}", names.left_out(&left_out)));
+        Self { lost, ..Self::new(object) }.leaves_out(&left_out, names)
+    }
+
+    fn leaves_out(self, left_out: &LeftOut, names: &Names) -> Self {
+        Self { left_out: Some(names.left_out(left_out)), mark: Some(mark(left_out, names)), ..self }
     }
 
     fn to_text(&self) -> String {
         let comments = self.lost.iter().chain(&self.note).map(|text| format!("# {text}\n"));
-        let mark = self.left_out.iter().map(|left_out| left_out.mark() + "\n");
+        let mark = self.mark.iter().map(|mark| format!("{mark}\n"));
         comments.chain(mark).chain(self.commands.iter().map(|command| format!("{command}\n"))).collect()
     }
 
     fn to_json(&self) -> Value {
         let mut value = json!({ "object": self.object, "commands": self.commands });
-        let left_out = self.left_out.as_ref().map(LeftOut::to_string);
-        for (key, text) in [("note", &self.note), ("lost", &self.lost), ("left_out", &left_out)] {
+        for (key, text) in [("note", &self.note), ("lost", &self.lost), ("left_out", &self.left_out)] {
             if let Some(text) = text {
                 value[key] = text.as_str().into();
             }
@@ -81,36 +91,34 @@ impl<'s> Exported<'s> {
     }
 }
 
-fn lines<'s>(snapshot: &'s Snapshot<'_>, details: bool) -> Vec<Exported<'s>> {
-    let mut missing: Vec<&Object<'_>> = Vec::new();
+fn lines<'s>(snapshot: &'s Snapshot, reader: &Reader<'_>, names: &Names, details: bool) -> Vec<Exported<'s>> {
+    let mut missing = Subtrees::new();
     let mut lines = Vec::new();
-    for object in &snapshot.objects {
-        let name = object.place.tc_type().name();
-        let mut line =
-            Exported { object: name, commands: Vec::new(), note: None, lost: None, left_out: None };
-        let lost = snapshot.lost.get(&object.place);
-        line.lost = lost.map(|lost| format!("{}: {lost}", describe(object)));
-        let is_below_missing = missing.iter().any(|missing| object.is_below(missing));
+    for object in snapshot.objects() {
+        let describe = || names.describe(object);
+        let Worded { lines: made, lost } = reader.worded(object, names);
+        let mut line = Exported::new(object.place().tc_type().name());
+        line.lost = (!lost.is_empty()).then(|| format!("{}: {lost}", describe()));
+        let is_below_missing = missing.contains(object);
         if is_below_missing {
-            line.lost = Some(format!("{}: it is below what is not exported", describe(object)));
+            line.lost = Some(format!("{}: it is below what is not exported", describe()));
         }
-        if is_below_missing || lost.is_some_and(|lost| !lost.is_beside()) {
-            missing.push(object);
-            line.left_out = Some(LeftOut::Object(object.place.clone()));
+        if is_below_missing || !lost.is_beside() {
+            missing.insert(object);
+            line = line.leaves_out(&LeftOut::Object(object.place().clone()), names);
         } else {
-            line.note = note(object, snapshot, details);
+            line.note = note(object, names, details);
             let verbs = std::iter::once("add").chain(std::iter::repeat("change"));
-            let steps = verbs.zip(&object.lines).map(|(verb, line)| Step::new(verb, line, &object.place));
-            line.commands = steps.map(|step| step.command()).collect();
+            line.commands = verbs.zip(&made).map(|(verb, line)| command(&with_verb(verb, line))).collect();
         }
         lines.push(line);
     }
     lines
 }
 
-fn note(object: &Object<'_>, snapshot: &Snapshot<'_>, details: bool) -> Option<String> {
-    let not_dumped = object.change_semantics.not_dumped;
-    let is_wanted = snapshot.noted.contains(&object.place) || details;
+fn note(object: &Object<'_>, names: &Names, details: bool) -> Option<String> {
+    let not_dumped = object.change_semantics().not_dumped;
+    let is_wanted = object.words().is_none() || details;
     (is_wanted && !not_dumped.is_empty())
-        .then(|| format!("{}: the kernel does not tell {}", describe(object), not_dumped.join(", ")))
+        .then(|| format!("{}: the kernel does not tell {}", names.describe(object), not_dumped.join(", ")))
 }

@@ -3,95 +3,26 @@
 //! A mark is a comment, which `tc -batch` passes over: `#!left-out` at the start of a line, and the words
 //! of the object's place.
 
-use std::fmt;
-
 use tc_core::Handle;
+use tc_core::tree::{FilterId, LeftOut, On, Place};
 
-use super::object::{FilterPlace, Object, On, Place, hook, parent_words};
+use super::words::Names;
 use crate::context::failure::Failure;
 
 /// The word that begins a mark.
 pub(crate) const MARK: &str = "#!left-out";
 
-/// The objects left out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum LeftOut {
-    Object(Place),
-    Chain {
-        on: On,
-        parent: Handle,
-        chain: u32,
-    },
-    /// An action by itself, which no command of a description concerns.
-    Action {
-        kind: String,
-        index: u32,
-    },
+/// Reads the words after [`MARK`]. `ifindex` finds a device by its name.
+pub(super) fn parse_mark(words: &[&str], ifindex: &mut dyn FnMut(&str) -> i32) -> Result<LeftOut, Failure> {
+    Fields::parse(words, ifindex).ok_or_else(|| {
+        let words = words.join(" ");
+        Failure::Words(format!("Error: {MARK:?} is followed by no place of an object: {words:?}"))
+    })
 }
 
-impl LeftOut {
-    /// Reads the words after [`MARK`].
-    pub(super) fn parse(words: &[&str]) -> Result<Self, Failure> {
-        Fields::parse(words).ok_or_else(|| {
-            let words = words.join(" ");
-            Failure::Words(format!("Error: {MARK:?} is followed by no place of an object: {words:?}"))
-        })
-    }
-
-    /// The device, unless it is of a block or an action.
-    pub(super) fn dev(&self) -> Option<&str> {
-        match self {
-            Self::Object(place) => place.dev(),
-            Self::Chain { on: On::Dev(dev), .. } => Some(dev),
-            Self::Chain { .. } | Self::Action { .. } => None,
-        }
-    }
-
-    /// An object at the same place. A chain is deleted with the parent of its filters.
-    pub(super) fn stand_in<'n>(&self) -> Option<Object<'n>> {
-        match self {
-            Self::Object(place) => Some(Object::at(place.clone())),
-            Self::Chain { on, parent, chain } => Some(Object::at(Place::Filter(FilterPlace {
-                on: on.clone(),
-                parent: *parent,
-                chain: *chain,
-                priority: 0,
-                handle: Handle::UNSPEC,
-            }))),
-            Self::Action { .. } => None,
-        }
-    }
-
-    /// The line of a batch.
-    pub(super) fn mark(&self) -> String {
-        format!("{MARK} {self}")
-    }
-}
-
-impl fmt::Display for LeftOut {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let on = |on: &On, parent: Handle| match on {
-            On::Block(block) => format!("block {block}"),
-            On::Dev(dev) => format!("dev {dev} {}", parent_words(parent)),
-        };
-        match self {
-            // A command has it in the kind.
-            Self::Object(Place::Qdisc { dev, parent: Handle::INGRESS }) => {
-                write!(f, "qdisc dev {dev} ingress")
-            }
-            Self::Object(place) => {
-                write!(f, "{place}")?;
-                match place {
-                    Place::Filter(FilterPlace { handle, .. }) => write!(f, " handle {:#x}", handle.raw()),
-                    _ => Ok(()),
-                }
-            }
-            Self::Chain { on: place, parent, chain } => {
-                write!(f, "chain {} chain {chain}", on(place, *parent))
-            }
-            Self::Action { kind, index } => write!(f, "action {kind} index {index}"),
-        }
-    }
+/// The line of a batch.
+pub(super) fn mark(left_out: &LeftOut, names: &Names) -> String {
+    format!("{MARK} {}", names.left_out(left_out))
 }
 
 /// The words of a mark, by their keys.
@@ -108,7 +39,7 @@ struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    fn parse(words: &[&'a str]) -> Option<LeftOut> {
+    fn parse(words: &[&'a str], ifindex: &mut dyn FnMut(&str) -> i32) -> Option<LeftOut> {
         let (what, mut words) = words.split_first()?;
         let mut kind = None;
         if *what == "action" {
@@ -126,7 +57,7 @@ impl<'a> Fields<'a> {
                 key => fields.set(key, words.next()?)?,
             }
         }
-        fields.left_out(what, kind)
+        fields.left_out(what, kind, ifindex)
     }
 
     fn set(&mut self, key: &str, value: &'a str) -> Option<()> {
@@ -144,29 +75,29 @@ impl<'a> Fields<'a> {
         Some(())
     }
 
-    fn left_out(self, what: &str, kind: Option<&str>) -> Option<LeftOut> {
-        let dev = || self.dev.map(str::to_owned);
-        let hook = || match self.block {
+    fn left_out(
+        self,
+        what: &str,
+        kind: Option<&str>,
+        ifindex: &mut dyn FnMut(&str) -> i32,
+    ) -> Option<LeftOut> {
+        let mut device = || self.dev.map(&mut *ifindex);
+        let hook = |device: Option<i32>| match self.block {
             Some(block) => Some((On::Block(block), Handle::UNSPEC)),
-            None => Some((On::Dev(dev()?), hook(self.parent?))),
+            None => Some((On::Device(device?), self.parent?)),
         };
         Some(match what {
-            "qdisc" => LeftOut::Object(Place::Qdisc { dev: dev()?, parent: self.parent? }),
-            "class" => LeftOut::Object(Place::Class { dev: dev()?, handle: self.classid? }),
+            "qdisc" => LeftOut::Object(Place::Qdisc { ifindex: device()?, parent: self.parent? }),
+            "class" => LeftOut::Object(Place::Class { ifindex: device()?, handle: self.classid? }),
             "filter" => {
-                let ((on, parent), chain) = (hook()?, self.chain.unwrap_or_default());
+                let ((on, parent), chain) = (hook(device())?, self.chain.unwrap_or_default());
                 let handle = Handle::from_raw(self.handle?);
-                LeftOut::Object(Place::Filter(FilterPlace {
-                    on,
-                    parent,
-                    chain,
-                    priority: self.priority?,
-                    handle,
-                }))
+                let id = FilterId { on, parent, chain, priority: self.priority?, handle };
+                LeftOut::Object(Place::filter(id))
             }
             "chain" => {
-                let (on, parent) = hook()?;
-                LeftOut::Chain { on, parent, chain: self.chain? }
+                let (on, parent) = hook(device())?;
+                LeftOut::chain(on, parent, self.chain?)
             }
             "action" => LeftOut::Action { kind: kind?.to_owned(), index: self.index? },
             _ => return None,
@@ -180,30 +111,32 @@ mod tests {
 
     #[test]
     fn mark_is_read_as_it_is_written() {
+        let mut names = Names::default();
+        names.insert(1, "e#th");
         for words in [
-            "qdisc dev eth0 root",
-            "qdisc dev eth0 ingress",
-            "qdisc dev eth0 parent 1:10",
+            "qdisc dev e#th root",
+            "qdisc dev e#th ingress",
+            "qdisc dev e#th parent 1:10",
             "class dev e#th classid 1:10",
-            "filter dev eth0 ingress pref 5 handle 0x80000001",
-            "filter dev eth0 parent 1: pref 5 chain 7 handle 0x0",
+            "filter dev e#th ingress pref 5 handle 0x80000001",
+            "filter dev e#th parent 1: pref 5 chain 7 handle 0x0",
             "filter block 3 pref 5 handle 0x1",
-            "chain dev eth0 egress chain 5",
+            "chain dev e#th egress chain 5",
             "chain block 3 chain 0",
             "action gact index 8",
         ] {
             let split: Vec<_> = words.split(' ').collect();
-            assert_eq!(LeftOut::parse(&split).unwrap().to_string(), words);
+            assert_eq!(names.left_out(&parse_mark(&split, &mut |_| 1).unwrap()), words);
         }
         for words in [
             "",
             "qdisc dev eth0",
-            "class dev eth0 parent 1:",
-            "filter dev eth0 ingress pref 5",
-            "x dev eth0 root",
+            "class dev e#th parent 1:",
+            "filter dev e#th ingress pref 5",
+            "x dev e#th root",
         ] {
             let split: Vec<_> = words.split(' ').collect();
-            assert!(LeftOut::parse(&split).is_err(), "{words}");
+            assert!(parse_mark(&split, &mut |_| 1).is_err(), "{words}");
         }
     }
 }

@@ -9,23 +9,23 @@ mod apply;
 mod desired;
 mod export;
 mod left_out;
-mod object;
-mod plan;
-mod snapshot;
+mod planned;
 #[cfg(test)]
 mod tests;
 mod unexported;
+mod words;
 
 use clap::{Arg, ArgMatches};
 use serde_json::{Value, json};
+use tc_core::tree::Snapshot;
 
 use self::desired::Lines;
-use self::plan::{Planned, Step, plan};
-use self::snapshot::Reader;
+use self::planned::{Line, Planned};
+use self::words::Reader;
 use crate::batch::At;
 use crate::context::extension::Extension;
 use crate::context::failure::Failure;
-use crate::context::report::Line;
+use crate::context::report;
 use crate::context::session::{Kernel, Session};
 
 /// `tc-cli export`
@@ -110,27 +110,37 @@ impl Description {
         Ok(Self { file, lines, devices: devices_of(matches)? })
     }
 
-    /// The steps from the kernel's current state to the file's.
-    fn plan(&self, session: &mut Session<'_>) -> Result<Planned, Failure> {
+    /// The steps from the kernel's current state to the file's, for this work.
+    fn plan<R>(
+        &self,
+        session: &mut Session<'_>,
+        work: impl FnOnce(Planned<'_>, &mut Session<'_>) -> Result<R, Failure>,
+    ) -> Result<R, Failure> {
         let (machine, registry) = (session.machine(), session.registry);
         let names = session.kernel()?.0.names()?;
         let reader = Reader { registry, names: &*names, environment: &machine };
-        let desired = desired::read(&self.lines, &self.devices, &reader);
-        let desired = desired.map_err(|at| reported(at, &self.file, session))?;
-        for dev in &desired.devices {
+        let lines = desired::borrow(&self.lines);
+        let find = &mut |dev: &str| session.ifindex(dev).ok();
+        let desired = desired::read(&lines, &self.devices, &reader, find);
+        let mut desired = desired.map_err(|at| reported(at, &self.file, session))?;
+        for dev in &desired.missing {
             session.ifindex(dev)?;
+            // It came a moment ago.
+            return Err(Failure::NoDevice(dev.clone()));
         }
+        let context = reader.context()?;
         let Kernel { connection, watch, .. } = session.kernel()?.0;
-        let there = watch.read(OBJECTS, || reader.read(None, connection))?;
-        plan(&desired, &there)
+        let snapshot =
+            watch.read(OBJECTS, || Snapshot::read(connection, None, &context).map_err(Failure::List))?;
+        desired.learn(&snapshot, &reader);
+        work(Planned::new(&desired, &snapshot, &reader)?, session)
     }
 }
 
-impl Planned {
-    fn name_left(&self, session: &Session<'_>) {
-        for left in &self.left {
-            session.report.warning(&format!("left alone: {left}"));
-        }
+/// Names the objects that are left alone.
+fn name_left(planned: &Planned<'_>, session: &Session<'_>) {
+    for left in &planned.left {
+        session.report.warning(&format!("left alone: {left}"));
     }
 }
 
@@ -141,7 +151,7 @@ fn reported((failure, number): At, file: &str, session: &Session<'_>) -> Failure
     match number {
         0 => failure,
         number => {
-            session.report.failure_at(&failure, Some(Line { file, number }));
+            session.report.failure_at(&failure, Some(report::Line { file, number }));
             Failure::Batch
         }
     }
@@ -149,18 +159,19 @@ fn reported((failure, number): At, file: &str, session: &Session<'_>) -> Failure
 
 /// Prints the steps; returns whether there are any.
 fn differs(desired: &Description, session: &mut Session<'_>) -> Result<bool, Failure> {
-    let planned = desired.plan(session)?;
-    planned.name_left(session);
-    let steps = &planned.steps;
-    if session.globals.json {
-        print_json(&steps.iter().map(to_json).collect::<Vec<_>>().into(), session)?;
-    } else {
-        steps.iter().for_each(|step| session.output.printer.text(&to_text(step)));
-    }
-    for not_taken in &planned.not_taken {
-        session.report.warning(&format!("{NOT_TAKEN}: {not_taken}"));
-    }
-    Ok(!steps.is_empty() || !planned.not_taken.is_empty())
+    desired.plan(session, |planned, session| {
+        name_left(&planned, session);
+        let lines = &planned.lines;
+        if session.globals.json {
+            print_json(&lines.iter().map(to_json).collect::<Vec<_>>().into(), session)?;
+        } else {
+            lines.iter().for_each(|line| session.output.printer.text(&to_text(line)));
+        }
+        for not_taken in &planned.not_taken {
+            session.report.warning(&format!("{NOT_TAKEN}: {not_taken}"));
+        }
+        Ok(!lines.is_empty() || !planned.not_taken.is_empty())
+    })
 }
 
 fn print_json(value: &Value, session: &Session<'_>) -> Result<(), Failure> {
@@ -172,20 +183,16 @@ fn print_json(value: &Value, session: &Session<'_>) -> Result<(), Failure> {
     crate::context::output::say(&(text + "\n"))
 }
 
-fn to_text(step: &Step) -> String {
-    match &step.was {
-        Some(was) => format!("{} # was {was}\n", step.command()),
-        None => format!("{}\n", step.command()),
+fn to_text(line: &Line) -> String {
+    match &line.was {
+        Some(was) => format!("{} # was {was}\n", line.command),
+        None => format!("{}\n", line.command),
     }
 }
 
-fn to_json(step: &Step) -> Value {
-    let mut value = json!({
-        "object": step.place.tc_type().name(),
-        "verb": step.verb,
-        "command": step.command(),
-    });
-    if let Some(was) = &step.was {
+fn to_json(line: &Line) -> Value {
+    let mut value = json!({ "object": line.object, "verb": line.verb, "command": line.command });
+    if let Some(was) = &line.was {
         value["was"] = was.as_str().into();
     }
     value

@@ -3,11 +3,12 @@
 
 use tc_core::embedded::{Device, Kernel, Socket, Stored};
 use tc_core::link::DeviceNames;
+use tc_core::tree::Snapshot;
 use tc_core::words::Environment;
 use tc_core::{Connection, Registry};
 
-use super::plan::{Planned, plan};
-use super::snapshot::Reader;
+use super::planned::{Line, Planned};
+use super::words::{Names, Reader};
 use super::{desired, to_text};
 use crate::command::{self, Command};
 use crate::context::failure::Failure;
@@ -18,6 +19,8 @@ struct World {
     tc: Connection<Socket>,
     names: Box<dyn DeviceNames>,
     machine: Machine,
+    /// Whether a plan is carried out.
+    applies: bool,
 }
 
 #[derive(Debug)]
@@ -43,7 +46,7 @@ impl World {
         for dev in ["eth0", "eth1"] {
             assert_eq!(tc.ifindex(dev).unwrap(), Machine.ifindex(dev).unwrap());
         }
-        let mut world = Self { tc, names, machine: Machine };
+        let mut world = Self { tc, names, machine: Machine, applies: false };
         commands.iter().for_each(|command| world.run(command));
         world
     }
@@ -62,19 +65,38 @@ impl World {
             .unwrap_or_else(|error| panic!("{command}: {error}"));
     }
 
-    fn plan(&mut self, file: &[&str], devices: &[&str]) -> Result<Planned, Failure> {
+    fn plan(&mut self, file: &[&str], devices: &[&str]) -> Result<Told, Failure> {
         let reader =
             Reader { registry: Registry::global()?, names: &*self.names, environment: &self.machine };
         let words = |line: &&str| line.split_whitespace().map(str::to_owned).collect();
         let lines = (1..).zip(file.iter().map(words)).collect();
         let devices: Vec<_> = devices.iter().map(|dev| (*dev).to_owned()).collect();
-        let desired = desired::read(&lines, &devices, &reader).map_err(|(failure, _)| failure)?;
-        let there = reader.read(None, &mut self.tc)?;
-        plan(&desired, &there)
+        let lines = desired::borrow(&lines);
+        let find = &mut |dev: &str| Machine.ifindex(dev).ok();
+        let mut desired = desired::read(&lines, &devices, &reader, find).map_err(|(failure, _)| failure)?;
+        assert_eq!(desired.missing, [""; 0]);
+        let there = Snapshot::read(&mut self.tc, None, &reader.context()?).map_err(Failure::List)?;
+        desired.learn(&there, &reader);
+        let planned = Planned::new(&desired, &there, &reader)?;
+        let mut done = Vec::new();
+        if self.applies {
+            let applied = planned.plan.apply(&mut self.tc);
+            done.push(applied.into_result().map_err(Failure::List)?);
+        }
+        Ok(Told { steps: planned.lines, left: planned.left, done })
     }
 }
 
-/// The plan that leads from `there` to `file`, which is then carried out.
+/// The words of a plan.
+#[derive(Debug)]
+struct Told {
+    steps: Vec<Line>,
+    left: Vec<String>,
+    /// The number of steps carried out.
+    done: Vec<usize>,
+}
+
+/// The plan that leads from `there` to `file`, which is then carried out: by its words, and by its requests.
 #[track_caller]
 fn leads(there: &[&str], file: &[&str], steps: &[&str]) {
     leads_of(&[], there, file, steps);
@@ -82,13 +104,18 @@ fn leads(there: &[&str], file: &[&str], steps: &[&str]) {
 
 #[track_caller]
 fn leads_of(devices: &[&str], there: &[&str], file: &[&str], steps: &[&str]) {
-    let mut world = World::with(there);
-    let planned = world.plan(file, devices).unwrap();
-    let told: Vec<_> = planned.steps.iter().map(|step| to_text(step).trim_end().to_owned()).collect();
-    assert_eq!(told, steps);
-    planned.steps.iter().for_each(|step| world.run(&step.command()));
-    let again = world.plan(file, devices).unwrap().steps;
-    assert!(again.is_empty(), "{again:?}");
+    for applies in [false, true] {
+        let mut world = World { applies, ..World::with(there) };
+        let planned = world.plan(file, devices).unwrap();
+        let told: Vec<_> = planned.steps.iter().map(|step| to_text(step).trim_end().to_owned()).collect();
+        assert_eq!(told, steps);
+        match applies {
+            true => assert_eq!(planned.done, [steps.len()]),
+            false => planned.steps.iter().for_each(|step| world.run(&step.command)),
+        }
+        let again = world.plan(file, devices).unwrap().steps;
+        assert!(again.is_empty(), "{again:?}");
+    }
 }
 
 const TBF: &str = "qdisc add dev eth0 root handle 1: tbf rate 1mbit burst 10k limit 20k";
@@ -283,7 +310,7 @@ fn a_file_that_is_no_description_is_refused() {
 /// The objects left alone, by the words before the colon.
 fn left(there: &[&str], file: &[&str]) -> (Vec<String>, Vec<String>) {
     let planned = World::with(there).plan(file, &[]).unwrap();
-    (planned.steps.iter().map(super::Step::command).collect(), planned.left)
+    (planned.steps.iter().map(|step| step.command.clone()).collect(), planned.left)
 }
 
 #[test]
@@ -365,8 +392,10 @@ fn order_of_siblings_does_not_depend_on_when_they_were_made() {
             names: &*world.names,
             environment: &world.machine,
         };
-        let read = reader.read(None, &mut world.tc).unwrap();
-        read.objects.iter().map(|object| object.lines[0].join(" ")).collect::<Vec<_>>()
+        let read = Snapshot::read(&mut world.tc, None, &reader.context().unwrap()).unwrap();
+        let names = Names::of(&read);
+        let line = |object| reader.worded(object, &names).lines[0].join(" ");
+        read.objects().iter().map(line).collect::<Vec<_>>()
     });
     assert_eq!(orders[0].len(), 11);
     let is_sorted = |desired: &[String]| {

@@ -5,14 +5,16 @@ use std::collections::{BTreeSet, HashSet};
 use std::thread;
 use std::time::Duration;
 
+use tc_core::tree::{FilterId, LeftOut, On, Place, Snapshot};
 use tc_core::uapi::TCA_CHAIN;
 use tc_core::{Action, Connection, DumpRequest, Error, Handle, TcType, Transport};
 
-use super::apply;
-use super::left_out::LeftOut;
-use super::object::{FilterPlace, On, Place, hook};
-use super::snapshot::{Reader, Snapshot};
+use super::words::{Names, Reader};
 use crate::context::failure::Failure;
+
+/// How long actions of deleted filters may take to go.
+const PATIENCE: Duration = Duration::from_millis(500);
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// A lost object, and the reason.
 pub(super) struct Lost {
@@ -23,39 +25,41 @@ pub(super) struct Lost {
 
 /// Chains that have a template, and chains without a filter: filters make neither.
 pub(super) fn chains<T: Transport>(
-    snapshot: &Snapshot<'_>,
-    reader: &Reader<'_, '_>,
+    snapshot: &Snapshot,
+    names: &Names,
     tc: &mut Connection<T>,
 ) -> Result<Vec<Lost>, Failure> {
-    let filters: HashSet<(&On, Handle, u32)> = snapshot
-        .objects
+    let filters: HashSet<(On, Handle, u32)> = snapshot
+        .objects()
         .iter()
-        .filter_map(|object| match &object.place {
-            Place::Filter(FilterPlace { on, parent, chain, .. }) => Some((on, *parent, *chain)),
+        .filter_map(|object| match object.place() {
+            Place::Filter(FilterId { on, parent, chain, .. }) => Some((*on, *parent, *chain)),
             _ => None,
         })
         .collect();
     let mut lost = Vec::new();
-    for (parent, select) in &snapshot.hooks {
-        for listed in or_none(tc.list(&select.chains()))? {
+    for hook in snapshot.hooks() {
+        for listed in or_none(tc.list(&hook.filters.chains()))? {
             let Ok(entry) = listed.entry() else { continue };
             let chain = entry.attr(TCA_CHAIN).and_then(|attr| attr.u32().ok()).unwrap_or_default();
             // Kernel: of a device's hooks it reports only the qdisc.
-            let on = entry.block().map_or_else(|| On::Dev(reader.name(entry.header.ifindex)), On::Block);
-            let parent = hook(*parent);
+            let on = entry.block().map_or(On::Device(entry.header.ifindex), On::Block);
+            let parent = hook.parent;
             let why = match entry.kind() {
                 Ok(template) => format!("it has a template of {template}"),
                 // Chain 0 comes with its block.
-                Err(_) if chain == 0 || filters.contains(&(&on, parent, chain)) => continue,
+                Err(_) if chain == 0 || filters.contains(&(on, parent, chain)) => continue,
                 Err(_) => "it has no filter".to_owned(),
             };
             let (why, left_out) =
-                (format!("{why}, and chains are not exported"), LeftOut::Chain { on, parent, chain });
+                (format!("{why}, and chains are not exported"), LeftOut::chain(on, parent, chain));
             lost.push(Lost { object: "chain", left_out, why });
         }
     }
     lost.sort_by_cached_key(|lost| match &lost.left_out {
-        LeftOut::Chain { on: On::Dev(dev), parent, chain } => (dev.clone(), parent.raw(), *chain),
+        LeftOut::Chain { on: On::Device(ifindex), parent, chain } => {
+            (names.name(*ifindex).into_owned(), parent.raw(), *chain)
+        }
         LeftOut::Chain { on: On::Block(block), chain, .. } => (String::new(), *block, *chain),
         _ => Default::default(),
     });
@@ -64,14 +68,14 @@ pub(super) fn chains<T: Transport>(
 
 /// Actions that no filter of the export brings along.
 pub(super) fn actions<T: Transport>(
-    snapshot: &Snapshot<'_>,
-    reader: &Reader<'_, '_>,
+    snapshot: &Snapshot,
+    reader: &Reader<'_>,
     tc: &mut Connection<T>,
 ) -> Result<Vec<Lost>, Failure> {
     let held: HashSet<(&str, u32)> = snapshot
-        .objects
+        .objects()
         .iter()
-        .flat_map(|object| &object.actions)
+        .flat_map(|object| object.held_actions())
         .map(|(kind, index)| (kind.as_str(), *index))
         .collect();
     let registered = reader.registry.iter().map(|entry| entry.ops());
@@ -90,7 +94,7 @@ pub(super) fn actions<T: Transport>(
             }
         }
         // Kernel: those of a deleted filter go a little later.
-        if loose.is_empty() || waited >= apply::PATIENCE {
+        if loose.is_empty() || waited >= PATIENCE {
             let why = "no exported filter has it, and actions by themselves are not exported";
             loose.sort();
             let lost = |(kind, index)| Lost {
@@ -100,8 +104,8 @@ pub(super) fn actions<T: Transport>(
             };
             return Ok(loose.into_iter().map(lost).collect());
         }
-        thread::sleep(apply::PAUSE);
-        waited += apply::PAUSE;
+        thread::sleep(PAUSE);
+        waited += PAUSE;
     }
 }
 

@@ -40,6 +40,9 @@ pub struct ChangeSemantics {
     pub change: Change,
     /// Keys of options that a change cannot set: only a new object can.
     pub fixed: &'static [&'static str],
+    /// Keys of options, each a word and a value, that the kernel refuses in a change even if the value stays
+    /// the same: see [`Kind::as_change`](crate::Kind::as_change). They are [fixed](Self::fixed) as well.
+    pub only_new: &'static [&'static str],
     /// The words of options that a dump leaves out, in whole or in part.
     pub not_dumped: &'static [&'static str],
     /// Keys of options that the kernel rounds. Any other value that the kernel
@@ -69,6 +72,7 @@ impl ChangeSemantics {
     pub const USUAL: Self = Self {
         change: Change::InPlace,
         fixed: &[],
+        only_new: &[],
         not_dumped: &[],
         rounded: &[],
         of_qdisc: false,
@@ -81,6 +85,12 @@ impl ChangeSemantics {
     #[must_use]
     pub const fn fixed(self, fixed: &'static [&'static str]) -> Self {
         Self { fixed, ..self }
+    }
+
+    /// Sets the keys of options that the kernel refuses in a change even if the value stays the same.
+    #[must_use]
+    pub const fn only_new(self, keys: &'static [&'static str]) -> Self {
+        Self { fixed: keys, only_new: keys, ..self }
     }
 
     /// Sets the words of options that a dump leaves out.

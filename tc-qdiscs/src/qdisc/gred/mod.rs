@@ -163,6 +163,12 @@ impl Kind for Gred {
             other => other.clone(),
         }
     }
+
+    fn requests(&self) -> Vec<Self> {
+        let Self::State(state) = self else { return vec![self.clone()] };
+        let queues = state.queues.iter().map(|(queue, _)| Self::Queue(Box::new(*queue)));
+        std::iter::once(Self::Setup(state.setup)).chain(queues).collect()
+    }
 }
 
 impl Syntax for Gred {

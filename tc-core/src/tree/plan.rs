@@ -1,0 +1,346 @@
+//! Computes the smallest set of changes that turns the current tree into the wanted one.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+
+use crate::exchange::request::Request;
+use crate::kind::Difference;
+use crate::tree::below::Subtrees;
+use crate::tree::gone::{Fate, Gone};
+use crate::tree::left_out::LeftOut;
+use crate::tree::object::Object;
+use crate::tree::order::in_order;
+use crate::tree::place::{FilterId, On, Place};
+use crate::tree::snapshot::Snapshot;
+use crate::tree::wanted::{Described, Wanted};
+use crate::wire::handle::Handle;
+use crate::wire::verb::Verb;
+
+/// The steps from the current to the wanted state.
+///
+/// Deletions come first, children before parents; then new and changed objects, parents before children.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Plan<'p> {
+    /// The steps, in the order in which they are carried out.
+    pub steps: Vec<Step<'p>>,
+    /// Objects that are not wanted, or left out, and that stay as they are.
+    pub left: Vec<Left<'p>>,
+    /// Wanted objects with the requested options that the kernel did not take, in words, although it has the
+    /// object. See [`OptionWords::not_taken`](crate::OptionWords::not_taken).
+    pub not_taken: Vec<(&'p Object<'p>, Vec<String>)>,
+}
+
+/// One request of a plan.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Step<'p> {
+    /// [`Verb::Add`], [`Verb::Change`], [`Verb::Replace`] or [`Verb::Delete`].
+    pub verb: Verb,
+    /// The object that is deleted or shall be there.
+    pub object: &'p Object<'p>,
+    /// The request.
+    pub request: Request<'p>,
+    /// The current value of the options that differ, in words, if the object is changed in place or replaced.
+    pub was: Option<String>,
+    /// The [number](Wanted::push) of the wanted request, unless the step is a deletion.
+    pub number: Option<usize>,
+    /// Whether it is the first request for a new object.
+    pub is_first: bool,
+}
+
+/// An object that stays as it is although it is not described.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Left<'p> {
+    /// The description leaves out the object or one above it.
+    LeftOut(&'p Object<'p>),
+    /// Its options are unknown, or it is [kept](Wanted::keep).
+    Kept(&'p Object<'p>),
+    /// The description leaves it out, and there is no such object.
+    Missing(&'p LeftOut),
+    /// The description leaves it out, and no snapshot has objects like it.
+    Beside(&'p LeftOut),
+}
+
+/// A wanted state that would delete objects that its description leaves out. No step exists.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct PlanError<'p> {
+    /// The objects.
+    pub objects: Vec<&'p Object<'p>>,
+    /// The chains.
+    pub chains: Vec<&'p LeftOut>,
+}
+
+impl fmt::Display for PlanError<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the description leaves out objects that would be deleted:")?;
+        let objects = self.objects.iter().map(ToString::to_string);
+        let chains = self.chains.iter().map(|chain| format!("{chain:?}"));
+        let all: Vec<_> = objects.chain(chains).collect();
+        write!(f, " {}", all.join(", "))
+    }
+}
+
+impl std::error::Error for PlanError<'_> {}
+
+impl<'p> Plan<'p> {
+    /// The steps that lead from the snapshot to the wanted state; none if they are equal.
+    pub fn new(wanted: &'p Wanted<'p>, snapshot: &'p Snapshot) -> Result<Self, PlanError<'p>> {
+        let draft = Draft::new(wanted, snapshot);
+        draft.check()?;
+        let mut steps = draft.deletions();
+        for (object, there) in draft.ordered.iter().zip(&draft.there) {
+            draft.make(object, *there, &mut steps);
+        }
+        Ok(Self { steps, left: draft.left_alone(), not_taken: draft.not_taken() })
+    }
+}
+
+struct Draft<'p> {
+    wanted: &'p Wanted<'p>,
+    /// The wanted objects in an order in which they can be created.
+    ordered: Vec<&'p Object<'p>>,
+    described: Described,
+    objects: &'p [Object<'static>],
+    /// The current objects by the keys of their places.
+    places: HashMap<Place, Vec<usize>>,
+    /// For each wanted object the current one.
+    there: Vec<Option<usize>>,
+    differences: HashMap<usize, Difference>,
+    fates: Vec<Fate>,
+    /// Those that a new one replaces in one step.
+    replaced: HashSet<usize>,
+    /// The unwanted objects that stay.
+    left: Vec<usize>,
+    /// Objects that the description leaves out, and their descendants.
+    left_out: HashSet<usize>,
+    /// The handles of current qdiscs.
+    handles: HashSet<(i32, Handle)>,
+}
+
+impl<'p> Draft<'p> {
+    fn new(wanted: &'p Wanted<'p>, snapshot: &'p Snapshot) -> Self {
+        let objects = &snapshot.objects;
+        let mut places: HashMap<Place, Vec<usize>> = HashMap::new();
+        for (at, object) in objects.iter().enumerate() {
+            places.entry(object.place.key()).or_default().push(at);
+        }
+        let mut draft = Self {
+            wanted,
+            ordered: in_order(&wanted.objects).into_iter().map(|at| &wanted.objects[at]).collect(),
+            described: wanted.described(),
+            objects,
+            places,
+            there: Vec::new(),
+            differences: HashMap::new(),
+            fates: vec![Fate::Stays; objects.len()],
+            replaced: HashSet::new(),
+            left: Vec::new(),
+            left_out: HashSet::new(),
+            handles: objects
+                .iter()
+                .filter_map(|object| Some((object.place.device()?, object.handle)))
+                .collect(),
+        };
+        draft.there = draft.ordered.iter().map(|object| draft.find(&object.place)).collect();
+        draft.leave_out();
+        draft.compare();
+        draft.spread();
+        draft
+    }
+
+    /// The current object at a place.
+    fn find(&self, place: &Place) -> Option<usize> {
+        let near = self.places.get(&place.key()).into_iter().flatten();
+        near.copied().find(|at| self.objects[*at].place.is_same(place))
+    }
+
+    /// Finds the objects to delete: undesired ones, and those to be created anew.
+    fn compare(&mut self) {
+        let mut unwanted = vec![true; self.objects.len()];
+        for (object, there) in self.ordered.iter().zip(&self.there) {
+            let Some(at) = *there else { continue };
+            unwanted[at] = false;
+            let current = &self.objects[at];
+            let difference = object.difference(current);
+            if matches!(difference, Difference::Renew { .. }) {
+                self.fates[at] = Fate::Goes;
+                if self.can_replace(object, current) {
+                    self.replaced.insert(at);
+                }
+            }
+            self.differences.insert(at, difference);
+        }
+        for (at, object) in self.objects.iter().enumerate() {
+            if !unwanted[at] || !self.is_ours(object) {
+                continue;
+            }
+            let is_kept = object.is_unknown() || self.wanted.kept.contains(&object.place);
+            match self.left_out.contains(&at) || is_kept {
+                true => self.left.push(at),
+                false => self.fates[at] = Fate::Goes,
+            }
+        }
+    }
+
+    /// Finds the objects that the description leaves out. Parents precede their children, except for filters
+    /// whose parent is below them.
+    fn leave_out(&mut self) {
+        let mut places: HashMap<Place, Vec<&Place>> = HashMap::new();
+        for left_out in &self.wanted.left_out {
+            if let LeftOut::Object(place) = left_out {
+                places.entry(place.key()).or_default().push(place);
+            }
+        }
+        if places.is_empty() {
+            return;
+        }
+        let wanted: HashSet<usize> = self.there.iter().flatten().copied().collect();
+        let mut above = Subtrees::new();
+        for (at, object) in self.objects.iter().enumerate() {
+            let near = places.get(&object.place.key()).into_iter().flatten();
+            let is_marked = near.into_iter().any(|place| place.is_same(&object.place));
+            if is_marked || (!wanted.contains(&at) && above.contains(object)) {
+                above.insert(object);
+                self.left_out.insert(at);
+            }
+        }
+    }
+
+    fn gone(&self) -> Gone {
+        let objects = self.objects.iter().enumerate();
+        Gone::of(objects.map(|(at, object)| (object, self.fates[at], self.differences.get(&at))))
+    }
+
+    /// No object that is left out may be deleted with another one.
+    fn check(&self) -> Result<(), PlanError<'p>> {
+        let mut doomed: Vec<_> = self.left_out.iter().filter(|at| self.fates[**at] != Fate::Stays).collect();
+        doomed.sort_unstable();
+        let objects: Vec<_> = doomed.into_iter().map(|at| &self.objects[*at]).collect();
+        // A chain exists as long as its parent.
+        let gone = self.gone();
+        let goes =
+            |left_out: &&LeftOut| left_out.stand_in().is_some_and(|chain| gone.fate(&chain) != Fate::Stays);
+        let chains: Vec<_> = self.wanted.left_out.iter().filter(goes).collect();
+        match objects.is_empty() && chains.is_empty() {
+            true => Ok(()),
+            false => Err(PlanError { objects, chains }),
+        }
+    }
+
+    /// Requested options of unchanged objects that differ nevertheless.
+    fn not_taken(&self) -> Vec<(&'p Object<'p>, Vec<String>)> {
+        let stays = self.ordered.iter().zip(&self.there).filter_map(|(object, at)| {
+            let current = &self.objects[at.filter(|at| self.fates[*at] == Fate::Stays)?];
+            let not_taken = object.not_taken(current);
+            (!not_taken.is_empty()).then_some((current as &Object<'_>, not_taken))
+        });
+        stays.collect()
+    }
+
+    fn left_alone(&self) -> Vec<Left<'p>> {
+        let left = self.left.iter().filter(|at| self.fates[**at] == Fate::Stays);
+        let left = left.map(|at| match self.left_out.contains(at) {
+            true => Left::LeftOut(&self.objects[*at]),
+            false => Left::Kept(&self.objects[*at]),
+        });
+        let beside = self.wanted.left_out.iter().filter_map(|left_out| match left_out {
+            LeftOut::Object(place) if self.find(place).is_some() => None,
+            LeftOut::Object(_) => Some(Left::Missing(left_out)),
+            _ => Some(Left::Beside(left_out)),
+        });
+        left.chain(beside).collect()
+    }
+
+    /// Whether the description is about the device or block of this object.
+    fn is_ours(&self, object: &Object<'_>) -> bool {
+        match &object.place {
+            Place::Filter(FilterId { on: On::Block(block), .. }) => self.described.blocks.contains(block),
+            place => place.device().is_some_and(|device| self.described.devices.contains(&device)),
+        }
+    }
+
+    /// Whether one step can replace the old qdisc. Kernel: with the handle of an
+    /// existing qdisc the request would address that one.
+    fn can_replace(&self, wanted: &Object<'_>, there: &Object<'_>) -> bool {
+        let Place::Qdisc { ifindex, parent } = &there.place else { return false };
+        *parent != Handle::INGRESS
+            && !wanted.handle.is_unspec()
+            && !self.handles.contains(&(*ifindex, wanted.handle))
+    }
+
+    /// Finds objects that are deleted with others, and those that must be deleted first.
+    fn spread(&mut self) {
+        loop {
+            let gone = self.gone();
+            let mut changed = false;
+            for (at, object) in self.objects.iter().enumerate() {
+                let fate = gone.fate(object);
+                match (self.fates[at], fate) {
+                    (Fate::ImplicitlyDeleted, _) | (_, Fate::Stays) => {}
+                    (before, fate) => {
+                        changed |= before != fate;
+                        self.fates[at] = fate;
+                    }
+                }
+            }
+            if !changed {
+                return;
+            }
+        }
+    }
+
+    fn deletions(&self) -> Vec<Step<'p>> {
+        let goes = |at: &usize| self.fates[*at] == Fate::Goes && !self.replaced.contains(at);
+        // Filters hold on to classes, and come last.
+        let objects = (0..self.objects.len()).rev().filter(goes).map(|at| &self.objects[at]);
+        let step = |object: &'p Object<'static>| Step {
+            verb: Verb::Delete,
+            object,
+            request: object.deletion(),
+            was: None,
+            number: None,
+            is_first: false,
+        };
+        objects.map(step).collect()
+    }
+
+    /// Adds the steps for one wanted object.
+    fn make(&self, object: &'p Object<'p>, there: Option<usize>, steps: &mut Vec<Step<'p>>) {
+        let stays = there.filter(|at| self.fates[*at] == Fate::Stays);
+        let difference = there.and_then(|at| self.differences.get(&at));
+        let (first, mut was) = match (stays, difference) {
+            (Some(_), Some(Difference::Change { was })) => (Verb::Change, Some(was.clone())),
+            (Some(_), _) => return,
+            (None, Some(Difference::Renew { was })) if there.is_some_and(|at| self.is_replaced(at)) => {
+                (Verb::Replace, Some(was.clone()))
+            }
+            (None, _) => (Verb::Add, None),
+        };
+        for (at, (number, request)) in object.requests.iter().enumerate() {
+            let verb = if at == 0 { first } else { Verb::Change };
+            steps.push(Step {
+                verb,
+                object,
+                request: if at == 0 && verb == Verb::Change { as_change(request) } else { request.clone() },
+                was: was.take(),
+                number: Some(*number),
+                is_first: at == 0 && verb != Verb::Change,
+            });
+        }
+    }
+
+    fn is_replaced(&self, at: usize) -> bool {
+        self.replaced.contains(&at) && self.fates[at] == Fate::Goes
+    }
+}
+
+/// The request without options that the kernel refuses in a change.
+fn as_change<'p>(request: &Request<'p>) -> Request<'p> {
+    match request.get_options() {
+        Some(options) => request.clone().with_boxed_options(options.as_change()),
+        None => request.clone(),
+    }
+}
