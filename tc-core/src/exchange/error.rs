@@ -179,6 +179,11 @@ impl Error {
         matches!(self.errno(), Some(libc::EPERM | libc::EACCES))
     }
 
+    /// `EBUSY`: another object uses the object.
+    pub fn is_busy(&self) -> bool {
+        self.errno() == Some(libc::EBUSY)
+    }
+
     /// `EINVAL`: the kernel does not accept these values.
     pub fn is_invalid(&self) -> bool {
         self.errno() == Some(libc::EINVAL)

@@ -1,6 +1,6 @@
 //! Requests and replies, without I/O.
 
-mod action;
+pub(crate) mod action;
 pub(crate) mod dump_request;
 pub(crate) mod entry;
 pub(crate) mod error;

@@ -169,9 +169,39 @@ pub trait Kind: Any + Clone + fmt::Debug + PartialEq + Send + Sync {
         Vec::new()
     }
 
+    /// The list of actions of a filter.
+    fn actions(&self) -> Option<&action::Actions> {
+        None
+    }
+
     /// The own number of an action; 0 lets the kernel choose one.
     fn action_index(&self) -> u32 {
         0
+    }
+
+    /// The handle of the filter of the kind that contains a filter with these options and this handle, such as a
+    /// table of u32. It is in the same device and parent, or in the same block, and comes before the other.
+    fn within_filter(&self, handle: Handle) -> Option<Handle> {
+        let _ = handle;
+        None
+    }
+
+    /// The handle of the filter of the kind that the search goes on in, in the same device and parent, or in the
+    /// same block. It comes before the other, with the filters that it contains.
+    fn leads_to_filter(&self) -> Option<Handle> {
+        None
+    }
+
+    /// Whether an action of a dump stands by itself, so that it stays when no filter uses it any more: it has
+    /// more references than filters. `None` if the options do not tell.
+    fn stands_alone(&self) -> Option<bool> {
+        None
+    }
+
+    /// The Ethernet protocol (`ETH_P_*`) that a filter with these options looks at, where the options have it:
+    /// the template of a chain has no protocol beside them.
+    fn template_protocol(&self) -> Option<u16> {
+        None
     }
 
     /// The options of a second request, sent as a change after a request with

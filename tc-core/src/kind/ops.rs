@@ -6,6 +6,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use crate::kind::action::Actions;
 use crate::kind::filter::FilterPlace;
 use crate::kind::object::ObjectType;
 use crate::kind::print::Printer;
@@ -47,8 +48,18 @@ pub trait Options: Any + fmt::Debug + Send + Sync {
     fn target_class(&self) -> Option<Handle>;
     /// See [`Kind::held_actions`].
     fn held_actions(&self) -> Vec<(String, u32)>;
+    /// See [`Kind::actions`].
+    fn actions(&self) -> Option<&Actions>;
     /// See [`Kind::action_index`].
     fn action_index(&self) -> u32;
+    /// See [`Kind::within_filter`].
+    fn within_filter(&self, handle: Handle) -> Option<Handle>;
+    /// See [`Kind::leads_to_filter`].
+    fn leads_to_filter(&self) -> Option<Handle>;
+    /// See [`Kind::stands_alone`].
+    fn stands_alone(&self) -> Option<bool>;
+    /// See [`Kind::template_protocol`].
+    fn template_protocol(&self) -> Option<u16>;
 }
 
 impl<K: Kind> Options for K {
@@ -109,8 +120,28 @@ impl<K: Kind> Options for K {
         Kind::held_actions(self)
     }
 
+    fn actions(&self) -> Option<&Actions> {
+        Kind::actions(self)
+    }
+
     fn action_index(&self) -> u32 {
         Kind::action_index(self)
+    }
+
+    fn within_filter(&self, handle: Handle) -> Option<Handle> {
+        Kind::within_filter(self, handle)
+    }
+
+    fn leads_to_filter(&self) -> Option<Handle> {
+        Kind::leads_to_filter(self)
+    }
+
+    fn stands_alone(&self) -> Option<bool> {
+        Kind::stands_alone(self)
+    }
+
+    fn template_protocol(&self) -> Option<u16> {
+        Kind::template_protocol(self)
     }
 }
 

@@ -10,7 +10,7 @@ use crate::exchange::request::Request;
 use crate::kind::action::{Action, Actions};
 use crate::tree::plan::{Plan, Step};
 use crate::wire::ack::ExtAck;
-use crate::wire::verb::Verb;
+use crate::wire::verb::{TcType, Verb};
 
 /// How long an [`Executor`] waits for actions to go, all in all: another filter may have
 /// the same.
@@ -19,8 +19,9 @@ const PAUSE: Duration = Duration::from_millis(5);
 
 /// Carries out the steps of a plan, one by one.
 ///
-/// Kernel: actions of a deleted filter are deleted shortly after it, and a new action with the index of such a
-/// one would be the old one. The executor waits for that, up to 500 ms in all.
+/// Kernel: actions of a deleted filter are deleted shortly after it. A new action with the index of such a one would
+/// be the old one, and an action or a table of u32 that the filter used is still in use. The executor waits for that,
+/// up to 500 ms in all.
 #[derive(Clone, Debug, Default)]
 pub struct Executor {
     deleted: bool,
@@ -40,28 +41,52 @@ impl Executor {
         tc: &mut Connection<T>,
     ) -> Result<Option<ExtAck>, Error> {
         self.wait(step, tc);
-        let done = tc.apply(step.verb, &step.request);
+        let mut done = tc.apply(step.verb, &step.request);
+        while self.deleted
+            && step.is_in_use
+            && matches!(&done, Err(error) if is_in_use(error))
+            && self.pause()
+        {
+            done = tc.apply(step.verb, &step.request);
+        }
+        // Kernel: a table of u32 goes with the last filter of the parent, which can be in another table.
+        let is_gone = self.deleted && step.is_in_use && step.object.place().tc_type() == TcType::Filter;
         self.deleted |= step.verb == Verb::Delete;
-        done
+        match done {
+            Err(error) if is_gone && error.is_not_found() => Ok(None),
+            done => done,
+        }
     }
 
     /// Whether a step may have to wait for the end of earlier ones.
     fn waits(step: &Step<'_>) -> bool {
-        step.is_first && !step.object.held_actions().is_empty()
+        step.is_in_use || !step.waits_for.is_empty()
+    }
+
+    /// Waits for a moment; false if that was too long in all.
+    fn pause(&mut self) -> bool {
+        if self.waited >= PATIENCE {
+            return false;
+        }
+        thread::sleep(PAUSE);
+        self.waited += PAUSE;
+        true
     }
 
     fn wait<T: Transport>(&mut self, step: &Step<'_>, tc: &mut Connection<T>) {
         if !self.deleted || !Self::waits(step) {
             return;
         }
-        for (kind, index) in step.object.held_actions() {
+        for (kind, index) in &step.waits_for {
             let action = Actions::new().with(Action::at_index(kind.clone(), *index));
-            while self.waited < PATIENCE && tc.get(&Request::actions(&action)).is_ok() {
-                thread::sleep(PAUSE);
-                self.waited += PAUSE;
-            }
+            while tc.get(&Request::actions(&action)).is_ok() && self.pause() {}
         }
     }
+}
+
+/// Kernel: an action in use is EPERM, a table of u32 EBUSY.
+fn is_in_use(error: &Error) -> bool {
+    error.is_permission_denied() || error.is_busy()
 }
 
 /// The outcome of each step of a plan.

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::tree::object::Object;
-use crate::tree::place::Place;
+use crate::tree::place::{ChainId, FilterId, Place};
 use crate::wire::handle::Handle;
 
 /// A set of qdiscs and classes, to find what is below one of them: see [`Object::is_below`].
@@ -30,7 +30,7 @@ impl Subtrees {
             Place::Class { ifindex, handle } => {
                 self.classes.insert((*ifindex, *handle));
             }
-            Place::Filter(_) => {}
+            Place::Filter(_) | Place::Chain(_) | Place::Action { .. } => {}
         }
     }
 
@@ -41,7 +41,10 @@ impl Subtrees {
         let below_class = match &object.place {
             Place::Qdisc { parent, .. } => of_class(*parent),
             Place::Class { .. } => of_class(object.parent),
-            Place::Filter(id) => of_class(id.parent) || self.hooks.contains(&(ifindex, id.parent.major())),
+            Place::Filter(FilterId { parent, .. }) | Place::Chain(ChainId { parent, .. }) => {
+                of_class(*parent) || self.hooks.contains(&(ifindex, parent.major()))
+            }
+            Place::Action { .. } => false,
         };
         below_class || object.below().is_some_and(|major| self.qdiscs.contains(&(ifindex, major)))
     }

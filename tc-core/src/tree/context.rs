@@ -1,5 +1,6 @@
 //! The surroundings in which objects are read and compared.
 
+use crate::kind::action::{Action, Actions};
 use crate::kind::words::{Environment, Usual};
 use crate::kind::{FilterPlace, OptionWords, Options, Registry, RegistryError, TcOps};
 use crate::wire::device::DeviceNames;
@@ -43,6 +44,12 @@ impl<'c> Context<'c> {
     pub(super) fn hooks(&self, kind: &str) -> &'static [Handle] {
         let ops = self.registry.get(TcType::Qdisc, kind);
         ops.map_or(&[Handle::FILTER_INGRESS], TcOps::hooks)
+    }
+
+    pub(super) fn action_words(&self, action: &Action) -> OptionWords<'static> {
+        let mut words = OptionWords::with_names(self.names);
+        Actions::new().with(action.clone()).to_words(&mut words);
+        words.without_names()
     }
 
     pub(super) fn words(

@@ -7,7 +7,6 @@ use crate::exchange::error::Error;
 use crate::tree::plan::{Plan, Step};
 use crate::tree::snapshot::Snapshot;
 use crate::tree::wanted::Wanted;
-use crate::wire::verb::Verb;
 
 /// The wanted state could not be established.
 #[derive(Debug, thiserror::Error)]
@@ -67,8 +66,7 @@ pub fn establish<T: Transport>(tc: &mut Connection<T>, wanted: &Wanted<'_>) -> R
 /// A step for messages, and to recognize it in a later plan.
 fn name(step: &Step<'_>) -> String {
     let was = step.was.as_ref().map(|was| format!(" (was {was})")).unwrap_or_default();
-    match (step.verb, step.number) {
-        (Verb::Delete, _) | (_, None) => format!("{} {}", step.verb.name(), step.object),
-        (verb, Some(number)) => format!("{} {}{was}, request {number}", verb.name(), step.object),
-    }
+    let stand_in = step.stand_in.map(|priority| format!(" at priority {priority}")).unwrap_or_default();
+    let name = format!("{} {}{stand_in}{was}", step.verb.name(), step.object);
+    step.number.map_or_else(|| name.clone(), |number| format!("{name}, request {number}"))
 }

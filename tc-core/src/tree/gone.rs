@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use crate::kind::{Change, Difference};
-use crate::tree::object::Object;
-use crate::tree::place::{FilterId, On, Place};
+use crate::tree::object::{Needed, Object};
+use crate::tree::place::{ChainId, FilterId, On, Place};
 use crate::wire::handle::Handle;
 
 /// The fate of a current object.
@@ -29,6 +29,8 @@ pub(super) struct Gone {
     blocks: HashSet<u32>,
     /// Blocks that no qdisc holds any more.
     lost_blocks: HashSet<u32>,
+    chains: HashSet<ChainId>,
+    filters: HashSet<Needed>,
 }
 
 impl Gone {
@@ -53,6 +55,12 @@ impl Gone {
                 (Place::Class { ifindex, handle }, Fate::Goes | Fate::ImplicitlyDeleted) => {
                     gone.classes.insert((*ifindex, *handle));
                 }
+                (Place::Chain(id), Fate::Goes | Fate::ImplicitlyDeleted) => {
+                    gone.chains.insert(id.clone());
+                }
+                (Place::Filter(_), Fate::Goes | Fate::ImplicitlyDeleted) => {
+                    gone.filters.extend(object.needed_as());
+                }
                 _ => {}
             }
         }
@@ -60,11 +68,23 @@ impl Gone {
     }
 
     pub(super) fn fate(&self, object: &Object<'_>) -> Fate {
-        if let Place::Filter(FilterId { on: On::Block(block), .. }) = &object.place {
+        if let Place::Filter(id) = &object.place
+            && self.chains.contains(&id.chain_id())
+        {
+            return Fate::ImplicitlyDeleted;
+        }
+        if let Place::Filter(FilterId { on: On::Block(block), .. })
+        | Place::Chain(ChainId { on: On::Block(block), .. }) = &object.place
+        {
             let lost = self.lost_blocks.contains(block) && !self.blocks.contains(block);
-            return if lost { Fate::ImplicitlyDeleted } else { Fate::Stays };
+            return match lost {
+                true => Fate::ImplicitlyDeleted,
+                false if object.needed().any(|needed| self.filters.contains(&needed)) => Fate::Goes,
+                false => Fate::Stays,
+            };
         }
         let device = object.place.device().unwrap_or_default();
+        let needs_gone = || object.needed().any(|needed| self.filters.contains(&needed));
         if object.below().is_some_and(|major| self.qdiscs.contains(&(device, major))) {
             return Fate::ImplicitlyDeleted;
         }
@@ -83,8 +103,10 @@ impl Gone {
                 let leads_there = object.target_class.is_some_and(|class| {
                     below_class(class) || self.qdiscs.contains(&(device, class.major()))
                 });
-                if leads_there { Fate::Goes } else { Fate::Stays }
+                if leads_there || needs_gone() { Fate::Goes } else { Fate::Stays }
             }
+            Place::Chain(id) if below_class(id.parent) => Fate::ImplicitlyDeleted,
+            Place::Chain(_) | Place::Action { .. } => Fate::Stays,
         }
     }
 }

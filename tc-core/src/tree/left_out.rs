@@ -1,7 +1,6 @@
 //! Objects that a description leaves out.
 
-use crate::tree::object::Object;
-use crate::tree::place::{FilterId, On, Place, hook};
+use crate::tree::place::{ChainId, On, Place, hook};
 use crate::wire::handle::Handle;
 
 /// An object that a description leaves out, because no request or no words express it: see
@@ -11,7 +10,7 @@ use crate::wire::handle::Handle;
 pub enum LeftOut {
     /// A qdisc, class or filter.
     Object(Place),
-    /// A chain of filters. It is deleted with the parent of its filters.
+    /// A chain of filters that stands by itself. It is deleted with the parent of its filters.
     Chain {
         /// The device or shared block.
         on: On,
@@ -20,7 +19,7 @@ pub enum LeftOut {
         /// Its number.
         chain: u32,
     },
-    /// An action by itself, which no request of a description concerns.
+    /// An action that stands by itself.
     Action {
         /// Its kind.
         kind: String,
@@ -44,17 +43,23 @@ impl LeftOut {
         }
     }
 
-    /// An object at the same place as a chain.
-    pub(super) fn stand_in(&self) -> Option<Object<'static>> {
+    /// The object at a place.
+    pub fn of(place: Place) -> Self {
+        match place {
+            Place::Chain(ChainId { on, parent, chain }) => Self::Chain { on, parent, chain },
+            Place::Action { kind, index } => Self::Action { kind, index },
+            place => Self::Object(place),
+        }
+    }
+
+    /// The place of the object.
+    pub fn place(&self) -> Place {
         match self {
-            Self::Chain { on, parent, chain } => Some(Object::at(Place::Filter(FilterId {
-                on: *on,
-                parent: *parent,
-                chain: *chain,
-                priority: 0,
-                handle: Handle::UNSPEC,
-            }))),
-            Self::Object(_) | Self::Action { .. } => None,
+            Self::Object(place) => place.clone(),
+            Self::Chain { on, parent, chain } => {
+                Place::Chain(ChainId { on: *on, parent: *parent, chain: *chain })
+            }
+            Self::Action { kind, index } => Place::Action { kind: kind.clone(), index: *index },
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! | to | use |
 //! |---|---|
-//! | read qdiscs, classes and filters | [`Snapshot::read`] |
+//! | read qdiscs, classes, filters, chains and actions | [`Snapshot::read`] |
 //! | describe the state that shall be | [`Wanted`]: requests, or a snapshot |
 //! | compute the steps between the two | [`Plan::new`] |
 //! | carry them out | [`Plan::apply`], or [`Executor`] step by step |
@@ -45,6 +45,7 @@ mod order;
 mod place;
 mod plan;
 mod snapshot;
+mod swap;
 mod wanted;
 
 pub use apply::{Applied, Executor, Outcome};
@@ -53,7 +54,7 @@ pub use context::Context;
 pub use establish::{EstablishError, establish};
 pub use left_out::LeftOut;
 pub use object::Object;
-pub use place::{FilterId, On, Place};
+pub use place::{ChainId, FilterId, On, Place};
 pub use plan::{Left, Plan, PlanError, Step};
-pub use snapshot::{Hook, Snapshot};
+pub use snapshot::Snapshot;
 pub use wanted::{Part, Wanted, WantedError};

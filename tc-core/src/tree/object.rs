@@ -7,9 +7,10 @@ use std::sync::Arc;
 use crate::connection::ensure::raw_difference;
 use crate::exchange::entry::OwnedEntry;
 use crate::exchange::request::Request;
+use crate::kind::action::{Action, Actions};
 use crate::kind::object::Any;
 use crate::kind::{Change, ChangeSemantics, Difference, OptionWords, Options, Stab};
-use crate::tree::place::{FilterId, On, Place};
+use crate::tree::place::{ChainId, FilterId, On, Place};
 use crate::wire::handle::Handle;
 use crate::wire::protocol;
 
@@ -31,7 +32,12 @@ pub struct Object<'a> {
     pub(super) target_class: Option<Handle>,
     /// The actions of a filter whose indices are given.
     pub(super) actions: Vec<(String, u32)>,
+    /// The handles of the filters that a filter is in, and that it leads to.
+    pub(super) within: Option<Handle>,
+    pub(super) leads_to: Option<Handle>,
     pub(super) options: Option<Arc<dyn Options>>,
+    /// An action that stands by itself.
+    pub(super) action: Option<Action>,
     /// The options as the kernel reports them. `None`: they are unspecified or unknown.
     pub(super) words: Option<OptionWords<'static>>,
     /// The options as requested, before the kernel rounds or limits them.
@@ -41,6 +47,9 @@ pub struct Object<'a> {
     pub(super) requests: Vec<(usize, Request<'a>)>,
     pub(super) current: Option<Current>,
 }
+
+/// A filter that others need. Kernel: u32 finds tables in all chains and priorities.
+pub(super) type Needed = (On, Handle, String, Handle);
 
 /// The part that only a current object has.
 #[derive(Clone, Debug)]
@@ -67,7 +76,10 @@ impl<'a> Object<'a> {
             more_blocks: Vec::new(),
             target_class: None,
             actions: Vec::new(),
+            within: None,
+            leads_to: None,
             options: None,
+            action: None,
             words: None,
             asked: None,
             change_semantics: ChangeSemantics::USUAL,
@@ -82,6 +94,26 @@ impl<'a> Object<'a> {
         self.target_class = options.target_class();
         self.actions = options.held_actions();
         self.actions.retain(|(_, index)| *index != 0);
+        if let Place::Filter(id) = &self.place {
+            let whole = self.current.as_ref().map_or(id.handle, |current| current.handle);
+            (self.within, self.leads_to) = (options.within_filter(whole), options.leads_to_filter());
+        }
+    }
+
+    /// A filter that others can need, as they name it.
+    pub(super) fn needed_as(&self) -> Option<Needed> {
+        match &self.place {
+            Place::Filter(id) => Some((id.on, id.parent, self.kind.clone().into_owned(), id.handle)),
+            _ => None,
+        }
+    }
+
+    /// The filters that this one needs.
+    pub(super) fn needed(&self) -> impl Iterator<Item = Needed> + '_ {
+        let id = if let Place::Filter(id) = &self.place { Some(id) } else { None };
+        let handles = [self.within, self.leads_to].into_iter().flatten();
+        let needs = handles.filter_map(move |handle| Some((id?, handle)));
+        needs.map(|(id, handle)| (id.on, id.parent, self.kind.clone().into_owned(), handle))
     }
 
     /// Its place.
@@ -104,7 +136,7 @@ impl<'a> Object<'a> {
         self.parent
     }
 
-    /// The Ethernet protocol of a filter (`ETH_P_*`), in the machine's byte order.
+    /// The Ethernet protocol of a filter or of a chain's template (`ETH_P_*`), in the machine's byte order.
     pub const fn protocol(&self) -> u16 {
         self.protocol
     }
@@ -139,7 +171,12 @@ impl<'a> Object<'a> {
         &self.actions
     }
 
-    /// The dump entry of a current object.
+    /// An action that stands by itself.
+    pub const fn action(&self) -> Option<&Action> {
+        self.action.as_ref()
+    }
+
+    /// The dump entry of a current object; of an action that of several.
     pub fn entry(&self) -> Option<&OwnedEntry> {
         self.current.as_ref().map(|current| &current.entry)
     }
@@ -161,14 +198,33 @@ impl<'a> Object<'a> {
             return false;
         }
         match (&above.place, &self.place) {
-            (Place::Qdisc { parent, .. }, Place::Filter(id)) if *parent == Handle::INGRESS => {
-                id.parent.major() == above.handle.major()
+            (Place::Qdisc { parent: Handle::INGRESS, .. }, Place::Filter(FilterId { parent, .. }))
+            | (Place::Qdisc { parent: Handle::INGRESS, .. }, Place::Chain(ChainId { parent, .. })) => {
+                parent.major() == above.handle.major()
             }
             (Place::Qdisc { .. }, _) => self.below().is_some_and(|major| major == above.handle.major()),
             (Place::Class { handle, .. }, Place::Qdisc { parent, .. }) => parent == handle,
             (Place::Class { handle, .. }, Place::Class { .. }) => self.parent == *handle,
             (Place::Class { handle, .. }, Place::Filter(id)) => id.parent == *handle,
-            (Place::Filter(_), _) => false,
+            (Place::Class { handle, .. }, Place::Chain(id)) => id.parent == *handle,
+            (Place::Class { .. }, Place::Action { .. }) => false,
+            (Place::Filter(_) | Place::Chain(_) | Place::Action { .. }, _) => false,
+        }
+    }
+
+    /// The kind and index of an action that stands by itself.
+    pub(super) fn own_action(&self) -> Option<(String, u32)> {
+        match &self.place {
+            Place::Action { kind, index } => Some((kind.clone(), *index)),
+            _ => None,
+        }
+    }
+
+    /// The chain that a filter is in.
+    pub(super) const fn chain_id(&self) -> Option<ChainId> {
+        match &self.place {
+            Place::Filter(id) => Some(id.chain_id()),
+            _ => None,
         }
     }
 
@@ -178,14 +234,23 @@ impl<'a> Object<'a> {
             Place::Qdisc { parent: Handle::ROOT | Handle::INGRESS, .. } => return None,
             Place::Qdisc { parent, .. } => *parent,
             Place::Class { handle, .. } => *handle,
-            Place::Filter(FilterId { on: On::Device(_), parent, .. }) => *parent,
-            Place::Filter(_) => return None,
+            Place::Filter(FilterId { on: On::Device(_), parent, .. })
+            | Place::Chain(ChainId { on: On::Device(_), parent, .. }) => *parent,
+            Place::Filter(_) | Place::Chain(_) | Place::Action { .. } => return None,
         };
         Some(handle.major()).filter(|major| *major != 0)
     }
 
-    /// The step from the current object to this one.
+    /// The step from the current object to this one. The kernel changes no chain, and every action.
     pub(super) fn difference(&self, there: &Object<'_>) -> Difference {
+        match (&self.place, self.difference_of_parts(there)) {
+            (Place::Chain(_), Difference::Change { was }) => Difference::Renew { was },
+            (Place::Action { .. }, Difference::Renew { was }) => Difference::Change { was },
+            (_, difference) => difference,
+        }
+    }
+
+    fn difference_of_parts(&self, there: &Object<'_>) -> Difference {
         let renew = |was: String| Difference::Renew { was };
         if self.kind != there.kind {
             return renew(there.kind.clone().into_owned());
@@ -248,7 +313,7 @@ impl<'a> Object<'a> {
         match &self.place {
             Place::Qdisc { parent: Handle::INGRESS, .. } => request.handle(self.handle).kind(&self.kind),
             Place::Qdisc { .. } => request.handle(self.handle),
-            Place::Class { .. } => request,
+            Place::Class { .. } | Place::Chain(_) | Place::Action { .. } => request,
             Place::Filter(_) => {
                 let request = request.protocol(self.protocol).kind(&self.kind);
                 if self.change_semantics.of_priority { request } else { request.handle(handle) }
@@ -264,6 +329,9 @@ impl<'a> Object<'a> {
         }
         if self.is_unknown() {
             return Vec::new();
+        }
+        if let Some(action) = &self.action {
+            return vec![Request::with_actions(Actions::new().with(action.clone())).any()];
         }
         let bare = self.bare_request();
         match &self.options {
@@ -282,6 +350,8 @@ impl<'a> Object<'a> {
             Place::Qdisc { .. } => request = request.handle(self.handle),
             Place::Class { .. } => request = request.parent(self.parent),
             Place::Filter(id) => request = request.handle(id.handle).protocol(self.protocol),
+            Place::Chain(_) => request = request.protocol(self.protocol),
+            Place::Action { .. } => {}
         }
         if let Some(stab) = &self.stab {
             request = request.stab(stab);

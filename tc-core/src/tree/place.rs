@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::exchange::request::Request;
+use crate::kind::action::{Action, Actions};
 use crate::kind::object::Any;
 use crate::wire::handle::Handle;
 use crate::wire::message::TcHeader;
@@ -37,6 +38,26 @@ pub enum Place {
     },
     /// A filter.
     Filter(FilterId),
+    /// A chain of filters that stands by itself: it has a template, or no filter.
+    Chain(ChainId),
+    /// An action that stands by itself.
+    Action {
+        /// Its kind.
+        kind: String,
+        /// Its index.
+        index: u32,
+    },
+}
+
+/// The place of a chain of filters.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ChainId {
+    /// The device or shared block.
+    pub on: On,
+    /// The qdisc, class or hook; unspecified in a block.
+    pub parent: Handle,
+    /// Its number.
+    pub chain: u32,
 }
 
 /// The place of a filter.
@@ -70,22 +91,37 @@ impl Place {
         Self::Filter(FilterId { parent: hook(id.parent), ..id })
     }
 
-    /// The type of the object.
+    /// The place of a chain. Both names of a device's ingress hook are one.
+    pub fn chain(id: ChainId) -> Self {
+        Self::Chain(ChainId { parent: hook(id.parent), ..id })
+    }
+
+    /// The type of the object; of a chain that of its filters.
     pub const fn tc_type(&self) -> TcType {
         match self {
             Self::Qdisc { .. } => TcType::Qdisc,
             Self::Class { .. } => TcType::Class,
-            Self::Filter(_) => TcType::Filter,
+            Self::Filter(_) | Self::Chain(_) => TcType::Filter,
+            Self::Action { .. } => TcType::Action,
         }
     }
 
-    /// The index of the device, unless the object is in a shared block.
+    /// The word for the type of the object: `qdisc`, `class`, `filter`, `chain` or `action`.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Chain(_) => "chain",
+            place => place.tc_type().name(),
+        }
+    }
+
+    /// The index of the device, unless the object is in a shared block or an action.
     pub const fn device(&self) -> Option<i32> {
         match self {
             Self::Qdisc { ifindex, .. }
             | Self::Class { ifindex, .. }
-            | Self::Filter(FilterId { on: On::Device(ifindex), .. }) => Some(*ifindex),
-            Self::Filter(_) => None,
+            | Self::Filter(FilterId { on: On::Device(ifindex), .. })
+            | Self::Chain(ChainId { on: On::Device(ifindex), .. }) => Some(*ifindex),
+            Self::Filter(_) | Self::Chain(_) | Self::Action { .. } => None,
         }
     }
 
@@ -122,11 +158,25 @@ impl Place {
                 let filter = if id.chain == 0 { filter } else { filter.chain(id.chain) };
                 filter.priority(id.priority).any()
             }
+            Self::Chain(id) => {
+                let chain = match id.on {
+                    On::Device(ifindex) => Request::filter_chain(ifindex).parent(id.parent),
+                    On::Block(block) => Request::filter_chain_of_block(block),
+                };
+                chain.chain(id.chain).any()
+            }
+            Self::Action { kind, index } => {
+                Request::with_actions(Actions::new().with(Action::at_index(kind.clone(), *index))).any()
+            }
         }
     }
 }
 
 impl FilterId {
+    pub(super) const fn chain_id(&self) -> ChainId {
+        ChainId { on: self.on, parent: self.parent, chain: self.chain }
+    }
+
     pub(super) fn without_handle(&self) -> Self {
         Self { handle: Handle::UNSPEC, ..self.clone() }
     }
@@ -170,6 +220,14 @@ impl fmt::Display for Place {
                 }
                 write!(f, " {on}")
             }
+            Self::Chain(ChainId { on, parent, chain }) => {
+                write!(f, "chain {chain}")?;
+                if !parent.is_unspec() {
+                    write!(f, " parent {parent}")?;
+                }
+                write!(f, " {on}")
+            }
+            Self::Action { kind, index } => write!(f, "action {kind} index {index}"),
         }
     }
 }

@@ -8,10 +8,11 @@ use crate::kind::Difference;
 use crate::tree::below::Subtrees;
 use crate::tree::gone::{Fate, Gone};
 use crate::tree::left_out::LeftOut;
-use crate::tree::object::Object;
+use crate::tree::object::{Needed, Object};
 use crate::tree::order::in_order;
-use crate::tree::place::{FilterId, On, Place};
+use crate::tree::place::{ChainId, FilterId, On, Place};
 use crate::tree::snapshot::Snapshot;
+use crate::tree::swap::{Priorities, stand_in};
 use crate::tree::wanted::{Described, Wanted};
 use crate::wire::handle::Handle;
 use crate::wire::verb::Verb;
@@ -19,6 +20,11 @@ use crate::wire::verb::Verb;
 /// The steps from the current to the wanted state.
 ///
 /// Deletions come first, children before parents; then new and changed objects, parents before children.
+///
+/// A filter that no change can make as wanted is made anew while a [stand-in](Step::stand_in) has its place, so that
+/// no packet is without a filter. There is no stand-in where the neighbouring priorities are in use, for a filter in
+/// a table of u32, and for one that asks for another action with the index of an action of the current filter: these
+/// are deleted and added.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Plan<'p> {
@@ -45,8 +51,13 @@ pub struct Step<'p> {
     pub was: Option<String>,
     /// The [number](Wanted::push) of the wanted request, unless the step is a deletion.
     pub number: Option<usize>,
-    /// Whether it is the first request for a new object.
-    pub is_first: bool,
+    /// The priority of a stand-in, if the step adds or deletes one: a filter beside the object that has its place
+    /// while it is made anew.
+    pub stand_in: Option<u16>,
+    /// The actions of a new filter that must be gone before, if they go.
+    pub(super) waits_for: Vec<(String, u32)>,
+    /// Whether the step deletes an object that a filter used which is deleted before.
+    pub(super) is_in_use: bool,
 }
 
 /// An object that stays as it is although it is not described.
@@ -112,10 +123,16 @@ struct Draft<'p> {
     fates: Vec<Fate>,
     /// Those that a new one replaces in one step.
     replaced: HashSet<usize>,
+    /// The filters that are made anew with a stand-in, and its priority.
+    swaps: HashMap<usize, u16>,
     /// The unwanted objects that stay.
     left: Vec<usize>,
     /// Objects that the description leaves out, and their descendants.
     left_out: HashSet<usize>,
+    /// Wanted chains without a template that filters have made.
+    made_by_filters: HashSet<ChainId>,
+    /// The actions that other objects keep.
+    kept_actions: HashSet<(String, u32)>,
     /// The handles of current qdiscs.
     handles: HashSet<(i32, Handle)>,
 }
@@ -137,8 +154,11 @@ impl<'p> Draft<'p> {
             differences: HashMap::new(),
             fates: vec![Fate::Stays; objects.len()],
             replaced: HashSet::new(),
+            swaps: HashMap::new(),
             left: Vec::new(),
             left_out: HashSet::new(),
+            made_by_filters: HashSet::new(),
+            kept_actions: HashSet::new(),
             handles: objects
                 .iter()
                 .filter_map(|object| Some((object.place.device()?, object.handle)))
@@ -147,7 +167,11 @@ impl<'p> Draft<'p> {
         draft.there = draft.ordered.iter().map(|object| draft.find(&object.place)).collect();
         draft.leave_out();
         draft.compare();
+        draft.compare_chains();
+        draft.compare_actions();
         draft.spread();
+        draft.swap(snapshot);
+        draft.keep_actions();
         draft
     }
 
@@ -173,8 +197,9 @@ impl<'p> Draft<'p> {
             }
             self.differences.insert(at, difference);
         }
+        let filtered: HashSet<ChainId> = self.ordered.iter().filter_map(|object| object.chain_id()).collect();
         for (at, object) in self.objects.iter().enumerate() {
-            if !unwanted[at] || !self.is_ours(object) {
+            if !unwanted[at] || !self.is_ours(object) || is_made_by_filters(object, &filtered) {
                 continue;
             }
             let is_kept = object.is_unknown() || self.wanted.kept.contains(&object.place);
@@ -185,14 +210,48 @@ impl<'p> Draft<'p> {
         }
     }
 
+    /// Finds the chains that filters have made. Kernel: a template is set when the chain is made.
+    fn compare_chains(&mut self) {
+        let mut filters: HashMap<ChainId, Vec<usize>> = HashMap::new();
+        for (at, object) in self.objects.iter().enumerate() {
+            if let Some(id) = object.chain_id() {
+                filters.entry(id).or_default().push(at);
+            }
+        }
+        for (object, there) in self.ordered.iter().zip(&self.there) {
+            let (Place::Chain(id), None) = (&object.place, there) else { continue };
+            for at in filters.get(id).into_iter().flatten() {
+                match object.kind.is_empty() {
+                    true => drop(self.made_by_filters.insert(id.clone())),
+                    false => self.fates[*at] = Fate::Goes,
+                }
+            }
+        }
+    }
+
+    /// The wanted actions that do not stand by themselves yet.
+    fn new_actions(&self) -> HashSet<(String, u32)> {
+        let new = self.ordered.iter().zip(&self.there).filter(|(_, at)| at.is_none());
+        new.filter_map(|(object, _)| object.own_action()).collect()
+    }
+
+    /// Finds filters whose actions shall stand by themselves. Kernel: an action that a filter has made cannot.
+    fn compare_actions(&mut self) {
+        let new = self.new_actions();
+        for (object, fate) in self.objects.iter().zip(&mut self.fates) {
+            if object.actions.iter().any(|action| new.contains(action)) {
+                *fate = Fate::Goes;
+            }
+        }
+    }
+
     /// Finds the objects that the description leaves out. Parents precede their children, except for filters
     /// whose parent is below them.
     fn leave_out(&mut self) {
-        let mut places: HashMap<Place, Vec<&Place>> = HashMap::new();
+        let mut places: HashMap<Place, Vec<Place>> = HashMap::new();
         for left_out in &self.wanted.left_out {
-            if let LeftOut::Object(place) = left_out {
-                places.entry(place.key()).or_default().push(place);
-            }
+            let place = left_out.place();
+            places.entry(place.key()).or_default().push(place);
         }
         if places.is_empty() {
             return;
@@ -221,8 +280,11 @@ impl<'p> Draft<'p> {
         let objects: Vec<_> = doomed.into_iter().map(|at| &self.objects[*at]).collect();
         // A chain exists as long as its parent.
         let gone = self.gone();
-        let goes =
-            |left_out: &&LeftOut| left_out.stand_in().is_some_and(|chain| gone.fate(&chain) != Fate::Stays);
+        let goes = |left_out: &&LeftOut| {
+            matches!(left_out, LeftOut::Chain { .. })
+                && self.find(&left_out.place()).is_none()
+                && gone.fate(&Object::at(left_out.place())) != Fate::Stays
+        };
         let chains: Vec<_> = self.wanted.left_out.iter().filter(goes).collect();
         match objects.is_empty() && chains.is_empty() {
             true => Ok(()),
@@ -247,9 +309,12 @@ impl<'p> Draft<'p> {
             false => Left::Kept(&self.objects[*at]),
         });
         let beside = self.wanted.left_out.iter().filter_map(|left_out| match left_out {
-            LeftOut::Object(place) if self.find(place).is_some() => None,
-            LeftOut::Object(_) => Some(Left::Missing(left_out)),
-            _ => Some(Left::Beside(left_out)),
+            LeftOut::Object(place) => self.find(place).is_none().then_some(Left::Missing(left_out)),
+            _ => {
+                let at = self.find(&left_out.place());
+                let is_reported = at.is_some_and(|at| self.left.contains(&at));
+                (!is_reported).then_some(Left::Beside(left_out))
+            }
         });
         left.chain(beside).collect()
     }
@@ -257,7 +322,9 @@ impl<'p> Draft<'p> {
     /// Whether the description is about the device or block of this object.
     fn is_ours(&self, object: &Object<'_>) -> bool {
         match &object.place {
-            Place::Filter(FilterId { on: On::Block(block), .. }) => self.described.blocks.contains(block),
+            Place::Filter(FilterId { on: On::Block(block), .. })
+            | Place::Chain(ChainId { on: On::Block(block), .. }) => self.described.blocks.contains(block),
+            Place::Action { kind, .. } => self.described.actions.contains(kind),
             place => place.device().is_some_and(|device| self.described.devices.contains(&device)),
         }
     }
@@ -293,22 +360,93 @@ impl<'p> Draft<'p> {
     }
 
     fn deletions(&self) -> Vec<Step<'p>> {
-        let goes = |at: &usize| self.fates[*at] == Fate::Goes && !self.replaced.contains(at);
-        // Filters hold on to classes, and come last.
-        let objects = (0..self.objects.len()).rev().filter(goes).map(|at| &self.objects[at]);
-        let step = |object: &'p Object<'static>| Step {
-            verb: Verb::Delete,
-            object,
-            request: object.deletion(),
-            was: None,
-            number: None,
-            is_first: false,
+        let goes = |at: &usize| {
+            self.fates[*at] == Fate::Goes && !self.replaced.contains(at) && !self.swaps.contains_key(at)
         };
-        objects.map(step).collect()
+        // Filters hold on to classes, and come last.
+        let needed: HashSet<Needed> = self.objects.iter().flat_map(|object| object.needed()).collect();
+        let is_in_use = |object: &Object<'_>| {
+            let is_needed = || object.needed_as().is_some_and(|as_needed| needed.contains(&as_needed));
+            matches!(object.place, Place::Action { .. }) || (!needed.is_empty() && is_needed())
+        };
+        let objects = (0..self.objects.len()).rev().filter(goes).map(|at| &self.objects[at]);
+        objects.map(|object| Step { is_in_use: is_in_use(object), ..deletion(object) }).collect()
+    }
+
+    /// Finds filters that are made anew with a stand-in.
+    fn swap(&mut self, snapshot: &Snapshot) {
+        let mut priorities = Priorities::default();
+        for (chain, priority) in &snapshot.priorities {
+            priorities.insert(chain.clone(), *priority);
+        }
+        for object in &self.ordered {
+            if let Place::Filter(id) = &object.place {
+                priorities.insert(id.chain_id(), id.priority);
+            }
+        }
+        let needed = self.objects.iter().flat_map(|object| object.needed()).collect();
+        let gone = self.gone();
+        let new_actions = self.new_actions();
+        for (object, there) in self.ordered.iter().zip(&self.there) {
+            let Some(at) = there.filter(|at| self.fates[*at] == Fate::Goes) else { continue };
+            let is_renewed = matches!(self.differences.get(&at), Some(Difference::Renew { .. }));
+            let is_renewed =
+                is_renewed && !self.objects[at].actions.iter().any(|action| new_actions.contains(action));
+            let stand_in = || stand_in(object, &self.objects[at], &gone, &needed, &priorities);
+            if let Some(priority) = is_renewed.then(stand_in).flatten() {
+                self.swaps.insert(at, priority);
+            }
+        }
+    }
+
+    /// The steps for a filter that is made anew.
+    fn make_with_stand_in(
+        &self,
+        object: &'p Object<'p>,
+        at: usize,
+        priority: u16,
+        steps: &mut Vec<Step<'p>>,
+    ) {
+        let there = &self.objects[at];
+        let Some((number, request)) = object.requests.first() else { return };
+        let mut waits_for = self.leaving(object);
+        waits_for.retain(|action| !there.actions.contains(action));
+        let add = Step {
+            verb: Verb::Add,
+            object,
+            request: request.clone(),
+            was: None,
+            number: Some(*number),
+            stand_in: None,
+            waits_for,
+            is_in_use: false,
+        };
+        let stand_in = Step {
+            request: request.clone().priority(priority),
+            number: None,
+            stand_in: Some(priority),
+            ..add.clone()
+        };
+        let gone = Step {
+            verb: Verb::Delete,
+            request: object.place.request().priority(priority).protocol(object.protocol).kind(&object.kind),
+            waits_for: Vec::new(),
+            ..stand_in.clone()
+        };
+        steps.extend([stand_in, deletion(there), add, gone]);
     }
 
     /// Adds the steps for one wanted object.
     fn make(&self, object: &'p Object<'p>, there: Option<usize>, steps: &mut Vec<Step<'p>>) {
+        if let Place::Chain(id) = &object.place
+            && self.made_by_filters.contains(id)
+        {
+            return;
+        }
+        if let Some((at, priority)) = there.and_then(|at| Some((at, *self.swaps.get(&at)?))) {
+            self.make_with_stand_in(object, at, priority, steps);
+            return;
+        }
         let stays = there.filter(|at| self.fates[*at] == Fate::Stays);
         let difference = there.and_then(|at| self.differences.get(&at));
         let (first, mut was) = match (stays, difference) {
@@ -327,14 +465,60 @@ impl<'p> Draft<'p> {
                 request: if at == 0 && verb == Verb::Change { as_change(request) } else { request.clone() },
                 was: was.take(),
                 number: Some(*number),
-                is_first: at == 0 && verb != Verb::Change,
+                stand_in: None,
+                waits_for: if at == 0 && verb != Verb::Change { self.leaving(object) } else { Vec::new() },
+                is_in_use: false,
             });
         }
+    }
+
+    /// The actions of a new filter that no other object keeps; a new action itself.
+    fn leaving(&self, object: &Object<'_>) -> Vec<(String, u32)> {
+        if let Some(own) = object.own_action() {
+            return vec![own];
+        }
+        object.actions.iter().filter(|action| !self.kept_actions.contains(*action)).cloned().collect()
+    }
+
+    /// Finds the actions that filters keep, or that stand by themselves.
+    fn keep_actions(&mut self) {
+        let actions = |at: usize| self.objects[at].actions.iter().cloned();
+        let stays = (0..self.objects.len()).filter(|at| self.fates[*at] == Fate::Stays);
+        let mut kept: HashSet<_> = stays.flat_map(actions).collect();
+        let swapped: HashSet<_> = self.swaps.keys().flat_map(|at| actions(*at)).collect();
+        for (object, fate) in self.objects.iter().zip(&mut self.fates) {
+            // Kernel: an action in use cannot be deleted.
+            let is_used = |action| kept.contains(&action) || swapped.contains(&action);
+            if object.own_action().is_some_and(is_used) {
+                *fate = Fate::Stays;
+            }
+        }
+        let current = self.objects.iter().filter_map(|object| object.own_action());
+        kept.extend(current.chain(self.ordered.iter().filter_map(|object| object.own_action())));
+        self.kept_actions = kept;
     }
 
     fn is_replaced(&self, at: usize) -> bool {
         self.replaced.contains(&at) && self.fates[at] == Fate::Goes
     }
+}
+
+fn deletion<'p>(object: &'p Object<'static>) -> Step<'p> {
+    Step {
+        verb: Verb::Delete,
+        object,
+        request: object.deletion(),
+        was: None,
+        number: None,
+        stand_in: None,
+        waits_for: Vec::new(),
+        is_in_use: false,
+    }
+}
+
+/// Whether an object is a chain without a template that has wanted filters.
+fn is_made_by_filters(object: &Object<'_>, filtered: &HashSet<ChainId>) -> bool {
+    matches!(&object.place, Place::Chain(id) if object.kind.is_empty() && filtered.contains(id))
 }
 
 /// The request without options that the kernel refuses in a change.

@@ -1,41 +1,43 @@
-//! The current state: qdiscs, classes and filters that were configured.
+//! The current state: qdiscs, classes, filters, chains and actions that were configured.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::connection::{Connection, Transport};
 use crate::exchange::dump_request::DumpRequest;
 use crate::exchange::entry::OwnedEntry;
 use crate::exchange::error::Error;
-use crate::kind::{FilterPlace, Stab};
+use crate::kind::action::Action;
+use crate::kind::{FilterPlace, Options, Stab};
 use crate::tree::context::Context;
 use crate::tree::object::{Current, Object};
 use crate::tree::order::{in_order, sort};
-use crate::tree::place::{FilterId, On, Place, class_parent, hook};
+use crate::tree::place::{ChainId, FilterId, On, Place, class_parent, hook};
 use crate::wire::handle::Handle;
 use crate::wire::message::Entry;
 use crate::wire::uapi::{TCA_CHAIN, TCA_EGRESS_BLOCK, TCA_INGRESS_BLOCK, TCA_STAB};
 use crate::wire::verb::TcType;
 
-/// The current objects of one device, or of all devices, in an order in which they can be created.
+/// The current objects of one device, or of all devices, in an order in which they can be created. That of all
+/// devices has the actions that stand by themselves as well.
 ///
 /// Objects that the kernel made itself are left out: qdiscs without a handle, and parts of others.
 #[derive(Debug, Default)]
 pub struct Snapshot {
     pub(super) objects: Vec<Object<'static>>,
+    /// The priorities in use, also those without a filter.
+    pub(super) priorities: HashSet<(ChainId, u16)>,
     names: HashMap<i32, String>,
-    hooks: Vec<Hook>,
 }
 
 /// A place where filters can be.
 #[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub struct Hook {
+struct Hook {
     /// The qdisc, class or hook; unspecified for a shared block.
-    pub parent: Handle,
+    parent: Handle,
     /// The list of its filters.
-    pub filters: DumpRequest,
+    filters: DumpRequest,
 }
 
 impl Snapshot {
@@ -48,7 +50,7 @@ impl Snapshot {
         only: Option<i32>,
         context: &Context<'_>,
     ) -> Result<Self, Error> {
-        let mut read = Read { context, snapshot: Self::default() };
+        let mut read = Read { context, snapshot: Self::default(), filtered: HashSet::new() };
         let select = only.map_or(DumpRequest::qdiscs(), |ifindex| DumpRequest::qdiscs().device(ifindex));
         let mut with_classes = Vec::new();
         for listed in tc.list(&select)? {
@@ -72,12 +74,18 @@ impl Snapshot {
         }
         for hook in read.hooks() {
             read.add_filters(hook, tc)?;
+            read.add_chains(hook, tc)?;
         }
-        let Self { mut objects, names, hooks } = read.snapshot;
+        // Actions are of no device.
+        if only.is_none() {
+            read.add_actions(tc)?;
+        }
+        let Self { mut objects, priorities, names } = read.snapshot;
         sort(&mut objects, |ifindex| names.get(&ifindex).map_or("", String::as_str));
         let order = in_order(&objects);
         let mut objects: Vec<_> = objects.into_iter().map(Some).collect();
-        Ok(Self { objects: order.into_iter().filter_map(|at| objects[at].take()).collect(), names, hooks })
+        let objects = order.into_iter().filter_map(|at| objects[at].take()).collect();
+        Ok(Self { objects, priorities, names })
     }
 
     /// The objects.
@@ -89,16 +97,21 @@ impl Snapshot {
     pub fn device_name(&self, ifindex: i32) -> Option<&str> {
         self.names.get(&ifindex).map(String::as_str)
     }
-
-    /// The places where filters can be.
-    pub fn hooks(&self) -> &[Hook] {
-        &self.hooks
-    }
 }
 
 struct Read<'r, 'c> {
     context: &'r Context<'c>,
     snapshot: Snapshot,
+    /// The chains that have filters.
+    filtered: HashSet<ChainId>,
+}
+
+/// A list, or none where the kernel has no such objects at all.
+fn or_none(listed: Result<Vec<OwnedEntry>, Error>) -> Result<Vec<OwnedEntry>, Error> {
+    match listed {
+        Err(error) if error.is_not_found() || error.is_unsupported() => Ok(Vec::new()),
+        listed => listed,
+    }
 }
 
 impl Read<'_, '_> {
@@ -128,7 +141,7 @@ impl Read<'_, '_> {
                 }
                 Place::Qdisc { .. } => parents.push(object.handle),
                 Place::Class { handle, .. } => parents.push(*handle),
-                Place::Filter(_) => {}
+                _ => {}
             }
         }
         let of_devices = parents.into_iter().flat_map(|(ifindex, parents)| {
@@ -144,23 +157,86 @@ impl Read<'_, '_> {
 
     fn add_filters<T: Transport>(&mut self, hook: Hook, tc: &mut Connection<T>) -> Result<(), Error> {
         let Hook { parent, filters } = hook;
-        self.snapshot.hooks.push(hook);
         // Kernel: filters of hooks and blocks can change without its lock; notices come later.
         let is_hook = matches!(parent, Handle::UNSPEC | Handle::FILTER_INGRESS | Handle::FILTER_EGRESS);
-        let listed = match if is_hook { tc.list_confirmed(&filters) } else { tc.list(&filters) } {
-            Ok(listed) => listed,
-            // Kernel: the reply if there are no filters at all.
-            Err(error) if error.is_not_found() || error.is_unsupported() => return Ok(()),
-            Err(error) => return Err(error),
-        };
-        for listed in listed {
+        let listed = if is_hook { tc.list_confirmed(&filters) } else { tc.list(&filters) };
+        for listed in or_none(listed)? {
             let Ok(entry) = listed.entry() else { continue };
+            let chain = entry.attr(TCA_CHAIN).and_then(|attr| attr.u32().ok()).unwrap_or_default();
+            let id = ChainId { on: On::of(&entry.header), parent, chain };
+            self.snapshot.priorities.insert((id, entry.priority()));
             // The priority is listed as well, without a filter.
             if entry.options().is_some() || !entry.header.handle.is_unspec() {
                 self.add(listed);
             }
         }
         Ok(())
+    }
+
+    /// Chains that have a template, and chains without a filter: filters make neither.
+    fn add_chains<T: Transport>(&mut self, hook: Hook, tc: &mut Connection<T>) -> Result<(), Error> {
+        let mut seen = HashSet::new();
+        for listed in or_none(tc.list(&hook.filters.chains()))? {
+            let Ok(entry) = listed.entry() else { continue };
+            let chain = entry.attr(TCA_CHAIN).and_then(|attr| attr.u32().ok()).unwrap_or_default();
+            // Kernel: of a device's hooks it reports only the qdisc.
+            let id = ChainId { on: On::of(&entry.header), parent: hook.parent, chain };
+            // Kernel: a list that leaves out a chain that only actions hold has the last chain twice (6.1).
+            if !seen.insert(chain) {
+                continue;
+            }
+            // Chain 0 comes with its block.
+            if entry.kind().is_err() && (chain == 0 || self.filtered.contains(&id)) {
+                continue;
+            }
+            if let Some(mut object) = self.object(&entry, listed.clone()) {
+                object.place = Place::Chain(id);
+                self.snapshot.objects.push(object);
+            }
+        }
+        Ok(())
+    }
+
+    /// Actions that stand by themselves: filters make others, and take them along.
+    fn add_actions<T: Transport>(&mut self, tc: &mut Connection<T>) -> Result<(), Error> {
+        let objects = &self.snapshot.objects;
+        let held: HashSet<(String, u32)> =
+            objects.iter().flat_map(|object| object.actions.iter().cloned()).collect();
+        let registered = self.context.registry.iter().map(|entry| entry.ops());
+        let kinds: BTreeSet<&str> =
+            registered.filter(|ops| ops.tc_type() == TcType::Action).map(|ops| ops.kind()).collect();
+        // The kernel lists one kind at a time.
+        for kind in kinds {
+            for listed in or_none(tc.list(&DumpRequest::actions(kind)))? {
+                let Ok(actions) = listed.entry().and_then(|entry| entry.actions()) else { continue };
+                for action in actions.resolved(self.context.registry).iter() {
+                    let index = action.own_index();
+                    let is_held = || held.contains(&(kind.to_owned(), index));
+                    if action.stands_alone().unwrap_or_else(|| !is_held()) {
+                        let place = Place::Action { kind: kind.to_owned(), index };
+                        self.snapshot.objects.push(self.action(action, place, listed.clone()));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn action(&self, action: &Action, place: Place, owned: OwnedEntry) -> Object<'static> {
+        let mut object = Object::at(place);
+        object.kind = Cow::Owned(action.kind().to_owned());
+        let unreadable = action.raw_options().map(|_| "its options cannot be read".to_owned());
+        if unreadable.is_none() {
+            object.words = Some(self.context.action_words(action));
+        }
+        object.action = Some(action.clone());
+        object.current = Some(Current {
+            entry: owned,
+            handle: Handle::UNSPEC,
+            has_chosen_handle: false,
+            unreadable: unreadable.into_iter().collect(),
+        });
+        object
     }
 
     fn add(&mut self, listed: OwnedEntry) {
@@ -170,6 +246,9 @@ impl Read<'_, '_> {
             self.snapshot.names.insert(ifindex, self.context.device_name(ifindex));
         }
         if let Some(object) = self.object(&entry, listed.clone()) {
+            if let Place::Filter(id) = &object.place {
+                self.filtered.insert(id.chain_id());
+            }
             self.snapshot.objects.push(object);
         }
     }
@@ -206,6 +285,7 @@ impl Read<'_, '_> {
         };
         if let Some((options, ops)) = options.as_deref().zip(ops) {
             let mut filter_place = FilterPlace::of(entry);
+            filter_place.protocol = filter_place.protocol.or(options.template_protocol());
             if ops.is_implicit_at(options, &filter_place) {
                 return None;
             }
@@ -219,21 +299,29 @@ impl Read<'_, '_> {
                 filter_place.handle_word = Some(&*word).filter(|word| !word.is_empty());
             }
             object.words = Some(self.context.words(options, ops, &filter_place));
-            object.set_options(options);
         }
         let stab = entry.attr(TCA_STAB).map(|attr| Stab::decode(&attr));
         object.stab =
             stab.and_then(|stab| stab.map_err(|error| current.unreadable.push(error.to_string())).ok());
         match tc_type {
             TcType::Class => object.parent = class_parent(header.parent, header.handle),
-            TcType::Filter => object.protocol = entry.protocol(),
+            TcType::Filter => {
+                let template = || options.as_deref().and_then(Options::template_protocol);
+                object.protocol = match entry.protocol() {
+                    0 => template().unwrap_or_default(),
+                    protocol => protocol,
+                };
+            }
             _ => object.handle = header.handle,
         }
         object.blocks = [number(TCA_INGRESS_BLOCK), number(TCA_EGRESS_BLOCK)];
         object.kind = Cow::Owned(kind.to_owned());
+        object.current = Some(current);
+        if let Some(options) = &options {
+            object.set_options(&**options);
+        }
         object.options = options.map(Arc::from);
         object.change_semantics = ops.map_or(object.change_semantics, |ops| *ops.change_semantics());
-        object.current = Some(current);
         Some(object)
     }
 }

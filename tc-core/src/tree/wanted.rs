@@ -4,13 +4,15 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use crate::exchange::action::Target;
 use crate::exchange::request::Request;
+use crate::kind::action::{Action, Actions};
 use crate::kind::object::ObjectType;
 use crate::kind::{FilterPlace, OptionWords, Options, Stab};
 use crate::tree::context::Context;
 use crate::tree::left_out::LeftOut;
 use crate::tree::object::Object;
-use crate::tree::place::{FilterId, On, Place, class_parent, hook};
+use crate::tree::place::{ChainId, FilterId, On, Place, class_parent, hook};
 use crate::tree::snapshot::Snapshot;
 use crate::wire::handle::Handle;
 use crate::wire::verb::{TcType, Verb};
@@ -18,7 +20,8 @@ use crate::wire::verb::{TcType, Verb};
 /// The wanted state of some devices and shared blocks, as requests that create it.
 ///
 /// A device that a request names is described completely: a [`Plan`](super::Plan) deletes its other objects.
-/// Devices and blocks that no request names are left alone.
+/// Devices and blocks that no request names are left alone. A description of an action that stands by itself is
+/// complete for those of its kind.
 ///
 /// Requests come in an order in which they can be carried out, at least those for filters of one parent.
 #[derive(Debug)]
@@ -33,10 +36,12 @@ pub struct Wanted<'a> {
     pub(super) kept: HashSet<Place>,
 }
 
-/// The devices and shared blocks of a description.
+/// The devices, shared blocks and kinds of actions of a description.
+#[derive(Default)]
 pub(super) struct Described {
     pub(super) devices: HashSet<i32>,
     pub(super) blocks: HashSet<u32>,
+    pub(super) actions: HashSet<String>,
 }
 
 /// A request that describes no object of a tree.
@@ -46,9 +51,12 @@ pub enum WantedError {
     /// Only add, replace and change describe a state.
     #[error("only add, replace and change describe a state, and not {}", .0.name())]
     Verb(Verb),
-    /// Actions and chains are not part of a tree.
-    #[error("it is no qdisc, class or filter")]
+    /// A request for all actions of a kind.
+    #[error("it is no object")]
     NoObject,
+    /// A request for several actions. Each needs a request of its own.
+    #[error("each action needs a request of its own")]
+    SeveralActions,
     /// A part of the object's place is missing.
     #[error("{0} is needed")]
     Missing(Part),
@@ -74,6 +82,10 @@ pub enum Part {
     ClassHandle,
     /// The priority of a filter.
     Priority,
+    /// The number of a chain.
+    Chain,
+    /// The index of an action.
+    Index,
     /// The kind.
     Kind(TcType),
 }
@@ -86,6 +98,8 @@ impl std::fmt::Display for Part {
             Self::FilterParent => f.write_str("the parent of the filter"),
             Self::ClassHandle => f.write_str("the handle of the class"),
             Self::Priority => f.write_str("the priority of the filter"),
+            Self::Chain => f.write_str("the number of the chain"),
+            Self::Index => f.write_str("the index of the action"),
             Self::Kind(tc_type) => write!(f, "the kind of the {tc_type}"),
         }
     }
@@ -113,7 +127,7 @@ impl<'a> Wanted<'a> {
         for object in snapshot.objects() {
             wanted.devices.extend(object.place.device());
             if object.is_unknown() {
-                wanted.leave_out(LeftOut::Object(object.place().clone()));
+                wanted.leave_out(LeftOut::of(object.place().clone()));
             }
             let verbs = std::iter::once(Verb::Add).chain(std::iter::repeat(Verb::Change));
             for (verb, request) in verbs.zip(object.requests()) {
@@ -220,11 +234,18 @@ impl<'a> Wanted<'a> {
 
     /// The devices and blocks that the description is about.
     pub(super) fn described(&self) -> Described {
-        let mut described = Described { devices: self.devices.clone(), blocks: HashSet::new() };
+        let mut described = Described { devices: self.devices.clone(), ..Described::default() };
         for object in &self.objects {
             described.devices.extend(object.place.device());
-            if let Place::Filter(FilterId { on: On::Block(block), .. }) = &object.place {
-                described.blocks.insert(*block);
+            match &object.place {
+                Place::Filter(FilterId { on: On::Block(block), .. })
+                | Place::Chain(ChainId { on: On::Block(block), .. }) => {
+                    described.blocks.insert(*block);
+                }
+                Place::Action { kind, .. } => {
+                    described.actions.insert(kind.clone());
+                }
+                _ => {}
             }
             described.blocks.extend(object.blocks.iter().flatten().chain(&object.more_blocks));
         }
@@ -234,11 +255,12 @@ impl<'a> Wanted<'a> {
     fn object(&self, verb: Verb, request: Request<'a>) -> Result<Object<'a>, WantedError> {
         let parts = &request.parts;
         let header = parts.header;
-        if parts.is_chain || parts.tc_type == TcType::Action {
-            return Err(WantedError::NoObject);
+        if let Some(target) = &parts.target {
+            let action = single(target)?.clone();
+            return self.action(action, request);
         }
         let place = place(verb, &request)?;
-        if parts.kind.is_empty() {
+        if parts.kind.is_empty() && !parts.is_chain {
             return Err(WantedError::Missing(Part::Kind(parts.tc_type)));
         }
         let mut object = Object::at(place);
@@ -258,13 +280,36 @@ impl<'a> Wanted<'a> {
         if let Some(options) = parts.options() {
             let dumped = options.as_dumped(self.context.environment);
             object.set_options(&*dumped);
-            let filter_place = filter_place(&request, &object.place);
+            let filter_place = filter_place(&request);
             let words = |options: &dyn Options| Some(self.context.words(options, ops?, &filter_place));
             (object.words, object.asked) = (words(&*dumped), words(options));
             object.options = Some(Arc::from(options.boxed()));
         }
         object.requests = vec![(self.requests, request)];
         Ok(object)
+    }
+
+    fn action(&self, action: Action, request: Request<'a>) -> Result<Object<'a>, WantedError> {
+        let place = Place::Action { kind: action.kind().to_owned(), index: action.own_index() };
+        let mut object = Object::at(place);
+        object.kind = Cow::Owned(action.kind().to_owned());
+        let dumped = Actions::new().with(action.clone()).as_dumped(self.context.environment);
+        object.words = dumped.iter().next().map(|action| self.context.action_words(action));
+        object.asked = Some(self.context.action_words(&action));
+        object.action = Some(action);
+        object.requests = vec![(self.requests, request)];
+        Ok(object)
+    }
+}
+
+/// The one action of a request.
+fn single<'t>(target: &'t Target<'_>) -> Result<&'t Action, WantedError> {
+    let Target::These(actions) = target else { return Err(WantedError::NoObject) };
+    let mut actions = actions.get().iter();
+    match (actions.next(), actions.next()) {
+        (Some(action), None) if action.own_index() == 0 => Err(WantedError::Missing(Part::Index)),
+        (Some(action), None) => Ok(action),
+        _ => Err(WantedError::SeveralActions),
     }
 }
 
@@ -280,8 +325,10 @@ fn place(verb: Verb, request: &Request<'_>) -> Result<Place, WantedError> {
     Ok(match parts.tc_type {
         TcType::Filter => {
             let priority = (header.info >> 16) as u16;
-            if priority == 0 {
-                return Err(missing(Part::Priority));
+            match (parts.is_chain, parts.chain) {
+                (false, _) if priority == 0 => return Err(missing(Part::Priority)),
+                (true, None) => return Err(missing(Part::Chain)),
+                _ => {}
             }
             let (on, parent) = match On::of(&header) {
                 On::Block(block) => (On::Block(block), Handle::UNSPEC),
@@ -289,6 +336,9 @@ fn place(verb: Verb, request: &Request<'_>) -> Result<Place, WantedError> {
                 On::Device(_) => (On::Device(device()?), hook(header.parent)),
             };
             let chain = parts.chain.unwrap_or_default();
+            if parts.is_chain {
+                return Ok(Place::Chain(ChainId { on, parent, chain }));
+            }
             Place::Filter(FilterId { on, parent, chain, priority, handle: header.handle })
         }
         TcType::Class if header.handle.is_unspec() => return Err(missing(Part::ClassHandle)),
@@ -300,15 +350,18 @@ fn place(verb: Verb, request: &Request<'_>) -> Result<Place, WantedError> {
     })
 }
 
-fn filter_place<'p>(request: &Request<'_>, place: &Place) -> FilterPlace<'p> {
+fn filter_place<'p>(request: &Request<'_>) -> FilterPlace<'p> {
     let header = request.parts.header;
     let mut filter = FilterPlace::default();
-    let Place::Filter(id) = place else { return filter };
+    if request.parts.tc_type != TcType::Filter {
+        return filter;
+    }
+    let block = if let On::Block(block) = On::of(&header) { Some(block) } else { None };
     filter.protocol = Some(u16::from_be(header.info as u16)).filter(|protocol| *protocol != 0);
-    filter.priority = Some(id.priority);
-    filter.parent = if id.parent.is_unspec() { Handle::UNSPEC } else { header.parent };
+    filter.priority = Some((header.info >> 16) as u16).filter(|priority| *priority != 0);
+    filter.parent = if block.is_some() { Handle::UNSPEC } else { header.parent };
     filter.chain = request.parts.chain;
-    filter.block = if let On::Block(block) = id.on { Some(block) } else { None };
+    filter.block = block;
     filter.handle = header.handle;
     filter
 }

@@ -224,6 +224,10 @@ impl Kind for Ct {
     fn action_index(&self) -> u32 {
         self.index
     }
+
+    fn stands_alone(&self) -> Option<bool> {
+        Some(self.reported.stands_alone())
+    }
 }
 
 impl Syntax for Ct {

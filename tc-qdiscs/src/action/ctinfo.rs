@@ -124,6 +124,10 @@ impl Kind for Ctinfo {
     fn action_index(&self) -> u32 {
         self.index
     }
+
+    fn stands_alone(&self) -> Option<bool> {
+        Some(self.reported.stands_alone())
+    }
 }
 
 impl Syntax for Ctinfo {

@@ -190,6 +190,10 @@ impl Kind for Gate {
     fn action_index(&self) -> u32 {
         self.index
     }
+
+    fn stands_alone(&self) -> Option<bool> {
+        Some(self.reported.stands_alone())
+    }
 }
 
 fn read_entry(attr: &Attr<'_>) -> Result<GateEntry, DecodeError> {

@@ -24,6 +24,11 @@ impl Reported {
     /// The fields of an action that no kernel has reported.
     pub(crate) const NONE: Self = Self { refcnt: 0, bindcnt: 0, times: None };
 
+    /// Whether the action has references that no filter holds.
+    pub(crate) const fn stands_alone(&self) -> bool {
+        self.refcnt > self.bindcnt
+    }
+
     /// Reads the counts, and the times from their attribute.
     pub(crate) fn read(reader: &mut Reader<'_>, times: Option<Attr<'_>>) -> Result<Self, DecodeError> {
         let (refcnt, bindcnt) = (reader.i32()?, reader.i32()?);

@@ -114,6 +114,10 @@ impl Kind for Nat {
     fn action_index(&self) -> u32 {
         self.index
     }
+
+    fn stands_alone(&self) -> Option<bool> {
+        Some(self.reported.stands_alone())
+    }
 }
 
 impl Syntax for Nat {

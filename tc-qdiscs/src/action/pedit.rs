@@ -140,6 +140,10 @@ impl Kind for Pedit {
     fn action_index(&self) -> u32 {
         self.index
     }
+
+    fn stands_alone(&self) -> Option<bool> {
+        Some(self.reported.stands_alone())
+    }
 }
 
 fn read_key(reader: &mut Reader<'_>) -> Result<Key, DecodeError> {

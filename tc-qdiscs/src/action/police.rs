@@ -252,6 +252,10 @@ impl Kind for Police {
     fn action_index(&self) -> u32 {
         self.index
     }
+
+    fn stands_alone(&self) -> Option<bool> {
+        Some(self.reported.stands_alone())
+    }
 }
 
 impl Syntax for Police {

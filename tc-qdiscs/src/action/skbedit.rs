@@ -145,6 +145,10 @@ impl Kind for Skbedit {
     fn action_index(&self) -> u32 {
         self.index
     }
+
+    fn stands_alone(&self) -> Option<bool> {
+        Some(self.reported.stands_alone())
+    }
 }
 
 impl Syntax for Skbedit {

@@ -202,6 +202,10 @@ impl Kind for TunnelKey {
     fn action_index(&self) -> u32 {
         self.index
     }
+
+    fn stands_alone(&self) -> Option<bool> {
+        Some(self.reported.stands_alone())
+    }
 }
 
 fn read_address(ipv4: Option<Attr<'_>>, ipv6: Option<Attr<'_>>) -> Result<Option<IpAddr>, DecodeError> {

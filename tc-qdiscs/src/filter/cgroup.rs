@@ -87,6 +87,10 @@ impl Kind for Cgroup {
     fn held_actions(&self) -> Vec<(String, u32)> {
         super::held_actions(self.police.as_ref(), &self.actions)
     }
+
+    fn actions(&self) -> Option<&Actions> {
+        Some(&self.actions)
+    }
 }
 
 impl FilterSyntax for Cgroup {

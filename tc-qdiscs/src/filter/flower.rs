@@ -283,12 +283,20 @@ impl Kind for Flower {
         self.with_outer_type()
     }
 
+    fn template_protocol(&self) -> Option<u16> {
+        self.with_outer_type().eth_type
+    }
+
     fn target_class(&self) -> Option<Handle> {
         self.class
     }
 
     fn held_actions(&self) -> Vec<(String, u32)> {
         super::held_actions(None, &self.actions)
+    }
+
+    fn actions(&self) -> Option<&Actions> {
+        Some(&self.actions)
     }
 }
 

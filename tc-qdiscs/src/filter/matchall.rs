@@ -90,6 +90,10 @@ impl Kind for Matchall {
     fn held_actions(&self) -> Vec<(String, u32)> {
         super::held_actions(None, &self.actions)
     }
+
+    fn actions(&self) -> Option<&Actions> {
+        Some(&self.actions)
+    }
 }
 
 impl FilterSyntax for Matchall {

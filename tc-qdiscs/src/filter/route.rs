@@ -130,6 +130,10 @@ impl Kind for Route {
     fn held_actions(&self) -> Vec<(String, u32)> {
         super::held_actions(self.police.as_ref(), &self.actions)
     }
+
+    fn actions(&self) -> Option<&Actions> {
+        Some(&self.actions)
+    }
 }
 
 impl FilterSyntax for Route {

@@ -171,12 +171,32 @@ impl Kind for U32 {
         }
     }
 
+    /// The kernel finds the root table by the priority; its number depends on the order of creation.
+    fn as_request(&self) -> Self {
+        Self { table: self.table.filter(|table| !handle::is_in_root(*table)), ..self.clone() }
+    }
+
+    /// Kernel: a table can be of another priority than the filters in it.
+    fn within_filter(&self, handle: Handle) -> Option<Handle> {
+        let own = self.table.unwrap_or(handle);
+        let is_node = self.divisor.is_none() && !handle::is_in_root(own);
+        is_node.then(|| handle::table_of(own)).filter(|table| !table.is_unspec())
+    }
+
+    fn leads_to_filter(&self) -> Option<Handle> {
+        self.link.map(handle::table_of).filter(|table| !table.is_unspec())
+    }
+
     fn target_class(&self) -> Option<Handle> {
         self.class
     }
 
     fn held_actions(&self) -> Vec<(String, u32)> {
         super::held_actions(self.police.as_ref(), &self.actions)
+    }
+
+    fn actions(&self) -> Option<&Actions> {
+        Some(&self.actions)
     }
 }
 

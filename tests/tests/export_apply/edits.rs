@@ -158,6 +158,14 @@ fn inexpressible_objects_are_named() {
     assert!(applied.stderr.contains("left alone: filter"), "{}", applied.stderr);
 }
 
+/// The steps for a filter of priority 7 that is made anew.
+const ANEW: &[&str] = &[
+    "filter add dev near ingress pref 8 protocol ip handle 0x1 flower ",
+    "filter del dev near ingress pref 7 protocol ip handle 0x1 flower",
+    "filter add dev near ingress pref 7 protocol ip handle 0x1 flower ",
+    "filter del dev near ingress pref 8 protocol ip flower",
+];
+
 /// Kernel: a change with other masks is EINVAL.
 #[test]
 fn flower_when_values_differ_then_it_is_changed_in_place() {
@@ -178,8 +186,9 @@ fn flower_when_values_differ_then_it_is_changed_in_place() {
         ("action gact drop index 1 skip_hw", "action pass", &["filter change "]),
         // Kernel: the index names the action that is there.
         ("gact pass", "gact continue", &["filter del ", "filter add "]),
-        ("src_ip 10.0.0.0/8", "src_ip 10.0.0.0/16", &["filter del ", "filter add "]),
-        ("dst_port 81 ", "", &["filter del ", "filter add "]),
+        // Kernel: a mask is that of its filter for ever. A stand-in has its place meanwhile.
+        ("src_ip 10.0.0.0/8", "src_ip 10.0.0.0/16", ANEW),
+        ("dst_port 81 ", "", ANEW),
     ] {
         let there = near.tc_cli("export dev near").ok();
         let wanted = there.replace(from, to);
@@ -194,38 +203,138 @@ fn flower_when_values_differ_then_it_is_changed_in_place() {
 }
 
 #[test]
-fn objects_beside_the_tree_are_named() {
+fn chains_and_shared_actions_are_exported_once() {
     need!("sch_clsact", "cls_matchall", "cls_flower", "act_gact", "act_skbedit", "veth");
     let pair = Pair::new();
     let near = &pair.near;
     near.tc("qdisc add dev near clsact").ok();
-    near.tc("filter add dev near ingress pref 1 protocol all matchall action drop index 4").ok();
-    assert_eq!(near.tc_cli("export").code, 0);
     near.tc("chain add dev near ingress chain 5").ok();
     near.tc("chain add dev near egress chain 6 protocol ip flower dst_ip 0.0.0.0/24").ok();
+    near.tc("filter add dev near egress pref 1 chain 6 protocol ip handle 1 flower dst_ip 10.0.0.0/24 action drop").ok();
     near.tc("actions add action drop index 8").ok();
     near.tc("actions add action skbedit mark 3 index 9").ok();
-    let beside = [
-        "chain dev near ingress chain 5: it has no filter, and chains are not exported",
-        "chain dev near egress chain 6: it has a template of flower, and chains are not exported",
-        "action gact index 8: no exported filter has it, and actions by themselves are not exported",
-        "action skbedit index 9: no exported filter has it, and actions by themselves are not exported",
+    for pref in [1, 2] {
+        near.tc(&format!(
+            "filter add dev near ingress pref {pref} protocol all matchall action drop index 8"
+        ))
+        .ok();
+    }
+    let exported = near.tc_cli("export").ok();
+    let lines: Vec<_> = exported.lines().collect();
+    let expected = [
+        "actions add action gact drop index 8",
+        "actions add action skbedit mark 3 index 9",
+        "qdisc add dev near clsact",
+        "chain add dev near ingress chain 5",
+        "chain add dev near egress chain 6 protocol ip flower dst_ip 0.0.0.0/24",
+        "filter add dev near ingress pref 1 protocol all handle 0x1 matchall action gact drop index 8",
     ];
-    let exported = near.tc_cli("export");
-    assert_eq!(exported.code, 1);
-    let comments: Vec<_> = exported.stdout.lines().filter_map(|line| line.strip_prefix("# ")).collect();
-    assert_eq!(comments, beside);
-    let said: Vec<_> = exported.stderr.lines().collect();
-    assert_eq!(said[..4], beside);
-    assert_eq!(said[4..], ["export: 4 not exported, or not all of it"]);
-    let marks: Vec<_> = exported.stdout.lines().filter_map(|line| line.strip_prefix("#!left-out ")).collect();
-    assert!(
-        beside.iter().zip(&marks).all(|(line, mark)| line.starts_with(mark)) && marks.len() == 4,
-        "{marks:?}"
-    );
-    // It is a batch and a description all the same.
-    let file = File::new("beside", &exported.stdout);
+    assert_eq!(lines[..6], expected);
+    assert_eq!(lines.len(), 8, "{exported}");
+    let file = File::new("beside", &exported);
     assert_eq!(near.tc_cli(&format!("diff {}", file.0)).code, 0);
+
+    // All of it is deleted, made again by tc and by an apply.
+    let skbedit = "qdisc add dev near clsact\nactions add action skbedit mark 3 index 9\n";
+    let bare = File::new("bare", &format!("{skbedit}actions add action pass index 7\n"));
+    let gone = near.tc_cli(&format!("apply {}", bare.0)).ok();
+    assert!(gone.contains("chain del dev near egress chain 6\n"), "{gone}");
+    assert!(gone.contains("actions del action gact index 8\n"), "{gone}");
+    // A kind of actions that no line is about is left alone.
+    let skbedit = File::new("skbedit", skbedit);
+    assert_eq!(near.tc_cli(&format!("apply {}", skbedit.0)).ok(), "");
+    let made = near.tc_cli(&format!("apply {}", file.0)).ok();
+    assert_eq!(made.lines().count(), 7, "{made}");
+    assert!(made.starts_with("actions del action gact index 7\n"), "{made}");
+    assert_eq!(near.tc_cli("export").ok(), exported);
+
+    // A shared action is changed in place, and another mask of the template makes the chain anew.
+    let other = exported.replace("mark 3", "mark 4").replace("0.0.0.0/24", "0.0.0.0/16");
+    let other = other.replace("dst_ip 10.0.0.0/24", "dst_ip 10.0.0.0/16");
+    let file = File::new("other", &other);
+    let done = near.tc_cli(&format!("apply {}", file.0)).ok();
+    let starts = [
+        "chain del dev near egress chain 6",
+        "actions change action skbedit mark 4 index 9 # was mark 3",
+        "chain add dev near egress chain 6 protocol ip flower dst_ip 0.0.0.0/16",
+        "filter add dev near egress pref 1 chain 6 ",
+    ];
+    let done: Vec<_> = done.lines().collect();
+    assert_eq!(done.len(), starts.len(), "{done:#?}");
+    assert!(done.iter().zip(starts).all(|(done, start)| done.starts_with(start)), "{done:#?}");
+    assert_eq!(near.tc_cli("export").ok(), other);
+    near.tc("qdisc del dev near clsact").ok();
+}
+
+/// A mark of an earlier export stays in force.
+#[test]
+fn chain_and_action_marked_as_left_out_stay() {
+    need!("sch_clsact", "act_gact", "veth");
+    let pair = Pair::new();
+    let near = &pair.near;
+    near.tc("qdisc add dev near clsact").ok();
+    near.tc("chain add dev near ingress chain 5").ok();
+    near.tc("actions add action drop index 8").ok();
+    let marks = "#!left-out chain dev near ingress chain 5\n#!left-out action gact index 8\n";
+    let file =
+        File::new("marks", &format!("qdisc add dev near clsact\nactions add action pass index 7\n{marks}"));
+    let done = near.tc_cli(&format!("apply {}", file.0));
+    assert_eq!(
+        (done.code, done.stdout.as_str()),
+        (0, "actions add action pass index 7\n"),
+        "{}",
+        done.stderr
+    );
+    for left in ["chain dev near ingress chain 5", "action gact index 8"] {
+        assert!(
+            done.stderr.contains(&format!("left alone: {left}: the file leaves it out\n")),
+            "{}",
+            done.stderr
+        );
+    }
+    let file = File::new("marks-gone", &format!("qdisc add dev near ingress\n{marks}"));
+    let refused = near.tc_cli(&format!("apply {}", file.0));
+    assert_eq!((refused.code, refused.stdout.as_str()), (1, ""));
+    assert!(
+        refused.stderr.contains("would be deleted: chain dev near ingress chain 5\n"),
+        "{}",
+        refused.stderr
+    );
+}
+
+/// Kernel: a link needs its table, which can be of a later priority; and a table in use stays.
+#[test]
+fn u32_tables_come_first_and_links_last() {
+    need!("sch_clsact", "cls_u32", "act_gact", "veth");
+    let pair = Pair::new();
+    let near = &pair.near;
+    near.tc("qdisc add dev near clsact").ok();
+    for words in [
+        "pref 9 protocol ip handle 2: u32 divisor 16",
+        "pref 9 protocol ip u32 ht 2:3: match ip dst 10.0.0.3/32 classid 1:3",
+        "pref 3 protocol ip u32 match ip dst 10.0.0.0/8 link 2: hashkey mask 0xf at 16",
+        "pref 3 protocol ip u32 match ip dst 11.0.0.0/8 classid 1:1",
+    ] {
+        near.tc(&format!("filter add dev near ingress {words}")).ok();
+    }
+    let exported = near.tc_cli("export").ok();
+    let words = |line: &str| line.split_once(" u32 ").unwrap().1.to_owned();
+    let order: Vec<_> = exported.lines().skip(1).map(words).collect();
+    let starts = ["divisor 16", "match u32 0x0b000000 0xff000000 at 16", "ht 2:3: ", "match u32 "];
+    assert_eq!(order.len(), starts.len(), "{exported}");
+    assert!(order.iter().zip(starts).all(|(line, start)| line.starts_with(start)), "{exported}");
+    assert!(order[3].ends_with(" link 2:"), "{exported}");
+    let file = File::new("u32", &exported);
+    near.tc("qdisc del dev near clsact").ok();
+    near.tc(&format!("-b {}", file.0)).ok();
+    assert_eq!(near.tc_cli("export").ok(), exported);
+    // Another size of the table: what is in it, and what leads to it, goes and comes again.
+    let other = exported.replace("divisor 16", "divisor 32");
+    let file = File::new("u32-other", &other);
+    let done = near.tc_cli(&format!("apply {}", file.0)).ok();
+    assert_eq!(done.lines().filter(|line| line.starts_with("filter add ")).count(), 3, "{done}");
+    assert_eq!(near.tc_cli("export").ok(), other);
+    near.tc("qdisc del dev near clsact").ok();
 }
 
 /// A class without words: its ceil has another framing than its rate.

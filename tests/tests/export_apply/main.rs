@@ -31,12 +31,23 @@ fn trees_survive_export_and_apply() {
     let kinds = kinds(&grammar);
     let trees = tries("TREES", if kinds.len() > 20 { 500 } else { 100 });
     let mut chance = Chance(number("TREES_SEED").unwrap_or(7));
+    let mut besides = [
+        (0, ["chain add ", " flower "]),
+        (0, ["chain add ", ""]),
+        (0, ["filter add ", " divisor "]),
+        (0, ["filter add ", " link "]),
+        (0, ["actions add ", ""]),
+    ];
     let (mut made, mut objects, mut led, mut by_tc, mut seen) = (0, 0, 0, 0, BTreeSet::new());
     for round in 0.. {
         let host = Host::new(round);
         host.build(&grammar, &kinds, &mut chance);
         let one = host.exported();
         objects += one.exported.lines().count();
+        for (count, starts) in &mut besides {
+            *count +=
+                one.exported.lines().filter(|line| starts.iter().all(|word| line.contains(word))).count();
+        }
         made += one.dump.keys().filter(|key| key.starts_with("qdisc") && key.contains(" root ")).count();
         seen.extend(one.dump.keys().filter_map(|key| key.split(' ').next_back()).map(str::to_owned));
 
@@ -65,6 +76,11 @@ fn trees_survive_export_and_apply() {
     count(&format!(
         "export: {made} trees of {objects} objects and {seen_kinds} kinds went both ways; {led} batches were \
         applied to other trees, {by_tc} were read by tc"
+    ));
+    let [templates, chains, tables, links, shared] = besides.map(|(count, _)| count);
+    count(&format!(
+        "export: among them {chains} chains, {templates} of them with a template, {tables} tables of u32, {links} \
+         links, {shared} shared actions"
     ));
     assert!(seen.len() >= kinds.len().min(20), "only {seen:?}");
 }
@@ -184,6 +200,13 @@ impl Host {
             assert_eq!(there.get(object), Some(bytes), "{object} {when}\n{}", wanted.exported);
         }
         assert_eq!(there.len(), wanted.dump.len(), "{when}");
+        let exported = self.net.tc_cli("export").ok();
+        let [there, filters] =
+            [&exported, &wanted.exported].map(|lines| beside(lines, &["filter ", "chain "]));
+        assert_eq!(there, filters, "{when}");
+        // Kinds of actions that no line is about are left alone.
+        let [there, actions] = [&exported, &wanted.exported].map(|lines| beside(lines, &["actions "]));
+        assert!(actions.iter().all(|action| there.contains(action)), "{actions:?} {there:?} {when}");
     }
 
     fn dump(&self) -> BTreeMap<String, Vec<u8>> {
@@ -227,7 +250,10 @@ impl Host {
             }
         }
         // Kernel: the actions of a deleted filter are deleted shortly after it.
+        // Shared ones are in use until then.
         let mut is_left = |kind: &str| {
+            // There may be none, or the kernel does not have the kind.
+            let _flushed = tc.delete(&Request::all_actions(kind));
             tc.list(&DumpRequest::actions(kind)).is_ok_and(|listed| {
                 listed.iter().any(|listed| {
                     listed.entry().is_ok_and(|entry| entry.actions().is_ok_and(|a| !a.is_empty()))
@@ -235,12 +261,19 @@ impl Host {
             })
         };
         for _ in 0..200 {
-            if devices.len() < self.devices.len() || !["gact", "mirred"].into_iter().any(&mut is_left) {
+            if devices.len() < self.devices.len()
+                || !["gact", "mirred", "skbedit"].map(&mut is_left).contains(&true)
+            {
                 break;
             }
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
     }
+}
+
+/// The lines that begin with one of these words.
+fn beside<'l>(lines: &'l str, starts: &[&str]) -> Vec<&'l str> {
+    lines.lines().filter(|line| starts.iter().any(|start| line.starts_with(start))).collect()
 }
 
 impl Drop for Host {

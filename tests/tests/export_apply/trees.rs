@@ -109,7 +109,16 @@ impl<'g> Tree<'g> {
         let shared =
             if places[0].starts_with("block") { format!("ingress_block {block} ") } else { String::new() };
         self.lines.push(format!("qdisc add dev {dev} {shared}{kind}"));
+        if chance.is(30) {
+            self.share(chance);
+        }
         for place in places {
+            if chance.is(25) {
+                self.chains(&place, chance);
+            }
+            if chance.is(25) {
+                self.tables(&place, chance);
+            }
             for _ in 0..chance.below(3) {
                 let pref = 1 + chance.below(40);
                 let protocol = *chance.of(&["all", "ip", "0x88b5", "arp"]);
@@ -130,6 +139,63 @@ impl<'g> Tree<'g> {
                 ));
             }
         }
+    }
+}
+
+impl Tree<'_> {
+    /// Actions that stand by themselves.
+    fn share(&mut self, chance: &mut Chance) {
+        let index = SHARED + chance.below(4);
+        self.lines.push(match chance.below(3) {
+            0 => format!("actions add action skbedit mark {} index {index}", chance.below(9)),
+            1 => format!("actions add action pass index {index}"),
+            _ => format!("actions add action drop index {index}"),
+        });
+    }
+
+    /// A chain without a filter, and one with a template.
+    fn chains(&mut self, place: &str, chance: &mut Chance) {
+        if chance.is(50) {
+            self.lines.push(format!("chain add {place} chain {}", 50 + chance.below(3)));
+        }
+        let (chain, prefix) = (60 + chance.below(3), 8 * (1 + chance.below(3)));
+        self.lines
+            .push(format!("chain add {place} chain {chain} protocol ip flower dst_ip 0.0.0.0/{prefix}"));
+        for pref in 1..=chance.below(3) {
+            let (net, action) = (chance.below(200), shared(chance));
+            let words =
+                format!("pref {pref} chain {chain} protocol ip flower dst_ip {net}.0.0.0/{prefix} {action}");
+            self.lines.push(format!("filter add {place} {words}"));
+        }
+    }
+
+    /// A table of u32 with nodes, and a link to it of an earlier or later priority.
+    fn tables(&mut self, place: &str, chance: &mut Chance) {
+        let (table, pref) = (1 + chance.below(5), 100 + chance.below(4));
+        let filter = |pref: usize| format!("filter add {place} pref {pref} protocol ip");
+        let divisor = 4 << chance.below(3);
+        self.lines.push(format!("{} handle {table:x}: u32 divisor {divisor}", filter(pref)));
+        for bucket in 0..chance.below(4) {
+            let action = if chance.is(50) { "classid 1:1".to_owned() } else { shared(chance) };
+            let words = format!("u32 ht {table:x}:{bucket}: match ip dst 10.0.0.{bucket}/32 {action}");
+            self.lines.push(format!("{} {words}", filter(pref)));
+        }
+        if chance.is(70) {
+            let link = format!("link {table:x}: hashkey mask 0x3 at 16");
+            let other = if chance.is(50) { pref - 20 } else { pref + 20 };
+            self.lines.push(format!("{} u32 match ip dst 10.0.0.0/8 {link}", filter(other)));
+        }
+    }
+}
+
+/// The first index of shared actions.
+const SHARED: usize = 1000;
+
+/// An action that other filters can have too.
+fn shared(chance: &mut Chance) -> String {
+    match chance.is(50) {
+        true => format!("action drop index {}", SHARED + chance.below(4)),
+        false => "action pass".to_owned(),
     }
 }
 

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 
 use tc_core::tree::{LeftOut, Part, Place, Wanted, WantedError};
-use tc_core::{Estimator, Verb};
+use tc_core::{Estimator, Request, Verb};
 
 use super::left_out::{MARK, parse_mark};
 use super::words::{Names, Reader};
 use crate::batch::{self, At, Numbered};
+use crate::command::actions::Operation;
 use crate::command::{self, Command};
 use crate::context::failure::Failure;
 use crate::context::session::ParseContext;
@@ -139,6 +140,7 @@ impl<'a> Read<'_, 'a, '_> {
         let context = ParseContext { registry, environment, extensions: &[] };
         let change = match command::parse(words, context)? {
             Command::Change(change) if MAKES.contains(&change.verb) => change,
+            Command::Actions(operations) => return self.actions(operations, words),
             _ => return Err(no_description()),
         };
         let ifindex = change.dev.map_or(0, |dev| self.device(dev));
@@ -146,6 +148,18 @@ impl<'a> Read<'_, 'a, '_> {
         self.wanted.push(verb, change.into_request(ifindex)).map_err(|error| self.failure(&error))?;
         self.words.push(without_verb(words));
         self.estimators.push(estimator);
+        Ok(())
+    }
+
+    /// Actions that stand by themselves.
+    fn actions(&mut self, operations: Vec<Operation<'a>>, words: &[&str]) -> Result<(), Failure> {
+        let [Operation::Change(verb @ (Verb::Add | Verb::Replace), actions)] = &operations[..] else {
+            return Err(no_description());
+        };
+        let request = Request::with_actions(actions.clone());
+        self.wanted.push(*verb, request).map_err(|error| self.failure(&error))?;
+        self.words.push(without_verb(words));
+        self.estimators.push(None);
         Ok(())
     }
 
@@ -158,7 +172,10 @@ impl<'a> Read<'_, 'a, '_> {
             WantedError::Missing(Part::QdiscParent) => needs("a qdisc needs its parent"),
             WantedError::Missing(Part::FilterParent) => needs("a filter needs its parent"),
             WantedError::Missing(Part::ClassHandle) => needs("a class needs its classid"),
-            WantedError::Missing(Part::Priority) | WantedError::NoObject => needs("a filter needs its pref"),
+            WantedError::Missing(Part::Priority) => needs("a filter needs its pref"),
+            WantedError::Missing(Part::Chain) => needs("a chain needs its number"),
+            WantedError::Missing(Part::Index) => needs("an action needs its index"),
+            WantedError::SeveralActions => needs("each action needs a line of its own"),
             WantedError::Missing(Part::Kind(tc_type)) => needs(&format!("a {tc_type} needs its kind")),
             WantedError::Twice(place) => there(place, "is there twice"),
             WantedError::NotAdded(place) => there(place, "was not added before"),

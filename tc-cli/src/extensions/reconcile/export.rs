@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 use tc_core::tree::{LeftOut, Object, Snapshot, Subtrees};
 
 use super::left_out::mark;
-use super::unexported::{self, Lost};
 use super::words::{Names, Reader, Worded, command, with_verb};
 use super::{OBJECTS, print_json};
 use crate::context::failure::Failure;
@@ -24,18 +23,10 @@ pub(super) fn run(devices: &[String], session: &mut Session<'_>) -> Result<(), F
     let reader = Reader { registry, names: &*names, environment: &machine };
     let context = reader.context()?;
     let Kernel { connection, watch, .. } = kernel;
-    let (snapshot, unexported, names) = watch.read(OBJECTS, || {
-        let snapshot = Snapshot::read(connection, only, &context).map_err(Failure::List)?;
-        let names = Names::of(&snapshot);
-        let mut unexported = unexported::chains(&snapshot, &names, connection)?;
-        // Actions are of no device.
-        if only.is_none() {
-            unexported.extend(unexported::actions(&snapshot, &reader, connection)?);
-        }
-        Ok((snapshot, unexported, names))
-    })?;
-    let mut lines = lines(&snapshot, &reader, &names, details);
-    lines.extend(unexported.into_iter().map(|lost| Exported::lost(lost, &names)));
+    let read = || Snapshot::read(connection, only, &context).map_err(Failure::List);
+    let snapshot = watch.read(OBJECTS, read)?;
+    let names = Names::of(&snapshot);
+    let lines = lines(&snapshot, &reader, &names, details);
     let lost: Vec<_> = lines.iter().filter_map(|line| line.lost.as_deref()).collect();
     lost.iter().for_each(|lost| report.warning(lost));
     if session.globals.json {
@@ -62,12 +53,6 @@ struct Exported<'s> {
 impl<'s> Exported<'s> {
     fn new(object: &'s str) -> Self {
         Self { object, commands: Vec::new(), note: None, lost: None, left_out: None, mark: None }
-    }
-
-    /// The facts that no command expresses.
-    fn lost(Lost { object, left_out, why }: Lost, names: &Names) -> Self {
-        let lost = Some(format!("{}: {why}", names.left_out(&left_out)));
-        Self { lost, ..Self::new(object) }.leaves_out(&left_out, names)
     }
 
     fn leaves_out(self, left_out: &LeftOut, names: &Names) -> Self {
@@ -97,7 +82,7 @@ fn lines<'s>(snapshot: &'s Snapshot, reader: &Reader<'_>, names: &Names, details
     for object in snapshot.objects() {
         let describe = || names.describe(object);
         let Worded { lines: made, lost } = reader.worded(object, names);
-        let mut line = Exported::new(object.place().tc_type().name());
+        let mut line = Exported::new(object.place().name());
         line.lost = (!lost.is_empty()).then(|| format!("{}: {lost}", describe()));
         let is_below_missing = missing.contains(object);
         if is_below_missing {
@@ -105,7 +90,7 @@ fn lines<'s>(snapshot: &'s Snapshot, reader: &Reader<'_>, names: &Names, details
         }
         if is_below_missing || !lost.is_beside() {
             missing.insert(object);
-            line = line.leaves_out(&LeftOut::Object(object.place().clone()), names);
+            line = line.leaves_out(&LeftOut::of(object.place().clone()), names);
         } else {
             line.note = note(object, names, details);
             let verbs = std::iter::once("add").chain(std::iter::repeat("change"));

@@ -12,7 +12,6 @@ mod left_out;
 mod planned;
 #[cfg(test)]
 mod tests;
-mod unexported;
 mod words;
 
 use clap::{Arg, ArgMatches};

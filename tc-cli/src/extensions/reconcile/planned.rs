@@ -86,9 +86,10 @@ fn line(step: &Step<'_>, desired: &Desired<'_>, reader: &Reader<'_>) -> Line {
         Verb::Delete => "del",
         verb => verb.name(),
     };
-    let words = match step.number {
-        None => reader.deletion(step.object, &desired.names),
-        Some(number) => {
+    let words = match (step.number, step.stand_in) {
+        (_, Some(priority)) => reader.stand_in(step, priority, &desired.names),
+        (None, None) => reader.deletion(step.object, &desired.names),
+        (Some(number), None) => {
             let mut words = desired.words[number].clone();
             if step.verb == Verb::Change && step.was.is_some() {
                 leave_out(step.object.change_semantics().only_new, &mut words);
@@ -97,7 +98,7 @@ fn line(step: &Step<'_>, desired: &Desired<'_>, reader: &Reader<'_>) -> Line {
         }
     };
     Line {
-        object: step.object.place().tc_type().name(),
+        object: step.object.place().name(),
         verb,
         command: command(&with_verb(verb, &words)),
         was: step.was.clone(),

@@ -292,7 +292,10 @@ fn a_file_that_is_no_description_is_refused() {
     for (file, text) in [
         (&["qdisc del dev eth0 root"][..], "only add, replace and change say what there shall be"),
         (&["qdisc show"], "only add, replace and change say what there shall be"),
-        (&["actions add action drop index 8"], "only add, replace and change say what there shall be"),
+        (&["actions list action gact"], "only add, replace and change say what there shall be"),
+        (&["actions add action drop"], "an action needs its index"),
+        (&["actions add action drop index 8 action pass index 9"], "each action needs a line of its own"),
+        (&["chain add dev eth0 ingress"], "a chain needs its number"),
         (&[TBF, TBF], "is there twice"),
         (&["qdisc change dev eth0 root handle 1: pfifo limit 5"], "was not added before"),
         (&["qdisc add root pfifo"], "a device is needed"),

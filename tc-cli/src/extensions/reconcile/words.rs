@@ -4,15 +4,17 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 
+use tc_core::link::DeviceNames;
 use tc_core::message::Entry;
-use tc_core::tree::{Context, FilterId, LeftOut, Object, On, Place, Snapshot};
+use tc_core::tree::{ChainId, Context, FilterId, LeftOut, Object, On, Place, Snapshot, Step};
 use tc_core::uapi::TCA_STATS2;
-use tc_core::words::{Environment, Words, WordsContext};
+use tc_core::words::{Environment, WordError, Words, WordsContext};
 use tc_core::{
-    ChangeSemantics, Difference, FilterPlace, Handle, OptionWords, Registry, TcOps, Verb, protocol,
+    Action, Actions, ChangeSemantics, Difference, FilterPlace, Handle, OptionWords, Registry, TcOps, Verb,
+    protocol,
 };
 
-use tc_core::link::DeviceNames;
+use crate::batch;
 
 /// The context of a reading.
 #[derive(Clone, Copy)]
@@ -73,6 +75,10 @@ impl Names {
                 let chain = if *chain == 0 { String::new() } else { format!("chain {chain}") };
                 format!("{} pref {priority} {chain}", self.on(*on, *parent))
             }
+            Place::Chain(ChainId { on, parent, chain }) => {
+                format!("{} chain {chain}", self.on(*on, *parent))
+            }
+            Place::Action { kind, index } => format!("{kind} index {index}"),
             place => place.to_string(),
         };
         words.split_whitespace().map(str::to_owned).collect()
@@ -88,12 +94,15 @@ impl Names {
 
     /// The type and the place.
     pub(super) fn title(&self, place: &Place) -> String {
-        format!("{} {}", place.tc_type(), self.place(place, Handle::UNSPEC).join(" "))
+        format!("{} {}", place.name(), self.place(place, Handle::UNSPEC).join(" "))
     }
 
     /// An object in words, for people.
     pub(super) fn describe(&self, object: &Object<'_>) -> String {
         let title = self.title(object.place());
+        if object.kind().is_empty() || matches!(object.place(), Place::Action { .. }) {
+            return title;
+        }
         match object.handle().is_unspec() {
             true => format!("{title} {}", object.kind()),
             false => format!("{title} handle {} {}", object.handle(), object.kind()),
@@ -107,15 +116,10 @@ impl Names {
             LeftOut::Object(Place::Qdisc { ifindex, parent: Handle::INGRESS }) => {
                 format!("qdisc dev {} ingress", self.name(*ifindex))
             }
-            LeftOut::Object(place) => match place {
-                Place::Filter(FilterId { handle, .. }) => {
-                    format!("{} handle {:#x}", self.title(place), handle.raw())
-                }
-                _ => self.title(place),
-            },
-            LeftOut::Chain { on, parent, chain } => format!("chain {} chain {chain}", self.on(*on, *parent)),
-            LeftOut::Action { kind, index } => format!("action {kind} index {index}"),
-            other => format!("{other:?}"),
+            LeftOut::Object(place @ Place::Filter(FilterId { handle, .. })) => {
+                format!("{} handle {:#x}", self.title(place), handle.raw())
+            }
+            left_out => self.title(&left_out.place()),
         }
     }
 }
@@ -206,6 +210,9 @@ impl Reader<'_> {
             lost.push("a batch cannot name the device".to_owned());
         }
         lost.extend(object.unreadable().iter().cloned());
+        if let Some(action) = object.action() {
+            return self.worded_action(action, object, lost);
+        }
         let handle = self.handle_words(object);
         let lines = lines(object, names, handle.described.as_deref(), &mut lost);
         if let Some(ops) = self.ops(object) {
@@ -215,6 +222,32 @@ impl Reader<'_> {
         let entry = object.entry().and_then(|entry| entry.entry().ok());
         let has_estimator = entry.is_some_and(|entry| has_estimator(&entry));
         Worded { lines, lost: Lost { why: lost, beside: has_estimator.then_some(estimator) } }
+    }
+
+    /// The words for an action that stands by itself.
+    fn worded_action(&self, action: &Action, object: &Object<'_>, mut lost: Vec<String>) -> Worded {
+        let Some(words) = object.words() else {
+            return Worded { lines: Vec::new(), lost: Lost { why: lost, beside: None } };
+        };
+        lost.extend(words.unsayable().iter().map(|what| format!("there are no words for {what}")));
+        let line = words.lines().join(" ");
+        let line = batch::split(&line).unwrap_or_else(|_| line.split_whitespace().collect());
+        if lost.is_empty() {
+            let context = WordsContext { verb: Verb::Add, dev: None, environment: &Silent(self.environment) };
+            match Actions::parse_words(&mut Words::new(&line), &context) {
+                Ok(read) => {
+                    let mut again = OptionWords::with_names(self.names);
+                    read.as_dumped(self.environment).to_words(&mut again);
+                    lost.extend(differs(words, &again));
+                }
+                Err(error) => lost.push(not_taken(&line, &error)),
+            }
+        }
+        if action.own_index() == 0 {
+            lost.push("its index is not known".to_owned());
+        }
+        let line = std::iter::once("actions").chain(line).map(str::to_owned).collect();
+        Worded { lines: vec![line], lost: Lost { why: lost, beside: None } }
     }
 
     fn ops(&self, object: &Object<'_>) -> Option<&'static dyn TcOps> {
@@ -247,13 +280,14 @@ impl Reader<'_> {
             return words.unsayable().iter().map(|what| format!("there are no words for {what}")).collect();
         }
         let mut place = FilterPlace::of(&entry);
+        place.protocol = Some(object.protocol()).filter(|protocol| *protocol != 0);
         place.handle_word =
             handle.filter(|word| !word.is_empty() && matches!(object.place(), Place::Filter(_)));
         let dev = object.place().device().map(|ifindex| names.name(ifindex));
         let mut again = OptionWords::with_names(self.names);
         for (number, line) in words.lines().iter().enumerate() {
             let verb = if number == 0 { Verb::Add } else { Verb::Change };
-            let line = match crate::batch::split(line) {
+            let line = match batch::split(line) {
                 Ok(line) => line,
                 Err(failure) => return vec![failure.to_string()],
             };
@@ -265,25 +299,46 @@ impl Reader<'_> {
                     again.amend(&read);
                 }
                 Ok((None, _)) => {}
-                Err(error) => {
-                    // A comment has one line.
-                    let error = error.to_string();
-                    let error = error.lines().next().unwrap_or_default();
-                    return vec![format!("tc does not take {:?}: {error}", line.join(" "))];
-                }
+                Err(error) => return vec![not_taken(&line, &error)],
             }
         }
-        let none = Difference::None;
-        let usual = &ChangeSemantics::USUAL;
-        match words.difference(&again, usual) == none && again.difference(words, usual) == none {
-            true => Vec::new(),
-            false => vec![format!("tc takes {:?} for something else", words.lines().join(" "))],
+        differs(words, &again).into_iter().collect()
+    }
+
+    /// The words of the command that adds or deletes a stand-in for a filter, without the verb.
+    pub(super) fn stand_in(&self, step: &Step<'_>, priority: u16, names: &Names) -> Vec<String> {
+        let object = step.object;
+        let Place::Filter(id) = object.place() else { return Vec::new() };
+        let id = FilterId { priority, ..id.clone() };
+        let mut place = FilterPlace::default();
+        (place.handle, place.protocol) = (id.handle, Some(object.protocol()));
+        let mut words = vec!["filter".to_owned()];
+        words.extend(names.place(&Place::Filter(id), Handle::UNSPEC));
+        words.extend(["protocol".to_owned(), protocol::word(object.protocol()).to_string()]);
+        let add = object.options().zip(self.ops(object)).filter(|_| step.verb == Verb::Add);
+        if let Some((options, ops)) = add {
+            let handle = ops.handle_word_at(options, &place);
+            if !place.handle.is_unspec() && !handle.is_empty() {
+                words.extend(["handle".to_owned(), handle]);
+            }
         }
+        words.push(object.kind().to_owned());
+        if let Some((options, ops)) = add {
+            let mut said = OptionWords::with_names(self.names);
+            ops.to_words_at(options, &place, &mut said);
+            let line = said.lines().join(" ");
+            let line = batch::split(&line).unwrap_or_else(|_| line.split_whitespace().collect());
+            words.extend(line.into_iter().map(str::to_owned));
+        }
+        words
     }
 
     /// The words of the command that deletes a current object, without the verb.
     pub(super) fn deletion(&self, object: &Object<'_>, names: &Names) -> Vec<String> {
-        let mut words = vec![object.place().tc_type().name().to_owned()];
+        if let Place::Action { kind, index } = object.place() {
+            return ["actions", "action", kind, "index", &index.to_string()].map(str::to_owned).to_vec();
+        }
+        let mut words = vec![object.place().name().to_owned()];
         words.extend(names.place(object.place(), object.handle()));
         match object.place() {
             Place::Qdisc { parent: Handle::INGRESS, .. } => words.push(object.kind().to_owned()),
@@ -301,6 +356,21 @@ impl Reader<'_> {
         }
         words
     }
+}
+
+fn not_taken(line: &[&str], error: &WordError) -> String {
+    // A comment has one line.
+    let error = error.to_string();
+    let error = error.lines().next().unwrap_or_default();
+    format!("tc does not take {:?}: {error}", line.join(" "))
+}
+
+/// Whether words that were read back mean something else.
+fn differs(words: &OptionWords<'_>, again: &OptionWords<'_>) -> Option<String> {
+    let none = Difference::None;
+    let usual = &ChangeSemantics::USUAL;
+    let is_same = words.difference(again, usual) == none && again.difference(words, usual) == none;
+    (!is_same).then(|| format!("tc takes {:?} for something else", words.lines().join(" ")))
 }
 
 /// A machine without warnings: the words are our own export.
@@ -343,7 +413,7 @@ fn lines(
     handle_word: Option<&str>,
     lost: &mut Vec<String>,
 ) -> Vec<Vec<String>> {
-    let mut head = vec![object.place().tc_type().name().to_owned()];
+    let mut head = vec![object.place().name().to_owned()];
     head.extend(names.place(object.place(), object.handle()));
     let mut say = |words: String| head.extend(words.split_whitespace().map(str::to_owned));
     match object.place() {
@@ -355,6 +425,9 @@ fn lines(
                 Some(word) => say(format!("handle {word}")),
                 None => say(format!("handle {:#x}", id.handle.raw())),
             }
+        }
+        Place::Chain(_) if object.protocol() != 0 => {
+            say(format!("protocol {}", protocol::word(object.protocol())));
         }
         _ => {}
     }
@@ -369,11 +442,13 @@ fn lines(
             say(format!("{name} {block}"));
         }
     }
-    head.push(object.kind().to_owned());
+    if !object.kind().is_empty() {
+        head.push(object.kind().to_owned());
+    }
     let words = object.words().map_or(vec![String::new()], OptionWords::lines);
     let line = |words: &String| {
         let mut line = head.clone();
-        match crate::batch::split(words) {
+        match batch::split(words) {
             Ok(words) => line.extend(words.into_iter().map(str::to_owned)),
             Err(_) => line.extend(words.split_whitespace().map(str::to_owned)),
         }

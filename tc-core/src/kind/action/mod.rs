@@ -15,7 +15,7 @@ use std::fmt;
 use bytes::Bytes;
 
 use crate::kind::object;
-use crate::kind::{Fill, FillContext, Kind, Options, Registry, TcOps};
+use crate::kind::{Fill, FillContext, Kind, OptionWords, Options, Registry, TcOps};
 use crate::wire::attr::{Attr, AttrWriter, Attrs};
 use crate::wire::error::{DecodeError, EncodeError};
 use crate::wire::stats::Stats;
@@ -63,14 +63,20 @@ impl Actions {
         self.list.is_empty()
     }
 
+    /// Whether both lists do the same to packets: their descriptions in words are equal.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        let words = |actions: &Self| {
+            let mut words = OptionWords::new();
+            actions.to_words(&mut words);
+            words
+        };
+        words(self).is_same(&words(other))
+    }
+
     /// The kinds and indices of the actions: for [`Kind::held_actions`]. The index is 0 if the kernel chooses it,
     /// or if the program does not know the kind.
     pub fn indices(&self) -> Vec<(String, u32)> {
-        let index = |action: &Action| match &action.options {
-            ActionOptions::Known(options, _) => options.action_index(),
-            _ => action.index.unwrap_or_default(),
-        };
-        self.iter().map(|action| (action.kind.clone(), index(action))).collect()
+        self.iter().map(|action| (action.kind.clone(), action.own_index())).collect()
     }
 
     /// Appends the list as the attribute `kind` (`TCA_MATCHALL_ACT`, ...), or
@@ -218,6 +224,23 @@ impl Action {
     pub fn raw_options(&self) -> Option<&[u8]> {
         match &self.options {
             ActionOptions::Raw(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    /// The action's own number: that of its options, or of a request for an action by its index. 0 lets the
+    /// kernel choose one.
+    pub fn own_index(&self) -> u32 {
+        match &self.options {
+            ActionOptions::Known(options, _) => options.action_index(),
+            _ => self.index.unwrap_or_default(),
+        }
+    }
+
+    /// See [`Kind::stands_alone`].
+    pub(crate) fn stands_alone(&self) -> Option<bool> {
+        match &self.options {
+            ActionOptions::Known(options, _) => options.stands_alone(),
             _ => None,
         }
     }

@@ -15,6 +15,11 @@ pub(super) const fn parts(handle: Handle) -> (u32, u32, u32) {
     (handle.raw() >> 20, handle.raw() >> 12 & 0xff, handle.raw() & 0xfff)
 }
 
+/// The table of a handle.
+pub(super) const fn table_of(handle: Handle) -> Handle {
+    of(parts(handle).0, 0, 0)
+}
+
 /// Whether the kernel made the table of the handle, for a priority.
 pub(super) const fn is_in_root(handle: Handle) -> bool {
     parts(handle).0 >= ROOT
