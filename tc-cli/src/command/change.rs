@@ -219,7 +219,7 @@ impl<'a> Change<'a> {
     }
 }
 
-/// With `-r` tc shows an estimator in its own units.
+/// With `-r` tc shows an estimator as the kernel has it.
 pub(crate) fn report_estimator(estimator: Option<Estimator>, session: &Session<'_>) {
     if let Some(Estimator { interval, ewma_log }) = estimator.filter(|_| session.globals.raw) {
         session.report.warning(&format!("[estimator i={interval} e={ewma_log}]"));

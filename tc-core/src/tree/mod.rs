@@ -3,7 +3,7 @@
 //! | to | use |
 //! |---|---|
 //! | read qdiscs, classes, filters, chains and actions | [`Snapshot::read`] |
-//! | describe the state that shall be | [`Wanted`]: requests, or a snapshot |
+//! | describe the wanted state | [`Wanted`]: requests, or a snapshot |
 //! | compute the steps between the two | [`Plan::new`] |
 //! | carry them out | [`Plan::apply`], or [`Executor`] step by step |
 //! | do all of it, and verify | [`establish`] |

@@ -63,7 +63,7 @@ pub(super) struct Current {
 }
 
 impl<'a> Object<'a> {
-    /// An object of which only the place is known.
+    /// An object with an unknown kind.
     pub(super) fn at(place: Place) -> Self {
         Self {
             place,

@@ -43,7 +43,7 @@ pub struct Plan<'p> {
 pub struct Step<'p> {
     /// [`Verb::Add`], [`Verb::Change`], [`Verb::Replace`] or [`Verb::Delete`].
     pub verb: Verb,
-    /// The object that is deleted or shall be there.
+    /// The current object of a deletion, else the wanted one.
     pub object: &'p Object<'p>,
     /// The request.
     pub request: Request<'p>,
@@ -235,7 +235,7 @@ impl<'p> Draft<'p> {
         new.filter_map(|(object, _)| object.own_action()).collect()
     }
 
-    /// Finds filters whose actions shall stand by themselves. Kernel: an action that a filter has made cannot.
+    /// Finds filters whose actions are wanted to stand by themselves. Kernel: an action that a filter has made cannot.
     fn compare_actions(&mut self) {
         let new = self.new_actions();
         for (object, fate) in self.objects.iter().zip(&mut self.fates) {

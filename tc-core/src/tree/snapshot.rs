@@ -135,7 +135,7 @@ impl Read<'_, '_> {
             let parents = parents.entry(ifindex).or_default();
             match &object.place {
                 Place::Qdisc { parent: Handle::INGRESS, .. } => {
-                    // A hook with a shared block has no filters of its own.
+                    // Filters of a hook with a shared block are in the block.
                     let hooks = self.context.hooks(&object.kind).iter().zip(object.blocks);
                     parents.extend(hooks.filter(|(_, block)| block.is_none()).map(|(hook, _)| *hook));
                 }

@@ -52,7 +52,7 @@ fn has_its_actions(wanted: &Object<'_>, there: &Object<'_>) -> bool {
     }
     let actions = |object: &Object<'_>| object.options.as_deref().and_then(Options::actions).cloned();
     match (actions(wanted), actions(there)) {
-        // A police of the filter's own is not in the list.
+        // A police beside the list is not in it.
         (Some(new), Some(old)) => new.indices().len() >= wanted.actions.len() && new.is_like(&old),
         _ => false,
     }

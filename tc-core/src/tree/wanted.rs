@@ -54,8 +54,8 @@ pub enum WantedError {
     /// A request for all actions of a kind.
     #[error("it is no object")]
     NoObject,
-    /// A request for several actions. Each needs a request of its own.
-    #[error("each action needs a request of its own")]
+    /// A request for several actions.
+    #[error("each action needs a separate request")]
     SeveralActions,
     /// A part of the object's place is missing.
     #[error("{0} is needed")]
@@ -137,7 +137,7 @@ impl<'a> Wanted<'a> {
         Ok(wanted)
     }
 
-    /// The object shall be as this request creates it.
+    /// Describes an object as this request creates it.
     pub fn add<T: ObjectType>(&mut self, request: Request<'a, T>) -> Result<(), WantedError> {
         self.push(Verb::Add, request).map(drop)
     }

@@ -222,6 +222,46 @@ fn a_filter_in_another_order_is_deleted_and_added() {
     );
 }
 
+/// A change of matchall is refused.
+#[test]
+fn a_filter_is_made_anew_while_a_stand_in_has_its_place() {
+    let to = |pref: u16, class: &str| {
+        format!(
+            "filter add dev eth0 parent 1: pref {pref} protocol all handle 0x1 matchall classid 1:{class}"
+        )
+    };
+    let del = |pref: u16| format!("filter del dev eth0 parent 1: pref {pref} protocol all");
+    let tree = [HTB, TOP, TEN];
+    let with = |filters: &[String]| -> Vec<String> {
+        tree.iter().map(|line| (*line).to_owned()).chain(filters.iter().cloned()).collect()
+    };
+    let leads = |there: &[String], file: &[String], steps: &[String]| {
+        let [there, file, steps] = [with(there), with(file), steps.to_vec()].map(|lines| lines.join("\n"));
+        let [there, file, steps] = [&there, &file, &steps].map(|text| text.lines().collect::<Vec<_>>());
+        self::leads(&there, &file, &steps);
+    };
+    let (old, handle) = (del(7) + " handle 0x1 matchall", |pref| del(pref) + " matchall");
+    let steps = |beside: u16| [to(beside, "1"), old.clone(), to(7, "1"), handle(beside)];
+    leads(&[to(7, "10")], &[to(7, "1")], &steps(8));
+    let later = to(8, "10");
+    leads(&[to(7, "10"), later.clone()], &[to(7, "1"), later.clone()], &steps(6));
+    // No priority is free beside it.
+    let earlier = to(6, "10");
+    leads(
+        &[earlier.clone(), to(7, "10"), later.clone()],
+        &[earlier, to(7, "1"), later],
+        &[old.clone(), to(7, "1")],
+    );
+    // The action with the index is there, and it is another one.
+    let (clsact, pass) = ("qdisc add dev eth0 clsact", SINK.replace("drop", "pass"));
+    let steps = ["filter del dev eth0 ingress pref 7 protocol all handle 0x1 matchall", &pass];
+    self::leads(&[clsact, SINK], &[clsact, &pass], &steps);
+    let other = pass.replace("index 1", "index 2");
+    let beside = other.replace("pref 7", "pref 8").replace("action pass", "action gact pass");
+    let gone = "filter del dev eth0 ingress pref 8 protocol all matchall";
+    self::leads(&[clsact, SINK], &[clsact, &other], &[&beside, steps[0], &other, gone]);
+}
+
 #[test]
 fn filters_go_before_the_class_to_which_they_lead() {
     let filter = "filter add dev eth0 parent 1: pref 7 protocol all handle 0x1 matchall classid 1:10";

@@ -373,7 +373,7 @@ fn differs(words: &OptionWords<'_>, again: &OptionWords<'_>) -> Option<String> {
     (!is_same).then(|| format!("tc takes {:?} for something else", words.lines().join(" ")))
 }
 
-/// A machine without warnings: the words are our own export.
+/// A machine without warnings, for words that an export has written.
 #[derive(Debug)]
 struct Silent<'r>(&'r dyn Environment);
 

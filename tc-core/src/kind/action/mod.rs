@@ -228,7 +228,7 @@ impl Action {
         }
     }
 
-    /// The action's own number: that of its options, or of a request for an action by its index. 0 lets the
+    /// The number of the action: that of its options, or of a request for an action by its index. 0 lets the
     /// kernel choose one.
     pub fn own_index(&self) -> u32 {
         match &self.options {
