@@ -37,6 +37,7 @@
 mod apply;
 mod below;
 mod context;
+mod draft;
 mod establish;
 mod gone;
 mod left_out;

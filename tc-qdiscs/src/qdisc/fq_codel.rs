@@ -98,7 +98,7 @@ impl Kind for FqCodel {
     }
 
     fn as_change(&self) -> Self {
-        Self { flows: None, ..self.clone() }
+        Self { flows: None, ..*self }
     }
 
     fn decode(payload: &[u8]) -> Result<Self, DecodeError> {

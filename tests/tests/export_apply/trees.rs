@@ -171,7 +171,10 @@ impl Tree<'_> {
 
     /// A table of u32 with nodes, and a link to it of an earlier or later priority.
     fn tables(&mut self, place: &str, chance: &mut Chance) {
-        let (table, pref) = (1 + chance.below(5), 100 + chance.below(4));
+        // Kernel: the hooks of a qdisc share their tables, and a list of one has those of the other hook that have
+        // its priority.
+        let (tables, prefs) = if place.ends_with("egress") { (9, 110) } else { (1, 100) };
+        let (table, pref) = (tables + chance.below(5), prefs + chance.below(4));
         let filter = |pref: usize| format!("filter add {place} pref {pref} protocol ip");
         let divisor = 4 << chance.below(3);
         self.lines.push(format!("{} handle {table:x}: u32 divisor {divisor}", filter(pref)));

@@ -54,7 +54,7 @@ pub(super) fn read<'a>(
     reader: &Reader<'a>,
     find: &mut dyn FnMut(&str) -> Option<i32>,
 ) -> Result<Desired<'a>, At> {
-    let context = reader.context().map_err(|error| (error.into(), 0))?;
+    let context = reader.context().map_err(|failure| (failure, 0))?;
     let devices = Devices { find, known: HashMap::new(), names: Vec::new() };
     let mut read = Read {
         reader,

@@ -122,7 +122,7 @@ impl Description {
         let find = &mut |dev: &str| session.ifindex(dev).ok();
         let desired = desired::read(&lines, &self.devices, &reader, find);
         let mut desired = desired.map_err(|at| reported(at, &self.file, session))?;
-        for dev in &desired.missing {
+        if let Some(dev) = desired.missing.first() {
             session.ifindex(dev)?;
             // It came a moment ago.
             return Err(Failure::NoDevice(dev.clone()));

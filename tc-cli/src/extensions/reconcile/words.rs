@@ -15,6 +15,7 @@ use tc_core::{
 };
 
 use crate::batch;
+use crate::context::failure::Failure;
 
 /// The context of a reading.
 #[derive(Clone, Copy)]
@@ -25,7 +26,7 @@ pub(super) struct Reader<'r> {
 }
 
 impl<'r> Reader<'r> {
-    pub(super) fn context(&self) -> Result<Context<'r>, tc_core::RegistryError> {
+    pub(super) fn context(&self) -> Result<Context<'r>, Failure> {
         Ok(Context::new(self.names)?.registry(self.registry).environment(self.environment))
     }
 }
