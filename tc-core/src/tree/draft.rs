@@ -295,11 +295,22 @@ impl<'p> Draft<'p> {
         let needed = self.objects.iter().flat_map(|object| object.needed()).collect();
         let gone = self.gone();
         let new_actions = self.new_actions();
+        // How many new filters have each action.
+        let mut made: HashMap<&(String, u32), usize> = HashMap::new();
+        for (object, there) in self.ordered.iter().zip(&self.there) {
+            if there.is_none_or(|at| self.fates[at] != Fate::Stays) {
+                object.actions.iter().for_each(|action| *made.entry(action).or_default() += 1);
+            }
+        }
         for (object, there) in self.ordered.iter().zip(&self.there) {
             let Some(at) = there.filter(|at| self.fates[*at] == Fate::Goes) else { continue };
             let is_renewed = matches!(self.differences.get(&at), Some(Difference::Renew { .. }));
-            let is_renewed =
-                is_renewed && !self.objects[at].actions.iter().any(|action| new_actions.contains(action));
+            // An action of the old filter must be gone before another filter makes one with its index.
+            let makes = |action: &(String, u32)| usize::from(object.actions.contains(action));
+            let is_wanted = |action: &(String, u32)| {
+                new_actions.contains(action) || made.get(action).is_some_and(|count| *count > makes(action))
+            };
+            let is_renewed = is_renewed && !self.objects[at].actions.iter().any(is_wanted);
             let stand_in = || stand_in(object, &self.objects[at], &gone, &needed, &priorities);
             if let Some(priority) = is_renewed.then(stand_in).flatten() {
                 self.swaps.insert(at, priority);
