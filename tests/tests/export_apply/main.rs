@@ -148,7 +148,10 @@ impl Host {
         let trees =
             self.devices.iter().flat_map(|dev| Tree::grow(grammar, kinds, &self.devices, dev, chance).lines);
         let file = format!("{}/random", self.folder);
-        fs::write(&file, trees.map(|line| line + "\n").collect::<String>()).expect("a batch is written");
+        // With a line about gact a file describes all actions of gact that stand by themselves.
+        let gact = "actions add action pass index 999\n".to_owned();
+        let batch: String = std::iter::once(gact).chain(trees.map(|line| line + "\n")).collect();
+        fs::write(&file, batch).expect("a batch is written");
         let _some_fail = self.net.tc_cli(&format!("-force -b {file}"));
     }
 
