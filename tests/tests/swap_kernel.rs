@@ -15,7 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::socket::{setsockopt, sockopt};
-use tc_qdiscs::plug::commit::{Limit, OnDeath, OnTaint, OutputCommit, Plan, Plugs};
+use tc_qdiscs::plug::commit::{AttachOptions, DetachMode, Limit, OnDeath, OnTaint, OutputCommit};
 use tests::lab::{PATIENCE, Pair, QUIET, count};
 use tests::need;
 
@@ -103,7 +103,7 @@ fn packets_are_lost_only_while_the_root_is_swapped() {
     let pair = Pair::new();
     let dir = std::env::temp_dir().join(format!("tc-swap-{}", std::process::id()));
     let limit = Limit::bytes(4_000_000.try_into().unwrap());
-    let plan = Plan::new(limit, OnTaint::FailClosed, OnDeath::StayClosed).journal_dir(&dir);
+    let options = AttachOptions::new(limit, OnTaint::FailClosed, OnDeath::StayClosed).journal_dir(&dir);
     let flood = Flood::new(&pair);
     // The datagrams sent during each of these.
     let (mut attached, mut held, mut removed, mut left) = (vec![], vec![], vec![], vec![]);
@@ -111,7 +111,7 @@ fn packets_are_lost_only_while_the_root_is_swapped() {
         for round in 0..ROUNDS {
             let mut session = None;
             attached.push(flood.around(|| {
-                session = Some(OutputCommit::attach(&[Pair::NEAR], plan.clone()).unwrap());
+                session = Some(OutputCommit::attach(&[Pair::NEAR], options.clone()).unwrap());
             }));
             let mut session = session.unwrap();
             held.push(flood.around(|| {
@@ -120,9 +120,9 @@ fn packets_are_lost_only_while_the_root_is_swapped() {
                 session.open().unwrap();
             }));
             if round % 2 == 0 {
-                removed.push(flood.around(|| session.detach(Plugs::Remove).unwrap()));
+                removed.push(flood.around(|| session.detach(DetachMode::Remove).unwrap()));
             } else {
-                left.push(flood.around(|| session.detach(Plugs::Leave).unwrap()));
+                left.push(flood.around(|| session.detach(DetachMode::Leave).unwrap()));
                 removed.push(flood.around(|| drop(pair.near.tc("qdisc del dev near root").ok())));
             }
         }

@@ -101,13 +101,9 @@ impl Failure {
         }
     }
 
-    /// A command that `tc` does not have failed with this text, because of this.
-    pub(crate) fn own(text: String, cause: &(dyn std::error::Error + 'static)) -> Self {
-        let mut chain = std::iter::successors(Some(cause), |error| error.source());
-        let denied = chain.any(|error| {
-            let boxed = error.downcast_ref::<Box<Error>>().map(|error| &**error);
-            boxed.or(error.downcast_ref::<Error>()).is_some_and(Error::is_permission_denied)
-        });
+    /// A command that `tc` does not have failed with this text, because of this error if there is one.
+    pub(crate) fn own(text: String, cause: Option<&Error>) -> Self {
+        let denied = cause.is_some_and(Error::is_permission_denied);
         if denied && lacks_capability() { Self::ExtensionDenied(text) } else { Self::Extension(text) }
     }
 

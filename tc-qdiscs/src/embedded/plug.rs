@@ -4,7 +4,7 @@ use tc_core::embedded::{Discipline, Enqueued, Packet, Place, Refusal};
 use tc_core::stats::Queue;
 use tc_core::{AttrWriter, Fill};
 
-use crate::plug::{Kick, Model};
+use crate::plug::{Model, Wakeup};
 
 /// The discipline of a plug.
 #[derive(Clone, Debug)]
@@ -39,7 +39,7 @@ impl Discipline for Plug {
     }
 
     fn change(&mut self, options: &[u8], _: &Place) -> Result<(), Refusal> {
-        self.kicks = self.model.change(options).map_err(|_| super::invalid())? == Kick::Runs;
+        self.kicks = self.model.change(options).map_err(|_| super::invalid())? == Wakeup::Runs;
         Ok(())
     }
 

@@ -75,7 +75,6 @@ pub enum CaptureError {
     #[error("{cause}; left behind: {left}")]
     Left {
         /// The first failure.
-        #[source]
         cause: Error,
         /// The remaining objects.
         left: String,

@@ -9,4 +9,4 @@ pub mod ring;
 
 pub use capture::{Capture, CaptureError, CaptureSetup};
 pub use kind::{Action, Plug};
-pub use model::{Kick, Model};
+pub use model::{Model, Wakeup};

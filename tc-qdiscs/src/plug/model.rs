@@ -37,7 +37,7 @@ pub struct Model<P> {
 /// The follow-up that a change asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
-pub enum Kick {
+pub enum Wakeup {
     /// Nothing.
     Stays,
     /// The device dequeues (`netif_schedule_queue`).
@@ -74,21 +74,21 @@ impl<P> Model<P> {
 
     /// A change with these options. Kernel: the limit counts only if the action
     /// is `TCQ_PLUG_LIMIT`; an action that is not known is refused.
-    pub fn change(&mut self, options: &[u8]) -> Result<Kick, DecodeError> {
+    pub fn change(&mut self, options: &[u8]) -> Result<Wakeup, DecodeError> {
         match decode(options)? {
             (0, _) => self.buffer(),
             (1, _) => {
                 self.release_one();
-                return Ok(Kick::Runs);
+                return Ok(Wakeup::Runs);
             }
             (2, _) => {
                 self.release_indefinite();
-                return Ok(Kick::Runs);
+                return Ok(Wakeup::Runs);
             }
             (3, limit) => self.set_limit(limit),
             _ => return Err(DecodeError::Malformed { what: "plug action" }),
         }
-        Ok(Kick::Stays)
+        Ok(Wakeup::Stays)
     }
 
     /// `TCQ_PLUG_BUFFER`: ends the epoch.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tc_core::{Connection, Handle, Request, Verb};
 use tc_qdiscs::plug::Plug;
-use tc_qdiscs::plug::commit::{Ack, Limit, OnDeath, OnTaint, OutputCommit, Plan, Plugs};
+use tc_qdiscs::plug::commit::{Ack, AttachOptions, DetachMode, Limit, OnDeath, OnTaint, OutputCommit};
 use tests::lab::{PATIENCE, Pair};
 
 use crate::{Row, time};
@@ -18,8 +18,9 @@ const LIMIT: NonZeroU32 = NonZeroU32::new(10_000_000).expect("not 0");
 pub(crate) fn epochs(cycles: usize) -> Vec<Row> {
     let dir = env::temp_dir().join(format!("tc-plug-bench-{}", std::process::id()));
     let pair = Pair::new();
-    let plan = Plan::new(Limit::bytes(LIMIT), OnTaint::FailClosed, OnDeath::StayClosed).journal_dir(&dir);
-    let mut session = OutputCommit::attach(&[Pair::NEAR], plan).expect("a fresh device takes a plug");
+    let options =
+        AttachOptions::new(Limit::bytes(LIMIT), OnTaint::FailClosed, OnDeath::StayClosed).journal_dir(&dir);
+    let mut session = OutputCommit::attach(&[Pair::NEAR], options).expect("a fresh device takes a plug");
     session.start_buffer().expect("it holds");
     let mut times = [(); 3].map(|()| Vec::with_capacity(cycles));
     for _ in 0..cycles {
@@ -35,7 +36,7 @@ pub(crate) fn epochs(cycles: usize) -> Vec<Row> {
             times.push(time);
         }
     }
-    session.detach(Plugs::Remove).expect("it ends in order");
+    session.detach(DetachMode::Remove).expect("it ends in order");
     let _gone = fs::remove_dir_all(&dir);
     let names = ["library: close", "library: release, with its checks", "library: both"];
     names.into_iter().zip(times).map(|(name, times)| Row::new(name, times)).collect()

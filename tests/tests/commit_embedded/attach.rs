@@ -12,22 +12,22 @@ use tc_qdiscs::plug::commit::Journal;
 
 use super::*;
 
-type Setting = fn(Plan) -> Plan;
+type Setting = fn(AttachOptions) -> AttachOptions;
 
 /// The error of an attach, if it fails.
 pub(crate) fn attach(
     world: &Kernel,
     dir: &Path,
     names: &[&str],
-    set: impl FnOnce(Plan) -> Plan,
+    set: impl FnOnce(AttachOptions) -> AttachOptions,
     meanwhile: impl FnOnce(&Shared<Socket>),
 ) -> Option<Error> {
     let limit = Limit::bytes(32_768.try_into().unwrap());
-    let plan = Plan::new(limit, OnTaint::FailClosed, OnDeath::StayClosed).journal_dir(dir);
+    let options = AttachOptions::new(limit, OnTaint::FailClosed, OnDeath::StayClosed).journal_dir(dir);
     let tc = Shared::new(world.connect());
     meanwhile(&tc);
     let monitor = Monitor::over(Shared::new(world.connect()));
-    OutputCommit::attach_over(Connection::over(tc), monitor, names, set(plan)).err()
+    OutputCommit::attach_over(Connection::over(tc), monitor, names, set(options)).err()
 }
 
 pub(crate) fn kernel() -> Kernel {
@@ -47,12 +47,12 @@ fn unusable_devices_and_handles_are_refused_untouched() {
     let (kernel, dir) = (kernel(), std::env::temp_dir().join(format!("tc-attach-{}", std::process::id())));
     let many: Vec<String> = (0..129).map(|n| format!("d{n}")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
-    let same = |plan: Plan| plan.handles(7, 7);
-    let none = |plan: Plan| plan.handles(7, 0);
+    let same = |options: AttachOptions| options.handles(7, 7);
+    let none = |options: AttachOptions| options.handles(7, 0);
     let cases: [(&[&str], Setting); 5] = [
-        (&[], |plan| plan),
-        (&many, |plan| plan),
-        (&["eth0", "eth0"], |plan| plan),
+        (&[], |options| options),
+        (&many, |options| options),
+        (&["eth0", "eth0"], |options| options),
         (&["eth0"], same),
         (&["eth0"], none),
     ];
@@ -61,7 +61,7 @@ fn unusable_devices_and_handles_are_refused_untouched() {
         assert!(matches!(error, Error::Devices(_)), "{names:?}: {error}");
     }
     kernel.set_carrier(DEVICES[1], false);
-    let error = attach(&kernel, &dir, &["eth0", "eth1"], |plan| plan, |_| {}).unwrap();
+    let error = attach(&kernel, &dir, &["eth0", "eth1"], |options| options, |_| {}).unwrap();
     assert!(matches!(error, Error::DeviceDown { .. }), "{error}");
     assert!(!dir.exists());
 }
@@ -92,16 +92,16 @@ fn several_queues_without_events_are_refused_unless_accepted() {
     let dir = std::env::temp_dir().join(format!("tc-unwatched-{}", std::process::id()));
     let attach = |names: &[&str], accept: bool| {
         let limit = Limit::bytes(32_768.try_into().unwrap());
-        let plan = Plan::new(limit, OnTaint::FailClosed, OnDeath::StayClosed).journal_dir(&dir);
-        let plan = if accept { plan.accept_unwatched_queues() } else { plan };
+        let options = AttachOptions::new(limit, OnTaint::FailClosed, OnDeath::StayClosed).journal_dir(&dir);
+        let options = if accept { options.accept_unwatched_queues() } else { options };
         let connection = Connection::over(NoEvents(kernel.connect()));
-        OutputCommit::attach_over(connection, Monitor::over(NoEvents(kernel.connect())), names, plan)
+        OutputCommit::attach_over(connection, Monitor::over(NoEvents(kernel.connect())), names, options)
     };
     let before = root(&kernel, DEVICES[1]);
     let error = attach(&["eth0", "eth1"], false).err().unwrap();
     assert!(matches!(&error, Error::QueuesUnwatched { device, tx_queues: 4, .. } if device == "eth1"));
-    assert_eq!(error.network(), Network::Untouched);
-    assert!(error.to_string().contains("or accept unwatched queues in the plan"), "{error}");
+    assert_eq!(error.network(), NetworkState::Untouched);
+    assert!(error.to_string().contains("or accept unwatched queues in the options"), "{error}");
     assert_eq!(root(&kernel, DEVICES[1]), before);
     assert!(!dir.exists());
     attach(&["eth0"], false).unwrap().discard().unwrap();
@@ -125,7 +125,7 @@ fn plugs_are_undone_or_stay_in_the_journal() {
                 &kernel,
                 &dir,
                 &["eth0", "eth1"],
-                |plan| plan,
+                |options| options,
                 |tc| {
                     let put = put.clone();
                     tc.get().before_send(meanwhile, move || {
@@ -142,11 +142,11 @@ fn plugs_are_undone_or_stay_in_the_journal() {
             if put.load(Relaxed) {
                 assert_eq!(root(&kernel, DEVICES[1]).1, Handle::qdisc(7), "{when}");
             }
-            if error.network() == Network::Untouched {
+            if error.network() == NetworkState::Untouched {
                 assert_eq!((root(&kernel, DEVICES[0]), journals), (before, 0), "{when}");
                 clean += 1;
             } else {
-                assert_eq!((error.network(), journals), (Network::Unknown, 1), "{when}");
+                assert_eq!((error.network(), journals), (NetworkState::Unknown, 1), "{when}");
                 left += 1;
             }
         }

@@ -36,7 +36,7 @@ fn a_guardian_hears_of_every_epoch_and_the_end() {
         let epoch = session.close()?;
         session.release(epoch, Ack::of(0))?;
         session.open()?;
-        session.detach(Plugs::Remove)
+        session.detach(DetachMode::Remove)
     });
     assert_eq!(words, "hhfl");
 }
@@ -69,7 +69,8 @@ fn a_failed_attach_keeps_its_guardian_if_plugs_remain() {
         let kernel = attach::kernel();
         let mut network = None;
         let words = heard(|on_death| {
-            let with_guardian = |_| Plan::new(limit, OnTaint::FailClosed, on_death).journal_dir(&dir);
+            let with_guardian =
+                |_| AttachOptions::new(limit, OnTaint::FailClosed, on_death).journal_dir(&dir);
             let lose = |tc: &Shared<Socket>| {
                 // An answer of the attach, and, two calls later, one of the undo.
                 for call in [lost, lost + again] {
@@ -81,7 +82,7 @@ fn a_failed_attach_keeps_its_guardian_if_plugs_remain() {
         });
         let _ = fs::remove_dir_all(&dir);
         let (Some(network), Some(words)) = (network, words) else { continue };
-        let left = network != Network::Untouched;
+        let left = network != NetworkState::Untouched;
         assert_eq!(words, if left { "" } else { "l" }, "answer {lost} lost: {network:?}");
         seen[usize::from(left)] += 1;
     }

@@ -42,7 +42,7 @@ fn send_when_one_device_fails_names_it_and_fails_for_all() {
     world.kernel.remove_device(DEVICES[1]);
     let Error::Tainted { taint, network } = world.session.close().unwrap_err() else { panic!() };
     assert_eq!((taint.device.as_str(), taint.cause), ("eth0", TaintCause::PlugGone));
-    assert_eq!(network, Network::HeldAnew, "a device that is gone says nothing of the other");
+    assert_eq!(network, NetworkState::HeldAnew, "a device that is gone says nothing of the other");
     world.send(b"1");
     assert_eq!(world.sent(), NONE);
 }
@@ -60,9 +60,9 @@ fn what_a_look_finds_is_told_also_where_no_notice_came() {
     };
     let not_ours = TaintCause::NotOurs { kind: "pfifo".into(), handle: Handle::qdisc(0xc01) };
     let causes: [(Happening<'_>, _, _); 3] = [
-        (&other_kind, not_ours, Network::Foreign),
-        (&gone, TaintCause::DeviceGone, Network::HeldAnew),
-        (&other_handle, TaintCause::PlugGone, Network::Foreign),
+        (&other_kind, not_ours, NetworkState::Foreign),
+        (&gone, TaintCause::DeviceGone, NetworkState::HeldAnew),
+        (&other_handle, TaintCause::PlugGone, NetworkState::Foreign),
     ];
     for (happens, expected, left) in causes {
         let mut world = world();
@@ -142,7 +142,7 @@ fn packets_that_did_not_fit_taint_or_are_reported() {
                 assert_eq!(on_drop, OnDrop::Taint);
                 let (cause, network) = cause(error);
                 assert!(matches!(cause, TaintCause::Dropped { packets: 10, .. }), "{cause}");
-                assert_eq!((network, world.sent()), (Network::HeldAnew, NONE));
+                assert_eq!((network, world.sent()), (NetworkState::HeldAnew, NONE));
             }
         }
     }
@@ -206,7 +206,7 @@ fn what_a_state_does_not_allow_changes_nothing() {
     assert_eq!(world.session.counts().held_packets, 2);
     world.session.abort().unwrap();
     assert_eq!(world.session.counts().held_packets, 0, "of the new plugs");
-    assert!(refused(world.session.detach(Plugs::Leave)));
+    assert!(refused(world.session.detach(DetachMode::Leave)));
 }
 
 #[test]
@@ -223,7 +223,7 @@ fn a_notice_that_cannot_be_read_taints() {
         world.monitor.get().inner_mut().changes.push_back(change);
         let (cause, network) = cause(world.session.check().unwrap_err());
         assert!(matches!(cause, TaintCause::Command { .. } | TaintCause::Unreadable(_)), "{cause}");
-        assert_eq!(network, Network::HeldAnew);
+        assert_eq!(network, NetworkState::HeldAnew);
     }
 }
 
@@ -249,7 +249,7 @@ fn a_reset_that_new_packets_make_up_for_is_found() {
             }
             seen => assert_eq!(seen, expected),
         }
-        assert_eq!((network, world.sent()), (Network::HeldAnew, NONE));
+        assert_eq!((network, world.sent()), (NetworkState::HeldAnew, NONE));
         world.session.restart().unwrap();
         goes_on(&mut world);
     }
@@ -332,7 +332,7 @@ fn policy_when_closing_lets_nothing_out_and_reports_failures() {
         });
         // The send of the first replacement: after a look, and a request for the root.
         world.tc.get().at_call(6, Fault::NoBuffers);
-        assert_eq!(cause(world.session.check().unwrap_err()), (TaintCause::Carrier, Network::Unknown));
+        assert_eq!(cause(world.session.check().unwrap_err()), (TaintCause::Carrier, NetworkState::Unknown));
         assert_eq!(world.sent(), NONE);
         world.session.restart().unwrap();
         goes_on(&mut world);
@@ -345,10 +345,10 @@ fn what_was_let_go_stays_let_go_whatever_follows() {
     world.session.start_buffer().unwrap();
     world.kernel.set_transmitting(DEVICES[0], false);
     world.send(b"0");
-    assert!(matches!(world.session.detach(Plugs::Remove), Err(Error::StillDraining { .. })));
+    assert!(matches!(world.session.detach(DetachMode::Remove), Err(Error::StillDraining { .. })));
     world.tc.get().next(Fault::Lost);
-    let (_, network) = cause(world.session.detach(Plugs::Remove).unwrap_err());
-    assert_eq!(network, Network::Open);
+    let (_, network) = cause(world.session.detach(DetachMode::Remove).unwrap_err());
+    assert_eq!(network, NetworkState::Open);
     world.kernel.set_transmitting(DEVICES[0], true);
     assert_eq!(world.sent(), both(&[b"0"]));
 }

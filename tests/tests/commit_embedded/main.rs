@@ -17,7 +17,8 @@ use tc_core::monitor::Monitor;
 use tc_core::uapi::{RTNLGRP_LINK, RTNLGRP_TC};
 use tc_core::{Connection, Transport};
 use tc_qdiscs::plug::commit::{
-    Ack, Error, Limit, Network, OnDeath, OnDrop, OnTaint, OutputCommit, Plan, Plugs, State, TaintCause,
+    Ack, AttachOptions, DetachMode, Error, Limit, NetworkState, OnDeath, OnDrop, OnTaint, OutputCommit,
+    State, TaintCause,
 };
 use tests::lab::Shared;
 
@@ -52,11 +53,11 @@ impl World {
         let id = (std::process::id(), std::thread::current().id());
         let dir = std::env::temp_dir().join(format!("tc-plug-embedded-{id:?}"));
         let limit = Limit::bytes(limit_bytes.try_into().unwrap_or(std::num::NonZeroU32::MAX));
-        let plan = Plan::new(limit, on_taint, on_death).on_drop(on_drop).journal_dir(&dir);
-        let plan = plan.handles(0xc01, 0xc02);
+        let options = AttachOptions::new(limit, on_taint, on_death).on_drop(on_drop).journal_dir(&dir);
+        let options = options.handles(0xc01, 0xc02);
         let connection = Connection::over(tc.clone());
         let monitor_over = Monitor::over(monitor.clone());
-        let session = OutputCommit::attach_over(connection, monitor_over, &["eth0", "eth1"], plan)?;
+        let session = OutputCommit::attach_over(connection, monitor_over, &["eth0", "eth1"], options)?;
         Ok(Self { kernel, tc, monitor, session, dir })
     }
 
@@ -85,7 +86,7 @@ fn world() -> World {
     World::new(OnTaint::FailClosed, OnDrop::Taint, 32_768).unwrap()
 }
 
-fn cause(error: Error) -> (TaintCause, Network) {
+fn cause(error: Error) -> (TaintCause, NetworkState) {
     match error {
         Error::Tainted { taint, network } => (taint.cause, network),
         other => panic!("no taint: {other}"),
@@ -115,7 +116,7 @@ fn a_session_over_two_devices_from_start_to_end() {
     world.send(b"1");
     assert_eq!(world.sent(), NONE);
     assert!(matches!(world.session.open(), Err(Error::EpochOutstanding { number: 0 })));
-    assert!(matches!(world.session.detach(Plugs::Remove), Err(Error::EpochOutstanding { .. })));
+    assert!(matches!(world.session.detach(DetachMode::Remove), Err(Error::EpochOutstanding { .. })));
     world.session.release(epoch, Ack::of(0)).unwrap();
     assert_eq!(world.sent(), both(&[b"0"]));
     world.session.open().unwrap();
@@ -123,7 +124,7 @@ fn a_session_over_two_devices_from_start_to_end() {
     world.session.start_buffer().unwrap();
     world.send(b"2");
     assert_eq!(world.sent(), NONE);
-    world.session.detach(Plugs::Remove).unwrap();
+    world.session.detach(DetachMode::Remove).unwrap();
     assert_eq!(world.sent(), both(&[b"2"]));
     assert_eq!(world.session.state(), State::Detached);
     assert!(world.session.discard().is_err());
@@ -138,7 +139,7 @@ fn answer_when_lost_taints() {
         world.tc.get().next(fault);
         let (cause, network) = cause(world.session.close().unwrap_err());
         assert!(matches!(cause, TaintCause::Command { doing: "BUFFER", .. }), "{fault:?}: {cause}");
-        assert_eq!(network, Network::HeldAnew, "{fault:?}");
+        assert_eq!(network, NetworkState::HeldAnew, "{fault:?}");
         assert_eq!(world.sent(), NONE);
     }
 }
@@ -198,7 +199,7 @@ fn reset_on_either_side_of_the_look_is_found_by_the_release() {
             kernel.set_carrier(DEVICES[0], true);
         });
         let (cause, network) = cause(world.session.release(epoch, Ack::of(0)).unwrap_err());
-        assert_eq!((cause, network), (TaintCause::Carrier, Network::HeldAnew));
+        assert_eq!((cause, network), (TaintCause::Carrier, NetworkState::HeldAnew));
         world.sent();
         world.send(b"1");
         assert_eq!(world.sent(), NONE, "what the RELEASE has left over lets nothing out");
@@ -211,11 +212,11 @@ fn a_busy_device_keeps_a_session_draining_and_loses_nothing() {
     world.session.start_buffer().unwrap();
     world.send(b"0");
     world.kernel.set_transmitting(DEVICES[0], false);
-    let error = world.session.detach(Plugs::Remove).unwrap_err();
+    let error = world.session.detach(DetachMode::Remove).unwrap_err();
     assert!(matches!(error, Error::StillDraining { packets: 1, .. }), "{error}");
-    assert_eq!((world.session.state(), error.network()), (State::Draining, Network::Open));
+    assert_eq!((world.session.state(), error.network()), (State::Draining, NetworkState::Open));
     world.kernel.set_transmitting(DEVICES[0], true);
-    world.session.detach(Plugs::Remove).unwrap();
+    world.session.detach(DetachMode::Remove).unwrap();
     assert_eq!(world.sent(), both(&[b"0"]));
 }
 
@@ -234,7 +235,7 @@ fn release_continues_after_a_reset_until_its_notice() {
         world.kernel.set_carrier(DEVICES[0], false);
         if noticed {
             let (cause, network) = cause(world.session.check().unwrap_err());
-            assert_eq!((cause, network), (TaintCause::Carrier, Network::HeldAnew));
+            assert_eq!((cause, network), (TaintCause::Carrier, NetworkState::HeldAnew));
         }
         world.kernel.set_carrier(DEVICES[0], true);
         world.send(b"2");

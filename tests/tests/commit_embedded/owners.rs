@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tc_core::{DumpRequest, Handle, Request};
-use tc_qdiscs::plug::commit::{Held, Journal, JournalError, Left};
+use tc_qdiscs::plug::commit::{Journal, JournalError, OnAdopt, OrphanedSession};
 
 use super::attach::kernel;
 use super::*;
@@ -30,28 +30,28 @@ impl Drop for Dir {
     }
 }
 
-fn plan(dir: &Path) -> Plan {
+fn options(dir: &Path) -> AttachOptions {
     let limit = Limit::bytes(32_768.try_into().unwrap());
-    let plan = Plan::new(limit, OnTaint::FailClosed, OnDeath::StayClosed).journal_dir(dir);
+    let options = AttachOptions::new(limit, OnTaint::FailClosed, OnDeath::StayClosed).journal_dir(dir);
     // The other session is in the way of this thread, and does not go on meanwhile.
-    plan.timeout(Duration::from_millis(5))
+    options.timeout(Duration::from_millis(5))
 }
 
-fn attach(kernel: &Kernel, names: &[&str], plan: Plan) -> Result<Session, Error> {
-    attach_with(kernel, names, plan, |_| {})
+fn attach(kernel: &Kernel, names: &[&str], options: AttachOptions) -> Result<Session, Error> {
+    attach_with(kernel, names, options, |_| {})
 }
 
 fn attach_with(
     kernel: &Kernel,
     names: &[&str],
-    plan: Plan,
+    options: AttachOptions,
     meanwhile: impl FnOnce(&Shared<Socket>),
 ) -> Result<Session, Error> {
     let notices = kernel.connect();
     [RTNLGRP_TC, RTNLGRP_LINK].into_iter().for_each(|group| notices.join(group));
     let tc = Shared::new(kernel.connect());
     meanwhile(&tc);
-    OutputCommit::attach_over(Connection::over(tc), Monitor::over(Shared::new(notices)), names, plan)
+    OutputCommit::attach_over(Connection::over(tc), Monitor::over(Shared::new(notices)), names, options)
 }
 
 /// The root qdisc of each device: kind and handle. It is a list: a get would taint a session.
@@ -83,8 +83,8 @@ fn attach_when_another_attaches_at_any_moment() {
         for moment in 0.. {
             let (first, second) = (Dir::new("first"), Dir::new(if apart { "second" } else { "first" }));
             let with = |dir: &Dir| {
-                let plan = plan(&dir.0);
-                if same_handles { plan.handles(0xc01, 0xc02) } else { plan }
+                let options = options(&dir.0);
+                if same_handles { options.handles(0xc01, 0xc02) } else { options }
             };
             let kernel = kernel();
             let other: Arc<Mutex<Option<Result<Session, Error>>>> = Arc::default();
@@ -102,7 +102,7 @@ fn attach_when_another_attaches_at_any_moment() {
                 (one, other) => panic!("{when}: {:?} and {:?}", one.err(), other.err()),
             };
             wins[at] += 1;
-            assert_eq!(loser.network(), Network::Untouched, "{when}: {loser}");
+            assert_eq!(loser.network(), NetworkState::Untouched, "{when}: {loser}");
             if !apart {
                 let busy = matches!(&loser, Error::Journal { error: JournalError::Busy { .. }, .. });
                 let told = matches!(&loser, Error::InUse { pid, .. } if *pid == std::process::id());
@@ -132,7 +132,7 @@ fn end_when_another_session_has_the_device() {
             let _refused = session.restart();
             drop(session.discard());
         },
-        |mut session| drop(session.detach(Plugs::Remove)),
+        |mut session| drop(session.detach(DetachMode::Remove)),
         drop,
     ];
     for (at, end) in ends.into_iter().enumerate() {
@@ -140,10 +140,10 @@ fn end_when_another_session_has_the_device() {
             for made_again in [false, true] {
                 let (kernel, dir) = (kernel(), Dir::new("ends"));
                 let limit = Limit::bytes(32_768.try_into().unwrap());
-                let first = Plan::new(limit, on_taint, OnDeath::StayClosed).journal_dir(&dir.0);
+                let first = AttachOptions::new(limit, on_taint, OnDeath::StayClosed).journal_dir(&dir.0);
                 let mut first = attach(&kernel, &["eth0"], first).unwrap();
                 first.start_buffer().unwrap();
-                let refused = attach(&kernel, &["eth0"], plan(&dir.0)).map(|_| ()).unwrap_err();
+                let refused = attach(&kernel, &["eth0"], options(&dir.0)).map(|_| ()).unwrap_err();
                 assert!(matches!(refused, Error::InUse { .. }), "{refused}");
                 if made_again {
                     assert!(kernel.remove_device(DEVICES[0]));
@@ -151,7 +151,7 @@ fn end_when_another_session_has_the_device() {
                 } else {
                     delete_root(&kernel, DEVICES[0]);
                 }
-                let mut second = attach(&kernel, &["eth0"], plan(&dir.0)).unwrap();
+                let mut second = attach(&kernel, &["eth0"], options(&dir.0)).unwrap();
                 assert_eq!(Journal::find(&dir.0).unwrap().len(), 2);
                 second.start_buffer().unwrap();
                 assert!(held(&second, &kernel, DEVICES[0]));
@@ -170,25 +170,25 @@ fn end_when_another_session_has_the_device() {
 
 #[test]
 fn rescue_when_another_session_has_the_device() {
-    for held_packets in [Held::Release, Held::Drop] {
+    for held_packets in [OnAdopt::Release, OnAdopt::Drop] {
         let (kernel, dir) = (kernel(), Dir::new("rescue"));
-        let mut first = attach(&kernel, &["eth0", "eth1"], plan(&dir.0)).unwrap();
+        let mut first = attach(&kernel, &["eth0", "eth1"], options(&dir.0)).unwrap();
         first.start_buffer().unwrap();
         let path = first.journal_path().to_owned();
-        let alive = Left::read(&path).map(|_| ()).unwrap_err();
+        let alive = OrphanedSession::read(&path).map(|_| ()).unwrap_err();
         assert!(matches!(alive, JournalError::Alive { .. }), "{alive}");
         drop(first);
-        let orphaned = attach(&kernel, &["eth1"], plan(&dir.0)).map(|_| ()).unwrap_err();
+        let orphaned = attach(&kernel, &["eth1"], options(&dir.0)).map(|_| ()).unwrap_err();
         let text = orphaned.to_string();
         assert!(text.contains("plug rescue") && text.contains(path.to_str().unwrap()), "{text}");
         delete_root(&kernel, DEVICES[0]);
 
-        let mut second = attach(&kernel, &["eth0"], plan(&dir.0)).unwrap();
+        let mut second = attach(&kernel, &["eth0"], options(&dir.0)).unwrap();
         assert_eq!(second.stale_journals(), <[PathBuf; 0]>::default());
         second.start_buffer().unwrap();
-        let left = Left::read(&path).unwrap();
+        let left = OrphanedSession::read(&path).unwrap();
         let mut tc = Connection::over(kernel.connect());
-        assert!(Left::read(&path).is_err(), "one rescue at a time");
+        assert!(OrphanedSession::read(&path).is_err(), "one rescue at a time");
         assert_eq!(left.open(&mut tc).unwrap(), 1, "the other device had been forgotten");
         assert_eq!(left.remove(&mut tc, held_packets, Duration::from_secs(2)).unwrap(), 1);
         assert!(held(&second, &kernel, DEVICES[0]), "{held_packets:?}");
@@ -201,12 +201,12 @@ fn rescue_when_another_session_has_the_device() {
 #[test]
 fn attach_when_the_plugs_of_a_journal_are_gone() {
     let (kernel, dir) = (kernel(), Dir::new("stale"));
-    let first = attach(&kernel, &["eth0", "eth1"], plan(&dir.0)).unwrap();
+    let first = attach(&kernel, &["eth0", "eth1"], options(&dir.0)).unwrap();
     let path = first.journal_path().to_owned();
     drop(first);
     DEVICES.iter().for_each(|device| delete_root(&kernel, *device));
     fs::write(dir.0.join("9.part"), "tc-plug journal 2\n").unwrap();
-    let second = attach(&kernel, &["eth1"], plan(&dir.0)).unwrap();
+    let second = attach(&kernel, &["eth1"], options(&dir.0)).unwrap();
     assert_eq!(second.stale_journals(), std::slice::from_ref(&path));
     assert_eq!(Journal::find(&dir.0).unwrap(), [second.journal_path()]);
     assert_eq!(fs::read_dir(&dir.0).unwrap().count(), 1, "no part of a journal is left");
@@ -215,17 +215,17 @@ fn attach_when_the_plugs_of_a_journal_are_gone() {
 #[test]
 fn adopt_when_two_journals_name_one_plug() {
     let (kernel, dir) = (kernel(), Dir::new("twice"));
-    let first = attach(&kernel, &["eth0"], plan(&dir.0)).unwrap();
+    let first = attach(&kernel, &["eth0"], options(&dir.0)).unwrap();
     let path = first.journal_path().to_owned();
     // As if the adopting session had died before it deleted the journal.
     let copy = dir.0.join("00000000000000ff.journal");
     fs::copy(&path, &copy).unwrap();
     drop(first);
-    let second = attach(&kernel, &["eth0"], plan(&dir.0).adopt(&path, Held::Drop)).unwrap();
+    let second = attach(&kernel, &["eth0"], options(&dir.0).adopt(&path, OnAdopt::Drop)).unwrap();
     assert_eq!(second.stale_journals(), [copy]);
     assert_eq!(Journal::find(&dir.0).unwrap(), [second.journal_path()]);
     let path = second.journal_path().to_owned();
-    let again = attach(&kernel, &["eth0"], plan(&dir.0).adopt(&path, Held::Drop)).map(|_| ());
+    let again = attach(&kernel, &["eth0"], options(&dir.0).adopt(&path, OnAdopt::Drop)).map(|_| ());
     let alive = matches!(again, Err(Error::Journal { error: JournalError::Alive { .. }, .. }));
     assert!(alive, "{again:?}");
 }
@@ -233,14 +233,14 @@ fn adopt_when_two_journals_name_one_plug() {
 #[test]
 fn borrow_when_the_plug_is_given_back() {
     let (kernel, dir, lent) = (kernel(), Dir::new("borrow"), Dir::new("lent"));
-    let owner = attach(&kernel, &["eth0"], plan(&lent.0)).unwrap();
+    let owner = attach(&kernel, &["eth0"], options(&lent.0)).unwrap();
     let path = owner.journal_path().to_owned();
     drop(owner);
     let root = roots(&kernel)[0].clone();
-    let mut session = attach(&kernel, &["eth0"], plan(&dir.0).borrow(&path, Held::Release)).unwrap();
+    let mut session = attach(&kernel, &["eth0"], options(&dir.0).borrow(&path, OnAdopt::Release)).unwrap();
     assert!(Journal::is_alive(&path).unwrap(), "nobody else borrows it");
     session.start_buffer().unwrap();
-    session.detach(Plugs::GiveBack).unwrap();
+    session.detach(DetachMode::GiveBack).unwrap();
     assert!(!Journal::is_alive(&path).unwrap());
     assert_eq!(roots(&kernel)[0], root);
     assert_eq!(Journal::find(&dir.0).unwrap(), Vec::<PathBuf>::new());
@@ -253,7 +253,7 @@ fn attach_when_killed_between_two_sends() {
         let (kernel, dir) = (kernel(), Dir::new("killed"));
         let seen: Arc<Mutex<Option<[usize; 2]>>> = Arc::default();
         let (done, world) = (seen.clone(), kernel.clone());
-        let session = attach_with(&kernel, &["eth0", "eth1"], plan(&dir.0), |tc| {
+        let session = attach_with(&kernel, &["eth0", "eth1"], options(&dir.0), |tc| {
             tc.get().before_send(moment, move || {
                 *done.lock().unwrap() = Some(DEVICES.map(|device| {
                     world.send(device, *b"?");
@@ -274,8 +274,8 @@ fn attach_when_another_plug_has_the_handles() {
         let (kernel, first, second) = (kernel(), Dir::new("has"), Dir::new("sets"));
         let other: Arc<Mutex<Option<Session>>> = Arc::default();
         let (done, world) = (other.clone(), kernel.clone());
-        let theirs = plan(&first.0).handles(0xc01, 0xc02);
-        let one = attach_with(&kernel, &["eth0"], plan(&second.0).handles(0xc01, 0xc02), |tc| {
+        let theirs = options(&first.0).handles(0xc01, 0xc02);
+        let one = attach_with(&kernel, &["eth0"], options(&second.0).handles(0xc01, 0xc02), |tc| {
             tc.get().before_send(moment, move || {
                 // The last send opens the plug, and must find it.
                 let Ok(mut session) = attach(&world, &["eth0"], theirs) else { return };
@@ -289,7 +289,7 @@ fn attach_when_another_plug_has_the_handles() {
             break;
         };
         let error = one.map(|_| ()).unwrap_err();
-        assert_eq!(error.network(), Network::Untouched, "at send {moment}: {error}");
+        assert_eq!(error.network(), NetworkState::Untouched, "at send {moment}: {error}");
         assert!(kernel.take_sent(DEVICES[0]).is_empty(), "at send {moment}");
         other.check().unwrap();
     }
@@ -302,7 +302,7 @@ fn handles_when_every_session_has_its_own() {
     let mut sessions = Vec::new();
     for _ in 0..50 {
         let kernel = kernel();
-        let session = attach(&kernel, &["eth0"], plan(&dir.0)).unwrap();
+        let session = attach(&kernel, &["eth0"], options(&dir.0)).unwrap();
         let handles = session.journal().devices[0].handles;
         assert!(handles.iter().all(|handle| (0x4000..0x8000).contains(&handle.major())), "{handles:?}");
         assert!(handles.iter().all(|handle| seen.insert(*handle)), "{handles:?}");

@@ -11,7 +11,8 @@ use tc_core::monitor::Monitor;
 use tc_core::uapi::{RTNLGRP_LINK, RTNLGRP_TC};
 use tc_core::{Connection, Socket};
 use tc_qdiscs::plug::commit::{
-    Ack, Error, Journal, Limit, Network, OnDeath, OnTaint, OutputCommit, Plan, Plugs, State,
+    Ack, AttachOptions, DetachMode, Error, Journal, Limit, NetworkState, OnDeath, OnTaint, OutputCommit,
+    State,
 };
 use tests::lab::{Calls, Counting, Net, PATIENCE, Pair, QUIET};
 use tests::need;
@@ -37,12 +38,12 @@ impl Drop for Dir {
     }
 }
 
-fn plan(dir: &Dir, on_taint: OnTaint) -> Plan {
-    Plan::new(limit(32768), on_taint, OnDeath::StayClosed).journal_dir(&dir.0).handles(0xc01, 0xc02)
+fn options(dir: &Dir, on_taint: OnTaint) -> AttachOptions {
+    AttachOptions::new(limit(32768), on_taint, OnDeath::StayClosed).journal_dir(&dir.0).handles(0xc01, 0xc02)
 }
 
 fn attach(dir: &Dir, on_taint: OnTaint) -> OutputCommit {
-    OutputCommit::attach(&["near"], plan(dir, on_taint)).unwrap()
+    OutputCommit::attach(&["near"], options(dir, on_taint)).unwrap()
 }
 
 fn root(net: &Net, dev: &str) -> String {
@@ -75,7 +76,7 @@ fn epochs_leave_in_order_and_only_when_they_are_acknowledged() {
     assert_eq!(pair.receive(2, QUIET), [4], "the second one");
     assert!(root(&pair.near, "near").contains("qdisc plug c01: root"), "{}", root(&pair.near, "near"));
 
-    session.detach(Plugs::Remove).unwrap();
+    session.detach(DetachMode::Remove).unwrap();
     assert_eq!(pair.receive(1, PATIENCE), [5], "what was open leaves at the end");
     assert!(!root(&pair.near, "near").contains("plug"), "and the plug is gone");
     assert_eq!(Journal::find(&dir.0).unwrap(), Vec::<PathBuf>::new());
@@ -100,7 +101,7 @@ fn a_second_closed_epoch_cannot_be_had_and_nothing_leaks() {
     let second = session.close_or_extend().unwrap().expect("the first one was released");
     session.release(second, Ack::of(1)).unwrap();
     assert_eq!(pair.receive(5, QUIET), [3, 4, 5, 6], "the epoch that was extended");
-    session.detach(Plugs::Leave).unwrap();
+    session.detach(DetachMode::Leave).unwrap();
     pair.send(&[7]);
     assert_eq!(pair.receive(1, PATIENCE), [7]);
     assert!(root(&pair.near, "near").contains("plug c01:"), "left, and open");
@@ -112,7 +113,7 @@ fn acknowledgements_when_wrong_release_nothing() {
     let (dir, pair) = (Dir::new("acks"), Pair::new());
     pair.near.veth_to("near2", &pair.far, "far2");
     let mut session = attach(&dir, OnTaint::FailClosed);
-    let mut other = OutputCommit::attach(&["near2"], plan(&dir, OnTaint::FailClosed)).unwrap();
+    let mut other = OutputCommit::attach(&["near2"], options(&dir, OnTaint::FailClosed)).unwrap();
     session.start_buffer().unwrap();
     other.start_buffer().unwrap();
     pair.send(&[1]);
@@ -123,7 +124,7 @@ fn acknowledgements_when_wrong_release_nothing() {
     let foreign = other.close().unwrap();
     let error = session.release(foreign, Ack::of(0)).unwrap_err();
     assert!(matches!(error, Error::OtherSession { .. }), "{error}");
-    assert_eq!(error.network(), Network::Untouched);
+    assert_eq!(error.network(), NetworkState::Untouched);
     assert_eq!(pair.receive(1, QUIET), NOTHING, "nothing left");
     session.release(epoch, Ack::of(0)).unwrap();
     assert_eq!(pair.receive(1, PATIENCE), [1]);
@@ -135,14 +136,14 @@ fn two_devices_have_one_barrier_and_one_fate() {
     let (dir, pair) = (Dir::new("barrier"), Pair::new());
     pair.near.veth_to("near2", &pair.far, "far2");
     let devices = ["near", "near2"];
-    let mut session = OutputCommit::attach(&devices, plan(&dir, OnTaint::FailClosed)).unwrap();
+    let mut session = OutputCommit::attach(&devices, options(&dir, OnTaint::FailClosed)).unwrap();
     session.start_buffer().unwrap();
     pair.send(&[1]);
     let epoch = session.close().unwrap();
     assert_eq!(pair.receive(1, QUIET), NOTHING);
     session.release(epoch, Ack::of(0)).unwrap();
     assert_eq!(pair.receive(1, PATIENCE), [1]);
-    assert_eq!(session.tallies().map(|(name, _)| name.to_owned()).collect::<Vec<_>>(), devices);
+    assert_eq!(session.epoch_stats().map(|(name, _)| name.to_owned()).collect::<Vec<_>>(), devices);
 
     pair.send(&[2]);
     pair.near.ip("link del near2").ok();
@@ -164,8 +165,8 @@ fn detach_after_the_drain_time_gives_up_and_deletes_nothing() {
     need!("sch_plug", "veth");
     let (dir, pair) = (Dir::new("drain"), Pair::new());
     let time = Duration::from_millis(200);
-    let plan = plan(&dir, OnTaint::FailClosed).drain_time(time);
-    let mut session = OutputCommit::attach(&["near"], plan).unwrap();
+    let options = options(&dir, OnTaint::FailClosed).drain_time(time);
+    let mut session = OutputCommit::attach(&["near"], options).unwrap();
     session.start_buffer().unwrap();
     pair.send(&[1]);
     session.open().unwrap();
@@ -175,7 +176,7 @@ fn detach_after_the_drain_time_gives_up_and_deletes_nothing() {
     pair.send(&[2]);
     for _ in 0..2 {
         let since = Instant::now();
-        let error = session.detach(Plugs::Remove).unwrap_err();
+        let error = session.detach(DetachMode::Remove).unwrap_err();
         assert!(since.elapsed() >= time, "{:?}", since.elapsed());
         assert_eq!(error.to_string(), "1 packets of device near still wait after 200ms; the network is open");
         assert_eq!(session.state(), State::Draining);
@@ -183,7 +184,7 @@ fn detach_after_the_drain_time_gives_up_and_deletes_nothing() {
         assert_eq!(Journal::find(&dir.0).unwrap().len(), 1);
     }
     pair.near.tc("qdisc change dev near root handle c01: plug release_indefinite").ok();
-    session.detach(Plugs::Remove).unwrap();
+    session.detach(DetachMode::Remove).unwrap();
     assert_eq!(pair.receive(1, PATIENCE), [2]);
     assert!(!root(&pair.near, "near").contains("plug"));
     assert_eq!(Journal::find(&dir.0).unwrap(), Vec::<PathBuf>::new());
@@ -194,8 +195,9 @@ fn attach_when_root_limit_or_device_is_unfit_then_refused() {
     need!("sch_plug", "veth");
     let (dir, pair) = (Dir::new("refused"), Pair::new());
     let attach = |devices: &[&str], bytes| {
-        let plan = Plan::new(limit(bytes), OnTaint::FailOpen, OnDeath::StayClosed).journal_dir(&dir.0);
-        OutputCommit::attach(devices, plan).map(|_| ()).unwrap_err().to_string()
+        let options =
+            AttachOptions::new(limit(bytes), OnTaint::FailOpen, OnDeath::StayClosed).journal_dir(&dir.0);
+        OutputCommit::attach(devices, options).map(|_| ()).unwrap_err().to_string()
     };
     assert_eq!(
         attach(&["near"], 1517),
@@ -223,9 +225,9 @@ fn a_failed_attach_takes_back_what_it_did() {
     pair.near.veth_to("near2", &pair.far, "far2");
     // Kernel: a handle is unique on its device, and ingress has ffff:.
     pair.near.tc("qdisc add dev near2 ingress").ok();
-    let plan = plan(&dir, OnTaint::FailOpen).handles(0xffff, 0xc02);
-    let error = OutputCommit::attach(&["near", "near2"], plan).unwrap_err();
-    assert!(matches!(error, Error::Kernel { network: Network::Untouched, .. }), "{error}");
+    let options = options(&dir, OnTaint::FailOpen).handles(0xffff, 0xc02);
+    let error = OutputCommit::attach(&["near", "near2"], options).unwrap_err();
+    assert!(matches!(error, Error::Kernel { network: NetworkState::Untouched, .. }), "{error}");
     assert!(!root(&pair.near, "near").contains("plug"));
     assert!(!root(&pair.near, "near2").contains("plug"));
     assert_eq!(Journal::find(&dir.0).unwrap(), Vec::<PathBuf>::new());
@@ -245,7 +247,7 @@ fn an_epoch_costs_few_system_calls() {
         [RTNLGRP_TC, RTNLGRP_LINK].into_iter().try_for_each(|group| socket.join(group)).unwrap();
         let monitor = Monitor::over(Counting::new(socket, notices.clone()));
         let mut session =
-            OutputCommit::attach_over(tc, monitor, devices, plan(&dir, OnTaint::FailClosed)).unwrap();
+            OutputCommit::attach_over(tc, monitor, devices, options(&dir, OnTaint::FailClosed)).unwrap();
         session.start_buffer().unwrap();
         let n = devices.len();
         for round in 0..3 {
@@ -262,7 +264,7 @@ fn an_epoch_costs_few_system_calls() {
                 assert!([2 * n + 2, 3 * n + 2].contains(&receives), "{receives} for {n} devices");
             }
         }
-        session.detach(Plugs::Remove).unwrap();
+        session.detach(DetachMode::Remove).unwrap();
     }
 }
 
@@ -290,6 +292,6 @@ fn epochs_under_a_steady_stream_lose_and_reorder_nothing() {
     }
     assert_eq!(pair.receive(1, Duration::from_millis(50)), NOTHING, "the open epoch is held");
     assert_eq!(arrived, (0..sent - 1).collect::<Vec<_>>());
-    session.detach(Plugs::Remove).unwrap();
+    session.detach(DetachMode::Remove).unwrap();
     assert_eq!(pair.receive(2, QUIET), [sent - 1]);
 }

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tc_qdiscs::plug::commit::{
-    Ack, Error, Network, OnDeath, OnDrop, OnTaint, OutputCommit, Plan, Plugs, State, TaintCause,
+    Ack, AttachOptions, DetachMode, Error, NetworkState, OnDeath, OnDrop, OnTaint, OutputCommit, State,
+    TaintCause,
 };
 use tests::lab::{PATIENCE, Pair, QUIET};
 use tests::need;
@@ -13,7 +14,7 @@ use tests::need;
 use crate::{Dir, NOTHING, attach, limit, root};
 
 /// The cause of a taint, and the network's state.
-fn tainted(error: Error) -> (TaintCause, Network) {
+fn tainted(error: Error) -> (TaintCause, NetworkState) {
     match error {
         Error::Tainted { taint, network } => (taint.cause, network),
         other => panic!("no taint: {other}"),
@@ -48,7 +49,7 @@ fn taints_on(
     cause(&pair);
     let (seen, network) = tainted(session.release(epoch, Ack::of(0)).unwrap_err());
     assert!(expected(&seen), "{name}: {seen}");
-    assert_eq!(network, Network::HeldAnew, "{name}: {seen}");
+    assert_eq!(network, NetworkState::HeldAnew, "{name}: {seen}");
     assert!(matches!(session.close(), Err(Error::WrongState { state: State::Tainted, .. })));
     repair(&pair);
     pair.send(&[4]);
@@ -61,7 +62,7 @@ fn taints_on(
     // 0 was closed and 1 open when it was tainted.
     session.release(epoch, Ack::of(2)).unwrap();
     assert_eq!(pair.receive(3, QUIET), [5, 6], "{name}: only what came since the restart");
-    session.detach(Plugs::Remove).unwrap();
+    session.detach(DetachMode::Remove).unwrap();
     assert_eq!(pair.receive(1, PATIENCE), [7]);
 }
 
@@ -187,8 +188,8 @@ fn a_foreign_replacement_taints_and_is_left_alone() {
     pair.near.tc("qdisc replace dev near root handle 5: pfifo limit 5").ok();
     let (cause, network) = tainted(session.release(epoch, Ack::of(0)).unwrap_err());
     assert!(matches!(cause, TaintCause::Touched { .. }), "{cause}");
-    assert_eq!(network, Network::Foreign);
-    assert!(matches!(session.restart(), Err(Error::WrongState { network: Network::Foreign, .. })));
+    assert_eq!(network, NetworkState::Foreign);
+    assert!(matches!(session.restart(), Err(Error::WrongState { network: NetworkState::Foreign, .. })));
     session.discard().unwrap();
     assert!(root(&pair.near, "near").contains("qdisc pfifo 5: root"), "{}", root(&pair.near, "near"));
 }
@@ -236,8 +237,8 @@ fn a_full_queue_taints_or_is_reported() {
     let dropped = (fill.len() - held) as u64;
 
     let (dir, pair) = (Dir::new("drops"), Pair::new());
-    let plan = |taint| Plan::new(small, taint, OnDeath::StayClosed).journal_dir(&dir.0);
-    let mut session = OutputCommit::attach(&["near"], plan(OnTaint::FailClosed)).unwrap();
+    let options = |taint| AttachOptions::new(small, taint, OnDeath::StayClosed).journal_dir(&dir.0);
+    let mut session = OutputCommit::attach(&["near"], options(OnTaint::FailClosed)).unwrap();
     session.start_buffer().unwrap();
     pair.send(&fill);
     let (cause, _) = tainted(session.close().unwrap_err());
@@ -245,7 +246,7 @@ fn a_full_queue_taints_or_is_reported() {
     assert_eq!(cause, TaintCause::Dropped { packets: dropped, peak_bytes: peak, limit_bytes: 1600 });
     session.discard().unwrap();
 
-    let reporting = plan(OnTaint::FailClosed).on_drop(OnDrop::Report);
+    let reporting = options(OnTaint::FailClosed).on_drop(OnDrop::Report);
     let mut session = OutputCommit::attach(&["near"], reporting).unwrap();
     session.start_buffer().unwrap();
     pair.send(&fill);

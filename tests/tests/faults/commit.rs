@@ -10,8 +10,8 @@ use tc_core::embedded::{Fault, Faults, Kernel, Sent, Socket};
 use tc_core::monitor::Monitor;
 use tc_core::uapi::{RTNLGRP_LINK, RTNLGRP_TC};
 use tc_qdiscs::plug::commit::{
-    Ack, Error, GuardianCommand, Held, Journal, Left, Limit, Network, OnDeath, OnTaint, OutputCommit, Plan,
-    Plugs, State,
+    Ack, AttachOptions, DetachMode, Error, GuardianCommand, Journal, Limit, NetworkState, OnAdopt, OnDeath,
+    OnTaint, OrphanedSession, OutputCommit, State,
 };
 use tests::lab::{Shared, count};
 
@@ -76,10 +76,10 @@ impl<'a> Run<'a> {
 
     fn attach(&self) -> Result<OutputCommit<Shared<Socket>>, Error> {
         let limit = Limit::bytes(NonZeroU32::new(100_000).unwrap());
-        let plan = Plan::new(limit, self.on_taint, OnDeath::StayClosed);
-        let plan = plan.journal_dir(&self.folder.0).drain_time(Duration::from_millis(50));
+        let options = AttachOptions::new(limit, self.on_taint, OnDeath::StayClosed);
+        let options = options.journal_dir(&self.folder.0).drain_time(Duration::from_millis(50));
         let monitor = Monitor::over(self.monitor.clone());
-        OutputCommit::attach_over(Connection::over(self.tc.clone()), monitor, &["eth0", "eth1"], plan)
+        OutputCommit::attach_over(Connection::over(self.tc.clone()), monitor, &["eth0", "eth1"], options)
     }
 
     /// Two epochs, a moment in the open, one more, and the end.
@@ -111,7 +111,7 @@ impl<'a> Run<'a> {
         self.send(4);
         self.judge(when);
         self.all = true;
-        session.detach(Plugs::Remove)
+        session.detach(DetachMode::Remove)
     }
 
     fn judge_open(&self) {
@@ -136,14 +136,16 @@ fn judge_network(run: &Run<'_>, session: &OutputCommit<Shared<Socket>>, error: &
         left[1] = left[0];
     }
     match error.network() {
-        Network::Open | Network::Opened => assert_eq!(left, [true; 2], "{when}: {error}"),
-        Network::Held | Network::HeldAnew => assert_eq!(left, [false; 2], "{when}: {error}"),
+        NetworkState::Open | NetworkState::Opened => assert_eq!(left, [true; 2], "{when}: {error}"),
+        NetworkState::Held | NetworkState::HeldAnew => assert_eq!(left, [false; 2], "{when}: {error}"),
         // As it was before the call, or nobody knows.
         _ => {}
     }
     if session.state() == State::Tainted && run.on_taint == OnTaint::FailClosed {
-        let closed =
-            !matches!(error.network(), Network::Unknown | Network::Gone | Network::Foreign | Network::Open);
+        let closed = !matches!(
+            error.network(),
+            NetworkState::Unknown | NetworkState::Gone | NetworkState::Foreign | NetworkState::Open
+        );
         assert!(!closed || left == [false; 2], "{when}: {error}");
     }
 }
@@ -164,7 +166,7 @@ fn survive(folder: &Folder, on_taint: OnTaint, trouble: Trouble, on: usize, call
     match run.attach() {
         Err(error) => {
             let left = truth(&run.kernel);
-            if error.network() == Network::Untouched && !unplugged {
+            if error.network() == NetworkState::Untouched && !unplugged {
                 assert_eq!(left, before, "{when}: {error}");
             }
         }
@@ -220,7 +222,7 @@ fn nothing_uncommitted_leaves_whatever_goes_wrong_at_any_call() {
 fn a_rescue_tells_the_truth_whatever_goes_wrong_at_any_call() {
     let folder = Folder::new();
     let mut survived = 0;
-    for held in [Held::Release, Held::Drop] {
+    for held in [OnAdopt::Release, OnAdopt::Drop] {
         for trouble in Trouble::all() {
             let mut call = 0;
             while rescue(&folder, held, trouble, call) {
@@ -233,7 +235,7 @@ fn a_rescue_tells_the_truth_whatever_goes_wrong_at_any_call() {
 }
 
 /// Whether there was such a call.
-fn rescue(folder: &Folder, held: Held, trouble: Trouble, call: u64) -> bool {
+fn rescue(folder: &Folder, held: OnAdopt, trouble: Trouble, call: u64) -> bool {
     let run = Run::new(folder, OnTaint::FailClosed);
     let before = truth(&run.kernel);
     let mut session = run.attach().unwrap();
@@ -242,7 +244,7 @@ fn rescue(folder: &Folder, held: Held, trouble: Trouble, call: u64) -> bool {
     run.send(1);
     drop(session); // and the network stays closed
     let path = journal_of_the_dead(&folder.0);
-    let left = Left::read(&path).unwrap();
+    let left = OrphanedSession::read(&path).unwrap();
     let mut tc = Connection::over(Faults::over(run.kernel.connect()));
     let kernel = run.kernel.clone();
     match trouble {
@@ -254,7 +256,7 @@ fn rescue(folder: &Folder, held: Held, trouble: Trouble, call: u64) -> bool {
     let removed = left.remove(&mut tc, held, Duration::from_millis(50));
     let when = format!("{held:?}, {trouble:?} at call {call}");
     let sent = DEVICES.map(|device| run.kernel.take_sent(device).len());
-    if held == Held::Drop {
+    if held == OnAdopt::Drop {
         assert_eq!(sent, [0; 2], "{when}: what was to be dropped left");
     }
     match removed {
@@ -263,11 +265,11 @@ fn rescue(folder: &Folder, held: Held, trouble: Trouble, call: u64) -> bool {
         Ok(_) if trouble != Trouble::Unplugged => {
             assert_eq!(truth(&run.kernel), before, "{when}");
             assert!(!path.exists(), "{when}");
-            assert_eq!(sent, if held == Held::Release { [1; 2] } else { [0; 2] }, "{when}");
+            assert_eq!(sent, if held == OnAdopt::Release { [1; 2] } else { [0; 2] }, "{when}");
         }
         Ok(_) => {}
         Err(error) => {
-            assert_eq!(error.network(), Network::Unknown, "{when}: {error}");
+            assert_eq!(error.network(), NetworkState::Unknown, "{when}: {error}");
             assert!(path.exists(), "{when}: {error}: who comes next must find it");
             let again =
                 left.remove(&mut Connection::over(run.kernel.connect()), held, Duration::from_millis(50));
@@ -300,14 +302,15 @@ fn adoption_when_any_call_fails_is_whole_or_none() {
             let (first, hand) = (run.tc.get().calls(), run.tc.clone());
             hand.get().at_call(call, fault);
             let limit = Limit::bytes(NonZeroU32::new(100_000).unwrap());
-            let plan = Plan::new(limit, OnTaint::FailClosed, OnDeath::StayClosed).journal_dir(&folder.0);
+            let options =
+                AttachOptions::new(limit, OnTaint::FailClosed, OnDeath::StayClosed).journal_dir(&folder.0);
             let monitor = Monitor::over(run.monitor.clone());
             let connection = Connection::over(run.tc.clone());
             let adopted = OutputCommit::attach_over(
                 connection,
                 monitor,
                 &["eth0", "eth1"],
-                plan.adopt(&path, Held::Drop),
+                options.adopt(&path, OnAdopt::Drop),
             );
             let when = format!("{fault:?} at call {call}: {:?}", adopted.as_ref().err());
             assert!(DEVICES.iter().all(|device| run.kernel.take_sent(*device).is_empty()), "{when}");
@@ -330,10 +333,11 @@ fn orphaned_session_is_known_without_a_guardian() {
     let guardian = GuardianCommand::new("/nonexistent");
     let on_death = OnDeath::OpenAfter { deadline: Duration::from_secs(60), guardian };
     let limit = Limit::bytes(NonZeroU32::new(100_000).unwrap());
-    let plan = Plan::new(limit, OnTaint::FailClosed, on_death).journal_dir(&folder.0);
+    let options = AttachOptions::new(limit, OnTaint::FailClosed, on_death).journal_dir(&folder.0);
     let (tc, monitor) = (Connection::over(run.tc.clone()), Monitor::over(run.monitor.clone()));
     let names = ["eth0", "eth1"];
-    let error = OutputCommit::attach_over(tc, monitor, &names, plan.adopt(&path, Held::Drop)).err().unwrap();
-    assert!(matches!(error, Error::Guardian { network: Network::Untouched, .. }), "{error}");
-    assert_eq!(Left::read(&path).unwrap().journal().devices.len(), 2);
+    let error =
+        OutputCommit::attach_over(tc, monitor, &names, options.adopt(&path, OnAdopt::Drop)).err().unwrap();
+    assert!(matches!(error, Error::Guardian { network: NetworkState::Untouched, .. }), "{error}");
+    assert_eq!(OrphanedSession::read(&path).unwrap().journal().devices.len(), 2);
 }

@@ -9,9 +9,9 @@ use tc_core::Connection;
 use tc_core::embedded::{Kernel, Socket};
 use tc_core::monitor::Monitor;
 use tc_core::uapi::{RTNLGRP_LINK, RTNLGRP_TC};
-use tc_qdiscs::plug::commit::{Ack, Error, Limit, Network, OnDeath, OnTaint, Plan, State};
+use tc_qdiscs::plug::commit::{Ack, AttachOptions, Error, Limit, NetworkState, OnDeath, OnTaint, State};
 use tc_qdiscs::plug::place::{Clsact, Place};
-use tc_qdiscs::plug::ring::{Depth, Ring, RingPlan, Site};
+use tc_qdiscs::plug::ring::{Depth, Ring, RingOptions, Site};
 use tests::lab::{Shared, count};
 
 use crate::Trouble;
@@ -55,12 +55,12 @@ impl Run {
 
     fn attach(&self, place: Place) -> Result<Session, Error> {
         let limit = Limit::bytes(NonZeroU32::new(100_000).unwrap());
-        let plan = Plan::new(limit, OnTaint::FailClosed, OnDeath::StayClosed);
-        let plan = plan.journal_dir(&self.folder).drain_time(Duration::from_millis(5));
-        let plan = RingPlan::new(plan).depth(Depth::new(3).unwrap()).clsact(Clsact::Remove);
+        let options = AttachOptions::new(limit, OnTaint::FailClosed, OnDeath::StayClosed);
+        let options = options.journal_dir(&self.folder).drain_time(Duration::from_millis(5));
+        let options = RingOptions::new(options).depth(Depth::new(3).unwrap()).clsact(Clsact::Remove);
         let monitor = Monitor::over(self.monitor.clone());
         let sites = [Site::new("eth0", place), Site::new("eth1", Place::Root)];
-        Ring::attach_over(Connection::over(self.tc.clone()), monitor, &sites, plan)
+        Ring::attach_over(Connection::over(self.tc.clone()), monitor, &sites, options)
     }
 
     fn send(&self, epoch: u8) {
@@ -123,7 +123,7 @@ fn survive(folder: &Path, place: Place, trouble: Trouble, on: usize, call: u64) 
     let unplugged = trouble == Trouble::Unplugged;
     match run.attach(place) {
         Err(error) => {
-            if error.network() == Network::Untouched && !unplugged {
+            if error.network() == NetworkState::Untouched && !unplugged {
                 assert_eq!(truth(&run.kernel), before, "{when}: {error}");
             }
         }
@@ -137,7 +137,7 @@ fn survive(folder: &Path, place: Place, trouble: Trouble, on: usize, call: u64) 
                 run.all |= session.state() != State::Tainted;
                 run.send(8);
                 run.judge(&when);
-                if let (Network::HeldAnew, false) = (error.network(), run.all) {
+                if let (NetworkState::HeldAnew, false) = (error.network(), run.all) {
                     run.send(7);
                     for device in run.judged {
                         assert!(run.kernel.take_sent(*device).is_empty(), "{when}: {error}");

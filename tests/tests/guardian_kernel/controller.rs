@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tc_qdiscs::plug::commit::{
-    Ack, GuardianCommand, Journal, Limit, OnDeath, OnTaint, OutputCommit, Plan, guardian,
+    Ack, AttachOptions, GuardianCommand, Journal, Limit, OnDeath, OnTaint, OutputCommit, guardian,
 };
 use tests::lab::{Net, PATIENCE};
 
@@ -32,7 +32,7 @@ pub(crate) fn played(test: &str) -> bool {
     }
     let dir = PathBuf::from(env::var_os(DIR).unwrap());
     let deadline = env::var(DEADLINE).ok().map(|ms| Duration::from_millis(ms.parse().unwrap()));
-    let mut session = OutputCommit::attach(&["near"], plan(test, &dir, deadline)).unwrap();
+    let mut session = OutputCommit::attach(&["near"], options(test, &dir, deadline)).unwrap();
     if role == "hold" {
         session.start_buffer().unwrap();
         eprintln!("@@ holds");
@@ -65,12 +65,12 @@ pub(crate) fn guardian_of(test: &str) -> GuardianCommand {
     words.into_iter().fold(GuardianCommand::new(program), GuardianCommand::arg).env(ROLE, "guardian")
 }
 
-pub(crate) fn plan(test: &str, dir: &Path, deadline: Option<Duration>) -> Plan {
+pub(crate) fn options(test: &str, dir: &Path, deadline: Option<Duration>) -> AttachOptions {
     let on_death = match deadline {
         None => OnDeath::StayClosed,
         Some(deadline) => OnDeath::OpenAfter { deadline, guardian: guardian_of(test) },
     };
-    Plan::new(Limit::bytes(32768.try_into().unwrap()), OnTaint::FailOpen, on_death).journal_dir(dir)
+    AttachOptions::new(Limit::bytes(32768.try_into().unwrap()), OnTaint::FailOpen, on_death).journal_dir(dir)
 }
 
 pub(crate) struct Controller {

@@ -17,13 +17,13 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tc_core::Connection;
 use tc_qdiscs::plug::commit::{
-    Ack, Error, GuardianCommand, GuardianError, Held, Journal, JournalError, Left, Limit, Network, OnDeath,
-    OnTaint, OutputCommit, Plan, Plugs,
+    Ack, AttachOptions, DetachMode, Error, GuardianCommand, GuardianError, Journal, JournalError, Limit,
+    NetworkState, OnAdopt, OnDeath, OnTaint, OrphanedSession, OutputCommit,
 };
 use tests::lab::{Net, PATIENCE, Pair, QUIET};
 use tests::need;
 
-use controller::{Controller, LONG, dir, ends, guardian_of, guardians_of, plan, played, stat};
+use controller::{Controller, LONG, dir, ends, guardian_of, guardians_of, options, played, stat};
 
 const NOTHING: [u8; 0] = [];
 
@@ -64,9 +64,9 @@ fn a_guardian_opens_when_the_controller_is_killed() {
     assert!(opens(&pair, 3));
     assert!(ends(guardian));
     // The next process finds the plugs.
-    let left = Left::read(&controller.journal()).unwrap();
+    let left = OrphanedSession::read(&controller.journal()).unwrap();
     assert!(root(&pair).contains("qdisc plug "));
-    let removed = left.remove(&mut Connection::open().unwrap(), Held::Release, PATIENCE).unwrap();
+    let removed = left.remove(&mut Connection::open().unwrap(), OnAdopt::Release, PATIENCE).unwrap();
     assert_eq!(removed, 1);
     assert!(!root(&pair).contains("plug"));
     assert_eq!(Journal::find(&controller.dir).unwrap(), Vec::<PathBuf>::new());
@@ -83,8 +83,8 @@ fn a_guardian_opens_whenever_the_controller_is_killed() {
         controller.kill();
         assert!(ends(guardian), "round {round}");
         assert!(opens(&pair, round + 1), "round {round}");
-        let left = Left::read(&controller.journal()).unwrap();
-        assert_eq!(left.remove(&mut Connection::open().unwrap(), Held::Drop, PATIENCE).unwrap(), 1);
+        let left = OrphanedSession::read(&controller.journal()).unwrap();
+        assert_eq!(left.remove(&mut Connection::open().unwrap(), OnAdopt::Drop, PATIENCE).unwrap(), 1);
     }
 }
 
@@ -129,7 +129,7 @@ fn epochs_keep_the_deadline_away_and_a_hang_taints() {
     let (me, pair) = begin!();
     let dir = dir(me);
     let deadline = Duration::from_millis(1000);
-    let mut session = OutputCommit::attach(&["near"], plan(me, &dir, Some(deadline))).unwrap();
+    let mut session = OutputCommit::attach(&["near"], options(me, &dir, Some(deadline))).unwrap();
     session.start_buffer().unwrap();
     for round in 0..6 {
         thread::sleep(deadline / 3);
@@ -171,9 +171,9 @@ fn guardian_touches_no_foreign_plug_and_ends_with_its_session() {
     pair.near.tc("qdisc del dev near root").ok();
 
     let dir = dir(&format!("{me}-own"));
-    let mut session = OutputCommit::attach(&["near"], plan(me, &dir, Some(LONG))).unwrap();
+    let mut session = OutputCommit::attach(&["near"], options(me, &dir, Some(LONG))).unwrap();
     session.start_buffer().unwrap();
-    session.detach(Plugs::Remove).unwrap();
+    session.detach(DetachMode::Remove).unwrap();
     assert_eq!(guardians_of(me), Vec::<u32>::new());
     let _ = fs::remove_dir_all(&dir);
 }
@@ -184,12 +184,13 @@ fn a_session_without_its_guardian_does_not_hold() {
     let dir = dir(me);
     let with = |guardian| {
         let on_death = OnDeath::OpenAfter { deadline: LONG, guardian };
-        let plan = Plan::new(Limit::bytes(32768.try_into().unwrap()), OnTaint::FailOpen, on_death);
-        OutputCommit::attach(&["near"], plan.journal_dir(&dir))
+        let options =
+            AttachOptions::new(Limit::bytes(32768.try_into().unwrap()), OnTaint::FailOpen, on_death);
+        OutputCommit::attach(&["near"], options.journal_dir(&dir))
     };
     for program in ["/nonexistent", "/bin/false"] {
         let error = with(GuardianCommand::new(program)).map(|_| ()).unwrap_err();
-        assert!(matches!(error, Error::Guardian { network: Network::Untouched, .. }), "{error}");
+        assert!(matches!(error, Error::Guardian { network: NetworkState::Untouched, .. }), "{error}");
         assert!(!root(&pair).contains("plug"));
         assert_eq!(Journal::find(&dir).unwrap(), Vec::<PathBuf>::new());
     }
@@ -199,10 +200,10 @@ fn a_session_without_its_guardian_does_not_hold() {
     kill(Pid::from_raw(guardian.cast_signed()), Signal::SIGKILL).unwrap();
     assert!(ends(guardian));
     let error = session.start_buffer().unwrap_err();
-    let gone = matches!(error, Error::Guardian { error: GuardianError::Gone, network: Network::Open });
+    let gone = matches!(error, Error::Guardian { error: GuardianError::Gone, network: NetworkState::Open });
     assert!(gone, "{error}");
     assert!(opens(&pair, 1));
-    session.detach(Plugs::Remove).unwrap();
+    session.detach(DetachMode::Remove).unwrap();
 
     // Killed later it cannot open any more: the session does, when it ends.
     let mut session = with(guardian_of(me)).unwrap();
@@ -212,7 +213,7 @@ fn a_session_without_its_guardian_does_not_hold() {
     kill(Pid::from_raw(guardian.cast_signed()), Signal::SIGKILL).unwrap();
     assert!(ends(guardian));
     let error = session.close().unwrap_err();
-    let gone = matches!(error, Error::Guardian { error: GuardianError::Gone, network: Network::Held });
+    let gone = matches!(error, Error::Guardian { error: GuardianError::Gone, network: NetworkState::Held });
     assert!(gone, "{error}");
     assert_eq!(pair.receive(1, QUIET), NOTHING);
     drop(session);
@@ -225,21 +226,21 @@ fn a_session_without_its_guardian_does_not_hold() {
 fn death_without_a_guardian_stays_closed_with_a_journal() {
     let (me, pair) = begin!();
     // (the operation, the packets that arrive)
-    for (held, arrives) in [(Held::Drop, &[][..]), (Held::Release, &[1, 2][..])] {
+    for (held, arrives) in [(OnAdopt::Drop, &[][..]), (OnAdopt::Release, &[1, 2][..])] {
         let mut controller = Controller::start(me, &pair.near, "hold", None);
         pair.send(&[1, 2]);
         let path = controller.journal();
-        assert!(matches!(Left::read(&path), Err(JournalError::Alive { .. })));
-        let foreign = OutputCommit::attach(&["near"], plan(me, &controller.dir, None));
+        assert!(matches!(OrphanedSession::read(&path), Err(JournalError::Alive { .. })));
+        let foreign = OutputCommit::attach(&["near"], options(me, &controller.dir, None));
         assert!(matches!(foreign, Err(Error::InUse { .. })), "{foreign:?}");
         controller.kill();
         assert_eq!(pair.receive(1, QUIET), NOTHING, "it stays closed");
-        let orphaned = OutputCommit::attach(&["near"], plan(me, &controller.dir, None));
+        let orphaned = OutputCommit::attach(&["near"], options(me, &controller.dir, None));
         assert!(matches!(orphaned, Err(Error::Orphaned { .. })), "{orphaned:?}");
-        let elsewhere = Net::aside().inside(|| Left::read(&path).map(|_| ()));
+        let elsewhere = Net::aside().inside(|| OrphanedSession::read(&path).map(|_| ()));
         assert!(matches!(elsewhere, Err(JournalError::Namespace { .. })), "{elsewhere:?}");
 
-        let left = Left::read(&path).unwrap();
+        let left = OrphanedSession::read(&path).unwrap();
         assert_eq!(left.journal().devices[0].name, "near");
         assert_eq!(left.remove(&mut Connection::open().unwrap(), held, PATIENCE).unwrap(), 1);
         assert_eq!(pair.receive(3, QUIET), arrives, "{held:?}");
@@ -253,7 +254,7 @@ fn what_a_dead_controller_left_is_opened_and_stays() {
     let mut controller = Controller::start(me, &pair.near, "hold", None);
     pair.send(&[1, 2]);
     controller.kill();
-    let left = Left::read(&controller.journal()).unwrap();
+    let left = OrphanedSession::read(&controller.journal()).unwrap();
     let mut tc = Connection::open().unwrap();
     assert_eq!(left.open(&mut tc).unwrap(), 1);
     assert_eq!(pair.receive(2, PATIENCE), [1, 2], "let go");
@@ -269,20 +270,20 @@ fn what_a_dead_controller_left_is_opened_and_stays() {
     assert_eq!(left.open(&mut tc).unwrap(), 0);
     pair.near.ip("link del near").ok();
     assert_eq!(left.open(&mut tc).unwrap(), 0);
-    assert_eq!(left.remove(&mut tc, Held::Drop, PATIENCE).unwrap(), 0);
+    assert_eq!(left.remove(&mut tc, OnAdopt::Drop, PATIENCE).unwrap(), 0);
     assert_eq!(Journal::find(&controller.dir).unwrap(), Vec::<PathBuf>::new());
 }
 
 #[test]
 fn a_new_session_takes_over_what_a_dead_one_left() {
     let (me, pair) = begin!();
-    for (held, arrives) in [(Held::Drop, &[][..]), (Held::Release, &[1, 2][..])] {
+    for (held, arrives) in [(OnAdopt::Drop, &[][..]), (OnAdopt::Release, &[1, 2][..])] {
         let mut controller = Controller::start(me, &pair.near, "hold", None);
         pair.send(&[1, 2]);
         controller.kill();
         let path = controller.journal();
-        let plan = plan(me, &controller.dir, None).adopt(&path, held);
-        let mut session = OutputCommit::attach(&["near"], plan).unwrap();
+        let options = options(me, &controller.dir, None).adopt(&path, held);
+        let mut session = OutputCommit::attach(&["near"], options).unwrap();
         assert_eq!(pair.receive(3, QUIET), arrives, "{held:?}");
         assert!(opens(&pair, 3), "an attached session is open");
         session.start_buffer().unwrap();
@@ -315,7 +316,7 @@ fn in_namespace(text: &str, inode: u64, cookie: u64) -> String {
 fn a_session_when_a_dead_namespace_had_its_inode() {
     let (me, pair) = begin!();
     let dir = dir(me);
-    let session = OutputCommit::attach(&["near"], plan(me, &dir, None)).unwrap();
+    let session = OutputCommit::attach(&["near"], options(me, &dir, None)).unwrap();
     let (journal, path) = (session.journal().clone(), session.journal_path().to_owned());
     drop(session);
     let text = fs::read_to_string(&path).unwrap();
@@ -328,17 +329,17 @@ fn a_session_when_a_dead_namespace_had_its_inode() {
     let dead = journal.netns.cookie.unwrap();
     assert_ne!(here, dead);
     fs::write(&path, in_namespace(&text, inode, dead)).unwrap();
-    let error = Left::read(&path).map(|_| ()).unwrap_err();
+    let error = OrphanedSession::read(&path).map(|_| ()).unwrap_err();
     assert!(matches!(error, JournalError::Namespace { .. }), "{error}");
     // With the handles of the dead session, on a device with its index.
     let [plug, spare] = journal.devices[0].handles.map(tc_core::Handle::major);
-    let mut session = OutputCommit::attach(&["near"], plan(me, &dir, None).handles(plug, spare)).unwrap();
+    let mut session = OutputCommit::attach(&["near"], options(me, &dir, None).handles(plug, spare)).unwrap();
     assert_eq!(session.journal().devices[0].ifindex, journal.devices[0].ifindex);
     assert_eq!(session.stale_journals(), <[PathBuf; 0]>::default(), "another namespace's is left alone");
-    session.detach(Plugs::Remove).unwrap();
+    session.detach(DetachMode::Remove).unwrap();
     // With the cookie of this one it is read.
     fs::write(&path, in_namespace(&text, inode, here)).unwrap();
-    assert!(Left::read(&path).is_ok());
+    assert!(OrphanedSession::read(&path).is_ok());
     fs::remove_dir_all(&dir).unwrap();
 }
 
@@ -351,10 +352,13 @@ fn rescue_when_the_guardian_lives_longer_than_the_controller() {
     kill(guardian, Signal::SIGSTOP).unwrap();
     controller.kill();
     let path = controller.journal();
-    let error = Left::read(&path).map(|_| ()).unwrap_err();
+    let error = OrphanedSession::read(&path).map(|_| ()).unwrap_err();
     assert!(matches!(error, JournalError::Alive { .. }), "{error}");
     kill(guardian, Signal::SIGCONT).unwrap();
     assert!(ends(guardian.as_raw().cast_unsigned()));
     assert!(opens(&pair, 1));
-    Left::read(&path).unwrap().remove(&mut Connection::open().unwrap(), Held::Drop, PATIENCE).unwrap();
+    OrphanedSession::read(&path)
+        .unwrap()
+        .remove(&mut Connection::open().unwrap(), OnAdopt::Drop, PATIENCE)
+        .unwrap();
 }

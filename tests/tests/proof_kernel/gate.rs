@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use tc_core::{Connection, Handle, Request, object};
 use tc_qdiscs::plug::Plug;
 use tc_qdiscs::plug::commit::{
-    Ack, Epoch, Error, Held, Journal, JournalError, Left, Limit, Network, OnDeath, OnTaint, OutputCommit,
-    Plan,
+    Ack, AttachOptions, Epoch, Error, Journal, JournalError, Limit, NetworkState, OnAdopt, OnDeath, OnTaint,
+    OrphanedSession, OutputCommit,
 };
 use tests::lab::PATIENCE;
 use tests::random::Chance;
@@ -147,16 +147,16 @@ impl Commit {
 /// Takes over what is left by a dead session, by one of both ways, or begins anew.
 fn attach(dev: &str, dir: &Path, chance: &mut Chance) -> OutputCommit {
     let limit = Limit::bytes(LIMIT_BYTES.try_into().unwrap());
-    let plan = Plan::new(limit, OnTaint::FailClosed, OnDeath::StayClosed).journal_dir(dir);
+    let options = AttachOptions::new(limit, OnTaint::FailClosed, OnDeath::StayClosed).journal_dir(dir);
     let adopts = chance.is(50);
     again_until_done(|| {
         let attached = match left_journal(dir) {
-            Some(path) if adopts => OutputCommit::attach(&[dev], plan.clone().adopt(path, Held::Drop)),
-            Some(path) => Left::read(&path)
-                .map_err(|error| Error::Journal { error, network: Network::Untouched })
-                .and_then(|left| left.remove(&mut Connection::open().unwrap(), Held::Drop, PATIENCE))
-                .and_then(|_| OutputCommit::attach(&[dev], plan.clone())),
-            None => OutputCommit::attach(&[dev], plan.clone()),
+            Some(path) if adopts => OutputCommit::attach(&[dev], options.clone().adopt(path, OnAdopt::Drop)),
+            Some(path) => OrphanedSession::read(&path)
+                .map_err(|error| Error::Journal { error, network: NetworkState::Untouched })
+                .and_then(|left| left.remove(&mut Connection::open().unwrap(), OnAdopt::Drop, PATIENCE))
+                .and_then(|_| OutputCommit::attach(&[dev], options.clone())),
+            None => OutputCommit::attach(&[dev], options.clone()),
         };
         match attached {
             Ok(session) => Some(session),

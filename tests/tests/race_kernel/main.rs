@@ -18,7 +18,7 @@ use tc_core::monitor::Monitor;
 use tc_core::uapi::{RTNLGRP_LINK, RTNLGRP_TC};
 use tc_core::{Connection, Socket};
 use tc_qdiscs::plug::commit::{
-    Ack, Error, Limit, Network, OnDeath, OnTaint, OutputCommit, Plan, Plugs, TaintCause,
+    Ack, AttachOptions, DetachMode, Error, Limit, NetworkState, OnDeath, OnTaint, OutputCommit, TaintCause,
 };
 use tests::lab::{PATIENCE, Pair, QUIET, Shared, count};
 use tests::need;
@@ -75,10 +75,10 @@ fn attach(device: &str, dir: &PathBuf) -> (Session, [Shared<Socket>; 2]) {
     [RTNLGRP_TC, RTNLGRP_LINK].into_iter().try_for_each(|group| notices.join(group)).unwrap();
     let hands = [Shared::new(Socket::open().unwrap()), Shared::new(notices)];
     let limit = Limit::bytes(32768.try_into().unwrap());
-    let plan = Plan::new(limit, OnTaint::FailClosed, OnDeath::StayClosed).journal_dir(dir);
+    let options = AttachOptions::new(limit, OnTaint::FailClosed, OnDeath::StayClosed).journal_dir(dir);
     let [commands, notices] = hands.clone();
     let session =
-        OutputCommit::attach_over(Connection::over(commands), Monitor::over(notices), &[device], plan);
+        OutputCommit::attach_over(Connection::over(commands), Monitor::over(notices), &[device], options);
     (session.unwrap(), hands)
 }
 
@@ -114,7 +114,7 @@ fn resets_at_each_call(
                 panic!("{at}: not found: {released:?}")
             };
             assert!(expected(&taint.cause), "{at}: {taint}");
-            assert_eq!(network, Network::HeldAnew, "{at}");
+            assert_eq!(network, NetworkState::HeldAnew, "{at}");
             line.is_up_again();
             line.send(&[4, 5, 6, 7, 8, 9]);
             let left = line.receive(9, QUIET);
@@ -219,8 +219,8 @@ fn a_lost_queue_is_found_when_new_packets_refill_it() {
     let dir = std::env::temp_dir().join(format!("tc-refill-{}", std::process::id()));
     let tap = Tap::new();
     let limit = Limit::bytes(32768.try_into().unwrap());
-    let plan = Plan::new(limit, OnTaint::FailClosed, OnDeath::StayClosed).journal_dir(&dir);
-    let mut session = OutputCommit::attach(&[Tap::NAME], plan).unwrap();
+    let options = AttachOptions::new(limit, OnTaint::FailClosed, OnDeath::StayClosed).journal_dir(&dir);
+    let mut session = OutputCommit::attach(&[Tap::NAME], options).unwrap();
     tap.send(&[9]);
     assert_eq!(tap.receive(1, PATIENCE), [9], "open");
     session.start_buffer().unwrap();
@@ -236,7 +236,7 @@ fn a_lost_queue_is_found_when_new_packets_refill_it() {
         panic!("not found")
     };
     assert_eq!(taint.to_string(), "device tap0: the device lost a transmit queue");
-    assert_eq!(network, Network::HeldAnew);
+    assert_eq!(network, NetworkState::HeldAnew);
     assert_eq!(tap.receive(9, QUIET), NOTHING);
     session.restart().unwrap();
     tap.send(&CLOSED);
@@ -244,7 +244,7 @@ fn a_lost_queue_is_found_when_new_packets_refill_it() {
     tap.send(&[3]);
     session.release(epoch, Ack::of(number)).unwrap();
     assert_eq!(tap.receive(3, QUIET), CLOSED, "and it goes on");
-    session.detach(Plugs::Remove).unwrap();
+    session.detach(DetachMode::Remove).unwrap();
     assert_eq!(tap.receive(1, PATIENCE), [3]);
     let _ = std::fs::remove_dir_all(&dir);
 }

@@ -8,10 +8,10 @@ use tests::lab::need::has;
 use tests::lab::{Net, Pair};
 use tests::need;
 
-use crate::{Dir, plan, state};
+use crate::{Dir, options, state};
 
 fn refusal(dir: &Dir, sites: &[Site]) -> String {
-    Ring::attach(sites, plan(dir, OnTaint::FailClosed)).map(|_| ()).unwrap_err().to_string()
+    Ring::attach(sites, options(dir, OnTaint::FailClosed)).map(|_| ()).unwrap_err().to_string()
 }
 
 #[test]
@@ -49,10 +49,11 @@ fn sites_that_cannot_be_held_are_refused_and_not_touched() {
         assert!(error.ends_with(text), "{error}");
         assert_eq!(state(near, &devices), before, "{text}");
     }
-    let handles = tc_qdiscs::plug::commit::Plan::clone(&plan(&dir, OnTaint::FailClosed).plan).handles(1, 2);
+    let handles = tc_qdiscs::plug::commit::AttachOptions::clone(&options(&dir, OnTaint::FailClosed).attach)
+        .handles(1, 2);
     let error = Ring::attach(&["near".into()], handles).map(|_| ()).unwrap_err();
     assert_eq!(error.to_string(), "a ring chooses its own handles; nothing was changed");
-    let sixteen = plan(&dir, OnTaint::FailClosed).depth(Depth::new(16).unwrap());
+    let sixteen = options(&dir, OnTaint::FailClosed).depth(Depth::new(16).unwrap());
     let many: Vec<Site> = (0..8).map(|_| Site::from("near")).collect();
     let error = Ring::attach(&many, sixteen).map(|_| ()).unwrap_err();
     assert_eq!(error.to_string(), "a ring of 16 bands has 7 devices at most; nothing was changed");
@@ -90,7 +91,7 @@ fn objects_of_others_are_refused_and_not_touched() {
     near.tc("filter del dev near egress pref 1").ok();
 
     // Another priority, and filters of others after ours: both stay.
-    let mut ring = Ring::attach(&["near".into()], plan(&dir, OnTaint::FailClosed)).unwrap();
+    let mut ring = Ring::attach(&["near".into()], options(&dir, OnTaint::FailClosed)).unwrap();
     let name = ring.redirects().next().unwrap().name().to_owned();
     ring.detach().unwrap();
     let left = near.tc("filter show dev near egress").ok();

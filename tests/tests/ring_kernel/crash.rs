@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use tc_core::Connection;
 use tc_qdiscs::plug::commit::{
-    Ack, Error, GuardianCommand, Held, Journal, Left, Limit, OnDeath, OnTaint, Plan, guardian,
+    Ack, AttachOptions, Error, GuardianCommand, Journal, Limit, OnAdopt, OnDeath, OnTaint, OrphanedSession,
+    guardian,
 };
-use tc_qdiscs::plug::ring::{Depth, Ring, RingPlan};
+use tc_qdiscs::plug::ring::{Depth, Ring, RingOptions};
 use tests::lab::{PATIENCE, Pair, QUIET};
 use tests::need;
 
-use crate::{Dir, NOTHING, attach, plan};
+use crate::{Dir, NOTHING, attach, options};
 
 /// A dead session that holds 1 and 2 in closed epochs and 3 in the open one.
 fn dead(dir: &Dir, pair: &Pair) -> std::path::PathBuf {
@@ -25,7 +26,7 @@ fn dead(dir: &Dir, pair: &Pair) -> std::path::PathBuf {
     let journal = ring.journal_path().to_owned();
     drop(ring);
     assert_eq!(pair.receive(1, QUIET), NOTHING, "it stays closed");
-    let error = Ring::attach(&["near".into()], plan(dir, OnTaint::FailClosed)).unwrap_err();
+    let error = Ring::attach(&["near".into()], options(dir, OnTaint::FailClosed)).unwrap_err();
     assert!(matches!(error, Error::Orphaned { .. }), "{error}");
     journal
 }
@@ -38,18 +39,18 @@ fn a_dead_session_is_rescued_or_adopted() {
         let (dir, pair) = (Dir::new("dead"), Pair::new());
         let journal = dead(&dir, &pair);
         let mut tc = Connection::open().unwrap();
-        let left = || Left::read(&journal).unwrap();
+        let left = || OrphanedSession::read(&journal).unwrap();
         let adopt = |held| {
-            let old = plan(&dir, OnTaint::FailClosed);
-            RingPlan::new(old.plan.adopt(&journal, held)).depth(Depth::new(4).unwrap())
+            let old = options(&dir, OnTaint::FailClosed);
+            RingOptions::new(old.attach.adopt(&journal, held)).depth(Depth::new(4).unwrap())
         };
         let (expected, stays) = match way {
             "remove drop" => {
-                assert_eq!(left().remove(&mut tc, Held::Drop, PATIENCE).unwrap(), 1);
+                assert_eq!(left().remove(&mut tc, OnAdopt::Drop, PATIENCE).unwrap(), 1);
                 (&NOTHING[..], false)
             }
             "remove release" => {
-                assert_eq!(left().remove(&mut tc, Held::Release, PATIENCE).unwrap(), 1);
+                assert_eq!(left().remove(&mut tc, OnAdopt::Release, PATIENCE).unwrap(), 1);
                 (&all[..], false)
             }
             "open" => {
@@ -64,9 +65,9 @@ fn a_dead_session_is_rescued_or_adopted() {
                 (&NOTHING[..], true)
             }
             way => {
-                let held = if way == "adopt drop" { Held::Drop } else { Held::Release };
+                let held = if way == "adopt drop" { OnAdopt::Drop } else { OnAdopt::Release };
                 let mut ring = Ring::attach(&["near".into()], adopt(held)).unwrap();
-                let expected = if held == Held::Drop { &NOTHING[..] } else { &all[..] };
+                let expected = if held == OnAdopt::Drop { &NOTHING[..] } else { &all[..] };
                 assert_eq!(pair.receive(4, QUIET), expected, "{way}");
                 ring.start_buffer().unwrap();
                 pair.send(&[4]);
@@ -93,8 +94,8 @@ fn an_adopted_ring_of_another_depth_is_refused() {
     need!("sch_plug", "sch_prio", "sch_ingress", "cls_matchall", "act_mirred", "ifb", "veth");
     let (dir, pair) = (Dir::new("depth"), Pair::new());
     let journal = dead(&dir, &pair);
-    let plan = RingPlan::new(plan(&dir, OnTaint::FailClosed).plan.adopt(&journal, Held::Drop));
-    let error = Ring::attach(&["near".into()], plan).unwrap_err();
+    let options = RingOptions::new(options(&dir, OnTaint::FailClosed).attach.adopt(&journal, OnAdopt::Drop));
+    let error = Ring::attach(&["near".into()], options).unwrap_err();
     assert!(matches!(error, Error::OtherDepth { found: 4, wanted: 8, .. }), "{error}");
     assert_eq!(pair.receive(1, QUIET), NOTHING, "it stays closed");
 }
@@ -119,8 +120,8 @@ fn a_guardian_opens_the_ring() {
         let (dir, pair) = (Dir::new("guardian"), Pair::new());
         let limit = Limit::bytes(1_000_000.try_into().unwrap());
         let on_death = OnDeath::OpenAfter { deadline, guardian: guardian.clone() };
-        let plan = Plan::new(limit, OnTaint::FailClosed, on_death).journal_dir(&dir.0);
-        let mut ring = Ring::attach(&["near".into()], plan).unwrap();
+        let options = AttachOptions::new(limit, OnTaint::FailClosed, on_death).journal_dir(&dir.0);
+        let mut ring = Ring::attach(&["near".into()], options).unwrap();
         ring.start_buffer().unwrap();
         pair.send(&[1]);
         let _token = ring.close().unwrap();

@@ -6,13 +6,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use tc_core::monitor::Monitor;
 use tc_core::uapi::{RTNLGRP_LINK, RTNLGRP_TC};
 use tc_core::{Connection, Socket};
-use tc_qdiscs::plug::commit::{Ack, Error, Held, Left, OnTaint};
+use tc_qdiscs::plug::commit::{Ack, Error, OnAdopt, OnTaint, OrphanedSession};
 use tc_qdiscs::plug::place::{Clsact, Redirect, Side};
 use tc_qdiscs::plug::ring::{Depth, Ring};
 use tests::lab::{PATIENCE, Pair, QUIET, Shared, count, one_in};
 use tests::need;
 
-use crate::{Dir, NOTHING, plan, state};
+use crate::{Dir, NOTHING, options, state};
 
 /// A session from start to end: 1 is open output, 2 is committed, 3 and 4 are not until the end.
 fn session(dir: &Dir, pair: &Pair, hand: &Shared<Socket>, committed: &mut usize) -> Result<(), Error> {
@@ -20,8 +20,8 @@ fn session(dir: &Dir, pair: &Pair, hand: &Shared<Socket>, committed: &mut usize)
     notices.set_nonblocking(true).unwrap();
     [RTNLGRP_TC, RTNLGRP_LINK].into_iter().try_for_each(|group| notices.join(group)).unwrap();
     let (tc, monitor) = (Connection::over(hand.clone()), Monitor::over(Shared::new(notices)));
-    let plan = plan(dir, OnTaint::FailClosed).depth(Depth::new(3).unwrap()).clsact(Clsact::Remove);
-    let mut ring = Ring::attach_over(tc, monitor, &["near".into()], plan)?;
+    let options = options(dir, OnTaint::FailClosed).depth(Depth::new(3).unwrap()).clsact(Clsact::Remove);
+    let mut ring = Ring::attach_over(tc, monitor, &["near".into()], options)?;
     pair.send(&[1]);
     assert_eq!(pair.receive(1, PATIENCE), [1]);
     *committed = 1;
@@ -65,12 +65,13 @@ fn a_death_before_each_system_call_is_cleaned_up() {
             assert_eq!(pair.receive(1, PATIENCE), [7], "{when}");
         }
         // The next controller finds the journal, or may begin at once.
-        let plan = || plan(&dir, OnTaint::FailClosed).depth(Depth::new(3).unwrap()).clsact(Clsact::Remove);
-        let next = match Ring::attach(&["near".into()], plan()) {
+        let options =
+            || options(&dir, OnTaint::FailClosed).depth(Depth::new(3).unwrap()).clsact(Clsact::Remove);
+        let next = match Ring::attach(&["near".into()], options()) {
             Err(Error::Orphaned { journal, .. }) => {
-                let held = if committed == 0 { Held::Release } else { Held::Drop };
-                Left::read(&journal).unwrap().remove(&mut tc, held, PATIENCE).unwrap();
-                Ring::attach(&["near".into()], plan())
+                let held = if committed == 0 { OnAdopt::Release } else { OnAdopt::Drop };
+                OrphanedSession::read(&journal).unwrap().remove(&mut tc, held, PATIENCE).unwrap();
+                Ring::attach(&["near".into()], options())
             }
             other => other,
         };

@@ -10,7 +10,7 @@ use tc_qdiscs::plug::ring::{Depth, Ring};
 use tests::lab::{PATIENCE, Pair, count, fewer_if_emulated};
 use tests::need;
 
-use crate::{Dir, plan};
+use crate::{Dir, options};
 
 /// The most datagrams that are under way: the receiver's socket has room for them (`rmem_default`).
 const WINDOW: u64 = 80;
@@ -113,8 +113,8 @@ fn hold_release_and_detach_on_htb_lose_nothing() {
     let rounds = fewer_if_emulated(40);
     let (mut epochs, mut held, mut overtaken) = (0, 0, 0);
     for _ in 0..rounds {
-        let plan = plan(&dir, OnTaint::FailClosed).depth(Depth::new(8).unwrap());
-        let mut ring = Ring::attach(&["near".into()], plan).unwrap();
+        let options = options(&dir, OnTaint::FailClosed).depth(Depth::new(8).unwrap());
+        let mut ring = Ring::attach(&["near".into()], options).unwrap();
         flood.goes_on(20);
         ring.start_buffer().unwrap();
         for _ in 0..4 {

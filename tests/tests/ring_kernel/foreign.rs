@@ -1,10 +1,10 @@
 //! Changes of the ring by somebody else taint; changes of the device do not.
 
-use tc_qdiscs::plug::commit::{Ack, Error, Network, OnTaint, State, TaintCause};
+use tc_qdiscs::plug::commit::{Ack, Error, NetworkState, OnTaint, State, TaintCause};
 use tests::lab::{PATIENCE, Pair, QUIET};
 use tests::need;
 
-use crate::{Dir, NOTHING, attach, plan};
+use crate::{Dir, NOTHING, attach, options};
 
 /// Somebody's deed, with `IFB` and `ROOT` for the names of ours, and the expected cause.
 type Deed = (&'static str, &'static str, fn(&TaintCause) -> bool);
@@ -50,7 +50,7 @@ fn foreign_changes_of_the_ring_taint_before_a_release() {
         let error = ring.release(epoch, Ack::of(0)).unwrap_err();
         let Error::Tainted { taint, network } = error else { panic!("{words}: {error}") };
         assert!(expected(&taint.cause), "{words}: {taint}");
-        assert_eq!(network, Network::HeldAnew, "{words}");
+        assert_eq!(network, NetworkState::HeldAnew, "{words}");
         assert_eq!(ring.state(), State::Tainted);
         assert!(matches!(ring.close(), Err(Error::WrongState { .. })));
         assert_eq!(pair.receive(1, QUIET), NOTHING, "{words}");
@@ -89,12 +89,12 @@ fn a_policy_to_fail_open_opens() {
     need!("sch_plug", "sch_prio", "sch_ingress", "cls_matchall", "act_mirred", "ifb", "veth");
     let (dir, pair) = (Dir::new("fail-open"), Pair::new());
     let mut ring =
-        tc_qdiscs::plug::ring::Ring::attach(&["near".into()], plan(&dir, OnTaint::FailOpen)).unwrap();
+        tc_qdiscs::plug::ring::Ring::attach(&["near".into()], options(&dir, OnTaint::FailOpen)).unwrap();
     ring.start_buffer().unwrap();
     pair.send(&[1]);
     let _token = ring.close().unwrap();
     pair.send(&[2]);
-    assert_eq!(ring.abort().unwrap(), Network::Opened);
+    assert_eq!(ring.abort().unwrap(), NetworkState::Opened);
     assert_eq!(pair.receive(2, PATIENCE), [1, 2]);
     ring.restart().unwrap();
     assert_eq!(ring.state(), State::Open);

@@ -16,10 +16,10 @@ use tc_core::monitor::Monitor;
 use tc_core::uapi::{RTNLGRP_LINK, RTNLGRP_TC};
 use tc_core::{Connection, Handle, Socket};
 use tc_qdiscs::plug::commit::{
-    Ack, Error, Journal, Limit, Network, OnDeath, OnDrop, OnTaint, Plan, State, TaintCause,
+    Ack, AttachOptions, Error, Journal, Limit, NetworkState, OnDeath, OnDrop, OnTaint, State, TaintCause,
 };
 use tc_qdiscs::plug::place::Place;
-use tc_qdiscs::plug::ring::{Depth, Ring, RingPlan, Site};
+use tc_qdiscs::plug::ring::{Depth, Ring, RingOptions, Site};
 use tests::lab::{Calls, Counting, Net, PATIENCE, Pair, QUIET};
 use tests::need;
 
@@ -40,14 +40,14 @@ impl Drop for Dir {
     }
 }
 
-fn plan(dir: &Dir, on_taint: OnTaint) -> RingPlan {
+fn options(dir: &Dir, on_taint: OnTaint) -> RingOptions {
     let limit = Limit::bytes(1_000_000.try_into().unwrap());
-    RingPlan::new(Plan::new(limit, on_taint, OnDeath::StayClosed).journal_dir(&dir.0))
+    RingOptions::new(AttachOptions::new(limit, on_taint, OnDeath::StayClosed).journal_dir(&dir.0))
 }
 
 fn attach(dir: &Dir, bands: u8) -> Ring {
-    let plan = plan(dir, OnTaint::FailClosed).depth(Depth::new(bands).unwrap());
-    Ring::attach(&[Site::from(Pair::NEAR)], plan).unwrap()
+    let options = options(dir, OnTaint::FailClosed).depth(Depth::new(bands).unwrap());
+    Ring::attach(&[Site::from(Pair::NEAR)], options).unwrap()
 }
 
 /// All devices, qdiscs and filters of a host, without what counts or has a random name.
@@ -153,7 +153,7 @@ fn two_devices_have_one_barrier_and_two_places() {
     let (dir, pair) = (Dir::new("barrier"), Pair::new());
     pair.near.veth_to("near2", &pair.far, "far2");
     let sites = [Site::from("near"), Site::new("near2", Place::Root), Site::new("near2", Place::Ingress)];
-    let mut ring = Ring::attach(&sites, plan(&dir, OnTaint::FailClosed)).unwrap();
+    let mut ring = Ring::attach(&sites, options(&dir, OnTaint::FailClosed)).unwrap();
     ring.start_buffer().unwrap();
     pair.send(&[1]);
     let epoch = ring.close().unwrap();
@@ -187,7 +187,7 @@ fn a_ring_below_a_class_holds_that_class_alone() {
     }
     let before = pair.near.tc("qdisc show dev near").ok();
     let site = Site::new("near", Place::Class(Handle::class(0x10, 4)));
-    let mut ring = Ring::attach(&[site], plan(&dir, OnTaint::FailClosed)).unwrap();
+    let mut ring = Ring::attach(&[site], options(&dir, OnTaint::FailClosed)).unwrap();
     ring.start_buffer().unwrap();
     pair.send(&[1]);
     let epoch = ring.close().unwrap();
@@ -215,8 +215,8 @@ fn an_epoch_costs_few_system_calls() {
     socket.set_nonblocking(true).unwrap();
     [RTNLGRP_TC, RTNLGRP_LINK].into_iter().try_for_each(|group| socket.join(group)).unwrap();
     let monitor = Monitor::over(Counting::new(socket, notices.clone()));
-    let plan = plan(&dir, OnTaint::FailClosed);
-    let mut ring = Ring::attach_over(tc, monitor, &["near".into()], plan).unwrap();
+    let options = options(&dir, OnTaint::FailClosed);
+    let mut ring = Ring::attach_over(tc, monitor, &["near".into()], options).unwrap();
     ring.start_buffer().unwrap();
     for round in 0..4 {
         pair.send(&[1, 2, 3]);
@@ -240,15 +240,15 @@ fn a_full_band_taints_or_is_reported() {
     for on_drop in [OnDrop::Taint, OnDrop::Report] {
         let (dir, pair) = (Dir::new("full"), Pair::new());
         let limit = Limit::bytes(1600.try_into().unwrap());
-        let plan = Plan::new(limit, OnTaint::FailClosed, OnDeath::StayClosed).on_drop(on_drop);
-        let mut ring = Ring::attach(&[Site::from("near")], plan.journal_dir(&dir.0)).unwrap();
+        let options = AttachOptions::new(limit, OnTaint::FailClosed, OnDeath::StayClosed).on_drop(on_drop);
+        let mut ring = Ring::attach(&[Site::from("near")], options.journal_dir(&dir.0)).unwrap();
         ring.start_buffer().unwrap();
         pair.send(&[7; 40]);
         let fits = 1600 / Pair::FRAME_BYTES;
         match (on_drop, ring.close()) {
             (OnDrop::Taint, Err(Error::Tainted { taint, network })) => {
                 let TaintCause::Dropped { packets, .. } = taint.cause else { panic!("{taint}") };
-                assert_eq!((packets, network), (40 - u64::from(fits), Network::HeldAnew));
+                assert_eq!((packets, network), (40 - u64::from(fits), NetworkState::HeldAnew));
                 ring.restart().unwrap();
                 pair.send(&[8]);
                 let (number, epoch) = (ring.epoch(), ring.close().unwrap());

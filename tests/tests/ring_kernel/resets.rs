@@ -15,7 +15,7 @@ use tests::lab::{Net, Shared, Wire, count, number, tries};
 use tests::need;
 use tests::random::Chance;
 
-use crate::{Dir, plan};
+use crate::{Dir, options};
 
 /// Ethernet to all, a protocol for experiments.
 const HEAD: [u8; 14] = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 9, 0x88, 0xb5];
@@ -127,8 +127,8 @@ impl Line {
 /// Epochs with resets between all steps. Returns the number of resets.
 fn ring_under_resets(place: Place, bands: u8, epochs: u64, chance: &mut Chance) -> (u64, u64, u64) {
     let (dir, mut line) = (Dir::new("resets"), Line::new());
-    let plan = plan(&dir, OnTaint::FailClosed).depth(Depth::new(bands).unwrap());
-    let mut ring = Ring::attach(&[Site::new("near", place)], plan).unwrap();
+    let options = options(&dir, OnTaint::FailClosed).depth(Depth::new(bands).unwrap());
+    let mut ring = Ring::attach(&[Site::new("near", place)], options).unwrap();
     let ifb = ring.redirects().next().map(tc_qdiscs::plug::place::Redirect::ifindex);
     ring.start_buffer().unwrap();
     let mut outstanding: VecDeque<Epoch> = VecDeque::new();
@@ -213,10 +213,10 @@ fn a_reset_at_each_system_call_leaks_nothing() {
         [RTNLGRP_TC, RTNLGRP_LINK].into_iter().try_for_each(|group| notices.join(group)).unwrap();
         let hands = [Shared::new(Socket::open().unwrap()), Shared::new(notices)];
         let [commands, news] = hands.clone();
-        let plan = plan(&dir, OnTaint::FailClosed).depth(Depth::new(3).unwrap());
+        let options = options(&dir, OnTaint::FailClosed).depth(Depth::new(3).unwrap());
         let sites = [Site::new("near", place)];
         let (tc, monitor) = (Connection::over(commands), Monitor::over(news));
-        let mut ring = Ring::attach_over(tc, monitor, &sites, plan).unwrap();
+        let mut ring = Ring::attach_over(tc, monitor, &sites, options).unwrap();
         let target = ring.redirects().next().map_or(line.devices[0], |redirect| redirect.ifindex());
         ring.start_buffer().unwrap();
         for hand in &hands {

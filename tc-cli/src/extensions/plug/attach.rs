@@ -6,10 +6,12 @@ use std::time::Duration;
 use clap::{Arg, ArgMatches, Command};
 use serde_json::json;
 use tc_core::Handle;
-use tc_qdiscs::plug::commit::{Error, Held, Journal, Left, OnDeath, OnTaint, OutputCommit, Plan};
+use tc_qdiscs::plug::commit::{
+    AttachOptions, Error, Journal, OnAdopt, OnDeath, OnTaint, OrphanedSession, OutputCommit,
+};
 
 use super::kept::Kept;
-use super::place::{Belief, Journals, Root, attached_plug};
+use super::root_qdisc::{JournalRecord, Journals, Root, attached_plug};
 use super::words;
 use crate::context::failure::Failure;
 use crate::context::output::say_done;
@@ -40,19 +42,19 @@ pub(super) fn attach(words: &ArgMatches, session: &mut Session<'_>) -> Result<()
     let (dev, journals) = (words::the_dev(words), Journals::of(words));
     let _lock = journals.lock("attach")?;
     unclaimed(dev, &journals, session)?;
-    let mut plan = Plan::new(words::the_limit(words), OnTaint::FailClosed, OnDeath::StayClosed)
+    let mut options = AttachOptions::new(words::the_limit(words), OnTaint::FailClosed, OnDeath::StayClosed)
         .journal_dir(journals.attached());
     if let Some(handle) = words.get_one::<Handle>("handle") {
-        plan = plan.handles(handle.major(), handle.major() + 1);
+        options = options.handles(handle.major(), handle.major() + 1);
     }
-    let attached = OutputCommit::attach(&[dev], plan);
+    let attached = OutputCommit::attach(&[dev], options);
     // Plug and journal stay when it is dropped.
     let attached = attached.map_err(|error| match &error {
         Error::Orphaned { device, .. } => Failure::own(
             format!("plug attach: device {device} has a plug of plug attach; nothing was changed"),
-            &error,
+            None,
         ),
-        error => Failure::own(format!("plug attach: {error}"), error),
+        error => Failure::own(format!("plug attach: {error}"), error.tc()),
     })?;
     for path in attached.stale_journals() {
         session.report.warning(&format!("plug attach: {}", stale(path)));
@@ -69,9 +71,9 @@ pub(super) fn stale(path: &Path) -> String {
 /// Fails if a session has the device, or is about to put its plug there.
 fn unclaimed(dev: &str, journals: &Journals, session: &mut Session<'_>) -> Result<(), Failure> {
     let ifindex = session.ifindex(dev)?;
-    let beliefs = journals.read()?.0;
+    let records = journals.read()?.0;
     let root = Root::on(ifindex, &mut session.kernel()?.0.connection)?;
-    for Belief { path, journal, .. } in beliefs.iter().filter(|belief| !belief.attached) {
+    for JournalRecord { path, journal, .. } in records.iter().filter(|record| !record.attached) {
         let alive = Journal::is_alive(path).unwrap_or(false);
         let there = root.as_ref().is_some_and(|root| journal.names(ifindex, root.handle));
         let coming =
@@ -82,7 +84,7 @@ fn unclaimed(dev: &str, journals: &Journals, session: &mut Session<'_>) -> Resul
             _ if there || coming => Error::InUse { device, pid, journal },
             _ => continue,
         };
-        return Err(Failure::own(format!("plug attach: {error}"), &error));
+        return Err(Failure::own(format!("plug attach: {error}"), error.tc()));
     }
     Ok(())
 }
@@ -91,13 +93,14 @@ pub(super) fn detach(words: &ArgMatches, session: &mut Session<'_>) -> Result<()
     let (dev, journals) = (words::the_dev(words), Journals::of(words));
     let failed = |error: &dyn std::fmt::Display| Failure::Extension(format!("plug detach: {error}"));
     let _lock = journals.lock("detach")?;
-    let (_root, belief) = attached_plug("detach", dev, &journals, session)?;
-    let left = Left::read(&belief.path).map_err(|error| failed(&format!("{error}; nothing was changed")))?;
+    let (_root, record) = attached_plug("detach", dev, &journals, session)?;
+    let left = OrphanedSession::read(&record.path)
+        .map_err(|error| failed(&format!("{error}; nothing was changed")))?;
     let tc = &mut session.kernel()?.0.connection;
-    let removed = left.remove(tc, Held::Release, PATIENCE);
-    removed.map_err(|error| Failure::own(format!("plug detach: {error}"), &error))?;
+    let removed = left.remove(tc, OnAdopt::Release, PATIENCE);
+    removed.map_err(|error| Failure::own(format!("plug detach: {error}"), error.tc()))?;
     // One that stays is replaced by the next attach.
-    let _stays = Kept::forget(&belief.path);
+    let _stays = Kept::forget(&record.path);
     if session.globals.json {
         say_done(&format!("{}\n", json!({ "dev": dev, "observed": null })))?;
     }

@@ -13,11 +13,11 @@ use clap::{ArgMatches, Command};
 use serde_json::json;
 use tc_core::{Handle, Request, Verb};
 use tc_qdiscs::plug::Plug;
-use tc_qdiscs::plug::commit::{Left, Limit, Network};
+use tc_qdiscs::plug::commit::{Limit, NetworkState, OrphanedSession};
 
 use super::attach::report;
 use super::kept::{Kept, Mode};
-use super::place::{Belief, Journals, Root, attached_plug};
+use super::root_qdisc::{JournalRecord, Journals, Root, attached_plug};
 use super::words;
 use crate::context::failure::{Failure, reason};
 use crate::context::output::say_done;
@@ -40,13 +40,13 @@ pub(super) fn words() -> Vec<Command> {
 pub(super) fn run(name: &str, words: &ArgMatches, session: &mut Session<'_>) -> Result<(), Failure> {
     let (dev, journals) = (words::the_dev(words), Journals::of(words));
     let _lock = journals.lock(name)?;
-    let (root, belief) = attached_plug(name, dev, &journals, session)?;
-    let kept = belief.kept;
+    let (root, record) = attached_plug(name, dev, &journals, session)?;
+    let kept = record.kept;
     let (plug, after) = match name {
         "buffer" => (Plug::buffer(), Kept { mode: Mode::Buffering, ..kept }),
         "release" => (Plug::release_one(), kept),
         "open" => (Plug::release_indefinite(), Kept { mode: Mode::Open, ..kept }),
-        "drop" => return drop_held(dev, &belief, session),
+        "drop" => return drop_held(dev, &record, session),
         _ => {
             let limit = words::the_limit(words).get();
             (Plug::set_limit(limit), Kept { limit_bytes: Some(limit), ..kept })
@@ -54,7 +54,7 @@ pub(super) fn run(name: &str, words: &ArgMatches, session: &mut Session<'_>) -> 
     };
     // Before the plug holds: whoever finds it must not take it for open.
     if name == "buffer" {
-        record(name, after, &belief, &Network::Untouched)?;
+        write_mode(name, after, &record, &NetworkState::Untouched)?;
     }
     // With its handle: the kernel refuses if another one has come meanwhile.
     let request = Request::qdisc(root.ifindex).parent(Handle::ROOT).handle(root.handle).options(&plug);
@@ -62,35 +62,36 @@ pub(super) fn run(name: &str, words: &ArgMatches, session: &mut Session<'_>) -> 
         let unknown = error.is_outcome_unknown();
         if name == "buffer" && !unknown {
             // A record of a plug that does not hold only makes hold refuse.
-            let _stays = kept.write(&belief.path);
+            let _stays = kept.write(&record.path);
         }
         let state = if unknown { "its outcome is not known" } else { "nothing was changed" };
-        return Err(Failure::own(format!("plug {name}: {error}; {state}"), &error));
+        return Err(Failure::own(format!("plug {name}: {error}; {state}"), Some(&error)));
     }
     if after != kept && name != "buffer" {
         let done = if name == "open" { "the network is open" } else { "the limit is set" };
-        record(name, after, &belief, &done)?;
+        write_mode(name, after, &record, &done)?;
     }
     report(dev, session)
 }
 
-fn drop_held(dev: &str, belief: &Belief, session: &mut Session<'_>) -> Result<(), Failure> {
+fn drop_held(dev: &str, record: &JournalRecord, session: &mut Session<'_>) -> Result<(), Failure> {
     let failed = |error: &dyn Display| Failure::Extension(format!("plug drop: {error}"));
-    let left = Left::read(&belief.path).map_err(|error| failed(&format!("{error}; nothing was changed")))?;
-    let limit = NonZeroU32::new(belief.limit_bytes()).map(Limit::bytes);
+    let left = OrphanedSession::read(&record.path)
+        .map_err(|error| failed(&format!("{error}; nothing was changed")))?;
+    let limit = NonZeroU32::new(record.limit_bytes()).map(Limit::bytes);
     let limit = limit.ok_or_else(|| failed(&"its journal names a limit of 0; nothing was changed"))?;
-    record("drop", Kept { mode: Mode::Buffering, ..belief.kept }, belief, &Network::Untouched)?;
+    write_mode("drop", Kept { mode: Mode::Buffering, ..record.kept }, record, &NetworkState::Untouched)?;
     let tc = &mut session.kernel()?.0.connection;
     let dropped = left.drop_held(tc, limit).map_err(|error| {
-        if error.network() == Network::Untouched {
-            let _stays = belief.kept.write(&belief.path);
+        if error.network() == NetworkState::Untouched {
+            let _stays = record.kept.write(&record.path);
         }
-        Failure::own(format!("plug drop: {error}"), &error)
+        Failure::own(format!("plug drop: {error}"), error.tc())
     })?;
     if dropped.devices == 0 {
         return Err(failed(&format!("device {dev}: the plug is gone; nothing was changed")));
     }
-    record("drop", Kept { mode: Mode::Open, ..belief.kept }, belief, &Network::Open)?;
+    write_mode("drop", Kept { mode: Mode::Open, ..record.kept }, record, &NetworkState::Open)?;
     let (packets, bytes) = (dropped.packets, dropped.bytes);
     if session.globals.json {
         let ifindex = session.ifindex(dev)?;
@@ -103,9 +104,9 @@ fn drop_held(dev: &str, belief: &Belief, session: &mut Session<'_>) -> Result<()
     say_done(&format!("dropped {packets} packets, {bytes} bytes; the network is open\n"))
 }
 
-fn record(name: &str, kept: Kept, belief: &Belief, state: &dyn Display) -> Result<(), Failure> {
-    kept.write(&belief.path).map_err(|error| {
-        let (journal, why) = (belief.path.display(), reason(&error));
+fn write_mode(name: &str, kept: Kept, record: &JournalRecord, state: &dyn Display) -> Result<(), Failure> {
+    kept.write(&record.path).map_err(|error| {
+        let (journal, why) = (record.path.display(), reason(&error));
         Failure::System(format!("plug {name}: cannot record mode and limit beside {journal}: {why}; {state}"))
     })
 }

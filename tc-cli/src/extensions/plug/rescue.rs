@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command};
 use serde_json::json;
-use tc_qdiscs::plug::commit::{Error, Held, Left};
+use tc_qdiscs::plug::commit::{Error, OnAdopt, OrphanedSession};
 
 use super::kept::Kept;
-use super::place::{Belief, Journals, Root, forget_gone};
+use super::root_qdisc::{JournalRecord, Journals, Root, forget_gone};
 use super::words;
 use crate::context::failure::Failure;
 use crate::context::output::say_done;
@@ -34,46 +34,47 @@ pub(super) fn words() -> Command {
 pub(super) fn run(words: &ArgMatches, session: &mut Session<'_>) -> Result<(), Failure> {
     let (dev, journals) = (words::the_dev(words), Journals::of(words));
     let failed = |error: &dyn std::fmt::Display| Failure::Extension(format!("plug rescue: {error}"));
-    let denied = |error: Error| Failure::own(format!("plug rescue: {error}"), &error);
+    let denied = |error: Error| Failure::own(format!("plug rescue: {error}"), error.tc());
     // Of a device that is gone the journal knows the name.
     let ifindex = session.ifindex(dev);
-    let (beliefs, _wrong) = journals.read()?;
-    let names = |belief: &&Belief| {
-        let mut devices = belief.journal.devices.iter();
+    let (records, _wrong) = journals.read()?;
+    let names = |record: &&JournalRecord| {
+        let mut devices = record.journal.devices.iter();
         devices
             .any(|device| ifindex.as_ref().map_or(device.name == dev, |ifindex| device.ifindex == *ifindex))
     };
-    let named: Vec<_> = beliefs.iter().filter(|belief| !belief.attached && names(belief)).collect();
+    let named: Vec<_> = records.iter().filter(|record| !record.attached && names(record)).collect();
     // Other journals can name the device too: of sessions that lost their plug here.
     let root = match &ifindex {
         Ok(ifindex) => Root::on(*ifindex, &mut session.kernel()?.0.connection)?,
         Err(_) => None,
     };
-    let there = |belief: &&&Belief| {
-        root.as_ref().is_some_and(|root| root.kind == "plug" && belief.names(root.ifindex, root.handle))
+    let there = |record: &&&JournalRecord| {
+        root.as_ref().is_some_and(|root| root.kind == "plug" && record.names(root.ifindex, root.handle))
     };
-    let dead = |belief: &&&Belief| !belief.is_alive();
+    let dead = |record: &&&JournalRecord| !record.is_alive();
     let best = named.iter().find(there).or_else(|| named.iter().find(dead)).or_else(|| named.first());
-    let Some(belief) = best else {
+    let Some(record) = best else {
         ifindex?;
         return Err(failed(&format!("no journal of a session names device {dev}; nothing was changed")));
     };
-    let left = Left::read(&belief.path).map_err(|error| failed(&format!("{error}; nothing was changed")))?;
+    let left = OrphanedSession::read(&record.path)
+        .map_err(|error| failed(&format!("{error}; nothing was changed")))?;
     let tc = &mut session.kernel()?.0.connection;
     let (done, devices) = if words.get_flag("open") {
         let opened = left.hand_over(tc, &journals.attached()).map_err(denied)?;
         forget_gone(&journals, tc)?;
         forget_records(&left, &journals)?;
         // The journals that were replaced, and their records.
-        for belief in beliefs.iter().filter(|belief| belief.attached && !belief.path.exists()) {
-            let _stays = Kept::forget(&belief.path);
+        for record in records.iter().filter(|record| record.attached && !record.path.exists()) {
+            let _stays = Kept::forget(&record.path);
         }
         ("opened", opened)
     } else {
-        let held = if words.get_flag("drop") { Held::Drop } else { Held::Release };
+        let held = if words.get_flag("drop") { OnAdopt::Drop } else { OnAdopt::Release };
         let removed = left.remove(tc, held, PATIENCE).map_err(denied)?;
         forget_gone(&journals, tc)?;
-        (if held == Held::Drop { "dropped" } else { "released" }, removed)
+        (if held == OnAdopt::Drop { "dropped" } else { "released" }, removed)
     };
     if session.globals.json {
         return say_done(&format!("{}\n", json!({ "done": done, "devices": devices })));
@@ -89,12 +90,12 @@ pub(super) fn run(words: &ArgMatches, session: &mut Session<'_>) -> Result<(), F
 }
 
 /// The plugs are open now, despite earlier records.
-fn forget_records(left: &Left, journals: &Journals) -> Result<(), Failure> {
-    for belief in journals.read()?.0.iter().filter(|belief| belief.attached) {
+fn forget_records(left: &OrphanedSession, journals: &Journals) -> Result<(), Failure> {
+    for record in journals.read()?.0.iter().filter(|record| record.attached) {
         let mut devices = left.journal().devices.iter();
-        let opened = devices.any(|device| belief.names(device.ifindex, device.handles[0]));
-        if opened && let Err(error) = Kept::forget(&belief.path) {
-            let journal = belief.path.display();
+        let opened = devices.any(|device| record.names(device.ifindex, device.handles[0]));
+        if opened && let Err(error) = Kept::forget(&record.path) {
+            let journal = record.path.display();
             return Err(Failure::System(format!(
                 "plug rescue: cannot delete an old record beside {journal}: {error}; the network is open"
             )));

@@ -9,11 +9,13 @@ use clap::ArgMatches;
 use signal_hook::consts::SIGCHLD;
 use tc_core::{Connection, Handle, Request, Verb};
 use tc_qdiscs::plug::Plug;
-use tc_qdiscs::plug::commit::{Error, Held, JournalError, OnDrop, OutputCommit, Plan, Plugs};
+use tc_qdiscs::plug::commit::{
+    AttachOptions, DetachMode, Error, JournalError, OnAdopt, OnDrop, OutputCommit,
+};
 
 use super::attach::stale;
 use super::kept::Mode;
-use super::place::{Belief, Journals, Root};
+use super::root_qdisc::{JournalRecord, Journals, Root};
 use super::words;
 use crate::context::failure::Failure;
 use crate::context::report::Report;
@@ -27,21 +29,21 @@ pub(super) struct Started {
     /// In the devices' network namespace.
     tc: Connection,
     /// The journals of plugs of `plug attach`, as they were.
-    lent: Vec<Belief>,
+    lent: Vec<JournalRecord>,
 }
 
 impl Started {
     /// Ends the session in order: all packets leave. The plugs are deleted; those of
     /// `plug attach` are given back as they were.
     pub(super) fn finish(&mut self) -> Result<(), String> {
-        self.output.detach(Plugs::GiveBack).map_err(|error| error.to_string())?;
+        self.output.detach(DetachMode::GiveBack).map_err(|error| error.to_string())?;
         let open = |why: String| format!("{why}; the network is open");
         let roots = if self.lent.is_empty() { Vec::new() } else { self.roots().map_err(open)? };
-        for belief in &self.lent {
+        for record in &self.lent {
             // Its handle is the spare one, if what it held had to be dropped.
-            let ours = |root: &&Root| root.kind == "plug" && belief.names(root.ifindex, root.handle);
+            let ours = |root: &&Root| root.kind == "plug" && record.names(root.ifindex, root.handle);
             let Some(root) = roots.iter().find(ours) else { continue };
-            let plug = Plug::set_limit(belief.limit_bytes());
+            let plug = Plug::set_limit(record.limit_bytes());
             let request = Request::qdisc(root.ifindex).parent(Handle::ROOT).handle(root.handle);
             let done = self.tc.apply_as_it_is(Verb::Change, &request.options(&plug));
             done.map_err(|error| open(error.to_string()))?;
@@ -103,53 +105,58 @@ pub(super) fn start(
         .map_err(|error| failed(&format!("{error}; nothing was changed")))?;
     let (on_taint, on_death) = words::the_policy(name, words)?;
     let journals = Journals::of(words);
-    let mut plan =
-        Plan::new(words::the_limit(words), on_taint, on_death).on_drop(on_drop).journal_dir(&journals.dir);
+    let mut options = AttachOptions::new(words::the_limit(words), on_taint, on_death)
+        .on_drop(on_drop)
+        .journal_dir(&journals.dir);
     // Until the session has them: nobody may make them buffer in between.
     let _lock = journals.lock(name)?;
     let (mut tc, lent) = claims(name, devs, &journals)?;
     let devices = devs.iter().map(|dev| tc.ifindex(dev).map(|ifindex| ((*dev).to_owned(), ifindex)));
     let devices = devices.collect::<Result<Vec<_>, _>>();
     let devices = devices.map_err(|error| failed(&format!("{error}; nothing was changed")))?;
-    for belief in &lent {
-        plan = plan.borrow(&belief.path, Held::Release);
+    for record in &lent {
+        options = options.borrow(&record.path, OnAdopt::Release);
     }
-    let output = OutputCommit::attach(devs, plan).map_err(|error| {
+    let output = OutputCommit::attach(devs, options).map_err(|error| {
         let text = match &error {
             Error::Journal { error, network } if is_denied(error) => {
                 format!("{error} (--journal-dir names another directory); {network}")
             }
             error => error.to_string(),
         };
-        Failure::own(format!("plug {name}: {text}"), &error)
+        Failure::own(format!("plug {name}: {text}"), error.tc())
     })?;
     Ok(Started { output, devices, tc, lent })
 }
 
 /// Finds the owners of the devices' plugs: an error if it is a session, and the
 /// journals of `plug attach` if it is that.
-fn claims(name: &str, devs: &[&str], journals: &Journals) -> Result<(Connection, Vec<Belief>), Failure> {
+fn claims(
+    name: &str,
+    devs: &[&str],
+    journals: &Journals,
+) -> Result<(Connection, Vec<JournalRecord>), Failure> {
     let failed = |error: &dyn std::fmt::Display| Failure::Extension(format!("plug {name}: {error}"));
     let untouched = |error: tc_core::Error| failed(&format!("{error}; nothing was changed"));
     let mut tc = Connection::open().map_err(untouched)?;
     let roots = Root::all(&mut tc)?;
-    let mut attached: Vec<Belief> = Vec::new();
+    let mut attached: Vec<JournalRecord> = Vec::new();
     for dev in devs {
         let ifindex = tc.ifindex(dev).map_err(untouched)?;
         let Some(root) = roots.iter().find(|root| root.ifindex == ifindex && root.kind == "plug") else {
             continue;
         };
-        for belief in journals.naming(root)? {
-            let pid = belief.journal.controller.pid;
-            if belief.is_alive() {
+        for record in journals.naming(root)? {
+            let pid = record.journal.controller.pid;
+            if record.is_alive() {
                 return Err(failed(&Error::Devices(format!("process {pid} has device {dev} in a session"))));
-            } else if !belief.attached {
+            } else if !record.attached {
                 let left = format!("device {dev} was left by process {pid}, which died: see plug rescue");
                 return Err(failed(&Error::Devices(left)));
             }
-            is_open(dev, root, &belief, &mut tc).map_err(|why| failed(&Error::Devices(why)))?;
-            if attached.iter().all(|other| other.path != belief.path) {
-                attached.push(belief);
+            is_open(dev, root, &record, &mut tc).map_err(|why| failed(&Error::Devices(why)))?;
+            if attached.iter().all(|other| other.path != record.path) {
+                attached.push(record);
             }
         }
     }
@@ -158,7 +165,7 @@ fn claims(name: &str, devs: &[&str], journals: &Journals) -> Result<(Connection,
 
 /// An error unless the plug of `plug attach` is open and holds no packet: to
 /// take it over is to open it.
-fn is_open(dev: &str, root: &Root, belief: &Belief, tc: &mut Connection) -> Result<(), String> {
+fn is_open(dev: &str, root: &Root, record: &JournalRecord, tc: &mut Connection) -> Result<(), String> {
     const PATIENCE: Duration = Duration::from_secs(2);
     const PAUSE: Duration = Duration::from_millis(5);
     let refused = |state: String| {
@@ -166,7 +173,7 @@ fn is_open(dev: &str, root: &Root, belief: &Belief, tc: &mut Connection) -> Resu
             "device {dev}: its plug of plug attach {state}: plug open releases held packets, plug drop drops them"
         ))
     };
-    match belief.kept.mode {
+    match record.kept.mode {
         Mode::Open => {}
         Mode::Buffering => return refused("is buffering".into()),
         Mode::Unknown => return refused("has a record that cannot be read".into()),

@@ -3,7 +3,7 @@
 use clap::{ArgMatches, Command};
 use serde_json::{Value, json};
 
-use super::place::{Belief, Journals, Root};
+use super::root_qdisc::{JournalRecord, Journals, Root};
 use super::words;
 use crate::context::failure::Failure;
 use crate::context::output::say;
@@ -20,7 +20,7 @@ pub(super) fn run(words: &ArgMatches, session: &mut Session<'_>) -> Result<(), F
         Some(dev) => Some(session.ifindex(dev)?),
         None => None,
     };
-    let (beliefs, wrong) = Journals::of(words).read()?;
+    let (records, wrong) = Journals::of(words).read()?;
     let unreadable = wrong.len();
     for error in wrong {
         session.report.warning(&format!("plug status: {error}"));
@@ -32,7 +32,7 @@ pub(super) fn run(words: &ArgMatches, session: &mut Session<'_>) -> Result<(), F
         Some(ifindex) => vec![ifindex],
         None => {
             let plugs = roots.iter().filter(|root| root.kind == "plug").map(|root| root.ifindex);
-            let named = beliefs.iter().flat_map(|belief| &belief.journal.devices);
+            let named = records.iter().flat_map(|record| &record.journal.devices);
             plugs.chain(named.map(|device| device.ifindex)).collect()
         }
     };
@@ -40,18 +40,18 @@ pub(super) fn run(words: &ArgMatches, session: &mut Session<'_>) -> Result<(), F
     devices.dedup();
     let shown = devices.into_iter().map(|ifindex| {
         let root = roots.iter().find(|root| root.ifindex == ifindex);
-        let named = |belief: &Belief| {
-            let mut devices = belief.journal.devices.iter();
-            Some((belief.clone(), devices.find(|device| device.ifindex == ifindex)?.name.clone()))
+        let named = |record: &JournalRecord| {
+            let mut devices = record.journal.devices.iter();
+            Some((record.clone(), devices.find(|device| device.ifindex == ifindex)?.name.clone()))
         };
-        let (beliefs, names): (Vec<_>, Vec<_>) = beliefs.iter().filter_map(named).unzip();
+        let (records, names): (Vec<_>, Vec<_>) = records.iter().filter_map(named).unzip();
         let missing = root.is_none()
             && kernel.connection.link_by_index(ifindex).is_err_and(|error| error.is_not_found());
         let dev = match names.into_iter().next().filter(|_| missing) {
             Some(name) => name,
             None => kernel.devices.name(ifindex).to_string(),
         };
-        Shown { dev, missing, root, beliefs, unreadable }
+        Shown { dev, missing, root, records, unreadable }
     });
     if json {
         let list: Vec<_> = shown.map(|shown| shown.to_json()).collect();
@@ -66,31 +66,31 @@ struct Shown<'r> {
     /// Whether no device has the index that a journal names.
     missing: bool,
     root: Option<&'r Root>,
-    beliefs: Vec<Belief>,
+    records: Vec<JournalRecord>,
     /// Journals that cannot be read: one may name it.
     unreadable: usize,
 }
 
 impl Shown<'_> {
     fn to_json(&self) -> Value {
-        let believed: Vec<_> = self.beliefs.iter().map(|belief| with_match(belief, self.root)).collect();
+        let believed: Vec<_> = self.records.iter().map(|record| with_match(record, self.root)).collect();
         let observed = self.root.map(Root::to_json);
         json!({ "dev": self.dev, "dev_is_there": !self.missing, "observed": observed, "believed": believed })
     }
 
     fn to_text(&self) -> String {
-        let Self { dev, missing, root, beliefs, unreadable } = self;
+        let Self { dev, missing, root, records, unreadable } = self;
         let mut text = format!("{dev}\n");
         text += &match root {
             Some(root) => format!("  observed: {}\n", root.to_text()),
             None if *missing => "  observed: the device is gone\n".to_owned(),
             None => "  observed: no root qdisc but the kernel's default\n".to_owned(),
         };
-        for belief in beliefs {
-            let gone = if is_there(belief, *root) { "" } else { "; its plug is not there" };
-            text += &format!("  believed: {}{gone}\n", belief.to_text());
+        for record in records {
+            let gone = if is_there(record, *root) { "" } else { "; its plug is not there" };
+            text += &format!("  believed: {}{gone}\n", record.to_text());
         }
-        if beliefs.is_empty() {
+        if records.is_empty() {
             text += &match unreadable {
                 0 => "  believed: nothing; no journal names it\n".to_owned(),
                 count => format!("  believed: not known; {count} journal(s) cannot be read\n"),
@@ -100,12 +100,12 @@ impl Shown<'_> {
     }
 }
 
-fn with_match(belief: &Belief, root: Option<&Root>) -> Value {
-    let mut value = belief.to_json();
-    value["plug_is_there"] = is_there(belief, root).into();
+fn with_match(record: &JournalRecord, root: Option<&Root>) -> Value {
+    let mut value = record.to_json();
+    value["plug_is_there"] = is_there(record, root).into();
     value
 }
 
-fn is_there(belief: &Belief, root: Option<&Root>) -> bool {
-    root.is_some_and(|root| root.kind == "plug" && belief.names(root.ifindex, root.handle))
+fn is_there(record: &JournalRecord, root: Option<&Root>) -> bool {
+    root.is_some_and(|root| root.kind == "plug" && record.names(root.ifindex, root.handle))
 }

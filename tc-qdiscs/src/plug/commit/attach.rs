@@ -13,12 +13,12 @@ use super::super::Plug;
 use super::claims::Claims;
 use super::device::Device;
 use super::epoch::SessionId;
-use super::error::{Error, Network};
+use super::error::{Error, NetworkState};
 use super::folder::{Claim, Folder};
 use super::guardian::Guardian;
 use super::journal::{Journal, JournalDevice, JournalError, file_error, random};
-use super::left::Left;
-use super::plan::{Held, OnDeath, Plan};
+use super::options::{AttachOptions, OnAdopt, OnDeath};
+use super::orphaned::OrphanedSession;
 use super::process::{NetnsId, Process};
 use super::queues::QueueWatch;
 use super::root::{Root, delete, listed_root_of};
@@ -37,13 +37,13 @@ impl OutputCommit {
     ///
     /// A root qdisc that somebody chose is left alone: an error. So is a device
     /// that is down. After an error nothing of the session is left.
-    pub fn attach(devices: &[&str], plan: Plan) -> Result<Self, Error> {
-        let untouched = |error| Error::kernel(error, Network::Untouched);
+    pub fn attach(devices: &[&str], options: AttachOptions) -> Result<Self, Error> {
+        let untouched = |error| Error::kernel(error, NetworkState::Untouched);
         let mut tc = Connection::open().map_err(untouched)?;
-        tc.set_timeout(plan.timeout).map_err(untouched)?;
+        tc.set_timeout(options.timeout).map_err(untouched)?;
         let mut monitor = Monitor::open(&[RTNLGRP_TC, RTNLGRP_LINK]).map_err(untouched)?;
         monitor.set_nonblocking(true).map_err(untouched)?;
-        Self::attach_joined(tc, monitor, devices, plan, |monitor, queues| {
+        Self::attach_joined(tc, monitor, devices, options, |monitor, queues| {
             queues.join(monitor.transport().as_fd())
         })
     }
@@ -55,14 +55,14 @@ struct Candidate {
     /// The plug's handle, and the spare one.
     handles: [Handle; 2],
     /// The fate of the held packets, if the plug is adopted.
-    adopted: Option<Held>,
+    adopted: Option<OnAdopt>,
 }
 
 /// A session that is adopted.
 pub(super) struct Adopted {
     pub(super) claim: Claim,
     pub(super) journal: Journal,
-    pub(super) held: Held,
+    pub(super) held: OnAdopt,
     /// Whether its journal stays.
     pub(super) borrowed: bool,
 }
@@ -80,14 +80,14 @@ enum Added {
 impl<T: Transport> OutputCommit<T> {
     /// Attaches over any transport. The monitor must receive notices of traffic
     /// control and of devices, and must not wait. The connection's time limit applies,
-    /// not the plan's.
+    /// not that of the options.
     pub fn attach_over(
         tc: Connection<T>,
         monitor: Monitor<T>,
         devices: &[&str],
-        plan: Plan,
+        options: AttachOptions,
     ) -> Result<Self, Error> {
-        Self::attach_joined(tc, monitor, devices, plan, |_, _| Ok(()))
+        Self::attach_joined(tc, monitor, devices, options, |_, _| Ok(()))
     }
 
     /// `join` makes one descriptor of those of the notices and the queue events.
@@ -95,22 +95,22 @@ impl<T: Transport> OutputCommit<T> {
         mut tc: Connection<T>,
         monitor: Monitor<T>,
         devices: &[&str],
-        plan: Plan,
+        options: AttachOptions,
         join: impl FnOnce(&Monitor<T>, &mut QueueWatch) -> io::Result<()>,
     ) -> Result<Self, Error> {
-        let failed = |error| Error::Journal { error, network: Network::Untouched };
-        let adopted = adopted(&plan).map_err(failed)?;
-        let links = links(&mut tc, devices, &plan)?;
-        let mut queues = QueueWatch::open(tc.transport(), links.iter(), &plan)?;
+        let failed = |error| Error::Journal { error, network: NetworkState::Untouched };
+        let adopted = adopted(&options).map_err(failed)?;
+        let links = links(&mut tc, devices, &options)?;
+        let mut queues = QueueWatch::open(tc.transport(), links.iter(), &options)?;
         if let Some(queues) = &mut queues {
             join(&monitor, queues).map_err(|error| {
                 Error::Devices(format!("cannot wait for notices and queue events at once: {error}"))
             })?;
         }
-        let folder = Folder::make(&plan.journal_dir).map_err(failed)?;
-        folder.lock(plan.timeout).map_err(failed)?;
-        let (candidates, stale) = candidates(&mut tc, &folder, links, &plan, &adopted)?;
-        let journal = journal(&candidates, &plan)
+        let folder = Folder::make(&options.journal_dir).map_err(failed)?;
+        folder.lock(options.timeout).map_err(failed)?;
+        let (candidates, stale) = candidates(&mut tc, &folder, links, &options, &adopted)?;
+        let journal = journal(&candidates, &options)
             .map_err(|error| Error::Devices(format!("cannot identify this process: {error}")))?;
         // A journal that is written first can be cleaned up by whoever finds it,
         // and a guardian that watches first misses nothing: both before the
@@ -118,13 +118,13 @@ impl<T: Transport> OutputCommit<T> {
         let claim = folder.add(&journal).map_err(failed)?;
         // From here on others find the journal.
         drop(folder);
-        let guardian = match &plan.on_death {
+        let guardian = match &options.on_death {
             OnDeath::StayClosed => Ok(None),
             OnDeath::OpenAfter { guardian, .. } => Guardian::arm(guardian, &journal, &claim).map(Some),
         };
         let guardian = guardian.map_err(|error| {
             let _left = claim.delete();
-            Error::Guardian { error, network: Network::Untouched }
+            Error::Guardian { error, network: NetworkState::Untouched }
         })?;
         let device = |candidate: &Candidate| {
             Device::new(&candidate.link, candidate.handles, candidate.adopted.is_some())
@@ -138,14 +138,14 @@ impl<T: Transport> OutputCommit<T> {
             devices: candidates.iter().map(device).collect(),
             epoch: 0,
             closed: None,
-            tainted: Network::Unknown,
+            tainted: NetworkState::Unknown,
             guardian,
             journal,
             claim,
             borrowed: Vec::new(),
             stale,
             fault: None,
-            plan,
+            options,
         };
         let mut added = vec![Added::No; candidates.len()];
         match session.put_plugs(&candidates, &mut added) {
@@ -159,17 +159,17 @@ impl<T: Transport> OutputCommit<T> {
     /// The two requests for a device are one send, which the kernel carries out
     /// whole: a controller that is killed leaves no new plug closed. The kernel
     /// carries the second one out if the first one fails too, so this takes
-    /// handles that no other plug has: where the plan sets the handles, the plugs
+    /// handles that no other plug has: where the options set the handles, the plugs
     /// are opened by a separate send.
     fn put_plugs(&mut self, candidates: &[Candidate], added: &mut [Added]) -> Result<(), TcError> {
-        let Self { tc, devices, plan, .. } = self;
-        let (limit, open) = (Plug::set_limit(plan.limit.get()), Plug::release_indefinite());
+        let Self { tc, devices, options, .. } = self;
+        let (limit, open) = (Plug::set_limit(options.limit.get()), Plug::release_indefinite());
         let (mut first, mut second) = (Vec::with_capacity(2 * devices.len()), Vec::new());
         for (at, (device, candidate)) in devices.iter_mut().zip(candidates).enumerate() {
             let verb = match candidate.adopted {
                 None => Verb::Add,
-                Some(Held::Release) => Verb::Change,
-                Some(Held::Drop) => {
+                Some(OnAdopt::Release) => Verb::Change,
+                Some(OnAdopt::Drop) => {
                     // Kernel: a replace does not name what it replaces, so the
                     // plug is looked for right before.
                     tc.get(&device.address())?;
@@ -178,7 +178,7 @@ impl<T: Transport> OutputCommit<T> {
                 }
             };
             first.push((at, verb, &limit));
-            let shared = verb == Verb::Add && plan.handles.is_some();
+            let shared = verb == Verb::Add && options.handles.is_some();
             if shared { &mut second } else { &mut first }.push((at, Verb::Change, &open));
         }
         for requests in [first, second] {
@@ -198,8 +198,8 @@ impl<T: Transport> OutputCommit<T> {
         for (device, added) in self.devices.iter().zip(added) {
             left |= match added {
                 Added::No => false,
-                // Another plug can have the handles that a plan sets.
-                Added::Unknown if self.plan.handles.is_some() => true,
+                // Another plug can have the handles that options set.
+                Added::Unknown if self.options.handles.is_some() => true,
                 _ => delete(&mut self.tc, device.ifindex, device.handle).is_err(),
             };
         }
@@ -215,13 +215,13 @@ impl<T: Transport> OutputCommit<T> {
             Some(guardian) => guardian.dismiss(),
             None => {}
         }
-        Error::kernel(error, if untouched { Network::Untouched } else { Network::Unknown })
+        Error::kernel(error, if untouched { NetworkState::Untouched } else { NetworkState::Unknown })
     }
 
     /// The session has its plugs: the journals of the adopted sessions go, and
     /// its own shows that it is attached.
     fn settle(&mut self, adopted: Vec<Adopted>) -> Result<(), Error> {
-        let failed = |error| Error::Journal { error, network: Network::Open };
+        let failed = |error| Error::Journal { error, network: NetworkState::Open };
         for Adopted { claim, borrowed, .. } in adopted {
             if borrowed {
                 self.borrowed.push(claim);
@@ -242,7 +242,7 @@ impl<T: Transport> OutputCommit<T> {
                 Ok(link) => link,
                 // The next step finds out why the plug is absent.
                 Err(error) if error.is_not_found() => continue,
-                Err(error) => return Err(Error::kernel(error, Network::Untouched)),
+                Err(error) => return Err(Error::kernel(error, NetworkState::Untouched)),
             };
             device.link = LinkState::of(&link);
             device.name = link.name;
@@ -284,15 +284,15 @@ fn send<T: Transport>(
 }
 
 /// Locks the sessions that are adopted.
-pub(super) fn adopted(plan: &Plan) -> Result<Vec<Adopted>, JournalError> {
-    let adopt = |(path, held): &(PathBuf, Held)| {
-        let (claim, journal) = Left::read(path)?.into_parts();
-        Ok(Adopted { claim, journal, held: *held, borrowed: plan.borrow.contains(path) })
+pub(super) fn adopted(options: &AttachOptions) -> Result<Vec<Adopted>, JournalError> {
+    let adopt = |(path, held): &(PathBuf, OnAdopt)| {
+        let (claim, journal) = OrphanedSession::read(path)?.into_parts();
+        Ok(Adopted { claim, journal, held: *held, borrowed: options.borrow.contains(path) })
     };
-    plan.adopt.iter().map(adopt).collect()
+    options.adopt.iter().map(adopt).collect()
 }
 
-fn journal(candidates: &[Candidate], plan: &Plan) -> io::Result<Journal> {
+fn journal(candidates: &[Candidate], options: &AttachOptions) -> io::Result<Journal> {
     let device = |candidate: &Candidate| JournalDevice {
         ifindex: candidate.link.ifindex,
         name: candidate.link.name.clone(),
@@ -302,8 +302,8 @@ fn journal(candidates: &[Candidate], plan: &Plan) -> io::Result<Journal> {
         session: random(),
         controller: Process::current()?,
         netns: NetnsId::current()?,
-        limit_bytes: plan.limit.get(),
-        open_after: match &plan.on_death {
+        limit_bytes: options.limit.get(),
+        open_after: match &options.on_death {
             OnDeath::StayClosed => None,
             OnDeath::OpenAfter { deadline, .. } => Some(*deadline),
         },
@@ -317,7 +317,11 @@ fn journal(candidates: &[Candidate], plan: &Plan) -> io::Result<Journal> {
 pub(super) const HEADER: u32 = 14 + 4;
 
 /// The devices of these names, each one up and given once.
-fn links<T: Transport>(tc: &mut Connection<T>, names: &[&str], plan: &Plan) -> Result<Vec<Link>, Error> {
+fn links<T: Transport>(
+    tc: &mut Connection<T>,
+    names: &[&str],
+    options: &AttachOptions,
+) -> Result<Vec<Link>, Error> {
     if names.is_empty() {
         return Err(Error::Devices("no device is given".to_owned()));
     }
@@ -325,14 +329,14 @@ fn links<T: Transport>(tc: &mut Connection<T>, names: &[&str], plan: &Plan) -> R
     if names.len() > most {
         return Err(Error::Devices(format!("a session has {most} devices at most")));
     }
-    if let Some([one, other]) = plan.handles
+    if let Some([one, other]) = options.handles
         && (one.is_unspec() || other.is_unspec() || one == other)
     {
         return Err(Error::Devices(format!("{one} and {other} are no two handles")));
     }
     let mut found: Vec<Link> = Vec::with_capacity(names.len());
     for name in names {
-        let link = tc.link_by_name(name).map_err(|error| Error::kernel(error, Network::Untouched))?;
+        let link = tc.link_by_name(name).map_err(|error| Error::kernel(error, NetworkState::Untouched))?;
         if found.iter().any(|other| other.ifindex == link.ifindex) {
             return Err(Error::Devices(format!("device {name} is given twice")));
         }
@@ -340,7 +344,7 @@ fn links<T: Transport>(tc: &mut Connection<T>, names: &[&str], plan: &Plan) -> R
         if !LinkState::of(&link).is_running() {
             return Err(Error::DeviceDown { device });
         }
-        let (limit, least) = (plan.limit.get(), link.mtu.saturating_add(HEADER));
+        let (limit, least) = (options.limit.get(), link.mtu.saturating_add(HEADER));
         if limit < least {
             return Err(Error::LimitTooSmall { device, limit, least });
         }
@@ -355,18 +359,18 @@ fn candidates<T: Transport>(
     tc: &mut Connection<T>,
     folder: &Folder,
     links: Vec<Link>,
-    plan: &Plan,
+    options: &AttachOptions,
     adopted: &[Adopted],
 ) -> Result<(Vec<Candidate>, Vec<PathBuf>), Error> {
-    let failed = |error| Error::Journal { error, network: Network::Untouched };
+    let failed = |error| Error::Journal { error, network: NetworkState::Untouched };
     folder.sweep().map_err(|error| failed(file_error("find", folder.path(), error)))?;
     let own: Vec<_> = adopted.iter().map(|adopted| &adopted.claim).collect();
     let claims = Claims::read(folder, &own, &links).map_err(failed)?;
-    let free = plan.handles.or_else(|| claims.free_handles());
+    let free = options.handles.or_else(|| claims.free_handles());
     let mut devices = Vec::with_capacity(links.len());
     for link in links {
         let root = listed_root_of(tc, link.ifindex);
-        devices.push((link, root.map_err(|error| Error::kernel(error, Network::Untouched))?));
+        devices.push((link, root.map_err(|error| Error::kernel(error, NetworkState::Untouched))?));
     }
     let journals: Vec<_> = adopted.iter().map(|adopted| &adopted.journal).collect();
     let stale = claims.settle(tc, &devices, &journals)?;

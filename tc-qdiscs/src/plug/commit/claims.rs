@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use tc_core::link::Link;
 use tc_core::{Connection, Handle, Transport};
 
-use super::error::{Error, Network};
+use super::error::{Error, NetworkState};
 use super::folder::{Claim, Folder, is_locked};
 use super::journal::{Journal, JournalError, file_error, random};
 use super::ring::objects::{BLOCK, BLOCKS, block};
@@ -133,7 +133,7 @@ fn is_anywhere<T: Transport>(
 ) -> Result<bool, Error> {
     for device in &journal.devices {
         let root = listed_root_of(tc, device.ifindex);
-        match root.map_err(|error| Error::kernel(error, Network::Untouched))? {
+        match root.map_err(|error| Error::kernel(error, NetworkState::Untouched))? {
             Root::Plug(handle) | Root::Ring(handle)
                 if device.handles.contains(&handle) && !taken_over(device.ifindex, handle) =>
             {

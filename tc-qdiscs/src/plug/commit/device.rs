@@ -29,16 +29,16 @@ pub(super) struct Device {
     /// By how much the kernel may count too much, in bytes.
     slack: u64,
     /// The epoch that is open.
-    pub(super) open: Tally,
+    pub(super) open: EpochStats,
     /// The epoch that was closed last.
-    pub(super) closed: Tally,
+    pub(super) closed: EpochStats,
     /// Bytes that were held when it was closed.
     closed_backlog: u32,
 }
 
 /// The observed counters of one epoch on one device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct EpochStats {
     /// Packets of this epoch that did not fit and are lost.
     pub dropped_packets: u64,
     /// The most bytes that were seen to be held while it was open or closed:
@@ -98,8 +98,8 @@ impl Device {
             settled: false,
             several_queues: link.tx_queues > 1,
             slack: 0,
-            open: Tally::default(),
-            closed: Tally::default(),
+            open: EpochStats::default(),
+            closed: EpochStats::default(),
             closed_backlog: 0,
         }
     }
@@ -127,8 +127,8 @@ impl Device {
         self.settled = now.backlog == 0 || now.requeues == 0;
         self.taken_in = now.sent + if self.settled { u64::from(now.backlog) } else { 0 };
         self.slack = self.one_aside(now.backlog);
-        self.open = Tally { dropped_packets: 0, peak_bytes: now.backlog, limit_bytes };
-        self.closed = Tally { limit_bytes, ..Tally::default() };
+        self.open = EpochStats { dropped_packets: 0, peak_bytes: now.backlog, limit_bytes };
+        self.closed = EpochStats { limit_bytes, ..EpochStats::default() };
     }
 
     /// The closed epoch is about to be released.
@@ -185,7 +185,7 @@ impl Device {
 
     /// The open epoch was closed, and another one is open.
     pub(super) fn turn(&mut self) {
-        let next = Tally { dropped_packets: 0, peak_bytes: self.counters.backlog, ..self.open };
+        let next = EpochStats { dropped_packets: 0, peak_bytes: self.counters.backlog, ..self.open };
         self.closed = std::mem::replace(&mut self.open, next);
         self.closed_backlog = self.counters.backlog;
     }
@@ -279,8 +279,8 @@ pub(super) mod tests {
         device.observe(Counters { drops: 3, backlog: 900, ..Counters::default() });
         device.turn();
         device.observe(Counters { drops: 4, backlog: 950, ..Counters::default() });
-        assert_eq!(device.closed, Tally { dropped_packets: 3, peak_bytes: 950, limit_bytes: 1000 });
-        assert_eq!(device.open, Tally { dropped_packets: 1, peak_bytes: 950, limit_bytes: 1000 });
+        assert_eq!(device.closed, EpochStats { dropped_packets: 3, peak_bytes: 950, limit_bytes: 1000 });
+        assert_eq!(device.open, EpochStats { dropped_packets: 1, peak_bytes: 950, limit_bytes: 1000 });
     }
 
     #[test]

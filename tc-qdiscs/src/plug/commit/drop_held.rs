@@ -3,12 +3,12 @@
 use tc_core::{Connection, Handle, Request, Transport, Verb};
 
 use super::super::Plug;
-use super::error::{Error, Network};
-use super::left::Left;
+use super::error::{Error, NetworkState};
 use super::limit::Limit;
+use super::orphaned::OrphanedSession;
 use super::root::{open, own_plug, own_ring};
 
-/// The packets that [`Left::drop_held`] dropped.
+/// The packets that [`OrphanedSession::drop_held`] dropped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Dropped {
     /// Devices that still had their plug.
@@ -19,7 +19,7 @@ pub struct Dropped {
     pub bytes: u64,
 }
 
-impl Left {
+impl OrphanedSession {
     /// Drops the packets that are held, then opens the plugs. Plugs and journal
     /// stay. No packet that was held leaves.
     ///
@@ -33,12 +33,13 @@ impl Left {
     pub fn drop_held<T: Transport>(&self, tc: &mut Connection<T>, limit: Limit) -> Result<Dropped, Error> {
         let mut dropped = Dropped::default();
         for device in &self.journal().devices {
-            let so_far = if dropped.devices == 0 { Network::Untouched } else { Network::Unknown };
+            let so_far = if dropped.devices == 0 { NetworkState::Untouched } else { NetworkState::Unknown };
             let failed = |error| Error::kernel(error, so_far);
             if let Some(mut ring) = own_ring(tc, device).map_err(failed)? {
-                let (packets, bytes) =
-                    ring.renew(tc, limit.get()).map_err(|error| Error::kernel(error, Network::Unknown))?;
-                ring.open(tc).map_err(|error| Error::kernel(error, Network::HeldAnew))?;
+                let (packets, bytes) = ring
+                    .renew(tc, limit.get())
+                    .map_err(|error| Error::kernel(error, NetworkState::Unknown))?;
+                ring.open(tc).map_err(|error| Error::kernel(error, NetworkState::HeldAnew))?;
                 dropped.devices += 1;
                 dropped.packets += packets;
                 dropped.bytes += bytes;
@@ -55,9 +56,9 @@ impl Left {
             let plug = Plug::set_limit(limit.get());
             tc.apply_as_it_is(Verb::Replace, &request(spare).options(&plug)).map_err(|error| {
                 let unknown = error.is_outcome_unknown();
-                Error::kernel(error, if unknown { Network::Unknown } else { so_far })
+                Error::kernel(error, if unknown { NetworkState::Unknown } else { so_far })
             })?;
-            open(tc, device.ifindex, spare).map_err(|error| Error::kernel(error, Network::HeldAnew))?;
+            open(tc, device.ifindex, spare).map_err(|error| Error::kernel(error, NetworkState::HeldAnew))?;
             dropped.devices += 1;
             dropped.packets += u64::from(packets);
             dropped.bytes += u64::from(bytes);

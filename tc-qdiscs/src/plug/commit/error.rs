@@ -16,7 +16,7 @@ use crate::plug::place::PlaceError;
 
 /// The state of the network after an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Network {
+pub enum NetworkState {
     /// As it was before the call.
     Untouched,
     /// Output leaves at once.
@@ -38,7 +38,7 @@ pub enum Network {
     Unknown,
 }
 
-impl fmt::Display for Network {
+impl fmt::Display for NetworkState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Untouched => "nothing was changed",
@@ -55,6 +55,9 @@ impl fmt::Display for Network {
 }
 
 /// An error of a session. Every message ends with the state of the network.
+///
+/// The text has the cause, and so there is no [`source`](std::error::Error::source): a report that
+/// prints a chain of causes prints each once.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -110,7 +113,7 @@ pub enum Error {
     #[error(
         "device {device} has {tx_queues} transmit queues and may lose some unseen, which drops what is \
          held: cannot listen to queue events: {error}; nothing was changed. Use a device with one queue, \
-         such as an IFB, or accept unwatched queues in the plan"
+         such as an IFB, or accept unwatched queues in the options"
     )]
     QueuesUnwatched {
         /// The device's name.
@@ -118,7 +121,6 @@ pub enum Error {
         /// How many it has.
         tx_queues: u32,
         /// Why no events can be had.
-        #[source]
         error: io::Error,
     },
     /// Not even one packet fits.
@@ -140,7 +142,7 @@ pub enum Error {
         /// Why.
         taint: Taint,
         /// The state of the network after the policy.
-        network: Network,
+        network: NetworkState,
     },
     /// An epoch was closed before and is not released: a second one would be
     /// mixed up with it by the kernel.
@@ -183,10 +185,9 @@ pub enum Error {
     #[error("{error}; {network}")]
     Place {
         /// The cause.
-        #[source]
         error: Box<PlaceError>,
         /// The state of the network.
-        network: Network,
+        network: NetworkState,
     },
     /// The ring of the session that is adopted has another number of bands.
     #[error("the ring of device {device} has {found} bands, not {wanted}; nothing was changed")]
@@ -195,7 +196,7 @@ pub enum Error {
         device: String,
         /// Its bands.
         found: u8,
-        /// Those of the plan.
+        /// Those of the options.
         wanted: u8,
     },
     /// The session is in another state.
@@ -206,7 +207,7 @@ pub enum Error {
         /// The session's state.
         state: State,
         /// The state of the network.
-        network: Network,
+        network: NetworkState,
     },
     /// All packets were released, but the device did not send them in time. Try again:
     /// the plug remains, because its deletion would lose the rest.
@@ -223,34 +224,31 @@ pub enum Error {
     #[error("{error}; {network}")]
     Guardian {
         /// The cause.
-        #[source]
         error: GuardianError,
         /// The state of the network.
-        network: Network,
+        network: NetworkState,
     },
     /// The journal could not be written or read.
     #[error("{error}; {network}")]
     Journal {
         /// The cause.
-        #[source]
         error: JournalError,
         /// The state of the network.
-        network: Network,
+        network: NetworkState,
     },
     /// The kernel refused, or did not answer.
     #[error("{error}; {network}")]
     Kernel {
         /// The cause.
-        #[source]
         error: Box<tc_core::Error>,
         /// The state of the network.
-        network: Network,
+        network: NetworkState,
     },
 }
 
 impl Error {
     /// The state of the network.
-    pub const fn network(&self) -> Network {
+    pub const fn network(&self) -> NetworkState {
         match self {
             Self::Devices(_)
             | Self::ForeignRoot { .. }
@@ -260,18 +258,27 @@ impl Error {
             | Self::LimitTooSmall { .. }
             | Self::QueuesUnwatched { .. }
             | Self::OtherDepth { .. }
-            | Self::OtherSession { .. } => Network::Untouched,
+            | Self::OtherSession { .. } => NetworkState::Untouched,
             Self::EpochOutstanding { .. }
             | Self::RingFull { .. }
             | Self::ReleaseOutOfOrder { .. }
-            | Self::AckOutOfOrder { .. } => Network::Held,
-            Self::StillDraining { .. } => Network::Open,
+            | Self::AckOutOfOrder { .. } => NetworkState::Held,
+            Self::StillDraining { .. } => NetworkState::Open,
             Self::Tainted { network, .. }
             | Self::WrongState { network, .. }
             | Self::Guardian { network, .. }
             | Self::Journal { network, .. }
             | Self::Place { network, .. }
             | Self::Kernel { network, .. } => *network,
+        }
+    }
+
+    /// The error of the kernel or the connection behind this one, if there is one.
+    pub fn tc(&self) -> Option<&tc_core::Error> {
+        match self {
+            Self::Kernel { error, .. } => Some(error),
+            Self::Place { error, .. } => error.tc(),
+            _ => None,
         }
     }
 
@@ -285,11 +292,11 @@ impl Error {
         }
     }
 
-    pub(super) fn place(error: PlaceError, network: Network) -> Self {
+    pub(super) fn place(error: PlaceError, network: NetworkState) -> Self {
         Self::Place { error: Box::new(error), network }
     }
 
-    pub(super) fn kernel(error: tc_core::Error, network: Network) -> Self {
+    pub(super) fn kernel(error: tc_core::Error, network: NetworkState) -> Self {
         Self::Kernel { error: Box::new(error), network }
     }
 }

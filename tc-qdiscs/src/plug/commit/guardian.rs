@@ -77,10 +77,10 @@ impl GuardianCommand {
 pub enum GuardianError {
     /// It cannot be started.
     #[error("cannot start the guardian: {0}")]
-    Start(#[source] io::Error),
+    Start(io::Error),
     /// It did not report that it watches.
     #[error("the guardian does not watch: {0}")]
-    Silent(#[source] io::Error),
+    Silent(io::Error),
     /// It ended before it watched, and reported the reason.
     #[error("the guardian refuses: {0}")]
     Refused(String),

@@ -88,7 +88,6 @@ pub enum JournalError {
         /// Which file.
         path: PathBuf,
         /// The system's error.
-        #[source]
         error: io::Error,
     },
     /// It is of another version of this library.

@@ -11,10 +11,10 @@ use std::time::Duration;
 ///
 /// ```
 /// use std::time::Duration;
-/// use tc_qdiscs::plug::commit::{Limit, Load};
+/// use tc_qdiscs::plug::commit::{Limit, TrafficLoad};
 ///
 /// // A guest that sends 1 Gbit/s, checkpointed 40 times a second.
-/// let load = Load {
+/// let load = TrafficLoad {
 ///     bytes_per_second: 125_000_000,
 ///     epoch: Duration::from_millis(25),
 ///     pause: Duration::from_millis(3),
@@ -42,7 +42,7 @@ impl Limit {
 
 /// The load of the queue, on one device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Load {
+pub struct TrafficLoad {
     /// The most that is sent, in bytes per second (the kernel counts the
     /// Ethernet header, not preamble and checksum).
     pub bytes_per_second: u64,
@@ -70,7 +70,7 @@ pub struct LimitError {
 /// it is segmented after the queue (`GSO_MAX_SIZE`, Ethernet header, VLAN tag).
 const LARGEST_PACKET: u32 = 8 * 65_535 + 14 + 4;
 
-impl Load {
+impl TrafficLoad {
     /// The limit that holds two epochs, the closed one and the open one.
     ///
     /// Each lasts as long as the slower of running and replicating, because an epoch
@@ -98,9 +98,9 @@ impl Load {
 mod tests {
     use super::*;
 
-    fn load(bytes_per_second: u64, epoch: u64, pause: u64, replication: u64) -> Load {
+    fn load(bytes_per_second: u64, epoch: u64, pause: u64, replication: u64) -> TrafficLoad {
         let ms = Duration::from_millis;
-        Load { bytes_per_second, epoch: ms(epoch), pause: ms(pause), replication: ms(replication) }
+        TrafficLoad { bytes_per_second, epoch: ms(epoch), pause: ms(pause), replication: ms(replication) }
     }
 
     #[test]
@@ -119,7 +119,7 @@ mod tests {
     fn what_does_not_fit_in_32_bits_is_an_error() {
         let error = load(12_500_000_000, 250, 0, 0).limit().unwrap_err();
         assert_eq!(error.bytes, 6_250_000_000 + u128::from(LARGEST_PACKET));
-        let absurd = Load {
+        let absurd = TrafficLoad {
             epoch: Duration::MAX,
             pause: Duration::MAX,
             replication: Duration::ZERO,

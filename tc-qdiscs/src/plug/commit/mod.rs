@@ -11,7 +11,7 @@
 //! New code uses a [ring of plugs](crate::plug::ring): resets of a queue cannot let
 //! packets out of it, the device keeps its root qdisc, and several epochs can wait for
 //! their acknowledgement. [`OutputCommit`], described here, is one plug at the root of
-//! the device. Both have the same plan, tokens, errors, journal and guardian.
+//! the device. Both have the same options, tokens, errors, journal and guardian.
 //!
 //! # From the paper to the code
 //!
@@ -26,22 +26,22 @@
 //!
 //! ```no_run
 //! use std::time::Duration;
-//! use tc_qdiscs::plug::commit::{Ack, Load, OnDeath, OnTaint, OutputCommit, Plan, Plugs};
+//! use tc_qdiscs::plug::commit::{Ack, TrafficLoad, OnDeath, OnTaint, OutputCommit, AttachOptions, DetachMode};
 //! # struct Guest; struct Backup; struct Checkpoint;
 //! # impl Guest { fn run(&self, _: Duration) {} fn pause(&self) -> Checkpoint { Checkpoint } fn resume(&self) {}
 //! #              fn is_finished(&self) -> bool { true } }
 //! # impl Backup { fn replicate(&self, _: u64, _: Checkpoint) -> std::io::Result<u64> { Ok(0) } }
 //! # let (guest, backup) = (Guest, Backup);
 //!
-//! let load = Load {
+//! let load = TrafficLoad {
 //!     bytes_per_second: 125_000_000,
 //!     epoch: Duration::from_millis(25),
 //!     pause: Duration::from_millis(3),
 //!     replication: Duration::from_millis(20),
 //! };
 //! // The backup may be live when we die: nothing may leave then.
-//! let plan = Plan::new(load.limit()?, OnTaint::FailClosed, OnDeath::StayClosed);
-//! let mut output = OutputCommit::attach(&["vif1.0", "vif1.1"], plan)?;
+//! let options = AttachOptions::new(load.limit()?, OnTaint::FailClosed, OnDeath::StayClosed);
+//! let mut output = OutputCommit::attach(&["vif1.0", "vif1.1"], options)?;
 //!
 //! output.start_buffer()?; // start_buffer(0)
 //! while !guest.is_finished() {
@@ -55,7 +55,7 @@
 //!         eprintln!("epoch {}: the queue is half full", released.epoch);
 //!     }
 //! }
-//! output.detach(Plugs::Remove)?;
+//! output.detach(DetachMode::Remove)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -136,16 +136,16 @@
 //!
 //! [`OnDeath::StayClosed`]: nothing happens. The kernel continues to hold packets up
 //! to the limit, and drops the rest. The next controller finds the plugs in the
-//! [`Journal`]. It can [drop or release](Left::remove) it,
-//! [open](Left::open) it, [drop it and open](Left::drop_held), or
-//! [take it over](Plan::adopt).
+//! [`Journal`]. It can [drop or release](OrphanedSession::remove) it,
+//! [open](OrphanedSession::open) it, [drop it and open](OrphanedSession::drop_held), or
+//! [take it over](AttachOptions::adopt).
 //!
 //! [`OnDeath::OpenAfter`]: a [guardian] process lets it go. It is for maintenance,
 //! where a network that stays closed is the greater harm.
 //!
 //! # Sessions side by side
 //!
-//! Each session has unique handles ([`Plan::handles`]), and every request to a plug
+//! Each session has unique handles ([`AttachOptions::handles`]), and every request to a plug
 //! names one: the kernel refuses if another qdisc is there. One request cannot name
 //! it: the replace with which [`OnTaint::FailClosed`] and an adoption drop packets.
 //!
@@ -163,7 +163,7 @@
 //! is killed (SIGKILL) 200 times, half of them between two steps of its work:
 //! while it attaches, around BUFFER, checkpoint, a checkpoint shipped by half,
 //! acknowledgement and RELEASE. The backup drops the packets that are
-//! still held, by [adoption](Plan::adopt) or by [`Left::remove`], and continues from
+//! still held, by [adoption](AttachOptions::adopt) or by [`OrphanedSession::remove`], and continues from
 //! its state. **This state includes each reply that a client ever received.** Seen
 //! on Linux 6.1.
 //!
@@ -206,7 +206,7 @@
 //!   loss of up to one packet on a device with several transmit queues while
 //!   released packets may still be counted twice there. No such reset is known,
 //!   except where the kernel has no memory for the notice,
-//!   and on devices taken with [`Plan::accept_unwatched_queues`].
+//!   and on devices taken with [`AttachOptions::accept_unwatched_queues`].
 //! - Since Linux 6.15 (read in source) a process that reads a file of a transmit
 //!   queue in sysfs while the queue is lost delays the event until that read goes
 //!   on, and so possibly past a RELEASE. The next look finds the event then.
@@ -241,18 +241,20 @@
 
 mod attach;
 mod claims;
+mod detach;
 mod device;
 mod drop_held;
 mod epoch;
 mod error;
+#[cfg(test)]
+mod error_chains;
 mod folder;
 pub mod guardian;
+mod inspect;
 mod journal;
-mod leave;
-mod left;
 mod limit;
-mod look;
-mod plan;
+mod options;
+mod orphaned;
 mod policy;
 mod process;
 mod queues;
@@ -261,16 +263,16 @@ mod root;
 mod session;
 mod taint;
 
-pub use device::Tally;
+pub use detach::DetachMode;
+pub use device::EpochStats;
 pub use drop_held::Dropped;
 pub use epoch::{Ack, Epoch};
-pub use error::{Error, Network};
+pub use error::{Error, NetworkState};
 pub use guardian::{GuardianCommand, GuardianError};
 pub use journal::{JOURNAL_DIR, Journal, JournalDevice, JournalError};
-pub use leave::Plugs;
-pub use left::Left;
-pub use limit::{Limit, LimitError, Load};
-pub use plan::{Held, OnDeath, OnDrop, OnTaint, Plan};
+pub use limit::{Limit, LimitError, TrafficLoad};
+pub use options::{AttachOptions, OnAdopt, OnDeath, OnDrop, OnTaint};
+pub use orphaned::OrphanedSession;
 pub use process::{NetnsId, Process};
 pub use session::{Counts, OutputCommit, Released, State};
 pub use taint::{Taint, TaintCause};

@@ -4,9 +4,9 @@ use tc_core::{Transport, Verb};
 
 use super::super::Plug;
 use super::epoch::SessionId;
-use super::error::{Error, Network};
+use super::error::{Error, NetworkState};
 use super::guardian::Guardian;
-use super::plan::OnTaint;
+use super::options::OnTaint;
 use super::root::{held_by, open, refused, shut};
 use super::session::{OutputCommit, State};
 use super::taint::Taint;
@@ -20,8 +20,8 @@ impl<T: Transport> OutputCommit<T> {
         self.closed = None;
         self.id = SessionId::next();
         // A session that did not hold is not closed either.
-        self.tainted = if held { self.carry_out() } else { Network::Open };
-        if matches!(self.tainted, Network::Opened | Network::OpenedEmpty) {
+        self.tainted = if held { self.carry_out() } else { NetworkState::Open };
+        if matches!(self.tainted, NetworkState::Opened | NetworkState::OpenedEmpty) {
             // A guardian that is gone has no deadline either.
             let _gone = self.guardian.as_ref().map(Guardian::free);
         }
@@ -29,35 +29,35 @@ impl<T: Transport> OutputCommit<T> {
     }
 
     /// Carries out the policy on every device; returns the worst outcome.
-    fn carry_out(&mut self) -> Network {
-        let Self { tc, devices, plan, .. } = self;
-        let each = devices.iter_mut().map(|device| match plan.on_taint {
+    fn carry_out(&mut self) -> NetworkState {
+        let Self { tc, devices, options, .. } = self;
+        let each = devices.iter_mut().map(|device| match options.on_taint {
             OnTaint::FailClosed => {
                 let handles = [device.handle, device.spare];
-                match shut(tc, device.ifindex, handles, plan.limit.get()) {
+                match shut(tc, device.ifindex, handles, options.limit.get()) {
                     Ok((network, handle)) => {
                         device.is_now(handle);
                         network
                     }
-                    Err(_) => Network::Unknown,
+                    Err(_) => NetworkState::Unknown,
                 }
             }
             OnTaint::FailOpen => {
                 // For the report alone.
                 let held = held_by(tc, device.ifindex, device.handle);
                 match open(tc, device.ifindex, device.handle) {
-                    Ok(()) if held == Some(0) => Network::OpenedEmpty,
-                    Ok(()) => Network::Opened,
-                    Err(error) => refused(&error).unwrap_or(Network::Unknown),
+                    Ok(()) if held == Some(0) => NetworkState::OpenedEmpty,
+                    Ok(()) => NetworkState::Opened,
+                    Err(error) => refused(&error).unwrap_or(NetworkState::Unknown),
                 }
             }
         });
         // A device that is gone does not decide for the others.
-        let worst = |one: Network, other: Network| match (one, other) {
-            (Network::Gone, other) | (other, Network::Gone) => other,
+        let worst = |one: NetworkState, other: NetworkState| match (one, other) {
+            (NetworkState::Gone, other) | (other, NetworkState::Gone) => other,
             (one, other) => one.max(other),
         };
-        each.reduce(worst).unwrap_or(Network::Unknown)
+        each.reduce(worst).unwrap_or(NetworkState::Unknown)
     }
 
     /// Begins again after a taint, with the same devices. All must be there and
@@ -76,20 +76,20 @@ impl<T: Transport> OutputCommit<T> {
             Error::Kernel { error, .. } => Error::Kernel { error, network: self.tainted },
             other => other,
         })?;
-        if let (OnTaint::FailClosed, Some(guardian)) = (self.plan.on_taint, &self.guardian) {
+        if let (OnTaint::FailClosed, Some(guardian)) = (self.options.on_taint, &self.guardian) {
             guardian.hold().map_err(|error| Error::Guardian { error, network: self.tainted })?;
         }
         self.put_missing_plugs().map_err(|error| Error::kernel(error, self.tainted))?;
         self.tainted = self.carry_out();
         match self.tainted {
-            Network::HeldAnew => self.state = State::Protected,
-            Network::Opened | Network::OpenedEmpty => self.state = State::Open,
+            NetworkState::HeldAnew => self.state = State::Protected,
+            NetworkState::Opened | NetworkState::OpenedEmpty => self.state = State::Open,
             network => {
                 return Err(Error::WrongState { doing: "restart", state: State::Tainted, network });
             }
         }
         self.look()?;
-        let limit = self.plan.limit.get();
+        let limit = self.options.limit.get();
         for device in &mut self.devices {
             device.begin(limit);
         }
@@ -99,8 +99,8 @@ impl<T: Transport> OutputCommit<T> {
 
     /// Puts a plug where the kernel's default has come back.
     fn put_missing_plugs(&mut self) -> Result<(), tc_core::Error> {
-        let Self { tc, devices, plan, .. } = self;
-        let plug = Plug::set_limit(plan.limit.get());
+        let Self { tc, devices, options, .. } = self;
+        let plug = Plug::set_limit(options.limit.get());
         for device in devices {
             // Kernel: it adds nothing where a qdisc is, ours or not.
             match tc.apply_as_it_is(Verb::Add, &device.request(&plug)) {

@@ -8,7 +8,7 @@ use tc_core::Transport;
 use tc_core::link::{DeviceName, Link, QueueEvents};
 
 use super::error::Error;
-use super::plan::Plan;
+use super::options::AttachOptions;
 
 /// Reads the events of lost transmit queues.
 #[derive(Debug)]
@@ -24,13 +24,13 @@ impl QueueWatch {
     pub(super) fn open<'a>(
         transport: &impl Transport,
         devices: impl Iterator<Item = &'a Link>,
-        plan: &Plan,
+        options: &AttachOptions,
     ) -> Result<Option<Self>, Error> {
         let mut several = devices.filter(|link| link.tx_queues > 1);
         let Some(link) = several.next() else { return Ok(None) };
         match transport.queue_events() {
             Ok(events) => Ok(Some(Self { events, any: None })),
-            Err(_) if plan.unwatched_queues => Ok(None),
+            Err(_) if options.unwatched_queues => Ok(None),
             Err(error) => {
                 Err(Error::QueuesUnwatched { device: link.name.clone(), tx_queues: link.tx_queues, error })
             }

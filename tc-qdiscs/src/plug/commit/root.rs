@@ -5,7 +5,7 @@ use tc_core::message::Entry;
 use tc_core::{Cause, Connection, DumpRequest, Error, Handle, Request, Transport, Verb, object};
 
 use super::super::Plug;
-use super::error::Network;
+use super::error::NetworkState;
 use super::journal::JournalDevice;
 use super::ring::objects::{Objects, is_root};
 
@@ -70,12 +70,12 @@ pub(super) const fn at(ifindex: i32, handle: Handle) -> Request<'static, object:
 ///
 /// Kernel: it is a default one (ENOENT), has another handle (EEXIST for a change,
 /// EINVAL for a delete) or another kind (EINVAL), or there is no device.
-pub(super) fn refused(error: &Error) -> Option<Network> {
+pub(super) fn refused(error: &Error) -> Option<NetworkState> {
     match error.errno()? {
-        ENODEV => Some(Network::Gone),
+        ENODEV => Some(NetworkState::Gone),
         // The packets that a plug holds are dropped with it.
-        ENOENT => Some(Network::OpenedEmpty),
-        EEXIST | EINVAL => Some(Network::Foreign),
+        ENOENT => Some(NetworkState::OpenedEmpty),
+        EEXIST | EINVAL => Some(NetworkState::Foreign),
         _ => None,
     }
 }
@@ -175,17 +175,17 @@ pub(super) fn shut<T: Transport>(
     ifindex: i32,
     [own, spare]: [Handle; 2],
     limit_bytes: u32,
-) -> Result<(Network, Handle), Error> {
+) -> Result<(NetworkState, Handle), Error> {
     let plug = Plug::set_limit(limit_bytes);
     if is_there(tc, ifindex, own)? {
         tc.apply_as_it_is(Verb::Replace, &at(ifindex, spare).options(&plug))?;
-        return Ok((Network::HeldAnew, spare));
+        return Ok((NetworkState::HeldAnew, spare));
     }
     // Kernel: it adds nothing where somebody's qdisc is.
     match tc.apply_as_it_is(Verb::Add, &at(ifindex, own).options(&plug)) {
-        Ok(_) => Ok((Network::HeldAnew, own)),
+        Ok(_) => Ok((NetworkState::HeldAnew, own)),
         Err(error) => match refused(&error) {
-            Some(network @ (Network::Gone | Network::Foreign)) => Ok((network, own)),
+            Some(network @ (NetworkState::Gone | NetworkState::Foreign)) => Ok((network, own)),
             _ => Err(error),
         },
     }

@@ -8,13 +8,13 @@ use tc_core::monitor::Monitor;
 use tc_core::{Connection, Socket, Transport};
 
 use super::super::Plug;
-use super::device::{Device, Tally};
+use super::device::{Device, EpochStats};
 use super::epoch::{Ack, Epoch, SessionId};
-use super::error::{Error, Network};
+use super::error::{Error, NetworkState};
 use super::folder::Claim;
 use super::guardian::Guardian;
 use super::journal::Journal;
-use super::plan::Plan;
+use super::options::AttachOptions;
 use super::queues::QueueWatch;
 use super::root::open;
 use super::taint::{Taint, TaintCause};
@@ -51,7 +51,7 @@ impl fmt::Display for State {
 /// Output commit on one or several devices; [how to use it](super).
 ///
 /// Dropping a session without a detach has the same effect as the controller dying:
-/// the plan's [`OnDeath`](super::OnDeath) applies. A drop waits for the guardian, at
+/// the options' [`OnDeath`](super::OnDeath) applies. A drop waits for the guardian, at
 /// most 10 s, and carries the policy out itself if the guardian is gone.
 #[derive(Debug)]
 pub struct OutputCommit<T: Transport = Socket> {
@@ -59,7 +59,7 @@ pub struct OutputCommit<T: Transport = Socket> {
     pub(super) monitor: Monitor<T>,
     /// `None` where no device can lose a transmit queue.
     pub(super) queues: Option<QueueWatch>,
-    pub(super) plan: Plan,
+    pub(super) options: AttachOptions,
     pub(super) id: SessionId,
     pub(super) state: State,
     pub(super) devices: Vec<Device>,
@@ -68,7 +68,7 @@ pub struct OutputCommit<T: Transport = Socket> {
     /// The number of the closed epoch, until it is released.
     pub(super) closed: Option<u64>,
     /// The state of the network since the taint.
-    pub(super) tainted: Network,
+    pub(super) tainted: NetworkState,
     pub(super) guardian: Option<Guardian>,
     pub(super) journal: Journal,
     /// The lock of the journal: it shows that the session lives.
@@ -147,13 +147,13 @@ impl<T: Transport> OutputCommit<T> {
         self.expect("start to hold", State::Open)?;
         self.begin_watch()?;
         if let Some(guardian) = &self.guardian {
-            guardian.hold().map_err(|error| Error::Guardian { error, network: Network::Open })?;
+            guardian.hold().map_err(|error| Error::Guardian { error, network: NetworkState::Open })?;
         }
         self.state = State::Protected;
         self.command("BUFFER", &Plug::buffer())?;
         // Packets queued before the plug closed belong to no epoch.
         for device in &mut self.devices {
-            device.begin(self.plan.limit.get());
+            device.begin(self.options.limit.get());
         }
         Ok(())
     }
@@ -177,7 +177,7 @@ impl<T: Transport> OutputCommit<T> {
             return Ok(None);
         }
         if let Some(guardian) = &self.guardian {
-            guardian.hold().map_err(|error| Error::Guardian { error, network: Network::Held })?;
+            guardian.hold().map_err(|error| Error::Guardian { error, network: NetworkState::Held })?;
         }
         self.command("BUFFER", &Plug::buffer())?;
         self.judge_drops()?;
@@ -213,13 +213,13 @@ impl<T: Transport> OutputCommit<T> {
         if let Some(taint) = noticed.or(failed) {
             return Err(self.taint(taint));
         }
-        let tallies = self.devices.iter().map(|device| &device.closed);
-        Ok(tallies.fold(
+        let epoch_stats = self.devices.iter().map(|device| &device.closed);
+        Ok(epoch_stats.fold(
             Released {
                 epoch: epoch.number(),
                 dropped_packets: 0,
                 peak_bytes: 0,
-                limit_bytes: self.plan.limit.get(),
+                limit_bytes: self.options.limit.get(),
             },
             |sum, tally| Released {
                 dropped_packets: sum.dropped_packets + tally.dropped_packets,
@@ -252,7 +252,7 @@ impl<T: Transport> OutputCommit<T> {
 
     /// The counters of the last closed epoch, device by device, in the order in which
     /// they were given.
-    pub fn tallies(&self) -> impl Iterator<Item = (&str, Tally)> {
+    pub fn epoch_stats(&self) -> impl Iterator<Item = (&str, EpochStats)> {
         self.devices.iter().map(|device| (device.name.as_str(), device.closed))
     }
 
@@ -289,7 +289,7 @@ impl<T: Transport> OutputCommit<T> {
 
     /// Taints the session and carries out the policy, because the current checkpoint
     /// will never be acknowledged. Returns the state of the network.
-    pub fn abort(&mut self) -> Result<Network, Error> {
+    pub fn abort(&mut self) -> Result<NetworkState, Error> {
         self.expect("abort", State::Protected)?;
         let taint = Taint::new("", TaintCause::Asked);
         let _tainted = self.taint(taint);
@@ -303,8 +303,8 @@ impl<T: Transport> OutputCommit<T> {
             return Ok(());
         }
         let network = match self.state {
-            State::Open | State::Draining | State::Detached => Network::Open,
-            State::Protected => Network::Held,
+            State::Open | State::Draining | State::Detached => NetworkState::Open,
+            State::Protected => NetworkState::Held,
             State::Tainted => self.tainted,
         };
         Err(Error::WrongState { doing, state: self.state, network })

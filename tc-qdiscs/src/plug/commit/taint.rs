@@ -145,7 +145,13 @@ pub enum TaintCause {
     Asked,
     /// An answer or a notice could not be read.
     #[error("cannot read what the kernel says: {0}")]
-    Unreadable(#[from] DecodeError),
+    Unreadable(DecodeError),
+}
+
+impl From<DecodeError> for TaintCause {
+    fn from(error: DecodeError) -> Self {
+        Self::Unreadable(error)
+    }
 }
 
 impl fmt::Display for Taint {

@@ -151,12 +151,12 @@ fn a_size_table_counts_for_what_is_held_alone() {
 #[test]
 fn changes_read_bytes() {
     let mut plug = plug(&["a"]);
-    assert_eq!(plug.change(&options(0, 1)), Ok(Kick::Stays));
+    assert_eq!(plug.change(&options(0, 1)), Ok(Wakeup::Stays));
     assert_eq!(plug.limit_bytes(), 10_000, "only the limit action sets the limit");
-    assert_eq!(plug.change(&options(3, 1)), Ok(Kick::Stays));
+    assert_eq!(plug.change(&options(3, 1)), Ok(Wakeup::Stays));
     assert_eq!(plug.limit_bytes(), 1);
-    assert_eq!(plug.change(&options(1, 0)), Ok(Kick::Runs));
-    assert_eq!(plug.change(&options(2, 0)), Ok(Kick::Runs));
+    assert_eq!(plug.change(&options(1, 0)), Ok(Wakeup::Runs));
+    assert_eq!(plug.change(&options(2, 0)), Ok(Wakeup::Runs));
     let before = plug.clone();
     for bad in [&options(4, 0)[..], &options(-1, 0), &[0; 7], &[]] {
         assert!(plug.change(bad).is_err(), "{bad:?}");

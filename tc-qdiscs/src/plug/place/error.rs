@@ -56,7 +56,6 @@ pub enum PlaceError {
         /// The kind: `ifb`, `clsact`, `matchall with mirred`.
         needed: &'static str,
         /// The kernel's answer.
-        #[source]
         error: Error,
     },
     /// The kernel or the connection failed.
@@ -66,9 +65,18 @@ pub enum PlaceError {
     #[error("{cause}; left behind: {left}")]
     Left {
         /// The first failure.
-        #[source]
         cause: Error,
         /// The remaining objects.
         left: String,
     },
+}
+
+impl PlaceError {
+    /// The error of the kernel or the connection behind this one, if there is one.
+    pub const fn tc(&self) -> Option<&Error> {
+        match self {
+            Self::NoModule { error, .. } | Self::Tc(error) | Self::Left { cause: error, .. } => Some(error),
+            _ => None,
+        }
+    }
 }

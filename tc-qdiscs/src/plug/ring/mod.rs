@@ -6,4 +6,4 @@ pub mod machine;
 
 pub use depth::{Depth, DepthError};
 
-pub use super::commit::ring::{ReleasedEpoch, Ring, RingCounts, RingPlan, Site};
+pub use super::commit::ring::{ReleasedEpoch, Ring, RingCounts, RingOptions, Site};

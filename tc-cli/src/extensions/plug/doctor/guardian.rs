@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::super::place::Belief;
+use super::super::root_qdisc::JournalRecord;
 use super::{Finding, Level};
 
 /// Whose protection is judged.
@@ -16,9 +16,9 @@ struct Judged {
 
 /// The guardians of the sessions on the device; without one, the guardian that
 /// this process would start, which inherits its protection.
-pub(super) fn protection(beliefs: &[Belief]) -> Vec<Finding> {
-    let live = beliefs.iter().filter(|belief| belief.is_alive() && belief.journal.open_after.is_some());
-    let judged: Vec<_> = live.flat_map(|belief| guardians_of(belief.journal.controller.pid)).collect();
+pub(super) fn protection(records: &[JournalRecord]) -> Vec<Finding> {
+    let live = records.iter().filter(|record| record.is_alive() && record.journal.open_after.is_some());
+    let judged: Vec<_> = live.flat_map(|record| guardians_of(record.journal.controller.pid)).collect();
     let would_be =
         Judged { name: "a guardian that is started here".into(), pid: "self".into(), controller: None };
     let judged = if judged.is_empty() { vec![would_be] } else { judged };

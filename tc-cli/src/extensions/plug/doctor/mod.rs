@@ -11,7 +11,7 @@ use tc_core::link::Link;
 use tc_core::uapi::{IFF_LOWER_UP, IFF_UP};
 use tc_core::{Connection, DumpRequest, Handle, TcType};
 
-use super::place::{Belief, Journals, Root};
+use super::root_qdisc::{JournalRecord, Journals, Root};
 use super::words;
 use crate::context::failure::Failure;
 use crate::context::modules::{Modules, State};
@@ -164,12 +164,12 @@ fn device(
     let link = tc.link_by_name(dev).map_err(failed)?;
     let details = tc.link_details(link.ifindex).map_err(failed)?;
     let root = Root::on(link.ifindex, tc)?.filter(|root| !root.handle.is_unspec());
-    let beliefs = match &root {
+    let records = match &root {
         Some(root) => journals.naming(root)?,
         None => Vec::new(),
     };
-    let mut found = vec![state_of(&link), root_of(root.as_ref(), &beliefs)];
-    let limit = beliefs.first().map(Belief::limit_bytes);
+    let mut found = vec![state_of(&link), root_of(root.as_ref(), &records)];
+    let limit = records.first().map(JournalRecord::limit_bytes);
     let speed = if elsewhere { None } else { speed_mbit(dev) };
     found.extend(limit.map(|limit| judge_limit(limit, link.mtu, details.gso_max_size, speed)));
     found.extend(way::queues(link.tx_queues));
@@ -186,7 +186,7 @@ fn device(
         found.push(Finding::new(Level::Warn, "ifb", text).advice("give a --limit of two epochs"));
     }
     found.push(packet_sockets(link.ifindex));
-    found.extend(guardian::protection(&beliefs));
+    found.extend(guardian::protection(&records));
     Ok(found)
 }
 
@@ -199,15 +199,15 @@ fn state_of(link: &Link) -> Finding {
     }
 }
 
-fn root_of(root: Option<&Root>, beliefs: &[Belief]) -> Finding {
+fn root_of(root: Option<&Root>, records: &[JournalRecord]) -> Finding {
     let Some(root) = root else {
         return Finding::new(Level::Ok, "root", "the kernel's default, which a plug can replace");
     };
-    match beliefs.first() {
-        Some(belief) if root.kind == "plug" => {
-            let dead = !belief.attached && !belief.is_alive();
+    match records.first() {
+        Some(record) if root.kind == "plug" => {
+            let dead = !record.attached && !record.is_alive();
             let level = if dead { Level::Warn } else { Level::Ok };
-            let text = format!("plug {} of ours: {}", root.handle, belief.to_text());
+            let text = format!("plug {} of ours: {}", root.handle, record.to_text());
             let advice = if dead { "see plug rescue" } else { "" };
             Finding::new(level, "root", text).advice(advice)
         }

@@ -19,7 +19,7 @@ use clap::{Arg, ArgMatches, Command};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process};
 use tc_core::netns::Namespace;
-use tc_qdiscs::plug::commit::{Counts, Error, Network, OnDrop, State};
+use tc_qdiscs::plug::commit::{Counts, Error, NetworkState, OnDrop, State};
 
 use super::start::{Started, start};
 use super::words;
@@ -197,7 +197,7 @@ impl Hold {
     }
 
     fn tainted(&mut self, error: &Error) {
-        let released = error.network() == Network::Opened;
+        let released = error.network() == NetworkState::Opened;
         self.count(Why::Tainted { why: error.to_string(), released });
     }
 

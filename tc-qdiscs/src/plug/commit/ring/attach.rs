@@ -11,16 +11,16 @@ use tc_core::{Connection, Handle, Transport};
 use super::build::{build, take_over};
 use super::figures::{BandCounters, EpochFigures};
 use super::objects::Objects;
-use super::plan::{RingPlan, Site};
+use super::options::{RingOptions, Site};
 use super::session::{Ring, RingSite};
 use crate::plug::commit::attach::{Adopted, HEADER, adopted};
 use crate::plug::commit::claims::Claims;
 use crate::plug::commit::epoch::SessionId;
-use crate::plug::commit::error::{Error, Network};
+use crate::plug::commit::error::{Error, NetworkState};
 use crate::plug::commit::folder::Folder;
 use crate::plug::commit::guardian::Guardian;
 use crate::plug::commit::journal::{Journal, JournalDevice, file_error, random};
-use crate::plug::commit::plan::{Held, OnDeath, OnTaint};
+use crate::plug::commit::options::{OnAdopt, OnDeath, OnTaint};
 use crate::plug::commit::process::{NetnsId, Process};
 use crate::plug::commit::root::{Root, listed_root_of};
 use crate::plug::place::{Clsact, Place, PlaceError, Redirect, Side};
@@ -38,14 +38,14 @@ impl Ring {
     ///
     /// Objects of others are left alone: an error. After an error nothing of the session is
     /// left.
-    pub fn attach(sites: &[Site], plan: impl Into<RingPlan>) -> Result<Self, Error> {
-        let plan = plan.into();
-        let untouched = |error| Error::kernel(error, Network::Untouched);
+    pub fn attach(sites: &[Site], options: impl Into<RingOptions>) -> Result<Self, Error> {
+        let options = options.into();
+        let untouched = |error| Error::kernel(error, NetworkState::Untouched);
         let mut tc = Connection::open().map_err(untouched)?;
-        tc.set_timeout(plan.plan.timeout).map_err(untouched)?;
+        tc.set_timeout(options.attach.timeout).map_err(untouched)?;
         let mut monitor = Monitor::open(&[RTNLGRP_TC, RTNLGRP_LINK]).map_err(untouched)?;
         monitor.set_nonblocking(true).map_err(untouched)?;
-        Self::attach_over(tc, monitor, sites, plan)
+        Self::attach_over(tc, monitor, sites, options)
     }
 }
 
@@ -57,34 +57,34 @@ struct Candidate {
     /// The device of the ring: the IFB, if there is one by now, or the device itself.
     target: Option<Link>,
     /// The handle of a ring that is adopted, and the fate of its packets.
-    adopted: Option<(Handle, Held)>,
+    adopted: Option<(Handle, OnAdopt)>,
 }
 
 impl<T: Transport> Ring<T> {
     /// Attaches over any transport. The monitor must receive notices of traffic control and
-    /// of devices, and must not wait. The connection's time limit applies, not the plan's.
+    /// of devices, and must not wait. The connection's time limit applies, not that of the options.
     pub fn attach_over(
         mut tc: Connection<T>,
         monitor: Monitor<T>,
         sites: &[Site],
-        plan: impl Into<RingPlan>,
+        options: impl Into<RingOptions>,
     ) -> Result<Self, Error> {
-        let plan = plan.into();
-        let failed = |error| Error::Journal { error, network: Network::Untouched };
-        let adopted = adopted(&plan.plan).map_err(failed)?;
-        let mut candidates = find(&mut tc, sites, &plan)?;
-        let folder = Folder::make(&plan.plan.journal_dir).map_err(failed)?;
-        folder.lock(plan.plan.timeout).map_err(failed)?;
-        let (block, stale) = settle(&mut tc, &folder, &mut candidates, &plan, &adopted)?;
+        let options = options.into();
+        let failed = |error| Error::Journal { error, network: NetworkState::Untouched };
+        let adopted = adopted(&options.attach).map_err(failed)?;
+        let mut candidates = find(&mut tc, sites, &options)?;
+        let folder = Folder::make(&options.attach.journal_dir).map_err(failed)?;
+        folder.lock(options.attach.timeout).map_err(failed)?;
+        let (block, stale) = settle(&mut tc, &folder, &mut candidates, &options, &adopted)?;
         // The IFBs come first: the journal names them.
-        if let Err(error) = prepare(&mut tc, &mut candidates, &plan) {
+        if let Err(error) = prepare(&mut tc, &mut candidates, &options) {
             return Err(undo_redirects(&mut tc, candidates, error));
         }
         let handles = |candidate: &Candidate| match candidate.adopted {
             Some((root, _)) => [root, Handle::qdisc(root.major() + 1)],
             None => block,
         };
-        let journal = match journal(&candidates, handles, &plan) {
+        let journal = match journal(&candidates, handles, &options) {
             Ok(journal) => journal,
             Err(error) => {
                 let error = Error::Devices(format!("cannot identify this process: {error}"));
@@ -97,7 +97,7 @@ impl<T: Transport> Ring<T> {
         };
         // From here on others find the journal.
         drop(folder);
-        let guardian = match &plan.plan.on_death {
+        let guardian = match &options.attach.on_death {
             OnDeath::StayClosed => Ok(None),
             OnDeath::OpenAfter { guardian, .. } => Guardian::arm(guardian, &journal, &claim).map(Some),
         };
@@ -105,11 +105,11 @@ impl<T: Transport> Ring<T> {
             Ok(guardian) => guardian,
             Err(error) => {
                 let _left = claim.delete();
-                let error = Error::Guardian { error, network: Network::Untouched };
+                let error = Error::Guardian { error, network: NetworkState::Untouched };
                 return Err(undo_redirects(&mut tc, candidates, error));
             }
         };
-        let policy = match plan.plan.on_taint {
+        let policy = match options.attach.on_taint {
             OnTaint::FailClosed => Policy::Close,
             OnTaint::FailOpen => Policy::Open,
         };
@@ -126,14 +126,14 @@ impl<T: Transport> Ring<T> {
                 device: candidate.link.ifindex,
                 place: candidate.place,
                 redirect: candidate.redirect,
-                objects: Objects::new(ifindex, parent, root, plan.depth),
+                objects: Objects::new(ifindex, parent, root, options.depth),
                 bands: [BandCounters::default(); Depth::MOST as usize],
             };
             (site, Undo { is_new, adopted: candidate.adopted.map(|(_, held)| held), built: false })
         };
         let (sites, mut undo): (Vec<_>, Vec<_>) = candidates.into_iter().map(site).unzip();
         let mut ring = Self {
-            machine: Machine::new(plan.depth, sites.len() as u8, policy),
+            machine: Machine::new(options.depth, sites.len() as u8, policy),
             tc,
             monitor,
             id: SessionId::next(),
@@ -144,12 +144,12 @@ impl<T: Transport> Ring<T> {
             claim,
             stale,
             fault: None,
-            tainted: Network::Unknown,
+            tainted: NetworkState::Unknown,
             ended: None,
             overtaken: 0,
             carried: 0,
             dropped: 0,
-            plan,
+            options,
         };
         match ring.put(&mut undo) {
             Ok(()) => ring.settled(adopted).map(|()| ring),
@@ -159,30 +159,30 @@ impl<T: Transport> Ring<T> {
 
     /// Makes the rings, and then leads the devices' packets to them.
     fn put(&mut self, undo: &mut [Undo]) -> Result<(), Error> {
-        let Self { tc, sites, plan, .. } = self;
-        let limit = plan.plan.limit.get();
+        let Self { tc, sites, options, .. } = self;
+        let limit = options.attach.limit.get();
         for (site, undo) in sites.iter_mut().zip(undo) {
             match undo.adopted {
                 None => {
                     undo.built = true;
                     build(tc, &site.objects, limit)
-                        .map_err(|error| Error::kernel(error, Network::Untouched))?;
+                        .map_err(|error| Error::kernel(error, NetworkState::Untouched))?;
                 }
                 Some(held) => {
                     let (ifindex, root) = (site.objects.ifindex, site.objects.root);
                     let found = Objects::find(tc, ifindex, root);
-                    let found = found.map_err(|error| Error::kernel(error, Network::Unknown))?;
+                    let found = found.map_err(|error| Error::kernel(error, NetworkState::Unknown))?;
                     if let Some(found) = found {
                         site.objects = found;
                     }
-                    let (name, patience) = (&site.name, plan.plan.drain_time);
+                    let (name, patience) = (&site.name, options.attach.drain_time);
                     take_over(tc, &mut site.objects, held, name, limit, patience)?;
                 }
             }
         }
         for site in sites {
             if let Some(redirect) = &mut site.redirect {
-                redirect.connect(tc).map_err(|error| Error::place(error, Network::Untouched))?;
+                redirect.connect(tc).map_err(|error| Error::place(error, NetworkState::Untouched))?;
             }
         }
         Ok(())
@@ -193,7 +193,7 @@ impl<T: Transport> Ring<T> {
     fn settled(&mut self, adopted: Vec<Adopted>) -> Result<(), Error> {
         for Adopted { claim, borrowed, .. } in adopted {
             if !borrowed {
-                claim.delete().map_err(|error| Error::Journal { error, network: Network::Open })?;
+                claim.delete().map_err(|error| Error::Journal { error, network: NetworkState::Open })?;
             }
         }
         // Without the mark the session looks as if it were attaching, which is safe.
@@ -224,7 +224,7 @@ impl<T: Transport> Ring<T> {
             Some(guardian) => guardian.dismiss(),
             None => {}
         }
-        let network = if left || adopting { Network::Unknown } else { Network::Untouched };
+        let network = if left || adopting { NetworkState::Unknown } else { NetworkState::Untouched };
         match error {
             Error::Kernel { error, .. } => Error::Kernel { error, network },
             Error::Place { error, .. } => Error::Place { error, network },
@@ -238,7 +238,7 @@ struct Undo {
     /// Its IFB is new.
     is_new: bool,
     /// Its ring is adopted, with this fate of the held packets.
-    adopted: Option<Held>,
+    adopted: Option<OnAdopt>,
     /// Its ring was asked for.
     built: bool,
 }
@@ -247,18 +247,18 @@ struct Undo {
 fn find<T: Transport>(
     tc: &mut Connection<T>,
     sites: &[Site],
-    plan: &RingPlan,
+    options: &RingOptions,
 ) -> Result<Vec<Candidate>, Error> {
-    let untouched = |error| Error::kernel(error, Network::Untouched);
+    let untouched = |error| Error::kernel(error, NetworkState::Untouched);
     if sites.is_empty() {
         return Err(Error::Devices("no device is given".to_owned()));
     }
-    let most = usize::from(plan.depth.devices());
+    let most = usize::from(options.depth.devices());
     if sites.len() > most {
-        let bands = plan.depth.bands();
+        let bands = options.depth.bands();
         return Err(Error::Devices(format!("a ring of {bands} bands has {most} devices at most")));
     }
-    if plan.plan.handles.is_some() {
+    if options.attach.handles.is_some() {
         return Err(Error::Devices("a ring chooses its own handles".to_owned()));
     }
     let mut found: Vec<Candidate> = Vec::with_capacity(sites.len());
@@ -267,7 +267,7 @@ fn find<T: Transport>(
         if found.iter().any(|other| other.link.ifindex == link.ifindex && other.place == *place) {
             return Err(Error::Devices(format!("device {device} is given twice at one place")));
         }
-        let (limit, least) = (plan.plan.limit.get(), link.mtu.saturating_add(HEADER));
+        let (limit, least) = (options.attach.limit.get(), link.mtu.saturating_add(HEADER));
         if limit < least {
             return Err(Error::LimitTooSmall { device: link.name, limit, least });
         }
@@ -290,7 +290,7 @@ fn find_redirect<T: Transport>(
     device: i32,
     side: Side,
 ) -> Result<Option<Redirect>, Error> {
-    Redirect::find(tc, device, side).map_err(|error| Error::place(error, Network::Untouched))
+    Redirect::find(tc, device, side).map_err(|error| Error::place(error, NetworkState::Untouched))
 }
 
 /// Finds the owners of the devices and IFBs, before any is touched. Returns the handles
@@ -299,11 +299,11 @@ fn settle<T: Transport>(
     tc: &mut Connection<T>,
     folder: &Folder,
     candidates: &mut [Candidate],
-    plan: &RingPlan,
+    options: &RingOptions,
     adopted: &[Adopted],
 ) -> Result<([Handle; 2], Vec<PathBuf>), Error> {
-    let failed = |error| Error::Journal { error, network: Network::Untouched };
-    let untouched = |error| Error::kernel(error, Network::Untouched);
+    let failed = |error| Error::Journal { error, network: NetworkState::Untouched };
+    let untouched = |error| Error::kernel(error, NetworkState::Untouched);
     folder.sweep().map_err(|error| failed(file_error("find", folder.path(), error)))?;
     let targets: Vec<Link> = candidates.iter().filter_map(|candidate| candidate.target.clone()).collect();
     let own: Vec<_> = adopted.iter().map(|adopted| &adopted.claim).collect();
@@ -330,7 +330,7 @@ fn settle<T: Transport>(
                 let by = adopted.iter().find(|adopted| adopted.journal.names(target.ifindex, *handle));
                 let held = by.ok_or_else(|| foreign("prio", *handle))?.held;
                 let found = Objects::find(tc, target.ifindex, *handle).map_err(untouched)?;
-                let (wanted, bands) = (plan.depth.bands(), found.map_or(0, |found| found.depth.bands()));
+                let (wanted, bands) = (options.depth.bands(), found.map_or(0, |found| found.depth.bands()));
                 if bands != wanted {
                     return Err(Error::OtherDepth { device: target.name.clone(), found: bands, wanted });
                 }
@@ -350,15 +350,15 @@ fn settle<T: Transport>(
 fn prepare<T: Transport>(
     tc: &mut Connection<T>,
     candidates: &mut [Candidate],
-    plan: &RingPlan,
+    options: &RingOptions,
 ) -> Result<(), Error> {
     for candidate in candidates {
         let Some(side) = candidate.place.side() else { continue };
-        let made = Redirect::prepare(tc, candidate.link.ifindex, side, &plan.redirect);
-        let redirect = made.map_err(|error| Error::place(error, Network::Untouched))?;
+        let made = Redirect::prepare(tc, candidate.link.ifindex, side, &options.redirect);
+        let redirect = made.map_err(|error| Error::place(error, NetworkState::Untouched))?;
         let link = tc.link_by_index(redirect.ifindex());
         candidate.redirect = Some(redirect);
-        candidate.target = Some(link.map_err(|error| Error::kernel(error, Network::Untouched))?);
+        candidate.target = Some(link.map_err(|error| Error::kernel(error, NetworkState::Untouched))?);
     }
     Ok(())
 }
@@ -369,7 +369,7 @@ fn undo_redirects<T: Transport>(tc: &mut Connection<T>, candidates: Vec<Candidat
         if redirect.is_new()
             && let Err(left @ PlaceError::Left { .. }) = redirect.remove(tc, Clsact::Keep)
         {
-            return Error::place(left, Network::Unknown);
+            return Error::place(left, NetworkState::Unknown);
         }
     }
     error
@@ -378,7 +378,7 @@ fn undo_redirects<T: Transport>(tc: &mut Connection<T>, candidates: Vec<Candidat
 fn journal(
     candidates: &[Candidate],
     handles: impl Fn(&Candidate) -> [Handle; 2],
-    plan: &RingPlan,
+    options: &RingOptions,
 ) -> io::Result<Journal> {
     let device = |candidate: &Candidate| {
         let target = candidate.target.as_ref().unwrap_or(&candidate.link);
@@ -388,8 +388,8 @@ fn journal(
         session: random(),
         controller: Process::current()?,
         netns: NetnsId::current()?,
-        limit_bytes: plan.plan.limit.get(),
-        open_after: match &plan.plan.on_death {
+        limit_bytes: options.attach.limit.get(),
+        open_after: match &options.attach.on_death {
             OnDeath::StayClosed => None,
             OnDeath::OpenAfter { deadline, .. } => Some(*deadline),
         },

@@ -7,7 +7,7 @@ use tc_core::{Connection, Error, Transport, Verb};
 use super::objects::Objects;
 use crate::plug::Plug;
 use crate::plug::commit::error::Error as CommitError;
-use crate::plug::commit::plan::Held;
+use crate::plug::commit::options::OnAdopt;
 
 /// Makes the ring, open: one send, which the kernel carries out whole.
 ///
@@ -32,17 +32,17 @@ pub(super) fn build<T: Transport>(
 pub(super) fn take_over<T: Transport>(
     tc: &mut Connection<T>,
     ring: &mut Objects,
-    held: Held,
+    held: OnAdopt,
     name: &str,
     limit_bytes: u32,
     patience: Duration,
 ) -> Result<(), CommitError> {
-    let failed = |error| CommitError::kernel(error, crate::plug::commit::error::Network::Unknown);
+    let failed = |error| CommitError::kernel(error, crate::plug::commit::error::NetworkState::Unknown);
     match held {
-        Held::Drop => {
+        OnAdopt::Drop => {
             ring.renew(tc, limit_bytes).map_err(failed)?;
         }
-        Held::Release => {
+        OnAdopt::Release => {
             ring.open(tc).map_err(failed)?;
             ring.drain(tc, None, name, patience)?;
         }

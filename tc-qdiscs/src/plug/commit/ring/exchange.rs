@@ -7,8 +7,8 @@ use super::objects::Objects;
 use super::session::{Ring, RingSite};
 use crate::plug::Plug;
 use crate::plug::commit::device::Counters;
-use crate::plug::commit::error::Network;
-use crate::plug::commit::look::gone;
+use crate::plug::commit::error::NetworkState;
+use crate::plug::commit::inspect::gone;
 use crate::plug::commit::root::at;
 use crate::plug::commit::taint::{Taint, TaintCause};
 use crate::plug::ring::machine::{Answer, Command, Input, Machine, Outcome, Output, Reply, Sent};
@@ -32,9 +32,9 @@ impl<T: Transport> Ring<T> {
             self.find_plugs();
         }
         let devices = self.sites.len();
-        let Self { tc, sites, machine, fault, plan, .. } = self;
+        let Self { tc, sites, machine, fault, options, .. } = self;
         let commands = sent.commands.as_slice();
-        let limit = Plug::set_limit(plan.plan.limit.get());
+        let limit = Plug::set_limit(options.attach.limit.get());
         let (buffer, open) = (Plug::buffer(), Plug::release_indefinite());
         let mut output = Output::Wait;
         let mut pack = tc.group();
@@ -103,34 +103,34 @@ impl<T: Transport> Ring<T> {
 
     /// Closes the devices one by one, where not all could be closed at once: new plugs for
     /// a ring that is there, a closed plug where the ring is gone.
-    pub(super) fn shut_each(&mut self) -> Network {
-        let limit = self.plan.plan.limit.get();
+    pub(super) fn shut_each(&mut self) -> NetworkState {
+        let limit = self.options.attach.limit.get();
         let Self { tc, sites, .. } = self;
         let each = sites.iter_mut().map(|site| {
             let Objects { ifindex, root, parent, .. } = site.objects;
             match Objects::find(tc, ifindex, root) {
                 Ok(Some(mut ring)) => match ring.renew(tc, limit) {
-                    Ok(_) => Network::HeldAnew,
-                    Err(_) => Network::Unknown,
+                    Ok(_) => NetworkState::HeldAnew,
+                    Err(_) => NetworkState::Unknown,
                 },
                 Ok(None) => {
                     let spare = Handle::qdisc(root.major() + 1);
                     let plug = Plug::set_limit(limit);
                     match tc.apply_as_it_is(Verb::Add, &at(ifindex, spare).parent(parent).options(&plug)) {
-                        Ok(_) => Network::HeldAnew,
-                        Err(error) if error.errno() == Some(ENODEV) => Network::Gone,
-                        Err(_) => Network::Unknown,
+                        Ok(_) => NetworkState::HeldAnew,
+                        Err(error) if error.errno() == Some(ENODEV) => NetworkState::Gone,
+                        Err(_) => NetworkState::Unknown,
                     }
                 }
-                Err(_) => Network::Unknown,
+                Err(_) => NetworkState::Unknown,
             }
         });
         // A device that is gone does not decide for the others.
-        let worst = |one: Network, other: Network| match (one, other) {
-            (Network::Gone, other) | (other, Network::Gone) => other,
+        let worst = |one: NetworkState, other: NetworkState| match (one, other) {
+            (NetworkState::Gone, other) | (other, NetworkState::Gone) => other,
             (one, other) => one.max(other),
         };
-        each.reduce(worst).unwrap_or(Network::Unknown)
+        each.reduce(worst).unwrap_or(NetworkState::Unknown)
     }
 }
 

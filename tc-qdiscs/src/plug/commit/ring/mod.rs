@@ -2,14 +2,14 @@
 
 mod attach;
 mod build;
+mod detach;
 mod exchange;
 mod figures;
-mod leave;
 mod notices;
 pub(super) mod objects;
-mod plan;
+mod options;
 mod session;
 
 pub use figures::{ReleasedEpoch, RingCounts};
-pub use plan::{RingPlan, Site};
+pub use options::{RingOptions, Site};
 pub use session::Ring;

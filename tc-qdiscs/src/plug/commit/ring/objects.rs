@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tc_core::{Connection, DumpRequest, Error, Handle, Request, Transport, Verb, object};
 
 use crate::plug::Plug;
-use crate::plug::commit::error::{Error as CommitError, Network};
+use crate::plug::commit::error::{Error as CommitError, NetworkState};
 use crate::plug::place::Redirect;
 use crate::plug::ring::Depth;
 use crate::plug::ring::machine::Band;
@@ -184,12 +184,12 @@ impl Objects {
         const PAUSE: Duration = Duration::from_millis(1);
         let since = Instant::now();
         loop {
-            let packets = self.held(tc).map_err(|error| CommitError::kernel(error, Network::Open))?;
+            let packets = self.held(tc).map_err(|error| CommitError::kernel(error, NetworkState::Open))?;
             let passed_on = match redirect {
                 Some(redirect) if packets == 0 => redirect.is_drained(tc),
                 _ => Ok(packets == 0),
             };
-            if passed_on.map_err(|error| CommitError::place(error, Network::Open))? {
+            if passed_on.map_err(|error| CommitError::place(error, NetworkState::Open))? {
                 return Ok(());
             }
             if since.elapsed() > patience {

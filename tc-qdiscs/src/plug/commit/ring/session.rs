@@ -8,13 +8,13 @@ use tc_core::{Connection, Socket, Transport};
 
 use super::figures::{BandCounters, EpochFigures, ReleasedEpoch, RingCounts};
 use super::objects::Objects;
-use super::plan::RingPlan;
+use super::options::RingOptions;
 use crate::plug::commit::epoch::{Ack, Epoch, SessionId};
-use crate::plug::commit::error::{Error, Network};
+use crate::plug::commit::error::{Error, NetworkState};
 use crate::plug::commit::folder::Claim;
 use crate::plug::commit::guardian::Guardian;
 use crate::plug::commit::journal::Journal;
-use crate::plug::commit::plan::{OnDrop, OnTaint};
+use crate::plug::commit::options::{OnDrop, OnTaint};
 use crate::plug::commit::session::State;
 use crate::plug::commit::taint::{Taint, TaintCause};
 use crate::plug::place::{Place, Redirect};
@@ -26,12 +26,12 @@ const BANDS: usize = crate::plug::ring::Depth::MOST as usize;
 /// Output commit by a ring of plugs on one or several devices; [how it works](crate::plug::ring).
 ///
 /// Dropping a session without a detach has the same effect as the controller dying:
-/// the plan's [`OnDeath`](crate::plug::commit::OnDeath) applies.
+/// the options' [`OnDeath`](crate::plug::commit::OnDeath) applies.
 #[derive(Debug)]
 pub struct Ring<T: Transport = Socket> {
     pub(super) tc: Connection<T>,
     pub(super) monitor: Monitor<T>,
-    pub(super) plan: RingPlan,
+    pub(super) options: RingOptions,
     pub(super) id: SessionId,
     pub(super) machine: Machine,
     pub(super) sites: Vec<RingSite>,
@@ -45,7 +45,7 @@ pub struct Ring<T: Transport = Socket> {
     /// The first fault of the current order.
     pub(super) fault: Option<Taint>,
     /// The state of the network since the taint.
-    pub(super) tainted: Network,
+    pub(super) tainted: NetworkState,
     /// Set when the session has ended, or is ending.
     pub(super) ended: Option<State>,
     pub(super) overtaken: u64,
@@ -97,7 +97,7 @@ impl<T: Transport> Ring<T> {
         self.expect("start to hold", State::Open)?;
         let _old_news = self.read_notices();
         if let Some(guardian) = &self.guardian {
-            guardian.hold().map_err(|error| Error::Guardian { error, network: Network::Open })?;
+            guardian.hold().map_err(|error| Error::Guardian { error, network: NetworkState::Open })?;
         }
         self.obey(Order::Start)?;
         self.begin();
@@ -124,11 +124,11 @@ impl<T: Transport> Ring<T> {
     /// continues, and it returns `None`: the next checkpoint covers both.
     pub fn close_or_extend(&mut self) -> Result<Option<Epoch>, Error> {
         self.expect("close an epoch", State::Protected)?;
-        if self.machine.closed() == self.plan.depth.closed_epochs() {
+        if self.machine.closed() == self.options.depth.closed_epochs() {
             return Ok(None);
         }
         if let Some(guardian) = &self.guardian {
-            guardian.hold().map_err(|error| Error::Guardian { error, network: Network::Held })?;
+            guardian.hold().map_err(|error| Error::Guardian { error, network: NetworkState::Held })?;
         }
         let closing = self.machine.open_band();
         let Reply::Closed { epoch } = self.obey(Order::Close)? else { return Ok(None) };
@@ -140,7 +140,7 @@ impl<T: Transport> Ring<T> {
         self.carried += figures.carried;
         self.dropped += figures.drops;
         self.begin();
-        if figures.drops > 0 && self.plan.plan.on_drop == OnDrop::Taint {
+        if figures.drops > 0 && self.options.attach.on_drop == OnDrop::Taint {
             return Err(self.distrust(self.dropped_taint(closing, figures)));
         }
         Ok(Some(Epoch::new(self.id, epoch)))
@@ -180,7 +180,7 @@ impl<T: Transport> Ring<T> {
             carried_packets: figures.carried,
             overtaken_packets: overtaken,
             held: figures.closed.map(|closed| closed.elapsed()).unwrap_or_default(),
-            limit_bytes: self.plan.plan.limit.get(),
+            limit_bytes: self.options.attach.limit.get(),
         })
     }
 
@@ -213,7 +213,7 @@ impl<T: Transport> Ring<T> {
 
     /// Taints the session and carries out the policy, because the current checkpoint will
     /// never be acknowledged. Returns the state of the network.
-    pub fn abort(&mut self) -> Result<Network, Error> {
+    pub fn abort(&mut self) -> Result<NetworkState, Error> {
         self.expect("abort", State::Protected)?;
         let _tainted = self.distrust(Taint::new("", TaintCause::Asked));
         Ok(self.tainted)
@@ -227,7 +227,7 @@ impl<T: Transport> Ring<T> {
     pub fn restart(&mut self) -> Result<(), Error> {
         self.expect("restart", State::Tainted)?;
         let _old_news = self.read_notices();
-        if let (OnTaint::FailClosed, Some(guardian)) = (self.plan.plan.on_taint, &self.guardian) {
+        if let (OnTaint::FailClosed, Some(guardian)) = (self.options.attach.on_taint, &self.guardian) {
             guardian.hold().map_err(|error| Error::Guardian { error, network: self.tainted })?;
         }
         self.obey(Order::Restart)?;
@@ -293,8 +293,8 @@ impl<T: Transport> Ring<T> {
             return Ok(());
         }
         let network = match is {
-            State::Open | State::Draining | State::Detached => Network::Open,
-            State::Protected => Network::Held,
+            State::Open | State::Draining | State::Detached => NetworkState::Open,
+            State::Protected => NetworkState::Held,
             State::Tainted => self.tainted,
         };
         Err(Error::WrongState { doing, state: is, network })
@@ -328,15 +328,15 @@ impl<T: Transport> Ring<T> {
         Error::Tainted { taint, network }
     }
 
-    fn after_taint(&mut self, carried_out: bool) -> Network {
+    fn after_taint(&mut self, carried_out: bool) -> NetworkState {
         self.id = SessionId::next();
-        self.tainted = match (self.plan.plan.on_taint, carried_out) {
-            (OnTaint::FailClosed, true) => Network::HeldAnew,
-            (OnTaint::FailOpen, true) => Network::Opened,
+        self.tainted = match (self.options.attach.on_taint, carried_out) {
+            (OnTaint::FailClosed, true) => NetworkState::HeldAnew,
+            (OnTaint::FailOpen, true) => NetworkState::Opened,
             (OnTaint::FailClosed, false) => self.shut_each(),
-            (OnTaint::FailOpen, false) => Network::Unknown,
+            (OnTaint::FailOpen, false) => NetworkState::Unknown,
         };
-        if self.tainted == Network::Opened {
+        if self.tainted == NetworkState::Opened {
             // A guardian that is gone has no deadline either.
             let _gone = self.guardian.as_ref().map(Guardian::free);
         }
@@ -347,7 +347,7 @@ impl<T: Transport> Ring<T> {
         match refusal {
             Refusal::Full { oldest } => Error::RingFull { outstanding: self.machine.closed(), oldest },
             Refusal::Outstanding { oldest } => Error::EpochOutstanding { number: oldest },
-            _ => Error::WrongState { doing: "do that", state: self.state(), network: Network::Held },
+            _ => Error::WrongState { doing: "do that", state: self.state(), network: NetworkState::Held },
         }
     }
 
@@ -362,7 +362,7 @@ impl<T: Transport> Ring<T> {
     /// The packets in bands that drain and come after this one.
     fn overtaken_by(&self, band: u8) -> u64 {
         let later =
-            (band + 1..self.plan.depth.bands()).filter(|other| self.machine.unsent() & 1 << other != 0);
+            (band + 1..self.options.depth.bands()).filter(|other| self.machine.unsent() & 1 << other != 0);
         later
             .flat_map(|other| self.sites.iter().filter_map(move |site| site.bands.get(usize::from(other))))
             .map(|band| u64::from(band.packets))
@@ -377,7 +377,7 @@ impl<T: Transport> Ring<T> {
         let cause = TaintCause::Dropped {
             packets: figures.drops,
             peak_bytes: figures.bytes.try_into().unwrap_or(u32::MAX),
-            limit_bytes: self.plan.plan.limit.get(),
+            limit_bytes: self.options.attach.limit.get(),
         };
         Taint::new(full.map_or("", |site| &site.name), cause)
     }

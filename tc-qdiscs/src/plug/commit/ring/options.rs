@@ -1,30 +1,30 @@
-//! The plan of a ring session, and its sites.
+//! The options of a ring session, and its sites.
 
 use derive_setters::Setters;
 
-use crate::plug::commit::Plan;
+use crate::plug::commit::AttachOptions;
 use crate::plug::place::{Clsact, Place, RedirectSetup};
 use crate::plug::ring::Depth;
 
 /// How a ring session is made.
 ///
 /// ```
-/// use tc_qdiscs::plug::commit::{Limit, OnDeath, OnTaint, Plan};
-/// use tc_qdiscs::plug::ring::{Depth, RingPlan};
+/// use tc_qdiscs::plug::commit::{Limit, OnDeath, OnTaint, AttachOptions};
+/// use tc_qdiscs::plug::ring::{Depth, RingOptions};
 ///
 /// let limit = Limit::bytes(16_000_000.try_into()?);
-/// let plan = RingPlan::new(Plan::new(limit, OnTaint::FailClosed, OnDeath::StayClosed));
-/// let plan = plan.depth(Depth::new(4)?);
-/// # let _ = plan;
+/// let options = RingOptions::new(AttachOptions::new(limit, OnTaint::FailClosed, OnDeath::StayClosed));
+/// let options = options.depth(Depth::new(4)?);
+/// # let _ = options;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Setters)]
 #[non_exhaustive]
-pub struct RingPlan {
+pub struct RingOptions {
     /// The choices of every session. The limit is that of each band, so one epoch must
     /// fit. A ring chooses its own handles, and needs no watch over transmit queues:
-    /// [`Plan::handles`] is refused, and [`Plan::accept_unwatched_queues`] has no effect.
-    pub plan: Plan,
+    /// [`AttachOptions::handles`] is refused, and [`AttachOptions::accept_unwatched_queues`] has no effect.
+    pub attach: AttachOptions,
     /// The number of bands, 8 by default.
     pub depth: Depth,
     /// The options of the IFBs.
@@ -33,16 +33,21 @@ pub struct RingPlan {
     pub clsact: Clsact,
 }
 
-impl RingPlan {
+impl RingOptions {
     /// A ring of 8 bands.
-    pub fn new(plan: Plan) -> Self {
-        Self { plan, depth: Depth::default(), redirect: RedirectSetup::default(), clsact: Clsact::default() }
+    pub fn new(attach: AttachOptions) -> Self {
+        Self {
+            attach,
+            depth: Depth::default(),
+            redirect: RedirectSetup::default(),
+            clsact: Clsact::default(),
+        }
     }
 }
 
-impl From<Plan> for RingPlan {
-    fn from(plan: Plan) -> Self {
-        Self::new(plan)
+impl From<AttachOptions> for RingOptions {
+    fn from(attach: AttachOptions) -> Self {
+        Self::new(attach)
     }
 }
 

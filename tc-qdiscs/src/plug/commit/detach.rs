@@ -7,21 +7,21 @@ use tc_core::Transport;
 
 use super::super::Plug;
 use super::device::Device;
-use super::error::{Error, Network};
+use super::error::{Error, NetworkState};
 use super::guardian::Guardian;
 use super::root::delete;
 use super::session::{OutputCommit, State};
 
 /// The fate of the plugs when a session detaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Plugs {
+pub enum DetachMode {
     /// They are deleted, and the kernel's defaults return. Kernel: packets sent during
     /// the swap are dropped, as at an [attach](OutputCommit::attach).
     Remove,
     /// They stay, open, and nothing is lost. The journal is deleted, so they have no
     /// owner afterwards.
     Leave,
-    /// Adopted plugs ([`Plan::adopt`](super::Plan::adopt)) stay, open; the others are
+    /// Adopted plugs ([`AttachOptions::adopt`](super::AttachOptions::adopt)) stay, open; the others are
     /// deleted.
     GiveBack,
 }
@@ -52,9 +52,9 @@ impl<T: Transport> OutputCommit<T> {
     /// Ends the session: lets all go as [`OutputCommit::open`] does, waits until
     /// the devices have sent it, and gives the plugs up.
     ///
-    /// If they need longer than the plan's drain time, it is an error, and a
+    /// If they need longer than the drain time of its options, it is an error, and a
     /// second call waits again.
-    pub fn detach(&mut self, plugs: Plugs) -> Result<(), Error> {
+    pub fn detach(&mut self, plugs: DetachMode) -> Result<(), Error> {
         if self.state == State::Protected {
             self.open()?;
         }
@@ -63,9 +63,9 @@ impl<T: Transport> OutputCommit<T> {
             self.state = State::Draining;
         }
         let goes = |device: &Device| match plugs {
-            Plugs::Remove => true,
-            Plugs::Leave => false,
-            Plugs::GiveBack => !device.adopted,
+            DetachMode::Remove => true,
+            DetachMode::Leave => false,
+            DetachMode::GiveBack => !device.adopted,
         };
         let going: Vec<usize> = self
             .devices
@@ -105,11 +105,11 @@ impl<T: Transport> OutputCommit<T> {
             let Some(waiting) = self.devices.iter().find(|device| device.counters().qlen > 0) else {
                 return Ok(());
             };
-            if since.elapsed() > self.plan.drain_time {
+            if since.elapsed() > self.options.drain_time {
                 return Err(Error::StillDraining {
                     device: waiting.name.clone(),
                     packets: waiting.counters().qlen,
-                    waited: self.plan.drain_time,
+                    waited: self.options.drain_time,
                 });
             }
             thread::sleep(PAUSE);
@@ -122,7 +122,8 @@ impl<T: Transport> OutputCommit<T> {
         match delete(&mut self.tc, device.ifindex, device.handle) {
             Ok(_) => Ok(()),
             Err(error) => {
-                let network = if self.state == State::Draining { Network::Open } else { Network::Unknown };
+                let network =
+                    if self.state == State::Draining { NetworkState::Open } else { NetworkState::Unknown };
                 Err(Error::kernel(error, network))
             }
         }
@@ -135,6 +136,6 @@ impl<T: Transport> OutputCommit<T> {
         }
         self.borrowed.clear();
         let deleted = self.claim.delete();
-        deleted.map_err(|error| Error::Journal { error, network: Network::Open })
+        deleted.map_err(|error| Error::Journal { error, network: NetworkState::Open })
     }
 }

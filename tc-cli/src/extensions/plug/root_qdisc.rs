@@ -7,7 +7,7 @@ use clap::ArgMatches;
 use serde_json::{Value, json};
 use tc_core::message::Entry;
 use tc_core::{Connection, DumpRequest, Handle};
-use tc_qdiscs::plug::commit::{Journal, JournalError, Left};
+use tc_qdiscs::plug::commit::{Journal, JournalError, OrphanedSession};
 
 use super::kept::{Kept, Lock};
 use crate::context::failure::Failure;
@@ -29,7 +29,7 @@ pub(super) struct Root {
 /// The contents of a journal: believed. They may be old, and the kernel does not
 /// know them.
 #[derive(Clone, Debug)]
-pub(super) struct Belief {
+pub(super) struct JournalRecord {
     pub(super) path: PathBuf,
     pub(super) journal: Journal,
     /// By `plug attach`, which has no controller.
@@ -92,7 +92,7 @@ impl Root {
     }
 }
 
-impl Belief {
+impl JournalRecord {
     /// Whether it names this qdisc.
     pub(super) fn names(&self, ifindex: i32, handle: Handle) -> bool {
         self.journal.names(ifindex, handle)
@@ -154,28 +154,28 @@ impl Journals {
 
     /// All of this network namespace that can be read, sessions first, and what
     /// is wrong with the others.
-    pub(super) fn read(&self) -> Result<(Vec<Belief>, Vec<JournalError>), Failure> {
-        let (mut beliefs, mut wrong) = (Vec::new(), Vec::new());
+    pub(super) fn read(&self) -> Result<(Vec<JournalRecord>, Vec<JournalError>), Failure> {
+        let (mut records, mut wrong) = (Vec::new(), Vec::new());
         for (dir, attached) in [(self.dir.clone(), false), (self.attached(), true)] {
             for path in find(&dir)? {
                 match Journal::read(&path) {
                     Ok(journal) if journal.is_here().unwrap_or(false) => {
                         let kept = if attached { Kept::read(&path) } else { Kept::NEW };
-                        beliefs.push(Belief { path, journal, attached, kept });
+                        records.push(JournalRecord { path, journal, attached, kept });
                     }
                     Ok(_elsewhere) => {}
                     Err(error) => wrong.push(error),
                 }
             }
         }
-        Ok((beliefs, wrong))
+        Ok((records, wrong))
     }
 
     /// Those that name this root qdisc.
-    pub(super) fn naming(&self, root: &Root) -> Result<Vec<Belief>, Failure> {
-        let (mut beliefs, _wrong) = self.read()?;
-        beliefs.retain(|belief| belief.names(root.ifindex, root.handle));
-        Ok(beliefs)
+    pub(super) fn naming(&self, root: &Root) -> Result<Vec<JournalRecord>, Failure> {
+        let (mut records, _wrong) = self.read()?;
+        records.retain(|record| record.names(root.ifindex, root.handle));
+        Ok(records)
     }
 }
 
@@ -189,22 +189,22 @@ pub(super) fn attached_plug(
     dev: &str,
     journals: &Journals,
     session: &mut Session<'_>,
-) -> Result<(Root, Belief), Failure> {
+) -> Result<(Root, JournalRecord), Failure> {
     let refuse =
         |why: String| Failure::Extension(format!("plug {name}: device {dev}: {why}; nothing was changed"));
     let ifindex = session.ifindex(dev)?;
     let root = Root::on(ifindex, &mut session.kernel()?.0.connection)?;
     let root = root.ok_or_else(|| refuse("there is no plug, see plug attach".into()))?;
-    let beliefs = if root.kind == "plug" { journals.naming(&root)? } else { Vec::new() };
-    if let Some(belief) = beliefs.iter().find(|belief| !belief.attached) {
-        let pid = belief.journal.controller.pid;
-        return Err(refuse(match belief.is_alive() {
+    let records = if root.kind == "plug" { journals.naming(&root)? } else { Vec::new() };
+    if let Some(record) = records.iter().find(|record| !record.attached) {
+        let pid = record.journal.controller.pid;
+        return Err(refuse(match record.is_alive() {
             true => format!("process {pid} has the plug in a session"),
             false => format!("the plug was left by process {pid}, which died: see plug rescue"),
         }));
     }
-    match beliefs.into_iter().next() {
-        Some(belief) => Ok((root, belief)),
+    match records.into_iter().next() {
+        Some(record) => Ok((root, record)),
         None => Err(refuse(format!("the root qdisc {} {} is not ours", root.kind, root.handle))),
     }
 }
@@ -212,13 +212,13 @@ pub(super) fn attached_plug(
 /// Deletes journals of `plug attach` whose plugs are gone.
 pub(super) fn forget_gone(journals: &Journals, tc: &mut Connection) -> Result<(), Failure> {
     let roots = Root::all(tc)?;
-    for belief in journals.read()?.0.iter().filter(|belief| belief.attached) {
-        let there = |root: &Root| root.kind == "plug" && belief.names(root.ifindex, root.handle);
+    for record in journals.read()?.0.iter().filter(|record| record.attached) {
+        let there = |root: &Root| root.kind == "plug" && record.names(root.ifindex, root.handle);
         // A journal that is locked is of an attach that has no plug yet.
-        if !roots.iter().any(there) && Left::read(&belief.path).is_ok() {
-            let _gone = Kept::forget(&belief.path);
+        if !roots.iter().any(there) && OrphanedSession::read(&record.path).is_ok() {
+            let _gone = Kept::forget(&record.path);
             // Another process may have deleted it.
-            let _gone = fs::remove_file(&belief.path);
+            let _gone = fs::remove_file(&record.path);
         }
     }
     Ok(())

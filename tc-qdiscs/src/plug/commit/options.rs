@@ -1,4 +1,4 @@
-//! The plan of a session: the choices that only the caller can make.
+//! The options of a session: the choices that only the caller can make.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -49,7 +49,7 @@ pub enum OnDrop {
 
 /// The fate of the packets that a dead controller left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Held {
+pub enum OnAdopt {
     /// They are lost: nothing uncommitted leaves.
     Drop,
     /// They leave, committed or not.
@@ -58,14 +58,14 @@ pub enum Held {
 
 /// How a session is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Plan {
+pub struct AttachOptions {
     pub(super) limit: Limit,
     pub(super) on_taint: OnTaint,
     pub(super) on_death: OnDeath,
     pub(super) on_drop: OnDrop,
     pub(super) handles: Option<[Handle; 2]>,
     pub(super) journal_dir: PathBuf,
-    pub(super) adopt: Vec<(PathBuf, Held)>,
+    pub(super) adopt: Vec<(PathBuf, OnAdopt)>,
     /// Those of them whose journals stay.
     pub(super) borrow: Vec<PathBuf>,
     pub(super) timeout: Duration,
@@ -73,8 +73,8 @@ pub struct Plan {
     pub(super) unwatched_queues: bool,
 }
 
-impl Plan {
-    /// A plan with the three choices that have no default: the limit of each
+impl AttachOptions {
+    /// Options with the three choices that have no default: the limit of each
     /// plug, and the policies for held packets after a taint and after a death.
     pub fn new(limit: Limit, on_taint: OnTaint, on_death: OnDeath) -> Self {
         Self {
@@ -124,16 +124,16 @@ impl Plan {
     /// out, so all are dropped, or all released. The journal is deleted. Each
     /// call adds the plugs of one more journal.
     #[must_use]
-    pub fn adopt(mut self, path: impl AsRef<Path>, held: Held) -> Self {
+    pub fn adopt(mut self, path: impl AsRef<Path>, held: OnAdopt) -> Self {
         self.adopt.push((path.as_ref().to_owned(), held));
         self
     }
 
-    /// Takes over as [`Plan::adopt`] does, but keeps the journal, and its lock
+    /// Takes over as [`AttachOptions::adopt`] does, but keeps the journal, and its lock
     /// as long as the session lasts: for plugs that are given back
-    /// ([`Plugs::GiveBack`](super::Plugs::GiveBack)).
+    /// ([`DetachMode::GiveBack`](super::DetachMode::GiveBack)).
     #[must_use]
-    pub fn borrow(mut self, path: impl AsRef<Path>, held: Held) -> Self {
+    pub fn borrow(mut self, path: impl AsRef<Path>, held: OnAdopt) -> Self {
         self.borrow.push(path.as_ref().to_owned());
         self.adopt(path, held)
     }

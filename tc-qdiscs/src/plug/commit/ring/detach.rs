@@ -3,20 +3,20 @@
 use tc_core::Transport;
 
 use super::session::{Ring, RingSite};
-use crate::plug::commit::error::{Error, Network};
+use crate::plug::commit::error::{Error, NetworkState};
 use crate::plug::commit::session::State;
 use crate::plug::place::Place;
 
 impl<T: Transport> Ring<T> {
     /// Ends the session: lets all go as [`Ring::open`] does, leads the devices' packets past
     /// the IFBs, waits until these have sent everything, and removes ring and IFB. The
-    /// clsact qdiscs stay, unless the plan says otherwise.
+    /// clsact qdiscs stay, unless [`RingOptions::clsact`](super::RingOptions::clsact) removes them.
     ///
     /// Nothing is lost, except at places without an IFB ([`Place::Root`], [`Place::Class`]),
     /// where the kernel drops packets that are sent while it swaps the qdiscs. Packets sent
     /// right after the filter went can overtake those that the IFB still has.
     ///
-    /// If the devices need longer than the plan's drain time, it is an error, and a second
+    /// If the devices need longer than the drain time of its options, it is an error, and a second
     /// call waits again.
     pub fn detach(&mut self) -> Result<(), Error> {
         if self.state() == State::Protected {
@@ -26,12 +26,12 @@ impl<T: Transport> Ring<T> {
             self.expect("detach", State::Open)?;
         }
         self.ended = Some(State::Draining);
-        let Self { tc, sites, plan, .. } = self;
+        let Self { tc, sites, options, .. } = self;
         for site in sites.iter_mut() {
             if let Some(redirect) = &mut site.redirect {
-                redirect.disconnect(tc).map_err(|error| Error::place(error, Network::Open))?;
+                redirect.disconnect(tc).map_err(|error| Error::place(error, NetworkState::Open))?;
             }
-            site.objects.drain(tc, site.redirect.as_ref(), &site.name, plan.plan.drain_time)?;
+            site.objects.drain(tc, site.redirect.as_ref(), &site.name, options.attach.drain_time)?;
         }
         self.take_away()
     }
@@ -46,12 +46,12 @@ impl<T: Transport> Ring<T> {
     }
 
     fn take_away(&mut self) -> Result<(), Error> {
-        let Self { tc, sites, plan, .. } = self;
+        let Self { tc, sites, options, .. } = self;
         for RingSite { redirect, objects, place, .. } in sites {
-            let network = Network::Unknown;
+            let network = NetworkState::Unknown;
             match (redirect.take(), place) {
                 (Some(redirect), _) => {
-                    redirect.remove(tc, plan.clsact).map_err(|error| Error::place(error, network))?;
+                    redirect.remove(tc, options.clsact).map_err(|error| Error::place(error, network))?;
                 }
                 (None, Place::Root | Place::Class(_)) => {
                     objects.delete(tc).map_err(|error| Error::kernel(error, network))?;
@@ -64,6 +64,6 @@ impl<T: Transport> Ring<T> {
         if let Some(guardian) = self.guardian.take() {
             guardian.dismiss();
         }
-        self.claim.delete().map_err(|error| Error::Journal { error, network: Network::Open })
+        self.claim.delete().map_err(|error| Error::Journal { error, network: NetworkState::Open })
     }
 }

@@ -8,10 +8,10 @@ use tc_core::{Connection, Request, Transport, object};
 
 use crate::plug::place::{Clsact, Redirect};
 
-use super::error::{Error, Network};
+use super::error::{Error, NetworkState};
 use super::folder::{Claim, Folder};
 use super::journal::{Journal, JournalError, random};
-use super::plan::Held;
+use super::options::OnAdopt;
 use super::ring::objects::Objects;
 use super::root::{at, delete, open_own, own_plug, own_ring};
 
@@ -20,17 +20,17 @@ use super::root::{at, delete, open_own, own_plug, own_ring};
 ///
 /// Which held packets belong to which epoch cannot be read back from the kernel:
 /// all are released, or all dropped. To go on with them in a new session see
-/// [`Plan::adopt`](super::Plan::adopt).
+/// [`AttachOptions::adopt`](super::AttachOptions::adopt).
 ///
 /// As long as this value lives it has the journal locked: no other rescue, and no
 /// session, takes the plugs over.
 #[derive(Debug)]
-pub struct Left {
+pub struct OrphanedSession {
     journal: Journal,
     claim: Claim,
 }
 
-impl Left {
+impl OrphanedSession {
     /// Reads and locks the journal at `path`. Fails if its controller or its
     /// guardian lives, or the calling thread is in another network namespace.
     pub fn read(path: &Path) -> Result<Self, JournalError> {
@@ -64,7 +64,7 @@ impl Left {
     pub fn hand_over<T: Transport>(&self, tc: &mut Connection<T>, dir: &Path) -> Result<usize, Error> {
         const PATIENCE: Duration = Duration::from_secs(2);
         let mut given = 0;
-        let failed = |error| Error::Journal { error, network: Network::Open };
+        let failed = |error| Error::Journal { error, network: NetworkState::Open };
         self.open(tc)?;
         let folder = Folder::make(dir).map_err(failed)?;
         folder.lock(PATIENCE).map_err(failed)?;
@@ -98,10 +98,10 @@ impl Left {
     pub fn remove<T: Transport>(
         &self,
         tc: &mut Connection<T>,
-        held: Held,
+        held: OnAdopt,
         patience: Duration,
     ) -> Result<usize, Error> {
-        if held == Held::Release {
+        if held == OnAdopt::Release {
             self.open(tc)?;
         }
         let mut removed = 0;
@@ -112,12 +112,12 @@ impl Left {
                 continue;
             }
             let Some(handle) = own_plug(tc, device).map_err(unknown)? else { continue };
-            if held == Held::Release {
+            if held == OnAdopt::Release {
                 drain(tc, &at(device.ifindex, handle), &device.name, patience)?;
             }
             removed += usize::from(delete(tc, device.ifindex, handle).map_err(unknown)?);
         }
-        self.claim.delete().map_err(|error| Error::Journal { error, network: Network::Open })?;
+        self.claim.delete().map_err(|error| Error::Journal { error, network: NetworkState::Open })?;
         Ok(removed)
     }
 }
@@ -128,12 +128,12 @@ fn remove_ring<T: Transport>(
     tc: &mut Connection<T>,
     ring: &Objects,
     name: &str,
-    held: Held,
+    held: OnAdopt,
     patience: Duration,
 ) -> Result<(), Error> {
-    let place = |error| Error::place(error, Network::Unknown);
+    let place = |error| Error::place(error, NetworkState::Unknown);
     let mut redirect = Redirect::of_ifb(tc, ring.ifindex()).map_err(place)?;
-    if held == Held::Release {
+    if held == OnAdopt::Release {
         if let Some(redirect) = &mut redirect {
             redirect.disconnect(tc).map_err(place)?;
         }
@@ -167,5 +167,5 @@ fn drain<T: Transport>(
 }
 
 fn unknown(error: tc_core::Error) -> Error {
-    Error::kernel(error, Network::Unknown)
+    Error::kernel(error, NetworkState::Unknown)
 }

@@ -5,9 +5,9 @@ use tc_core::monitor::Notice;
 use tc_core::{Cause, DecodeError, Done, Transport, Verb};
 
 use super::super::Plug;
-use super::device::{Counters, Device, Tally};
+use super::device::{Counters, Device, EpochStats};
 use super::error::Error;
-use super::plan::OnDrop;
+use super::options::OnDrop;
 use super::session::OutputCommit;
 use super::taint::{Taint, TaintCause, judge_notice};
 
@@ -141,12 +141,12 @@ impl<T: Transport> OutputCommit<T> {
     }
 
     pub(super) fn judge_drops(&mut self) -> Result<(), Error> {
-        if self.plan.on_drop == OnDrop::Report {
+        if self.options.on_drop == OnDrop::Report {
             return Ok(());
         }
         let full = self.devices.iter().find(|device| device.open.dropped_packets > 0);
         let Some(device) = full else { return Ok(()) };
-        let Tally { dropped_packets: packets, peak_bytes, limit_bytes } = device.open;
+        let EpochStats { dropped_packets: packets, peak_bytes, limit_bytes } = device.open;
         let cause = TaintCause::Dropped { packets, peak_bytes, limit_bytes };
         let taint = Taint::new(&device.name, cause);
         Err(self.taint(taint))
