@@ -11,7 +11,9 @@ use super::*;
 #[test]
 fn rescue_reports_the_worst_and_opens_no_foreign_plug() {
     let plug = Plug::set_limit(9999);
-    for (on_taint, fate) in [(OnTaint::FailClosed, NetworkState::HeldAnew), (OnTaint::FailOpen, NetworkState::Opened)] {
+    for (on_taint, fate) in
+        [(OnTaint::FailClosed, NetworkState::HeldAnew), (OnTaint::FailOpen, NetworkState::Opened)]
+    {
         for device in [0, 1] {
             let mut world = World::new(on_taint, OnDrop::Taint, 32_768).unwrap();
             world.session.start_buffer().unwrap();

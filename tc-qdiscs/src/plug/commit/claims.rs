@@ -125,6 +125,36 @@ impl Claims {
     }
 }
 
+/// Deletes the journals of dead sessions whose devices are all gone, such as IFBs that somebody
+/// deleted, and returns their paths. The caller has the lock of the directory.
+pub(super) fn forget_gone<T: Transport>(
+    tc: &mut Connection<T>,
+    folder: &Folder,
+    own: &[&Claim],
+) -> Result<Vec<PathBuf>, Error> {
+    let failed = |error| Error::Journal { error, network: NetworkState::Untouched };
+    let paths = folder.journals().map_err(|error| failed(file_error("find", folder.path(), error)))?;
+    let mut gone = Vec::new();
+    'journals: for path in paths.into_iter().filter(|path| own.iter().all(|claim| !claim.is_at(path))) {
+        let Ok(journal) = Journal::read(&path) else { continue };
+        if !journal.is_here().unwrap_or(false) || is_locked(&path).unwrap_or(true) {
+            continue;
+        }
+        for device in &journal.devices {
+            match tc.link_by_index(device.ifindex) {
+                Err(error) if error.is_not_found() => {}
+                Err(error) => return Err(Error::kernel(error, NetworkState::Untouched)),
+                Ok(_) => continue 'journals,
+            }
+        }
+        // One that cannot be deleted stays, and stops no session.
+        if Claim::take(&path).is_ok_and(|(claim, _)| claim.delete().is_ok()) {
+            gone.push(path);
+        }
+    }
+    Ok(gone)
+}
+
 /// Whether one of a journal's plugs is still there, and not taken over.
 fn is_anywhere<T: Transport>(
     tc: &mut Connection<T>,

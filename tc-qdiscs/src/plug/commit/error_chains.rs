@@ -5,14 +5,14 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tc_core::{Cause, DecodeError, Error as TcError, Handle};
+use tc_core::{Cause, DecodeError, EncodeError, Error as TcError, Handle};
 
 use super::epoch::{Epoch, SessionId};
 use super::{
     Error, GuardianError, JournalError, LimitError, NetnsId, NetworkState, State, Taint, TaintCause,
 };
 use crate::plug::CaptureError;
-use crate::plug::place::{PlaceError, Side};
+use crate::plug::place::{MatchError, PlaceError, Side};
 use crate::plug::ring::DepthError;
 
 fn io_error() -> io::Error {
@@ -34,8 +34,10 @@ fn places() -> Vec<PlaceError> {
         PlaceError::BondPort { device: name(), kind: "bond".to_owned() },
         PlaceError::NameTaken { name: name(), device: name() },
         PlaceError::ForeignFilter { device: name(), side: Side::Egress, priority: 1, kind: name() },
+        PlaceError::OtherMatches { device: name(), side: Side::Egress },
+        PlaceError::Match(MatchError::HasActions { kind: "flower" }),
         PlaceError::NoEgress { device: name() },
-        PlaceError::NoModule { needed: "ifb", error: tc_error() },
+        PlaceError::NoModule { needed: "ifb".to_owned(), error: tc_error() },
         PlaceError::Tc(tc_error()),
         PlaceError::Left { cause: tc_error(), left: name() },
     ];
@@ -44,10 +46,12 @@ fn places() -> Vec<PlaceError> {
         PlaceError::BondPort { .. } => 1,
         PlaceError::NameTaken { .. } => 2,
         PlaceError::ForeignFilter { .. } => 3,
-        PlaceError::NoEgress { .. } => 4,
-        PlaceError::NoModule { .. } => 5,
-        PlaceError::Tc(_) => 6,
-        PlaceError::Left { .. } => 7,
+        PlaceError::OtherMatches { .. } => 4,
+        PlaceError::Match(_) => 5,
+        PlaceError::NoEgress { .. } => 6,
+        PlaceError::NoModule { .. } => 7,
+        PlaceError::Tc(_) => 8,
+        PlaceError::Left { .. } => 9,
     };
     assert!(all.iter().map(number).eq(0..all.len()));
     all
@@ -161,6 +165,8 @@ fn errors_when_walked_print_each_cause_once() {
         boxed(LimitError { bytes: 1 << 40 }),
         boxed(DepthError { bands: 17 }),
         boxed(unreadable),
+        boxed(MatchError::NoActions { kind: name() }),
+        boxed(MatchError::from(EncodeError::Invalid(name()))),
         boxed(TaintCause::Command { doing: "close", why: name() }),
     ];
     let all = sessions().into_iter().map(boxed).chain(places().into_iter().map(boxed));

@@ -11,6 +11,7 @@ use crate::plug::place::{Clsact, Redirect};
 use super::error::{Error, NetworkState};
 use super::folder::{Claim, Folder};
 use super::journal::{Journal, JournalError, random};
+use super::limit::Limit;
 use super::options::OnAdopt;
 use super::ring::objects::Objects;
 use super::root::{at, delete, open_own, own_plug, own_ring};
@@ -56,6 +57,32 @@ impl OrphanedSession {
             opened += usize::from(open_own(tc, device).map_err(unknown)?.is_some());
         }
         Ok(opened)
+    }
+
+    /// Starts to hold on a ring: what is sent from now on waits in the band that is open. Devices
+    /// without a ring are left alone. Returns how many hold.
+    pub fn hold_rings<T: Transport>(&self, tc: &mut Connection<T>) -> Result<usize, Error> {
+        let mut held = 0;
+        for device in &self.journal.devices {
+            if own_ring(tc, device).map_err(unknown)?.is_some() {
+                let holds = Objects::hold(tc, device.ifindex, device.handles[0]).map_err(unknown)?;
+                held += usize::from(holds);
+            }
+        }
+        Ok(held)
+    }
+
+    /// Sets the limit of each band of the session's rings. Held packets stay, and devices without a
+    /// ring are left alone. Returns how many rings were there.
+    pub fn limit_rings<T: Transport>(&self, tc: &mut Connection<T>, limit: Limit) -> Result<usize, Error> {
+        let mut limited = 0;
+        for device in &self.journal.devices {
+            if let Some(ring) = own_ring(tc, device).map_err(unknown)? {
+                ring.set_limit(tc, limit.get()).map_err(unknown)?;
+                limited += 1;
+            }
+        }
+        Ok(limited)
     }
 
     /// Lets all go that is held, and leaves the plugs to whoever reads the

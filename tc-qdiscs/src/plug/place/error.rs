@@ -1,6 +1,6 @@
 //! Errors of places.
 
-use tc_core::Error;
+use tc_core::{EncodeError, Error};
 
 use super::Side;
 
@@ -44,6 +44,17 @@ pub enum PlaceError {
         /// The filter's kind.
         kind: String,
     },
+    /// Our filters are there from before, and select other packets.
+    #[error("device {device} has our filters of other packets at its {}: detach them first", .side.word())]
+    OtherMatches {
+        /// The device's name.
+        device: String,
+        /// The side.
+        side: Side,
+    },
+    /// A filter of the redirect cannot be written.
+    #[error("{0}")]
+    Match(MatchError),
     /// The device has the qdisc ingress, which has no egress side, instead of clsact.
     #[error("device {device} has the qdisc ingress: its egress needs clsact, and a device has one of them")]
     NoEgress {
@@ -54,7 +65,7 @@ pub enum PlaceError {
     #[error("the kernel does not have {needed}: {error}")]
     NoModule {
         /// The kind: `ifb`, `clsact`, `matchall with mirred`.
-        needed: &'static str,
+        needed: String,
         /// The kernel's answer.
         error: Error,
     },
@@ -78,5 +89,38 @@ impl PlaceError {
             Self::NoModule { error, .. } | Self::Tc(error) | Self::Left { cause: error, .. } => Some(error),
             _ => None,
         }
+    }
+}
+
+/// Why a filter cannot select the packets of a redirect.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MatchError {
+    /// The kind takes no actions, or is no filter.
+    #[error("{kind} cannot redirect: use matchall, flower, u32, basic, bpf, fw, flow, cgroup or route")]
+    NoActions {
+        /// The kind.
+        kind: String,
+    },
+    /// The filter has actions of its own; the redirect is the action.
+    #[error("the filter {kind} has actions: give it without")]
+    HasActions {
+        /// The kind.
+        kind: &'static str,
+    },
+    /// The options cannot be put into bytes.
+    #[error("{0}")]
+    Encode(EncodeError),
+}
+
+impl From<EncodeError> for MatchError {
+    fn from(error: EncodeError) -> Self {
+        Self::Encode(error)
+    }
+}
+
+impl From<EncodeError> for PlaceError {
+    fn from(error: EncodeError) -> Self {
+        Self::Match(error.into())
     }
 }

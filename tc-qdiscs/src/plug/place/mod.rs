@@ -43,11 +43,13 @@
 mod error;
 mod filters;
 mod mark;
+mod matching;
 mod redirect;
 
 use tc_core::Handle;
 
-pub use error::PlaceError;
+pub use error::{MatchError, PlaceError};
+pub use matching::Match;
 pub use redirect::{Clsact, Redirect, RedirectSetup};
 
 /// A side of a device.

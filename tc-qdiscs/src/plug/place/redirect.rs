@@ -1,19 +1,22 @@
 //! A device's packets, led through an IFB.
 
+use std::ops::RangeInclusive;
+
 use derive_setters::Setters;
 use tc_core::link::{LinkChange, NewLink};
-use tc_core::{Connection, Error, Handle, Transport, Verb};
+use tc_core::{Connection, Error, Handle, Request, Transport, Verb, object};
 
 use super::Side;
 use super::error::PlaceError;
 use super::filters::{
-    await_readers, check_device, clsact, delete_filter, delete_unused_clsact, filter, gone_is_fine, insist,
-    look_at_hook, our_priority, redirect_to, unused_name,
+    Ours, await_readers, check_device, clsact, cookie, delete_filters, delete_unused_clsact, filter,
+    filters_to, gone_is_fine, insist, look_at_hook, selects_alike, unused_name, waiting_in_clsacts_way,
 };
 use super::mark::Mark;
+use super::matching::Match;
 
 /// The options of a redirect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Setters)]
+#[derive(Clone, Debug, PartialEq, Eq, Setters)]
 #[non_exhaustive]
 pub struct RedirectSetup {
     /// `txqueuelen` of the IFB, in packets: 10,000 by default. Kernel: when this number
@@ -22,13 +25,27 @@ pub struct RedirectSetup {
     /// The priority of the filter, 1 by default: filters with lower ones see the packets
     /// before, and may keep them from being held. Not 0.
     pub priority: u16,
+    /// The packets that are redirected: those that one of these filters matches. Each filter has a
+    /// priority of its own, from [`RedirectSetup::priority`] upwards. Without a filter, the default,
+    /// all packets are.
+    pub matches: Vec<Match>,
+}
+
+impl RedirectSetup {
+    /// The number of filters.
+    fn filters(&self) -> u16 {
+        (self.matches.len() as u16).max(1)
+    }
 }
 
 impl Default for RedirectSetup {
     fn default() -> Self {
-        Self { tx_queue_len: 10_000, priority: 1 }
+        Self { tx_queue_len: 10_000, priority: 1, matches: Vec::new() }
     }
 }
+
+/// A filter: its request, its kind, and its options.
+type Filter = (Request<'static, object::Filter>, &'static str, Vec<u8>);
 
 /// The fate of the device's clsact qdisc when a redirect ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,12 +66,19 @@ pub enum Clsact {
 pub struct Redirect {
     mark: Mark,
     priority: u16,
+    matches: Vec<Match>,
+    /// The number of filters.
+    filters: u16,
+    /// They take some packets and not all.
+    is_selective: bool,
     name: String,
     ifindex: i32,
     is_new: bool,
     is_connected: bool,
     /// Our filter is there, and leads to an IFB that is gone: it drops all packets.
     has_stale_filter: bool,
+    /// The packets that a new clsact purged.
+    purged: u32,
 }
 
 impl Redirect {
@@ -71,19 +95,32 @@ impl Redirect {
         setup: &RedirectSetup,
     ) -> Result<Self, PlaceError> {
         let name = check_device(tc, device)?;
-        let hook = look_at_hook(tc, device, &name, side, setup.priority)?;
+        let last = setup.priority.saturating_add(setup.filters() - 1);
+        let hook = look_at_hook(tc, device, &name, side, setup.priority..=last)?;
         if let Some(mut found) = Self::find(tc, device, side)? {
-            found.priority = setup.priority;
-            found.is_connected = hook.ours.is_some_and(|ours| ours.leads_to == found.ifindex);
-            found.has_stale_filter = hook.ours.is_some() && !found.is_connected;
+            let leading = hook.ours.iter().filter(|ours| ours.leads_to == found.ifindex).count();
+            found.is_connected = leading != 0;
+            found.has_stale_filter = !hook.ours.is_empty() && !found.is_connected;
+            if found.is_connected {
+                let wanted = cookie(&setup.matches, found.mark.made_clsact);
+                let alike = hook.ours.iter().all(|ours| selects_alike(&ours.cookie, &wanted));
+                if !alike || leading != usize::from(setup.filters()) {
+                    return Err(PlaceError::OtherMatches { device: name, side });
+                }
+            } else {
+                found.priority = setup.priority;
+            }
+            (found.matches, found.filters) = (setup.matches.clone(), setup.filters());
+            found.is_selective = !setup.matches.is_empty() || hook.ours.iter().any(Ours::is_selective);
             if !tc.link_by_index(found.ifindex)?.is_up() {
                 tc.set_link(found.ifindex, &LinkChange { up: Some(true), ..LinkChange::default() })?;
             }
             return Ok(found);
         }
-        let made_clsact = hook.ours.map_or(!hook.has_qdisc, |ours| ours.made_clsact);
+        let made_clsact = hook.ours.first().map_or(!hook.has_qdisc, Ours::made_clsact);
         let mut made = Self::make(tc, Mark { device, side, made_clsact }, setup)?;
-        made.has_stale_filter = hook.ours.is_some();
+        made.has_stale_filter = !hook.ours.is_empty();
+        made.is_selective |= hook.ours.iter().any(Ours::is_selective);
         Ok(made)
     }
 
@@ -105,15 +142,20 @@ impl Redirect {
         match mark.filter(|mark| link.kind == "ifb" && mark.device == device && mark.side == side) {
             None => Err(PlaceError::NameTaken { name, device: link.name }),
             Some(mark) => {
-                let priority = our_priority(tc, mark, link.ifindex)?;
+                let filters = filters_to(tc, mark, link.ifindex)?;
+                let priority = filters.iter().map(|filter| filter.priority).min();
                 Ok(Some(Self {
                     mark,
                     priority: priority.unwrap_or(RedirectSetup::default().priority),
+                    matches: Vec::new(),
+                    filters: (filters.len() as u16).max(1),
+                    is_selective: filters.iter().any(Ours::is_selective),
                     name: link.name,
                     ifindex: link.ifindex,
                     is_new: false,
                     is_connected: priority.is_some(),
                     has_stale_filter: false,
+                    purged: 0,
                 }))
             }
         }
@@ -152,16 +194,20 @@ impl Redirect {
         let mut redirect = Self {
             mark,
             priority: setup.priority,
+            matches: setup.matches.clone(),
+            filters: setup.filters(),
+            is_selective: !setup.matches.is_empty(),
             name,
             ifindex: 0,
             is_new: true,
             is_connected: false,
             has_stale_filter: false,
+            purged: 0,
         };
         let tried = match made {
             // Kernel: "Unknown device type".
             Err(error) if error.is_unsupported() || error.is_unknown_kind() => {
-                return Err(PlaceError::NoModule { needed: "ifb", error });
+                return Err(PlaceError::NoModule { needed: "ifb".to_owned(), error });
             }
             Err(error) => Err(PlaceError::Tc(error)),
             Ok(()) => redirect.try_kinds(tc),
@@ -172,17 +218,18 @@ impl Redirect {
         }
     }
 
-    /// Adds qdisc and filter to the new IFB, and takes them away again: one send, so that
+    /// Adds qdisc and filters to the new IFB, and takes them away again: one send, so that
     /// no death leaves them there.
     fn try_kinds<T: Transport>(&mut self, tc: &mut Connection<T>) -> Result<(), PlaceError> {
         self.ifindex = tc.link_by_name(&self.name)?.ifindex;
-        let (clsact, options) = (clsact(self.ifindex), redirect_to(self.ifindex, false));
-        let filter = filter(self.ifindex, self.mark.side, self.priority).options(&options);
-        let tried = [
-            (Verb::Add, clsact.clone().any(), "clsact"),
-            (Verb::Add, filter.any(), "matchall with mirred"),
-            (Verb::Delete, clsact.any(), "clsact"),
-        ];
+        let clsact = clsact(self.ifindex);
+        let filters = self.filters(self.ifindex, self.ifindex)?;
+        let mut tried = vec![(Verb::Add, clsact.clone().any(), "clsact".to_owned())];
+        for (request, kind, options) in &filters {
+            let needed = format!("{kind} with mirred");
+            tried.push((Verb::Add, request.clone().raw_options(kind, options).any(), needed));
+        }
+        tried.push((Verb::Delete, clsact.any(), "clsact".to_owned()));
         let mut pack = tc.group();
         for (verb, request, _) in &tried {
             pack.push(*verb, request)?;
@@ -190,7 +237,7 @@ impl Redirect {
         let mut failed = None;
         pack.send(|index, outcome| {
             if let (Err(cause), Some((verb, request, needed)), None) = (outcome, tried.get(index), &failed) {
-                failed = Some((*needed, Error::new(verb.name(), request.describe(), cause)));
+                failed = Some((needed.clone(), Error::new(verb.name(), request.describe(), cause)));
             }
         })?;
         match failed {
@@ -212,8 +259,12 @@ impl Redirect {
             return Ok(());
         }
         let device = self.mark.device;
+        let waiting = waiting_in_clsacts_way(tc, device)?;
         let added = match tc.add(&clsact(device)) {
-            Ok(()) => true,
+            Ok(()) => {
+                self.purged = waiting;
+                true
+            }
             // Kernel: one that is there, of either kind.
             Err(error) if error.is_exists() || error.is_invalid() => false,
             Err(error) if error.is_outcome_unknown() => {
@@ -221,7 +272,7 @@ impl Redirect {
             }
             Err(error) => return Err(error.into()),
         };
-        match self.add_filter(tc) {
+        match self.add_filters(tc) {
             Ok(()) => {
                 (self.is_connected, self.has_stale_filter) = (true, false);
                 Ok(())
@@ -230,23 +281,44 @@ impl Redirect {
         }
     }
 
-    /// Adds the filter. One that leads to an IFB that is gone goes in the same send:
-    /// until then it drops what is to be held.
-    fn add_filter<T: Transport>(&self, tc: &mut Connection<T>) -> Result<(), Error> {
-        let filter = filter(self.mark.device, self.mark.side, self.priority);
-        let options = redirect_to(self.ifindex, self.mark.made_clsact);
-        let mut pack = tc.group();
+    /// The filters on a device, with their kinds and the options that lead to an IFB.
+    fn filters(&self, device: i32, ifb: i32) -> Result<Vec<Filter>, PlaceError> {
+        let (side, cookie) = (self.mark.side, cookie(&self.matches, self.mark.made_clsact));
+        let all = [Match::all()];
+        let matches = if self.matches.is_empty() { &all[..] } else { &self.matches };
+        let filter = |numbered: (usize, &Match)| {
+            let options = numbered.1.redirect_to(ifb, &cookie)?;
+            Ok((filter(device, side, self.priority, numbered), numbered.1.kind(), options))
+        };
+        matches.iter().enumerate().map(filter).collect()
+    }
+
+    /// Adds the filters. Those that lead to an IFB that is gone were deleted before: until then they
+    /// drop what is to be held.
+    fn add_filters<T: Transport>(&self, tc: &mut Connection<T>) -> Result<(), Error> {
+        let refused = |error: PlaceError| {
+            Error::new("add", self.filters_name(), tc_core::Cause::Refused(error.to_string()))
+        };
+        let filters = self.filters(self.mark.device, self.ifindex).map_err(refused)?;
         if self.has_stale_filter {
-            pack.push(Verb::Delete, &filter)?;
+            self.delete_filters(tc)?;
         }
-        let last = pack.push(Verb::Add, &filter.clone().options(&options))?;
+        let mut pack = tc.group();
+        for (request, kind, options) in &filters {
+            pack.push(Verb::Add, &request.clone().raw_options(kind, options))?;
+        }
         let mut failed = None;
         pack.send(|index, outcome| {
-            if index == last {
-                failed = outcome.err();
+            if let (Err(cause), Some((request, ..)), None) = (outcome, filters.get(index), &failed) {
+                failed = Some(Error::new("add", request.describe(), cause));
             }
         })?;
-        failed.map_or(Ok(()), |cause| Err(Error::new("add", filter.describe(), cause)))
+        failed.map_or(Ok(()), Err)
+    }
+
+    fn delete_filters<T: Transport>(&self, tc: &mut Connection<T>) -> Result<(), Error> {
+        let all_at = (!self.is_selective).then_some(self.priority);
+        delete_filters(tc, self.mark.device, self.mark.side, all_at)
     }
 
     fn undo_connect<T: Transport>(
@@ -256,8 +328,8 @@ impl Redirect {
         cause: Error,
     ) -> PlaceError {
         let mut left = Vec::new();
-        if cause.is_outcome_unknown() {
-            let filter = insist(|| delete_filter(tc, self.mark.device, self.mark.side, self.priority));
+        if cause.is_outcome_unknown() || self.filters > 1 {
+            let filter = insist(|| self.delete_filters(tc));
             left.extend(filter.err().map(|_| self.filters_name()));
         }
         if added && left.is_empty() {
@@ -277,7 +349,7 @@ impl Redirect {
     /// Takes the filter off: the device's packets go their own way. The IFB stays, and
     /// sends what its qdisc lets go. No packet comes to it any more when this returns.
     pub fn disconnect<T: Transport>(&mut self, tc: &mut Connection<T>) -> Result<(), PlaceError> {
-        insist(|| delete_filter(tc, self.mark.device, self.mark.side, self.priority))?;
+        insist(|| self.delete_filters(tc))?;
         await_readers();
         // The clsact qdisc is still to be removed.
         (self.is_connected, self.is_new) = (false, false);
@@ -329,14 +401,25 @@ impl Redirect {
         self.mark.side
     }
 
-    /// The priority of the filter.
+    /// The priority of the filter, or of the first one.
     pub const fn priority(&self) -> u16 {
         self.priority
+    }
+
+    /// The priorities of the filters.
+    pub(in crate::plug) const fn priorities(&self) -> RangeInclusive<u16> {
+        self.priority..=self.priority.saturating_add(self.filters - 1)
     }
 
     /// The parent of the filter.
     pub(in crate::plug) const fn hook(&self) -> Handle {
         self.mark.side.hook()
+    }
+
+    /// The packets that waited in the device's root qdisc when [`Redirect::connect`] added a new clsact:
+    /// the kernel dropped them. 0 if a clsact was there.
+    pub const fn purged_packets(&self) -> u32 {
+        self.purged
     }
 
     /// Whether the IFB is new: nothing was taken up.
@@ -368,7 +451,7 @@ impl Redirect {
     /// Removes our objects, the last first, and continues after failures. Returns the
     /// remaining ones, and the first failure.
     fn take_away<T: Transport>(&mut self, tc: &mut Connection<T>, fate: Clsact) -> (String, Option<Error>) {
-        let Mark { device, side, made_clsact } = self.mark;
+        let Mark { device, made_clsact, .. } = self.mark;
         let mut left = Vec::new();
         let mut first = None;
         let mut note = |result: Result<(), Error>, object: String| {
@@ -379,7 +462,7 @@ impl Redirect {
         };
         // A new redirect that was never connected has nothing on the device.
         if self.is_connected || self.has_stale_filter || !self.is_new {
-            note(insist(|| delete_filter(tc, device, side, self.priority)), self.filters_name());
+            note(insist(|| self.delete_filters(tc)), self.filters_name());
             if fate == Clsact::Remove && made_clsact {
                 note(insist(|| delete_unused_clsact(tc, device)), self.clsacts_name());
             }

@@ -14,7 +14,7 @@ use super::objects::Objects;
 use super::options::{RingOptions, Site};
 use super::session::{Ring, RingSite};
 use crate::plug::commit::attach::{Adopted, HEADER, adopted};
-use crate::plug::commit::claims::Claims;
+use crate::plug::commit::claims::{Claims, forget_gone};
 use crate::plug::commit::epoch::SessionId;
 use crate::plug::commit::error::{Error, NetworkState};
 use crate::plug::commit::folder::Folder;
@@ -126,8 +126,10 @@ impl<T: Transport> Ring<T> {
                 device: candidate.link.ifindex,
                 place: candidate.place,
                 redirect: candidate.redirect,
+                adopted: candidate.adopted.is_some(),
                 objects: Objects::new(ifindex, parent, root, options.depth),
                 bands: [BandCounters::default(); Depth::MOST as usize],
+                drops_before: 0,
             };
             (site, Undo { is_new, adopted: candidate.adopted.map(|(_, held)| held), built: false })
         };
@@ -142,6 +144,7 @@ impl<T: Transport> Ring<T> {
             guardian,
             journal,
             claim,
+            borrowed: Vec::new(),
             stale,
             fault: None,
             tainted: NetworkState::Unknown,
@@ -177,6 +180,9 @@ impl<T: Transport> Ring<T> {
                     }
                     let (name, patience) = (&site.name, options.attach.drain_time);
                     take_over(tc, &mut site.objects, held, name, limit, patience)?;
+                    let queue = site.objects.queue(tc);
+                    let queue = queue.map_err(|error| Error::kernel(error, NetworkState::Open))?;
+                    site.drops_before = queue.drops;
                 }
             }
         }
@@ -192,7 +198,9 @@ impl<T: Transport> Ring<T> {
     /// attached.
     fn settled(&mut self, adopted: Vec<Adopted>) -> Result<(), Error> {
         for Adopted { claim, borrowed, .. } in adopted {
-            if !borrowed {
+            if borrowed {
+                self.borrowed.push(claim);
+            } else {
                 claim.delete().map_err(|error| Error::Journal { error, network: NetworkState::Open })?;
             }
         }
@@ -315,7 +323,8 @@ fn settle<T: Transport>(
         roots.push((link, root));
     }
     let journals: Vec<_> = adopted.iter().map(|adopted| &adopted.journal).collect();
-    let stale = claims.settle(tc, &roots, &journals)?;
+    let mut stale = claims.settle(tc, &roots, &journals)?;
+    stale.extend(forget_gone(tc, folder, &own)?);
     for candidate in candidates.iter_mut() {
         let Some(target) = &candidate.target else { continue };
         let root = roots.iter().find(|(link, _)| link.ifindex == target.ifindex).map(|(_, root)| root);

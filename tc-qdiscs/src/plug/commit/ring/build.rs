@@ -47,6 +47,7 @@ pub(super) fn take_over<T: Transport>(
             ring.drain(tc, None, name, patience)?;
         }
     }
+    ring.set_limit(tc, limit_bytes).map_err(failed)?;
     let (map, open, buffer) = (ring.map(0), Plug::release_indefinite(), Plug::buffer());
     let mut pack = tc.group();
     pack.push(Verb::Change, &ring.plug(0).options(&open)).map_err(failed)?;

@@ -3,6 +3,7 @@
 use tc_core::Transport;
 
 use super::session::{Ring, RingSite};
+use crate::plug::commit::DetachMode;
 use crate::plug::commit::error::{Error, NetworkState};
 use crate::plug::commit::session::State;
 use crate::plug::place::Place;
@@ -19,6 +20,12 @@ impl<T: Transport> Ring<T> {
     /// If the devices need longer than the drain time of its options, it is an error, and a second
     /// call waits again.
     pub fn detach(&mut self) -> Result<(), Error> {
+        self.detach_as(DetachMode::Remove)
+    }
+
+    /// Ends the session as [`Ring::detach`] does; rings that are not removed stay, open, with their
+    /// redirects, and nothing is waited for.
+    pub fn detach_as(&mut self, mode: DetachMode) -> Result<(), Error> {
         if self.state() == State::Protected {
             self.open()?;
         }
@@ -27,13 +34,13 @@ impl<T: Transport> Ring<T> {
         }
         self.ended = Some(State::Draining);
         let Self { tc, sites, options, .. } = self;
-        for site in sites.iter_mut() {
+        for site in sites.iter_mut().filter(|site| goes(mode, site)) {
             if let Some(redirect) = &mut site.redirect {
                 redirect.disconnect(tc).map_err(|error| Error::place(error, NetworkState::Open))?;
             }
             site.objects.drain(tc, site.redirect.as_ref(), &site.name, options.attach.drain_time)?;
         }
-        self.take_away()
+        self.take_away(mode)
     }
 
     /// Ends the session in any state, and **drops** held packets. The network is open then.
@@ -42,12 +49,12 @@ impl<T: Transport> Ring<T> {
         if self.state() == State::Detached {
             return self.expect("discard", State::Open);
         }
-        self.take_away()
+        self.take_away(DetachMode::Remove)
     }
 
-    fn take_away(&mut self) -> Result<(), Error> {
+    fn take_away(&mut self, mode: DetachMode) -> Result<(), Error> {
         let Self { tc, sites, options, .. } = self;
-        for RingSite { redirect, objects, place, .. } in sites {
+        for RingSite { redirect, objects, place, .. } in sites.iter_mut().filter(|site| goes(mode, site)) {
             let network = NetworkState::Unknown;
             match (redirect.take(), place) {
                 (Some(redirect), _) => {
@@ -64,6 +71,16 @@ impl<T: Transport> Ring<T> {
         if let Some(guardian) = self.guardian.take() {
             guardian.dismiss();
         }
+        self.borrowed.clear();
         self.claim.delete().map_err(|error| Error::Journal { error, network: NetworkState::Open })
+    }
+}
+
+/// Whether a ring is removed.
+const fn goes(mode: DetachMode, site: &RingSite) -> bool {
+    match mode {
+        DetachMode::Remove => true,
+        DetachMode::Leave => false,
+        DetachMode::GiveBack => !site.adopted,
     }
 }

@@ -42,6 +42,9 @@ pub struct RingCounts {
     pub overtaken_packets: u64,
     /// Packets that left with a later epoch so far.
     pub carried_packets: u64,
+    /// Packets that waited in the devices' root qdiscs when attaching added a clsact qdisc, and that
+    /// the kernel dropped then: [`Redirect::purged_packets`](crate::plug::place::Redirect::purged_packets).
+    pub purged_packets: u64,
 }
 
 /// The counters of a band of one device.

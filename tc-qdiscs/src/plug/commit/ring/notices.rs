@@ -87,6 +87,7 @@ fn judge_filter(message: &Message<'_>, site: &RingSite) -> Result<Option<TaintCa
     let Some(redirect) = &site.redirect else { return Ok(None) };
     let header = Entry::decode(message)?.header;
     let priority = (header.info >> 16) as u16;
-    let touched = header.parent == redirect.hook() && [0, redirect.priority()].contains(&priority);
+    let ours = priority == 0 || redirect.priorities().contains(&priority);
+    let touched = header.parent == redirect.hook() && ours;
     Ok(touched.then_some(TaintCause::FilterTouched { port: message.port }))
 }

@@ -3,6 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tc_core::stats::Queue;
 use tc_core::{Connection, DumpRequest, Error, Handle, Request, Transport, Verb, object};
 
 use crate::plug::Plug;
@@ -66,6 +67,15 @@ impl Objects {
         ifindex: i32,
         root: Handle,
     ) -> Result<Option<Self>, Error> {
+        Ok(Self::find_with_map(tc, ifindex, root)?.map(|(ring, _)| ring))
+    }
+
+    /// The ring, and the band that the map leads to.
+    fn find_with_map<T: Transport>(
+        tc: &mut Connection<T>,
+        ifindex: i32,
+        root: Handle,
+    ) -> Result<Option<(Self, Band)>, Error> {
         let mut plugs = [Handle::UNSPEC; BANDS];
         let mut ring = None;
         for listed in tc.list_confirmed(&DumpRequest::qdiscs().device(ifindex))? {
@@ -74,9 +84,10 @@ impl Objects {
             match entry.kind() {
                 Ok("prio") if header.handle == root => {
                     let prio = entry.options_as::<Prio>().ok().flatten();
-                    let bands = prio.and_then(|prio| u8::try_from(prio.bands).ok());
-                    let depth = bands.and_then(|bands| Depth::new(bands).ok());
-                    ring = depth.map(|depth| (header.parent, depth));
+                    let depth = prio.as_ref().and_then(|prio| u8::try_from(prio.bands).ok());
+                    let depth = depth.and_then(|bands| Depth::new(bands).ok());
+                    let band = prio.map_or(0, |prio| prio.priomap[0]);
+                    ring = depth.map(|depth| (header.parent, depth, band));
                 }
                 Ok("plug") if header.parent.qdisc_of() == root => {
                     let band = usize::from(header.parent.minor()).wrapping_sub(1);
@@ -87,7 +98,27 @@ impl Objects {
                 _ => {}
             }
         }
-        Ok(ring.map(|(parent, depth)| Self { ifindex, parent, root, depth, plugs }))
+        Ok(ring.map(|(parent, depth, band)| (Self { ifindex, parent, root, depth, plugs }, band)))
+    }
+
+    /// Starts to hold in the band that the map leads to. False if the ring is gone.
+    pub(in super::super) fn hold<T: Transport>(
+        tc: &mut Connection<T>,
+        ifindex: i32,
+        root: Handle,
+    ) -> Result<bool, Error> {
+        let Some((ring, band)) = Self::find_with_map(tc, ifindex, root)? else { return Ok(false) };
+        tc.apply_as_it_is(Verb::Change, &ring.plug(band).options(&Plug::buffer()))?;
+        Ok(true)
+    }
+
+    /// Sets the limit of each band. Held packets stay.
+    pub(in super::super) fn set_limit<T: Transport>(
+        &self,
+        tc: &mut Connection<T>,
+        limit_bytes: u32,
+    ) -> Result<(), Error> {
+        self.change_all(tc, &Plug::set_limit(limit_bytes))
     }
 
     /// All bands.
@@ -133,10 +164,14 @@ impl Objects {
 
     /// Lets all go that the ring holds. Every band is tried; returns the first failure.
     pub(in super::super) fn open<T: Transport>(&self, tc: &mut Connection<T>) -> Result<(), Error> {
-        let open = Plug::release_indefinite();
+        self.change_all(tc, &Plug::release_indefinite())
+    }
+
+    /// Changes the plug of each band. Every band is tried; returns the first failure.
+    fn change_all<T: Transport>(&self, tc: &mut Connection<T>, plug: &Plug) -> Result<(), Error> {
         let mut pack = tc.group();
         for band in self.bands() {
-            pack.push(Verb::Change, &self.plug(band).options(&open))?;
+            pack.push(Verb::Change, &self.plug(band).options(plug))?;
         }
         let mut failed = None;
         pack.send(|_, outcome| {
@@ -169,8 +204,13 @@ impl Objects {
 
     /// How many packets the ring holds.
     pub(in super::super) fn held<T: Transport>(&self, tc: &mut Connection<T>) -> Result<u32, Error> {
+        Ok(self.queue(tc)?.qlen)
+    }
+
+    /// The queue of all bands.
+    pub(super) fn queue<T: Transport>(&self, tc: &mut Connection<T>) -> Result<Queue, Error> {
         let entry = tc.get(&self.prio())?;
-        Ok(entry.stats().ok().flatten().and_then(|stats| stats.queue).map_or(0, |queue| queue.qlen))
+        Ok(entry.stats().ok().flatten().and_then(|stats| stats.queue).unwrap_or_default())
     }
 
     /// Waits until the ring has sent everything, and the IFB of a redirect has passed it on.

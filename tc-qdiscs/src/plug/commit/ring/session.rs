@@ -15,9 +15,10 @@ use crate::plug::commit::folder::Claim;
 use crate::plug::commit::guardian::Guardian;
 use crate::plug::commit::journal::Journal;
 use crate::plug::commit::options::{OnDrop, OnTaint};
-use crate::plug::commit::session::State;
+use crate::plug::commit::session::{Counts, State};
 use crate::plug::commit::taint::{Taint, TaintCause};
 use crate::plug::place::{Place, Redirect};
+use crate::plug::ring::Depth;
 use crate::plug::ring::machine::{Input, Machine, Order, Output, Refusal, Reply, State as RingState};
 
 /// The most bands.
@@ -40,6 +41,8 @@ pub struct Ring<T: Transport = Socket> {
     pub(super) guardian: Option<Guardian>,
     pub(super) journal: Journal,
     pub(super) claim: Claim,
+    /// The locks of the journals whose rings are given back.
+    pub(super) borrowed: Vec<Claim>,
     /// The journals that were deleted when the session attached.
     pub(super) stale: Vec<PathBuf>,
     /// The first fault of the current order.
@@ -61,8 +64,12 @@ pub(super) struct RingSite {
     pub(super) device: i32,
     pub(super) place: Place,
     pub(super) redirect: Option<Redirect>,
+    /// Its ring is of an adopted session.
+    pub(super) adopted: bool,
     pub(super) objects: Objects,
     pub(super) bands: [BandCounters; BANDS],
+    /// The drops of the prio when the session began.
+    pub(super) drops_before: u32,
 }
 
 /// Readable when notices have come that [`Ring::check`] reads, those of the session's own
@@ -257,6 +264,7 @@ impl<T: Transport> Ring<T> {
             dropped_packets: self.dropped,
             overtaken_packets: self.overtaken,
             carried_packets: self.carried,
+            purged_packets: self.redirects().map(|redirect| u64::from(redirect.purged_packets())).sum(),
             ..RingCounts::default()
         };
         for band in bands {
@@ -266,9 +274,38 @@ impl<T: Transport> Ring<T> {
         counts
     }
 
+    /// Asks the kernel for the packets that the rings have, closed epochs, the open one and those that
+    /// still drain, and for those that did not fit since the session began. One send and one receive
+    /// for each device.
+    pub fn query(&mut self) -> Result<Counts, Error> {
+        let mut counts = Counts::default();
+        let network = match self.state() {
+            State::Protected => NetworkState::Held,
+            State::Tainted => self.tainted,
+            _ => NetworkState::Open,
+        };
+        for site in &self.sites {
+            let queue = site.objects.queue(&mut self.tc).map_err(|error| Error::kernel(error, network))?;
+            counts.held_packets += u64::from(queue.qlen);
+            counts.held_bytes += u64::from(queue.backlog);
+            counts.dropped_packets += u64::from(queue.drops.wrapping_sub(site.drops_before));
+        }
+        Ok(counts)
+    }
+
     /// The redirects of the session, one for each device whose place has an IFB.
     pub fn redirects(&self) -> impl Iterator<Item = &Redirect> {
         self.sites.iter().filter_map(|site| site.redirect.as_ref())
+    }
+
+    /// Whether a guardian opens the network when this session is dropped.
+    pub const fn opens_on_death(&self) -> bool {
+        self.guardian.is_some()
+    }
+
+    /// The number of bands.
+    pub const fn depth(&self) -> Depth {
+        self.options.depth
     }
 
     /// The session's journal, which has its handles.
