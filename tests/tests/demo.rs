@@ -24,19 +24,29 @@ fn every_epoch_comes_out_at_its_release() {
         .iter()
         .flat_map(|step| step["came_out"].as_array().unwrap())
         .collect();
-    assert_eq!(came_out, ["a1", "a2", "a3", "b1", "b2", "c1", "d1"]);
+    assert_eq!(came_out, ["a1", "a2", "a3", "b1", "b2", "c1", "d1", "e1"]);
     for packet in seen["packets"].as_array().unwrap() {
         assert!(packet["out_ms"].as_u64() >= packet["sent_ms"].as_u64(), "{packet}");
     }
 }
 
 #[test]
+fn three_epochs_are_in_flight_at_once() {
+    let seen = demo();
+    let held = |step: &Value| step["statistics"]["qlen"].as_u64().unwrap();
+    let steps = seen["steps"].as_array().unwrap();
+    let third = steps.iter().find(|step| step["step"].as_str().unwrap().contains("three are in flight"));
+    // Those of three closed epochs.
+    assert_eq!(held(third.unwrap()), 6, "{seen:#}");
+}
+
+#[test]
 fn the_real_kernel_is_used_if_it_has_a_plug() {
-    need!("sch_plug", "veth");
+    need!("sch_plug", "sch_prio", "sch_ingress", "cls_matchall", "act_mirred", "ifb", "veth");
     let seen = demo();
     assert!(seen["on"].as_str().unwrap().starts_with("Linux "), "{}", seen["on"]);
     let statistics = &seen["steps"].as_array().unwrap().last().unwrap()["statistics"];
-    assert_eq!((&statistics["packets"], &statistics["drops"]), (&7.into(), &0.into()), "{statistics}");
+    assert_eq!((&statistics["packets"], &statistics["drops"]), (&8.into(), &0.into()), "{statistics}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ fn plug_commit_when_acknowledged_then_releases_and_never_leaks() {
     need!("sch_plug", "veth");
     let stage = Stage::new("commit");
     let pair = &stage.pair;
-    let mut talk = Talk::start(&stage, "", "--dev near --limit 64k --on-death closed");
+    let mut talk = Talk::start(&stage, "", "--where root --dev near --limit 64k --on-death closed");
     talk.says("status", "ok 0 held=0 bytes=0 drops=0");
     talk.refuses("ack 5", "no epoch is closed; the network is open");
     // A script numbers epochs as it likes.
@@ -45,7 +45,8 @@ fn plug_commit_over_several_devices_in_json() {
     need!("sch_plug", "veth");
     let stage = Stage::new("several");
     stage.pair.near.veth_to("near2", &stage.pair.far, "far2");
-    let mut talk = Talk::start(&stage, "-j", "--dev near --dev near2 --limit 64k --on-death closed");
+    let mut talk =
+        Talk::start(&stage, "-j", "--where root --dev near --dev near2 --limit 64k --on-death closed");
     talk.says("begin 0", r#"{"bytes":0,"drops":0,"held":0,"ok":0}"#);
     stage.pair.send(&[1]);
     assert!(stage.pair.near.tc("qdisc show dev near2").ok().contains("qdisc plug "));
@@ -65,7 +66,7 @@ fn plug_commit_aborts_and_meets_its_end_by_policy() {
         [("--on-death closed", "closed", &[][..]), ("--on-death open --max-hold 60s", "open", &[1, 2][..])]
     {
         let stage = Stage::new("abort");
-        let mut talk = Talk::start(&stage, "", &format!("--dev near --limit 64k {words}"));
+        let mut talk = Talk::start(&stage, "", &format!("--where root --dev near --limit 64k {words}"));
         talk.says("begin 0", "ok 0 held=0 bytes=0 drops=0");
         stage.pair.send(&[1, 2]);
         talk.says("begin 1", "ok 1 held=2 bytes=86 drops=0");
@@ -93,7 +94,7 @@ fn plug_commit_aborts_and_meets_its_end_by_policy() {
 fn plug_commit_releases_nothing_of_a_queue_that_was_reset() {
     need!("sch_plug", "veth");
     let stage = Stage::new("taint");
-    let mut talk = Talk::start(&stage, "", "--dev near --limit 64k --on-death closed");
+    let mut talk = Talk::start(&stage, "", "--where root --dev near --limit 64k --on-death closed");
     talk.says("begin 0", "ok 0 held=0 bytes=0 drops=0");
     stage.pair.send(&[1, 2]);
     talk.says("begin 1", "ok 1 held=2 bytes=86 drops=0");
@@ -127,8 +128,11 @@ fn plug_commit_takes_attached_plugs_over_and_gives_them_back() {
     near.veth_to("near3", &stage.pair.far, "far3");
     stage.plug("attach --dev near --limit 5000 --handle d01:").ok();
     stage.plug("attach --dev near2 --limit 6000").ok();
-    let mut talk =
-        Talk::start(&stage, "", "--dev near --dev near2 --dev near3 --limit 64k --on-death closed");
+    let mut talk = Talk::start(
+        &stage,
+        "",
+        "--where root --dev near --dev near2 --dev near3 --limit 64k --on-death closed",
+    );
     talk.says("begin 0", "ok 0 held=0 bytes=0 drops=0");
     for dev in ["near", "near2", "near3"] {
         let wrong = stage.plug(&format!("buffer --dev {dev}"));
@@ -170,15 +174,16 @@ fn plug_commit_takes_attached_plugs_over_and_gives_them_back() {
 fn plug_commit_is_not_tainted_by_commands_that_were_refused() {
     need!("sch_plug", "veth");
     let mut stage = Stage::new("refused");
-    let mut talk = Talk::start(&stage, "", "--dev near --limit 64k --on-death closed");
+    let mut talk = Talk::start(&stage, "", "--where root --dev near --limit 64k --on-death closed");
     talk.says("begin 0", "ok 0 held=0 bytes=0 drops=0");
     stage.pair.send(&[1]);
     // With other journals, only the plug itself shows the session.
     for dir in [stage.dir.clone(), stage.dir.join("elsewhere")] {
         stage.dir = dir;
-        for words in
-            ["attach --dev near --limit 64k", "hold --dev near --limit 64k --on-death closed -- true"]
-        {
+        for words in [
+            "attach --dev near --limit 64k",
+            "hold --where root --dev near --limit 64k --on-death closed -- true",
+        ] {
             let refused = stage.plug(words);
             assert_eq!(refused.code, 1, "{words}: {refused:?}");
             assert!(refused.stderr.trim_end().ends_with("; nothing was changed"), "{words}: {refused:?}");
@@ -195,7 +200,7 @@ fn journal_of_a_device_that_is_gone_is_named_and_deleted() {
     need!("sch_plug", "veth");
     let stage = Stage::new("gone");
     stage.pair.near.veth_to("near2", &stage.pair.far, "far2");
-    let mut talk = Talk::start(&stage, "", "--dev near2 --limit 64k --on-death closed");
+    let mut talk = Talk::start(&stage, "", "--where root --dev near2 --limit 64k --on-death closed");
     talk.says("begin 0", "ok 0 held=0 bytes=0 drops=0");
     stage.pair.near.ip("link del dev near2").ok();
     talk.refuses("status", "the device is gone");
@@ -212,7 +217,7 @@ fn plug_commands_without_output_report_the_network_state() {
     need!("sch_plug", "veth");
     let stage = Stage::new("unanswered");
     let commit = |policy: &str, orders: &str, redirection: &str| {
-        let words = format!("commit --dev near --limit 64k {policy}");
+        let words = format!("commit --where root --dev near --limit 64k {policy}");
         // The other end of a pipe has time to go.
         let before = format!("printf '{orders}' | ( sleep 0.5; exec");
         let done = stage.shell(&before, "", &words, &format!(") {redirection}"));

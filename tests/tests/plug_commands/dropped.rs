@@ -37,7 +37,7 @@ fn drop_when_packets_are_held_drops_them_and_opens() {
     let believed = stage.json("status --dev near")[0]["believed"].clone();
     assert_eq!((&believed[0]["mode"], &believed[0]["plug_is_there"]), (&"open".into(), &true.into()));
 
-    let mut talk = Talk::start(&stage, "", "--dev near --limit 64k --on-death closed");
+    let mut talk = Talk::start(&stage, "", "--where root --dev near --limit 64k --on-death closed");
     talk.says("begin 0", "ok 0 held=0 bytes=0 drops=0");
     let refused = stage.plug("drop --dev near");
     assert!(refused.code == 1 && refused.stderr.contains("in a session"), "{refused:?}");
@@ -94,7 +94,7 @@ fn drop_when_killed_at_any_send_lets_nothing_out() {
         assert_eq!(arrived, NOTHING, "killed at send {send}: {done:?}");
         if !ended {
             // The plug may be closed, or replaced, or open.
-            let refused = stage.plug("hold --dev near --limit 64k --on-death closed -- true");
+            let refused = stage.plug("hold --where root --dev near --limit 64k --on-death closed -- true");
             assert_eq!(stage.pair.receive(1, QUIET), NOTHING, "killed at send {send}, then {refused:?}");
             stage.plug("drop --dev near").ok();
         }

@@ -21,7 +21,7 @@ fn plug_hold_lets_nothing_pass_and_then_all() {
         let stage = Stage::new("hold");
         let ready = stage.dir.join("ready");
         let words = format!(
-            "hold --dev near --limit 1M --max-hold 30s --on-death open -- sh -c :>{};sleep${{IFS}}1;exit${{IFS}}7",
+            "hold --where root --dev near --limit 1M --max-hold 30s --on-death open -- sh -c :>{};sleep${{IFS}}1;exit${{IFS}}7",
             ready.display()
         );
         let hold = stage.start(global, &words);
@@ -61,7 +61,8 @@ fn plug_hold_on_an_attached_plug_loses_nothing() {
     need!("sch_plug", "veth");
     let stage = Stage::new("stream");
     stage.plug("attach --dev near --limit 1M").ok();
-    let hold = stage.start("", "hold --dev near --limit 1M --max-hold 30s --on-death open -- sleep 0.5");
+    let hold = stage
+        .start("", "hold --where root --dev near --limit 1M --max-hold 30s --on-death open -- sleep 0.5");
     let mut hold = Some(hold);
     let (mut sent, mut after) = (Vec::new(), 0);
     while after < 20 {
@@ -93,7 +94,7 @@ fn plug_hold_reports_drops() {
     let ready = stage.dir.join("ready");
     // 36 frames of 43 bytes fit.
     let words = format!(
-        "hold --dev near --limit 1550 --on-death closed -- sh -c :>{};sleep${{IFS}}0.5",
+        "hold --where root --dev near --limit 1550 --on-death closed -- sh -c :>{};sleep${{IFS}}0.5",
         ready.display()
     );
     let hold = stage.start("-j", &words);
@@ -112,7 +113,7 @@ fn plug_hold_opens_at_its_deadline_and_reports_it() {
     for death in ["open", "closed"] {
         let ready = stage.dir.join(death);
         let words = format!(
-            "hold --dev near --limit 1M --max-hold 500ms --on-death {death} -- sh -c :>{};sleep${{IFS}}2",
+            "hold --where root --dev near --limit 1M --max-hold 500ms --on-death {death} -- sh -c :>{};sleep${{IFS}}2",
             ready.display()
         );
         let since = Instant::now();
@@ -138,7 +139,7 @@ fn plug_hold_releases_at_a_signal_and_by_policy_when_killed() {
             let stage = Stage::new("signal");
             let ready = stage.dir.join("ready");
             let words = format!(
-                "hold --dev near --limit 1M --max-hold 60s --on-death {death} -- sh -c :>{};exec${{IFS}}sleep${{IFS}}20",
+                "hold --where root --dev near --limit 1M --max-hold 60s --on-death {death} -- sh -c :>{};exec${{IFS}}sleep${{IFS}}20",
                 ready.display()
             );
             let hold = stage.start("", &words);
@@ -166,7 +167,9 @@ fn plug_hold_releases_at_a_signal_and_by_policy_when_killed() {
             assert_eq!((&believed["controller"], &believed["alive"]), (&pid.into(), &false.into()));
             assert_eq!((&believed["on_death"], &believed["plug_is_there"]), (&death.into(), &true.into()));
             // Nobody else takes it over by accident.
-            for words in ["buffer --dev near", "hold --dev near --limit 1M --on-death closed -- true"] {
+            for words in
+                ["buffer --dev near", "hold --where root --dev near --limit 1M --on-death closed -- true"]
+            {
                 let done = stage.plug(words);
                 assert!(done.code == 1 && done.stderr.contains("see plug rescue; nothing"), "{done:?}");
             }
@@ -184,14 +187,15 @@ fn plug_hold_in_another_namespace_or_without_a_command() {
     let stage = Stage::new("netns");
     let here = fs::read_link("/proc/thread-self/ns/net").unwrap();
     let words = format!(
-        "hold --dev far --netns {} --limit 1M --on-death closed -- readlink /proc/self/ns/net",
+        "hold --where root --dev far --netns {} --limit 1M --on-death closed -- readlink /proc/self/ns/net",
         stage.pair.far.path()
     );
     assert_eq!(stage.plug(&words).ok().trim(), here.to_str().unwrap(), "the command runs here");
-    let done = stage.plug("hold --dev near --limit 1M --on-death closed -- /nonexistent/program");
+    let done =
+        stage.plug("hold --where root --dev near --limit 1M --on-death closed -- /nonexistent/program");
     assert!(done.code == 1 && done.stderr.contains("the network is open"), "{done:?}");
     assert!(!stage.root().contains("plug") && stage.opens(1));
-    let words = "hold --dev near --limit 1M --on-death closed -- echo --dry-run";
+    let words = "hold --where root --dev near --limit 1M --on-death closed -- echo --dry-run";
     assert_eq!(stage.plug(words).ok(), "--dry-run\n", "the command's words are its own");
 }
 
@@ -200,7 +204,7 @@ fn plug_hold_gives_an_attached_plug_back_as_it_was() {
     need!("sch_plug", "veth");
     let stage = Stage::new("back");
     stage.plug("attach --dev near --limit 64k").ok();
-    stage.plug("hold --dev near --limit 1550 --on-death closed -- true").ok();
+    stage.plug("hold --where root --dev near --limit 1550 --on-death closed -- true").ok();
     stage.plug("buffer --dev near").ok();
     stage.pair.send(&[1; 50]);
     assert_eq!(stage.observed("held_packets"), 50, "with its own limit");
@@ -211,7 +215,7 @@ fn plug_hold_gives_an_attached_plug_back_as_it_was() {
     for (how, stays) in [("--open", true), ("--release", false)] {
         let ready = stage.dir.join(&how[2..]);
         let words = format!(
-            "hold --dev near --limit 64k --on-death closed -- sh -c :>{};exec${{IFS}}sleep${{IFS}}20",
+            "hold --where root --dev near --limit 64k --on-death closed -- sh -c :>{};exec${{IFS}}sleep${{IFS}}20",
             ready.display()
         );
         let mut hold = stage.start("", &words);
@@ -256,7 +260,7 @@ fn plug_hold_ends_alike_if_its_report_cannot_be_written() {
         [">/dev/full 2>/dev/full", ">&- 2>&-", "2>&1 >/dev/null | true"].iter().enumerate()
     {
         for (number, json) in [(2 * number, ""), (2 * number + 1, "-j")] {
-            let words = "hold --dev near --limit 64k --max-hold 100ms --on-death open -- sh -c sleep${IFS}0.3;exit${IFS}7";
+            let words = "hold --where root --dev near --limit 64k --max-hold 100ms --on-death open -- sh -c sleep${IFS}0.3;exit${IFS}7";
             let done = stage.shell("", json, words, redirection);
             assert_eq!((done.code, done.stderr.as_str()), (7, ""), "{redirection} {json}");
             assert!(!stage.root().contains("plug"), "{redirection}: {}", stage.root());
@@ -266,7 +270,7 @@ fn plug_hold_ends_alike_if_its_report_cannot_be_written() {
     // A pipe that is full, and that nobody reads.
     let (reader, mut writer) = std::io::pipe().unwrap();
     writer.write_all(&[b'x'; 65_536]).unwrap();
-    let words = "hold --dev near --limit 64k --max-hold 100ms --on-death open -- sleep 60";
+    let words = "hold --where root --dev near --limit 64k --max-hold 100ms --on-death open -- sleep 60";
     let mut command = Command::new(tc_cli());
     command.args(stage.words("", words)).stderr(writer);
     let mut hold = stage.pair.near.inside(move || command.spawn()).unwrap();

@@ -11,6 +11,7 @@ mod hold;
 mod mode;
 mod orders;
 mod owners;
+mod ring;
 mod signals;
 mod stage;
 
@@ -80,8 +81,8 @@ fn plug_commands_leave_what_is_not_ours_alone() {
             "open --dev near",
             "limit --dev near --limit 5000",
             "detach --dev near",
-            "hold --dev near --limit 64k --on-death closed -- true",
-            "commit --dev near --limit 64k --on-death closed",
+            "hold --where root --dev near --limit 64k --on-death closed -- true",
+            "commit --where root --dev near --limit 64k --on-death closed",
         ] {
             let done = stage.plug(words);
             assert_eq!(done.code, 1, "{words}: {done:?}");
@@ -101,13 +102,13 @@ fn plug_words_that_are_wrong_send_nothing() {
     need!("sch_plug", "veth");
     let stage = Stage::new("words");
     for words in [
-        "hold --dev near --limit 64k --on-death open -- true",
-        "hold --dev near --limit 64k -- true",
-        "hold --dev near --limit 64k --on-death closed",
-        "hold --dev near --limit 0 --on-death closed -- true",
-        "hold --dev near --limit 64k --max-hold 2 --on-death open -- true",
-        "commit --dev near --limit 64k --on-death open",
-        "commit --dev near --limit 64k --on-death closed --max-hold 2s",
+        "hold --where root --dev near --limit 64k --on-death open -- true",
+        "hold --where root --dev near --limit 64k -- true",
+        "hold --where root --dev near --limit 64k --on-death closed",
+        "hold --where root --dev near --limit 0 --on-death closed -- true",
+        "hold --where root --dev near --limit 64k --max-hold 2 --on-death open -- true",
+        "commit --where root --dev near --limit 64k --on-death open",
+        "commit --where root --dev near --limit 64k --on-death closed --max-hold 2s",
         "attach --dev near",
         "attach --dev near --limit 64k --handle 1:1",
         "rescue --dev near",
@@ -128,7 +129,7 @@ fn plug_rescue_drops_opens_or_releases() {
     for (how, arrives, stays) in
         [("--drop", &[][..], false), ("--release", &[1, 2][..], false), ("--open", &[1, 2][..], true)]
     {
-        let mut talk = Talk::start(&stage, "", "--dev near --limit 64k --on-death closed");
+        let mut talk = Talk::start(&stage, "", "--where root --dev near --limit 64k --on-death closed");
         talk.says("begin 0", "ok 0 held=0 bytes=0 drops=0");
         stage.pair.send(&[1, 2]);
         let alive = stage.plug(&format!("rescue --dev near {how}"));
@@ -160,7 +161,8 @@ fn plug_rescue_opens_devices_that_are_detached_one_by_one() {
     need!("sch_plug", "veth");
     let stage = Stage::new("rescue-several");
     stage.pair.near.veth_to("near2", &stage.pair.far, "far2");
-    let mut talk = Talk::start(&stage, "", "--dev near --dev near2 --limit 64k --on-death closed");
+    let mut talk =
+        Talk::start(&stage, "", "--where root --dev near --dev near2 --limit 64k --on-death closed");
     talk.says("begin 0", "ok 0 held=0 bytes=0 drops=0");
     stage.pair.send(&[1]);
     talk.child.kill().unwrap();

@@ -6,8 +6,8 @@ use tests::need;
 
 use super::stage::{NOTHING, Stage};
 
-const HOLD: &str = "hold --dev near --limit 64k --on-death closed -- true";
-const COMMIT: &str = "commit --dev near --limit 64k --on-death closed";
+const HOLD: &str = "hold --where root --dev near --limit 64k --on-death closed -- true";
+const COMMIT: &str = "commit --where root --dev near --limit 64k --on-death closed";
 
 /// Each command is refused, changes nothing, and lets nothing go.
 fn refused(stage: &Stage, why: &str) {

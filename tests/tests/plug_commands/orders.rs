@@ -11,7 +11,7 @@ use super::stage::{NOTHING, Stage, Talk};
 
 /// With epoch 1 closed, and two packets in it.
 fn begun(stage: &Stage, global: &str) -> Talk {
-    let mut talk = Talk::start(stage, global, "--dev near --limit 64k --on-death closed");
+    let mut talk = Talk::start(stage, global, "--where root --dev near --limit 64k --on-death closed");
     talk.ask("begin 1");
     stage.pair.send(&[1, 2]);
     talk.ask("begin 2");
@@ -122,7 +122,7 @@ fn commit_when_stdin_does_not_block_waits_for_orders() {
     let stage = Stage::new("non-blocking");
     let (reader, mut writer) = std::io::pipe().unwrap();
     fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
-    let mut talk = Talk::start_on(&stage, "--dev near --limit 64k --on-death closed", reader);
+    let mut talk = Talk::start_on(&stage, "--where root --dev near --limit 64k --on-death closed", reader);
     // Open first, then protected.
     while !stage.root().contains("plug") {
         assert_eq!(talk.child.try_wait().unwrap(), None, "it ended");

@@ -44,7 +44,7 @@ fn attach_when_two_processes_attach_at_once() {
 fn rescue_when_the_controller_is_in_another_pid_namespace() {
     need!("sch_plug", "veth");
     let stage = Stage::new("pid-namespace");
-    let mut talk = Talk::start(&stage, "", "--dev near --limit 64k --on-death closed");
+    let mut talk = Talk::start(&stage, "", "--where root --dev near --limit 64k --on-death closed");
     talk.says("begin 0", "ok 0 held=0 bytes=0 drops=0");
     stage.pair.send(&[1]);
     let elsewhere = |words: &str| {
@@ -73,7 +73,7 @@ fn rescue_when_the_controller_is_in_another_pid_namespace() {
 fn end_when_the_plug_is_of_another_session() {
     need!("sch_plug", "veth");
     let stage = Stage::new("another");
-    let mut first = Talk::start(&stage, "", "--dev near --limit 64k --on-death closed");
+    let mut first = Talk::start(&stage, "", "--where root --dev near --limit 64k --on-death closed");
     first.says("begin 0", "ok 0 held=0 bytes=0 drops=0");
     let refused = stage.plug("attach --dev near --limit 64k");
     let pid = format!("process {}", first.child.id());
@@ -120,7 +120,7 @@ fn commands_when_the_directory_has_files_of_other_kinds() {
     assert!(status.code == 0 && status.stderr.matches("is no regular file").count() == 6, "{status:?}");
     stage.plug("buffer --dev near").ok();
     stage.plug("detach --dev near").ok();
-    let mut talk = Talk::start(&stage, "", "--dev near --limit 64k --on-death closed");
+    let mut talk = Talk::start(&stage, "", "--where root --dev near --limit 64k --on-death closed");
     talk.says("begin 0", "ok 0 held=0 bytes=0 drops=0");
     talk.child.kill().unwrap();
     talk.child.wait().unwrap();
@@ -146,8 +146,8 @@ fn commands_when_others_can_write_to_the_directory() {
         }
         for words in [
             "attach --dev near --limit 64k",
-            "commit --dev near --limit 64k --on-death closed",
-            "hold --dev near --limit 64k --on-death closed -- true",
+            "commit --where root --dev near --limit 64k --on-death closed",
+            "hold --where root --dev near --limit 64k --on-death closed -- true",
             "rescue --dev near --drop",
         ] {
             let done = stage.plug(words);
@@ -171,12 +171,12 @@ fn attach_when_an_old_journal_has_lost_its_plug() {
     assert_eq!(journals(&stage), 1);
     // A session that died, and whose plug somebody deleted.
     stage.plug("detach --dev near").ok();
-    let mut talk = Talk::start(&stage, "", "--dev near --limit 64k --on-death closed");
+    let mut talk = Talk::start(&stage, "", "--where root --dev near --limit 64k --on-death closed");
     talk.says("begin 0", "ok 0 held=0 bytes=0 drops=0");
     talk.child.kill().unwrap();
     talk.child.wait().unwrap();
     stage.pair.near.tc("qdisc del dev near root").ok();
-    let held = stage.plug("hold --dev near --limit 64k --on-death closed -- true");
+    let held = stage.plug("hold --where root --dev near --limit 64k --on-death closed -- true");
     assert!(held.code == 0 && held.stderr.contains("deleted the old journal "), "{held:?}");
     assert_eq!(stage.json("status"), Value::Array(Vec::new()));
 }

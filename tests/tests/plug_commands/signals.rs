@@ -26,7 +26,7 @@ fn hold_when_ctrl_c_is_typed_signals_the_command_once() {
         let stage = Stage::new("ctrl-c");
         fs::create_dir_all(&stage.dir).unwrap();
         let terminal = openpty(None, None).unwrap();
-        let words = "hold --dev near --limit 1M --on-death closed -- sh -c";
+        let words = "hold --where root --dev near --limit 1M --on-death closed -- sh -c";
         let mut command = Command::new("setsid");
         command.arg("-c").arg(tc_cli()).args(stage.words("", words)).arg(COUNTS).current_dir(&stage.dir);
         command.stdin(terminal.slave).stdout(Stdio::null()).stderr(Stdio::piped());
@@ -53,7 +53,7 @@ fn hold_when_under_nohup_ignores_a_hangup() {
     let stage = Stage::new("nohup");
     let ready = stage.dir.join("ready");
     let words = format!(
-        "hold --dev near --limit 1M --on-death closed -- sh -c :>{};exec${{IFS}}sleep${{IFS}}60",
+        "hold --where root --dev near --limit 1M --on-death closed -- sh -c :>{};exec${{IFS}}sleep${{IFS}}60",
         ready.display()
     );
     let mut command = Command::new("bash");
@@ -75,7 +75,7 @@ fn hold_when_sigchld_is_ignored_returns_the_exit_code() {
     need!("sch_plug", "veth");
     let stage = Stage::new("sigchld");
     for death in ["--on-death closed", "--on-death open --max-hold 60s"] {
-        let words = format!("hold --dev near --limit 1M {death} -- sh -c exit${{IFS}}7");
+        let words = format!("hold --where root --dev near --limit 1M {death} -- sh -c exit${{IFS}}7");
         let mut arguments = vec!["-c".into(), "trap '' CHLD; exec \"$@\"".into(), "bash".into()];
         arguments.push(tc_cli().display().to_string());
         arguments.extend(stage.words("", &words));
@@ -94,7 +94,7 @@ fn hold_when_pidfd_open_is_refused_holds_or_refuses() {
         let (ready, ran) = (stage.dir.join("ready"), stage.dir.join("ran"));
         let strace =
             format!("strace -qq -f -o /dev/null -e trace=pidfd_open -e inject=pidfd_open:error={errno}");
-        let words = format!("hold --dev near --limit 1M --on-death {death} -- sh -c");
+        let words = format!("hold --where root --dev near --limit 1M --on-death {death} -- sh -c");
         let script =
             format!(": >{}; while [ ! -e {} ]; do sleep 0.02; done; exit 5", ready.display(), ran.display());
         let mut command = Command::new("strace");
@@ -135,8 +135,10 @@ fn hold_with_cap_net_admin_alone_holds() {
     need!("sch_plug", "veth");
     let stage = Stage::new("capability");
     for death in ["--on-death closed", "--on-death open --max-hold 60s"] {
-        let words =
-            stage.words("", &format!("hold --dev near --limit 1M {death} -- grep CapEff /proc/self/status"));
+        let words = stage.words(
+            "",
+            &format!("hold --where root --dev near --limit 1M {death} -- grep CapEff /proc/self/status"),
+        );
         // Capabilities belong to a thread, and its children have no others.
         let run = || {
             for bit in 0..=40 {
@@ -162,7 +164,7 @@ fn hold_when_its_queue_is_reset_reports_no_release() {
     let stage = Stage::new("reset");
     let ready = stage.dir.join("ready");
     let words = format!(
-        "hold --dev near --limit 1M --on-death closed -- sh -c :>{};exec${{IFS}}sleep${{IFS}}60",
+        "hold --where root --dev near --limit 1M --on-death closed -- sh -c :>{};exec${{IFS}}sleep${{IFS}}60",
         ready.display()
     );
     let hold = stage.start("-j", &words);

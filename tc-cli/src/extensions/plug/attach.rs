@@ -7,11 +7,15 @@ use clap::{Arg, ArgMatches, Command};
 use serde_json::json;
 use tc_core::Handle;
 use tc_qdiscs::plug::commit::{
-    AttachOptions, Error, Journal, OnAdopt, OnDeath, OnTaint, OrphanedSession, OutputCommit,
+    AttachOptions, Counts, Error, Journal, OnAdopt, OnDeath, OnTaint, OrphanedSession, OutputCommit,
 };
+use tc_qdiscs::plug::ring::{Ring, RingOptions, Site};
 
 use super::kept::Kept;
-use super::root_qdisc::{JournalRecord, Journals, Root, attached_plug};
+use super::output::Output;
+use super::place::{self, Placement};
+use super::root_qdisc::{JournalRecord, Journals, Root, attached_plug, holders};
+use super::start::purged;
 use super::words;
 use crate::context::failure::Failure;
 use crate::context::output::say_done;
@@ -27,8 +31,15 @@ pub(super) fn words_of_attach() -> Command {
     };
     let handle = Arg::new("handle").long("handle").value_name("HANDLE").value_parser(read);
     Command::new("attach")
-        .about("Put a plug at the root of a device and leave it open")
-        .args([words::dev(), words::limit(), words::journal_dir()])
+        .about("Put a plug at the root of a device, or a ring of plugs at another place, and leave it open")
+        .after_help(
+            "Without --where it is one plug at the root, for plug buffer and plug release. plug hold and plug commit\n\
+             take it over, and give it back. At the egress of a device without a clsact qdisc this is the only step\n\
+             that can lose a packet: a new clsact resets the device's root queue.",
+        )
+        .args([words::dev(), words::journal_dir()])
+        .args(words::limits())
+        .args(place::words())
         .arg(handle.help("The plug's handle, instead of a new one; the next one is kept as a spare"))
 }
 
@@ -40,14 +51,30 @@ pub(super) fn words_of_detach() -> Command {
 
 pub(super) fn attach(words: &ArgMatches, session: &mut Session<'_>) -> Result<(), Failure> {
     let (dev, journals) = (words::the_dev(words), Journals::of(words));
+    let placement = Placement::of("attach", words, session)?;
+    let is_plain = !placement.names_a_ring();
+    if words.contains_id("handle") && !is_plain {
+        return Err(Failure::Words(
+            "plug attach: --handle is for --where root: a ring chooses its handles; nothing was changed"
+                .into(),
+        ));
+    }
     let _lock = journals.lock("attach")?;
     unclaimed(dev, &journals, session)?;
-    let mut options = AttachOptions::new(words::the_limit(words), OnTaint::FailClosed, OnDeath::StayClosed)
-        .journal_dir(journals.attached());
-    if let Some(handle) = words.get_one::<Handle>("handle") {
-        options = options.handles(handle.major(), handle.major() + 1);
-    }
-    let attached = OutputCommit::attach(&[dev], options);
+    let limit = words::the_session_limit("attach", words, std::iter::empty())?;
+    let mut options =
+        AttachOptions::new(limit, OnTaint::FailClosed, OnDeath::StayClosed).journal_dir(journals.attached());
+    let attached = if is_plain {
+        if let Some(handle) = words.get_one::<Handle>("handle") {
+            options = options.handles(handle.major(), handle.major() + 1);
+        }
+        OutputCommit::attach(&[dev], options).map(|plug| Output::Plug(Box::new(plug)))
+    } else {
+        let site = Site::new(dev, placement.place.unwrap_or_default());
+        let ring = RingOptions::new(options).redirect(placement.setup.clone());
+        let ring = ring.depth(placement.depth.unwrap_or_default());
+        Ring::attach(&[site], ring).map(|ring| Output::Ring(Box::new(ring), Counts::default()))
+    };
     // Plug and journal stay when it is dropped.
     let attached = attached.map_err(|error| match &error {
         Error::Orphaned { device, .. } => Failure::own(
@@ -56,6 +83,9 @@ pub(super) fn attach(words: &ArgMatches, session: &mut Session<'_>) -> Result<()
         ),
         error => Failure::own(format!("plug attach: {error}"), error.tc()),
     })?;
+    if let Some(text) = purged(attached.purged_packets()) {
+        session.report.warning(&format!("plug attach: {text}"));
+    }
     for path in attached.stale_journals() {
         session.report.warning(&format!("plug attach: {}", stale(path)));
         let _stays = Kept::forget(path);
@@ -72,12 +102,13 @@ pub(super) fn stale(path: &Path) -> String {
 fn unclaimed(dev: &str, journals: &Journals, session: &mut Session<'_>) -> Result<(), Failure> {
     let ifindex = session.ifindex(dev)?;
     let records = journals.read()?.0;
-    let root = Root::on(ifindex, &mut session.kernel()?.0.connection)?;
+    let tc = &mut session.kernel()?.0.connection;
+    let (roots, holders) = (Root::of_device(ifindex, tc)?, holders(ifindex, tc)?);
     for JournalRecord { path, journal, .. } in records.iter().filter(|record| !record.attached) {
         let alive = Journal::is_alive(path).unwrap_or(false);
-        let there = root.as_ref().is_some_and(|root| journal.names(ifindex, root.handle));
+        let there = roots.iter().any(|root| root.can_hold() && journal.names(root.ifindex, root.handle));
         let coming =
-            alive && !journal.ready && journal.devices.iter().any(|device| device.ifindex == ifindex);
+            alive && !journal.ready && journal.devices.iter().any(|device| holders.contains(&device.ifindex));
         let (device, pid, journal) = (dev.to_owned(), journal.controller.pid, path.clone());
         let error = match (there, alive) {
             (true, false) => Error::Orphaned { device, pid, journal },
@@ -113,6 +144,9 @@ pub(super) fn report(dev: &str, session: &mut Session<'_>) -> Result<(), Failure
         return Ok(());
     }
     let ifindex = session.ifindex(dev)?;
-    let root = Root::on(ifindex, &mut session.kernel()?.0.connection)?;
+    let roots = Root::of_device(ifindex, &mut session.kernel()?.0.connection)?;
+    // A ring or plug before the root qdisc that a device keeps.
+    let root = roots.iter().find(|root| root.ifindex != ifindex && root.can_hold());
+    let root = root.or_else(|| roots.iter().find(|root| root.can_hold())).or_else(|| roots.first());
     say_done(&format!("{}\n", json!({ "dev": dev, "observed": root.map(|root| root.to_json()) })))
 }

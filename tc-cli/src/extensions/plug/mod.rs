@@ -12,6 +12,8 @@ mod doctor;
 mod hold;
 mod kept;
 mod operate;
+mod output;
+mod place;
 mod rescue;
 mod root_qdisc;
 mod start;

@@ -41,6 +41,9 @@ pub(super) fn run(name: &str, words: &ArgMatches, session: &mut Session<'_>) -> 
     let (dev, journals) = (words::the_dev(words), Journals::of(words));
     let _lock = journals.lock(name)?;
     let (root, record) = attached_plug(name, dev, &journals, session)?;
+    if root.is_prio() {
+        return on_ring(name, words, dev, &record, session);
+    }
     let kept = record.kept;
     let (plug, after) = match name {
         "buffer" => (Plug::buffer(), Kept { mode: Mode::Buffering, ..kept }),
@@ -70,6 +73,52 @@ pub(super) fn run(name: &str, words: &ArgMatches, session: &mut Session<'_>) -> 
     if after != kept && name != "buffer" {
         let done = if name == "open" { "the network is open" } else { "the limit is set" };
         write_mode(name, after, &record, &done)?;
+    }
+    report(dev, session)
+}
+
+/// `buffer` holds, without epochs: those need an account that no command keeps.
+fn on_ring(
+    name: &str,
+    words: &ArgMatches,
+    dev: &str,
+    record: &JournalRecord,
+    session: &mut Session<'_>,
+) -> Result<(), Failure> {
+    let failed = |error: &dyn Display| Failure::Extension(format!("plug {name}: {error}"));
+    let refused = |why: &str| failed(&format!("device {dev} has a ring: {why}; nothing was changed"));
+    let kept = record.kept;
+    let limit = words.try_get_one::<Limit>("limit").ok().flatten().copied();
+    let after = match name {
+        "release" => {
+            return Err(refused("plug open releases all, and plug commit keeps account of epochs"));
+        }
+        "buffer" if kept.mode != Mode::Open => return Err(refused("it may hold already, see plug open")),
+        "drop" => return drop_held(dev, record, session),
+        "buffer" => Kept { mode: Mode::Buffering, ..kept },
+        "open" => Kept { mode: Mode::Open, ..kept },
+        _ => Kept { limit_bytes: limit.map(Limit::get).or(kept.limit_bytes), ..kept },
+    };
+    let ring = OrphanedSession::read(&record.path);
+    let ring = ring.map_err(|error| failed(&format!("{error}; nothing was changed")))?;
+    // Before the ring holds: whoever finds it must not take it for open.
+    if name == "buffer" {
+        write_mode(name, after, record, &NetworkState::Untouched)?;
+    }
+    let tc = &mut session.kernel()?.0.connection;
+    let done = match (name, limit) {
+        ("buffer", _) => ring.hold_rings(tc),
+        ("open", _) => ring.open(tc),
+        (_, Some(limit)) => ring.limit_rings(tc, limit),
+        (_, None) => Ok(0),
+    };
+    let rings = done.map_err(|error| Failure::own(format!("plug {name}: {error}"), error.tc()))?;
+    if rings == 0 {
+        return Err(failed(&format!("device {dev}: the ring is gone; nothing was changed")));
+    }
+    if name != "buffer" && after != kept {
+        let done = if name == "open" { "the network is open" } else { "the limit is set" };
+        write_mode(name, after, record, &done)?;
     }
     report(dev, session)
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use tc_qdiscs::plug::commit::{Error, OnAdopt, OrphanedSession};
 
 use super::kept::Kept;
-use super::root_qdisc::{JournalRecord, Journals, Root, forget_gone};
+use super::root_qdisc::{JournalRecord, Journals, Root, forget_gone, holders};
 use super::words;
 use crate::context::failure::Failure;
 use crate::context::output::say_done;
@@ -38,19 +38,24 @@ pub(super) fn run(words: &ArgMatches, session: &mut Session<'_>) -> Result<(), F
     // Of a device that is gone the journal knows the name.
     let ifindex = session.ifindex(dev);
     let (records, _wrong) = journals.read()?;
+    let (roots, holders) = match &ifindex {
+        Ok(ifindex) => {
+            let tc = &mut session.kernel()?.0.connection;
+            (Root::of_device(*ifindex, tc)?, holders(*ifindex, tc)?)
+        }
+        Err(_) => (Vec::new(), Vec::new()),
+    };
     let names = |record: &&JournalRecord| {
         let mut devices = record.journal.devices.iter();
-        devices
-            .any(|device| ifindex.as_ref().map_or(device.name == dev, |ifindex| device.ifindex == *ifindex))
+        devices.any(|device| match &ifindex {
+            Ok(_) => holders.contains(&device.ifindex),
+            Err(_) => device.name == dev,
+        })
     };
     let named: Vec<_> = records.iter().filter(|record| !record.attached && names(record)).collect();
     // Other journals can name the device too: of sessions that lost their plug here.
-    let root = match &ifindex {
-        Ok(ifindex) => Root::on(*ifindex, &mut session.kernel()?.0.connection)?,
-        Err(_) => None,
-    };
     let there = |record: &&&JournalRecord| {
-        root.as_ref().is_some_and(|root| root.kind == "plug" && record.names(root.ifindex, root.handle))
+        roots.iter().any(|root| root.can_hold() && record.names(root.ifindex, root.handle))
     };
     let dead = |record: &&&JournalRecord| !record.is_alive();
     let best = named.iter().find(there).or_else(|| named.iter().find(dead)).or_else(|| named.first());

@@ -8,15 +8,21 @@ use serde_json::{Value, json};
 use tc_core::message::Entry;
 use tc_core::{Connection, DumpRequest, Handle};
 use tc_qdiscs::plug::commit::{Journal, JournalError, OrphanedSession};
+use tc_qdiscs::plug::place::{PlaceError, Redirect, Side};
+use tc_qdiscs::plug::ring::Depth;
+use tc_qdiscs::prio::Prio;
 
 use super::kept::{Kept, Lock};
 use crate::context::failure::Failure;
 use crate::context::session::Session;
 
-/// The root qdisc of a device: observed, from the kernel.
+/// The root qdisc of a device, or the prio of a ring below a class: observed, from the kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Root {
     pub(super) ifindex: i32,
+    pub(super) parent: Handle,
+    /// The bands of a prio.
+    pub(super) depth: Option<Depth>,
     pub(super) kind: String,
     pub(super) handle: Handle,
     pub(super) held_packets: u32,
@@ -49,9 +55,35 @@ impl Root {
     /// The roots of all devices. It is a dump: a request for one qdisc looks
     /// like a change to those who have a session on it (before Linux 6.8).
     pub(super) fn all(tc: &mut Connection) -> Result<Vec<Self>, Failure> {
+        let mut roots = Self::with_rings(tc)?;
+        roots.retain(|root| root.parent == Handle::ROOT);
+        Ok(roots)
+    }
+
+    /// The roots of all devices, and every prio: a ring can be below a class.
+    pub(super) fn with_rings(tc: &mut Connection) -> Result<Vec<Self>, Failure> {
         let list = tc.list_confirmed(&DumpRequest::qdiscs()).map_err(Failure::List)?;
-        let roots = list.iter().filter_map(|entry| entry.entry().ok());
-        Ok(roots.filter(|entry| entry.header.parent == Handle::ROOT).map(|entry| Self::of(&entry)).collect())
+        let all = list.iter().filter_map(|entry| entry.entry().ok()).map(|entry| Self::of(&entry));
+        Ok(all.filter(|root| root.parent == Handle::ROOT || root.is_prio()).collect())
+    }
+
+    /// The qdiscs that can hold the output of a device: its own, and those of the IFBs to which its
+    /// packets are led.
+    pub(super) fn of_device(ifindex: i32, tc: &mut Connection) -> Result<Vec<Self>, Failure> {
+        let devices = holders(ifindex, tc)?;
+        let mut roots = Self::with_rings(tc)?;
+        roots.retain(|root| devices.contains(&root.ifindex));
+        Ok(roots)
+    }
+
+    /// Whether it can be a ring.
+    pub(super) fn is_prio(&self) -> bool {
+        self.kind == "prio"
+    }
+
+    /// Whether it can hold.
+    pub(super) fn can_hold(&self) -> bool {
+        self.kind == "plug" || self.is_prio()
     }
 
     /// The root of one device. Kernel: some defaults (`noqueue`) are not shown.
@@ -64,6 +96,8 @@ impl Root {
         let (basic, queue) = (stats.basic.unwrap_or_default(), stats.queue.unwrap_or_default());
         Self {
             ifindex: entry.header.ifindex,
+            parent: entry.header.parent,
+            depth: depth(entry),
             kind: entry.kind().unwrap_or("?").to_owned(),
             handle: entry.header.handle,
             held_packets: queue.qlen,
@@ -90,6 +124,25 @@ impl Root {
              sent {sent_packets} packets {sent_bytes} bytes"
         )
     }
+}
+
+fn depth(entry: &Entry<'_>) -> Option<Depth> {
+    let prio = entry.options_as::<Prio>().ok().flatten()?;
+    u8::try_from(prio.bands).ok().and_then(|bands| Depth::new(bands).ok())
+}
+
+/// A device, and the IFBs of its redirects.
+pub(super) fn holders(ifindex: i32, tc: &mut Connection) -> Result<Vec<i32>, Failure> {
+    let mut devices = vec![ifindex];
+    for side in [Side::Egress, Side::Ingress] {
+        // A device of somebody else that has the name is none of ours.
+        match Redirect::find(tc, ifindex, side) {
+            Ok(redirect) => devices.extend(redirect.map(|redirect| redirect.ifindex())),
+            Err(PlaceError::NameTaken { .. }) => {}
+            Err(error) => return Err(Failure::own(format!("plug: {error}"), error.tc())),
+        }
+    }
+    Ok(devices)
 }
 
 impl JournalRecord {
@@ -193,9 +246,13 @@ pub(super) fn attached_plug(
     let refuse =
         |why: String| Failure::Extension(format!("plug {name}: device {dev}: {why}; nothing was changed"));
     let ifindex = session.ifindex(dev)?;
-    let root = Root::on(ifindex, &mut session.kernel()?.0.connection)?;
-    let root = root.ok_or_else(|| refuse("there is no plug, see plug attach".into()))?;
-    let records = if root.kind == "plug" { journals.naming(&root)? } else { Vec::new() };
+    let roots = Root::of_device(ifindex, &mut session.kernel()?.0.connection)?;
+    let own = roots.iter().find(|root| root.ifindex == ifindex && root.parent == Handle::ROOT).cloned();
+    let mut found = Vec::new();
+    for root in roots.into_iter().filter(Root::can_hold) {
+        found.extend(journals.naming(&root)?.into_iter().map(|record| (root.clone(), record)));
+    }
+    let records: Vec<_> = found.iter().map(|(_, record)| record).collect();
     if let Some(record) = records.iter().find(|record| !record.attached) {
         let pid = record.journal.controller.pid;
         return Err(refuse(match record.is_alive() {
@@ -203,17 +260,20 @@ pub(super) fn attached_plug(
             false => format!("the plug was left by process {pid}, which died: see plug rescue"),
         }));
     }
-    match records.into_iter().next() {
-        Some(record) => Ok((root, record)),
-        None => Err(refuse(format!("the root qdisc {} {} is not ours", root.kind, root.handle))),
+    match (found.into_iter().next(), own) {
+        (Some(found), _) => Ok(found),
+        (None, Some(root)) => {
+            Err(refuse(format!("the root qdisc {} {} is not ours", root.kind, root.handle)))
+        }
+        (None, None) => Err(refuse("there is no plug, see plug attach".into())),
     }
 }
 
 /// Deletes journals of `plug attach` whose plugs are gone.
 pub(super) fn forget_gone(journals: &Journals, tc: &mut Connection) -> Result<(), Failure> {
-    let roots = Root::all(tc)?;
+    let roots = Root::with_rings(tc)?;
     for record in journals.read()?.0.iter().filter(|record| record.attached) {
-        let there = |root: &Root| root.kind == "plug" && record.names(root.ifindex, root.handle);
+        let there = |root: &Root| root.can_hold() && record.names(root.ifindex, root.handle);
         // A journal that is locked is of an attach that has no plug yet.
         if !roots.iter().any(there) && OrphanedSession::read(&record.path).is_ok() {
             let _gone = Kept::forget(&record.path);

@@ -1,5 +1,6 @@
 //! The session of `plug hold` and `plug commit`.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -10,11 +11,15 @@ use signal_hook::consts::SIGCHLD;
 use tc_core::{Connection, Handle, Request, Verb};
 use tc_qdiscs::plug::Plug;
 use tc_qdiscs::plug::commit::{
-    AttachOptions, DetachMode, Error, JournalError, OnAdopt, OnDrop, OutputCommit,
+    AttachOptions, Counts, Error, JournalError, Limit, OnAdopt, OnDrop, OrphanedSession, OutputCommit,
 };
+use tc_qdiscs::plug::place::{Place, Redirect, Side};
+use tc_qdiscs::plug::ring::{Depth, Ring, RingOptions, Site};
 
 use super::attach::stale;
 use super::kept::Mode;
+use super::output::Output;
+use super::place::Placement;
 use super::root_qdisc::{JournalRecord, Journals, Root};
 use super::words;
 use crate::context::failure::Failure;
@@ -23,9 +28,9 @@ use crate::context::report::Report;
 /// A session, and what becomes of its plugs in the end.
 #[derive(Debug)]
 pub(super) struct Started {
-    pub(super) output: OutputCommit,
-    /// Names and indices of the devices.
-    devices: Vec<(String, i32)>,
+    pub(super) output: Output,
+    /// The names of the devices, and their qdiscs.
+    devices: Vec<(String, (i32, [Handle; 2]))>,
     /// In the devices' network namespace.
     tc: Connection,
     /// The journals of plugs of `plug attach`, as they were.
@@ -36,14 +41,20 @@ impl Started {
     /// Ends the session in order: all packets leave. The plugs are deleted; those of
     /// `plug attach` are given back as they were.
     pub(super) fn finish(&mut self) -> Result<(), String> {
-        self.output.detach(DetachMode::GiveBack).map_err(|error| error.to_string())?;
+        self.output.give_back().map_err(|error| error.to_string())?;
         let open = |why: String| format!("{why}; the network is open");
         let roots = if self.lent.is_empty() { Vec::new() } else { self.roots().map_err(open)? };
         for record in &self.lent {
             // Its handle is the spare one, if what it held had to be dropped.
-            let ours = |root: &&Root| root.kind == "plug" && record.names(root.ifindex, root.handle);
+            let ours = |root: &&Root| root.can_hold() && record.names(root.ifindex, root.handle);
             let Some(root) = roots.iter().find(ours) else { continue };
-            let plug = Plug::set_limit(record.limit_bytes());
+            let Some(limit) = NonZeroU32::new(record.limit_bytes()).map(Limit::bytes) else { continue };
+            if root.is_prio() {
+                let ring = OrphanedSession::read(&record.path).map_err(|error| open(error.to_string()))?;
+                ring.limit_rings(&mut self.tc, limit).map_err(|error| open(error.to_string()))?;
+                continue;
+            }
+            let plug = Plug::set_limit(limit.get());
             let request = Request::qdisc(root.ifindex).parent(Handle::ROOT).handle(root.handle);
             let done = self.tc.apply_as_it_is(Verb::Change, &request.options(&plug));
             done.map_err(|error| open(error.to_string()))?;
@@ -57,17 +68,23 @@ impl Started {
         let Self { output, devices, mut tc, .. } = self;
         // Waits for the guardian.
         drop(output);
-        let Ok(roots) = Root::all(&mut tc) else { return vec!["the plugs cannot be listed".to_owned()] };
-        let state = |(dev, ifindex): &(String, i32)| match roots.iter().find(|root| root.ifindex == *ifindex)
-        {
-            Some(root) if root.kind == "plug" => None,
-            Some(root) if !root.handle.is_unspec() => {
-                Some(format!("device {dev} has the root qdisc {} {}", root.kind, root.handle))
+        let Ok(roots) = Root::with_rings(&mut tc) else {
+            return vec!["the plugs cannot be listed".to_owned()];
+        };
+        let state = |(dev, (ifindex, handles)): &(String, (i32, [Handle; 2]))| {
+            let mut here = roots.iter().filter(|root| root.ifindex == *ifindex);
+            if here.clone().any(|root| root.kind == "plug" || handles.contains(&root.handle)) {
+                return None;
             }
-            _ if tc.link_by_index(*ifindex).is_err_and(|error| error.is_not_found()) => {
-                Some(format!("device {dev} is gone"))
+            match here.find(|root| root.parent == Handle::ROOT) {
+                Some(root) if !root.handle.is_unspec() => {
+                    Some(format!("device {dev} has the root qdisc {} {}", root.kind, root.handle))
+                }
+                _ if tc.link_by_index(*ifindex).is_err_and(|error| error.is_not_found()) => {
+                    Some(format!("device {dev} is gone"))
+                }
+                _ => Some(format!("device {dev} has no plug any more")),
             }
-            _ => Some(format!("device {dev} has no plug any more")),
         };
         devices.iter().filter_map(state).collect()
     }
@@ -77,25 +94,36 @@ impl Started {
         self.devices.len()
     }
 
-    /// Warns of the journals that attaching has deleted.
+    /// Warns of the journals that attaching has deleted, and of packets that it lost.
     pub(super) fn report_stale(&self, name: &str, report: &Report) {
         for path in self.output.stale_journals() {
             report.warning(&format!("plug {name}: {}", stale(path)));
         }
+        if let Some(text) = purged(self.output.purged_packets()) {
+            report.warning(&format!("plug {name}: {text}"));
+        }
     }
 
     fn roots(&mut self) -> Result<Vec<Root>, String> {
-        Root::all(&mut self.tc).map_err(|failure| failure.to_string())
+        Root::with_rings(&mut self.tc).map_err(|failure| failure.to_string())
     }
 }
 
-/// Attaches to the devices in the calling thread's network namespace. A plug of
+/// A warning: packets that a new clsact purged.
+pub(super) fn purged(packets: u64) -> Option<String> {
+    (packets > 0).then(|| {
+        format!("the clsact qdisc that was added dropped {packets} packets, which waited in the root qdisc")
+    })
+}
+
+/// Attaches to the devices in the calling thread's network namespace. A plug or ring of
 /// `plug attach` is taken over, and later given back; one that is not open is
 /// refused.
 pub(super) fn start(
     name: &str,
     devs: &[&str],
     words: &ArgMatches,
+    placement: &Placement,
     on_drop: OnDrop,
 ) -> Result<Started, Failure> {
     let failed = |error: &dyn std::fmt::Display| Failure::Extension(format!("plug {name}: {error}"));
@@ -105,19 +133,26 @@ pub(super) fn start(
         .map_err(|error| failed(&format!("{error}; nothing was changed")))?;
     let (on_taint, on_death) = words::the_policy(name, words)?;
     let journals = Journals::of(words);
-    let mut options = AttachOptions::new(words::the_limit(words), on_taint, on_death)
-        .on_drop(on_drop)
-        .journal_dir(&journals.dir);
     // Until the session has them: nobody may make them buffer in between.
     let _lock = journals.lock(name)?;
-    let (mut tc, lent) = claims(name, devs, &journals)?;
-    let devices = devs.iter().map(|dev| tc.ifindex(dev).map(|ifindex| ((*dev).to_owned(), ifindex)));
-    let devices = devices.collect::<Result<Vec<_>, _>>();
-    let devices = devices.map_err(|error| failed(&format!("{error}; nothing was changed")))?;
-    for record in &lent {
+    let mut tc = Connection::open().map_err(|error| failed(&format!("{error}; nothing was changed")))?;
+    let Claimed { sites, lent, by_plug } = claim(name, devs, placement, &journals, &mut tc)?;
+    let attached = lent.iter().map(|(record, _)| record.limit_bytes());
+    let limit = words::the_session_limit(name, words, attached)?;
+    let mut options =
+        AttachOptions::new(limit, on_taint, on_death).on_drop(on_drop).journal_dir(&journals.dir);
+    for (record, _) in &lent {
         options = options.borrow(&record.path, OnAdopt::Release);
     }
-    let output = OutputCommit::attach(devs, options).map_err(|error| {
+    let attached = if by_plug {
+        OutputCommit::attach(devs, options).map(|plug| Output::Plug(Box::new(plug)))
+    } else {
+        let mut options = RingOptions::new(options).redirect(placement.setup.clone());
+        let lent = lent.iter().find_map(|(_, depth)| *depth);
+        options.depth = placement.depth.or(lent).unwrap_or_default();
+        Ring::attach(&sites, options).map(|ring| Output::Ring(Box::new(ring), Counts::default()))
+    };
+    let output = attached.map_err(|error| {
         let text = match &error {
             Error::Journal { error, network } if is_denied(error) => {
                 format!("{error} (--journal-dir names another directory); {network}")
@@ -126,41 +161,87 @@ pub(super) fn start(
         };
         Failure::own(format!("plug {name}: {text}"), error.tc())
     })?;
+    let names = devs.iter().map(|dev| (*dev).to_owned());
+    let devices = names.zip(output.qdiscs()).collect();
+    let lent = lent.into_iter().map(|(record, _)| record).collect();
     Ok(Started { output, devices, tc, lent })
+}
+
+/// The places of a session, and the plugs of `plug attach` that are there.
+struct Claimed {
+    sites: Vec<Site>,
+    /// With the bands of those that are rings.
+    lent: Vec<(JournalRecord, Option<Depth>)>,
+    /// One plug at the root, and not a ring.
+    by_plug: bool,
 }
 
 /// Finds the owners of the devices' plugs: an error if it is a session, and the
 /// journals of `plug attach` if it is that.
-fn claims(
+fn claim(
     name: &str,
     devs: &[&str],
+    placement: &Placement,
     journals: &Journals,
-) -> Result<(Connection, Vec<JournalRecord>), Failure> {
-    let failed = |error: &dyn std::fmt::Display| Failure::Extension(format!("plug {name}: {error}"));
-    let untouched = |error: tc_core::Error| failed(&format!("{error}; nothing was changed"));
-    let mut tc = Connection::open().map_err(untouched)?;
-    let roots = Root::all(&mut tc)?;
-    let mut attached: Vec<JournalRecord> = Vec::new();
+    tc: &mut Connection,
+) -> Result<Claimed, Failure> {
+    let failed = |why: String| Failure::Extension(format!("plug {name}: {}", Error::Devices(why)));
+    let mut claimed = Claimed { sites: Vec::new(), lent: Vec::new(), by_plug: placement.is_plain_root() };
     for dev in devs {
-        let ifindex = tc.ifindex(dev).map_err(untouched)?;
-        let Some(root) = roots.iter().find(|root| root.ifindex == ifindex && root.kind == "plug") else {
-            continue;
-        };
-        for record in journals.naming(root)? {
-            let pid = record.journal.controller.pid;
-            if record.is_alive() {
-                return Err(failed(&Error::Devices(format!("process {pid} has device {dev} in a session"))));
-            } else if !record.attached {
-                let left = format!("device {dev} was left by process {pid}, which died: see plug rescue");
-                return Err(failed(&Error::Devices(left)));
+        let ifindex = tc.ifindex(dev).map_err(|error| failed(error.to_string()))?;
+        let mut place = placement.place;
+        for root in Root::of_device(ifindex, tc)?.iter().filter(|root| root.can_hold()) {
+            let there = place_of(root, ifindex, tc)?;
+            // A hold of another place is somebody else's, and stays.
+            if place.is_some_and(|place| place != there) {
+                continue;
             }
-            is_open(dev, root, &record, &mut tc).map_err(|why| failed(&Error::Devices(why)))?;
-            if attached.iter().all(|other| other.path != record.path) {
-                attached.push(record);
+            for record in journals.naming(root)? {
+                let pid = record.journal.controller.pid;
+                if record.is_alive() {
+                    return Err(failed(format!("process {pid} has device {dev} in a session")));
+                } else if !record.attached {
+                    return Err(failed(format!(
+                        "device {dev} was left by process {pid}, which died: see plug rescue"
+                    )));
+                }
+                let is_plug = root.kind == "plug";
+                if is_plug && placement.names_a_ring() {
+                    let why = format!(
+                        "device {dev} has one plug of plug attach: plug detach it before a ring is put there"
+                    );
+                    return Err(failed(why));
+                }
+                claimed.by_plug |= is_plug;
+                is_open(dev, root, &record, tc).map_err(failed)?;
+                place = Some(there);
+                if claimed.lent.iter().all(|(other, _)| other.path != record.path) {
+                    claimed.lent.push((record, root.depth));
+                }
             }
         }
+        claimed.sites.push(Site::new(*dev, place.unwrap_or_default()));
     }
-    Ok((tc, attached))
+    let rings = claimed.lent.iter().any(|(_, depth)| depth.is_some());
+    if claimed.by_plug && rings {
+        return Err(failed(
+            "some devices have a plug of plug attach, and others a ring: hold them apart".to_owned(),
+        ));
+    }
+    Ok(claimed)
+}
+
+/// The place that a ring or plug of a device has.
+fn place_of(root: &Root, device: i32, tc: &mut Connection) -> Result<Place, Failure> {
+    if root.ifindex == device {
+        return Ok(if root.parent == Handle::ROOT { Place::Root } else { Place::Class(root.parent) });
+    }
+    let redirect = Redirect::of_ifb(tc, root.ifindex);
+    let redirect = redirect.map_err(|error| Failure::own(format!("plug: {error}"), error.tc()))?;
+    Ok(match redirect.map(|redirect| redirect.side()) {
+        Some(Side::Ingress) => Place::Ingress,
+        _ => Place::Egress,
+    })
 }
 
 /// An error unless the plug of `plug attach` is open and holds no packet: to
@@ -186,10 +267,11 @@ fn is_open(dev: &str, root: &Root, record: &JournalRecord, tc: &mut Connection) 
             return refused(format!("holds {} packets", now.held_packets));
         }
         thread::sleep(PAUSE);
-        now = match Root::on(root.ifindex, tc) {
-            Ok(Some(now)) if now.kind == "plug" && now.handle == root.handle => now,
-            Ok(_) => return Err(format!("device {dev}: its plug of plug attach is gone")),
-            Err(error) => return Err(error.to_string()),
+        let mut roots = Root::with_rings(tc).map_err(|error| error.to_string())?.into_iter();
+        let same = |now: &Root| now.ifindex == root.ifindex && now.handle == root.handle;
+        now = match roots.find(same) {
+            Some(now) if now.can_hold() => now,
+            _ => return Err(format!("device {dev}: its plug of plug attach is gone")),
         };
     }
     Ok(())

@@ -2,12 +2,14 @@
 
 use clap::{ArgMatches, Command};
 use serde_json::{Value, json};
+use tc_core::Handle;
+use tc_qdiscs::plug::place::{Redirect, Side};
 
-use super::root_qdisc::{JournalRecord, Journals, Root};
+use super::root_qdisc::{JournalRecord, Journals, Root, holders};
 use super::words;
 use crate::context::failure::Failure;
 use crate::context::output::say;
-use crate::context::session::Session;
+use crate::context::session::{Kernel, Session};
 
 pub(super) fn words() -> Command {
     Command::new("status")
@@ -27,11 +29,20 @@ pub(super) fn run(words: &ArgMatches, session: &mut Session<'_>) -> Result<(), F
     }
     let json = session.globals.json;
     let kernel = session.kernel()?.0;
-    let roots = Root::all(&mut kernel.connection)?;
+    let roots = Root::with_rings(&mut kernel.connection)?;
+    let named = |root: &Root| records.iter().any(|record| record.names(root.ifindex, root.handle));
     let mut devices: Vec<i32> = match only {
-        Some(ifindex) => vec![ifindex],
+        Some(ifindex) => {
+            let mut holders = holders(ifindex, &mut kernel.connection)?;
+            // Beside a ring on an IFB, the device's own root qdisc is not asked about.
+            let rings = |ifindex: &i32| roots.iter().any(|root| root.ifindex == *ifindex && named(root));
+            let held: Vec<_> = holders.iter().copied().filter(rings).collect();
+            holders.truncate(1);
+            if held.is_empty() { holders } else { held }
+        }
         None => {
-            let plugs = roots.iter().filter(|root| root.kind == "plug").map(|root| root.ifindex);
+            let plugs = roots.iter().filter(|root| root.kind == "plug" && root.parent == Handle::ROOT);
+            let plugs = plugs.map(|root| root.ifindex);
             let named = records.iter().flat_map(|record| &record.journal.devices);
             plugs.chain(named.map(|device| device.ifindex)).collect()
         }
@@ -39,7 +50,9 @@ pub(super) fn run(words: &ArgMatches, session: &mut Session<'_>) -> Result<(), F
     devices.sort_unstable();
     devices.dedup();
     let shown = devices.into_iter().map(|ifindex| {
-        let root = roots.iter().find(|root| root.ifindex == ifindex);
+        let mut here = roots.iter().filter(|root| root.ifindex == ifindex);
+        let root = here.clone().find(|root| named(root));
+        let root = root.or_else(|| here.find(|root| root.parent == Handle::ROOT));
         let named = |record: &JournalRecord| {
             let mut devices = record.journal.devices.iter();
             Some((record.clone(), devices.find(|device| device.ifindex == ifindex)?.name.clone()))
@@ -47,11 +60,20 @@ pub(super) fn run(words: &ArgMatches, session: &mut Session<'_>) -> Result<(), F
         let (records, names): (Vec<_>, Vec<_>) = records.iter().filter_map(named).unzip();
         let missing = root.is_none()
             && kernel.connection.link_by_index(ifindex).is_err_and(|error| error.is_not_found());
+        let redirect = Redirect::of_ifb(&mut kernel.connection, ifindex).ok().flatten();
         let dev = match names.into_iter().next().filter(|_| missing) {
             Some(name) => name,
             None => kernel.devices.name(ifindex).to_string(),
         };
-        Shown { dev, missing, root, records, unreadable }
+        let redirect = redirect.map(|redirect| {
+            let side = if redirect.side() == Side::Egress { "egress" } else { "ingress" };
+            (dev.clone(), side)
+        });
+        let device = match &redirect {
+            Some(_) => of_ifb(ifindex, kernel),
+            None => dev,
+        };
+        Shown { dev: device, redirect, missing, root, records, unreadable }
     });
     if json {
         let list: Vec<_> = shown.map(|shown| shown.to_json()).collect();
@@ -60,9 +82,17 @@ pub(super) fn run(words: &ArgMatches, session: &mut Session<'_>) -> Result<(), F
     say(&shown.map(|shown| shown.to_text()).collect::<String>())
 }
 
+/// The device whose packets an IFB gets.
+fn of_ifb(ifindex: i32, kernel: &mut Kernel) -> String {
+    let redirect = Redirect::of_ifb(&mut kernel.connection, ifindex).ok().flatten();
+    kernel.devices.name(redirect.map_or(ifindex, |redirect| redirect.device())).to_string()
+}
+
 /// One device.
 struct Shown<'r> {
     dev: String,
+    /// The IFB where it is held, and the side of the device.
+    redirect: Option<(String, &'static str)>,
     /// Whether no device has the index that a journal names.
     missing: bool,
     root: Option<&'r Root>,
@@ -75,12 +105,22 @@ impl Shown<'_> {
     fn to_json(&self) -> Value {
         let believed: Vec<_> = self.records.iter().map(|record| with_match(record, self.root)).collect();
         let observed = self.root.map(Root::to_json);
-        json!({ "dev": self.dev, "dev_is_there": !self.missing, "observed": observed, "believed": believed })
+        let mut shown = json!({
+            "dev": self.dev, "dev_is_there": !self.missing, "observed": observed, "believed": believed,
+        });
+        if let Some((ifb, side)) = &self.redirect {
+            shown["where"] = (*side).into();
+            shown["ifb"] = ifb.as_str().into();
+        }
+        shown
     }
 
     fn to_text(&self) -> String {
-        let Self { dev, missing, root, records, unreadable } = self;
-        let mut text = format!("{dev}\n");
+        let Self { dev, redirect, missing, root, records, unreadable } = self;
+        let mut text = match redirect {
+            Some((ifb, side)) => format!("{dev} {side}, on {ifb}\n"),
+            None => format!("{dev}\n"),
+        };
         text += &match root {
             Some(root) => format!("  observed: {}\n", root.to_text()),
             None if *missing => "  observed: the device is gone\n".to_owned(),
@@ -107,5 +147,5 @@ fn with_match(record: &JournalRecord, root: Option<&Root>) -> Value {
 }
 
 fn is_there(record: &JournalRecord, root: Option<&Root>) -> bool {
-    root.is_some_and(|root| root.kind == "plug" && record.names(root.ifindex, root.handle))
+    root.is_some_and(|root| root.can_hold() && record.names(root.ifindex, root.handle))
 }

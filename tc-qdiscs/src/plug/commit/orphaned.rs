@@ -59,14 +59,14 @@ impl OrphanedSession {
         Ok(opened)
     }
 
-    /// Starts to hold on a ring: what is sent from now on waits in the band that is open. Devices
-    /// without a ring are left alone. Returns how many hold.
+    /// Starts to hold on the session's rings: every band holds. Devices without a ring are left alone.
+    /// Returns how many hold.
     pub fn hold_rings<T: Transport>(&self, tc: &mut Connection<T>) -> Result<usize, Error> {
         let mut held = 0;
         for device in &self.journal.devices {
-            if own_ring(tc, device).map_err(unknown)?.is_some() {
-                let holds = Objects::hold(tc, device.ifindex, device.handles[0]).map_err(unknown)?;
-                held += usize::from(holds);
+            if let Some(ring) = own_ring(tc, device).map_err(unknown)? {
+                ring.hold(tc).map_err(unknown)?;
+                held += 1;
             }
         }
         Ok(held)

@@ -407,7 +407,7 @@ impl Redirect {
     }
 
     /// The priorities of the filters.
-    pub(in crate::plug) const fn priorities(&self) -> RangeInclusive<u16> {
+    pub const fn priorities(&self) -> RangeInclusive<u16> {
         self.priority..=self.priority.saturating_add(self.filters - 1)
     }
 

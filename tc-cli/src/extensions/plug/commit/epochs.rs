@@ -1,7 +1,10 @@
 //! Orders, and their effect on a session.
 
-use tc_qdiscs::plug::commit::{Ack, Counts, Epoch, Error, OutputCommit, State};
+use std::collections::VecDeque;
 
+use tc_qdiscs::plug::commit::{Ack, Counts, Epoch, Error, State};
+
+use super::super::output::Output;
 use super::super::start::Started;
 
 /// One line that was read.
@@ -45,8 +48,8 @@ pub(super) struct Epochs {
     session: Started,
     /// The script's number of the open epoch; `None` before the first one.
     open: Option<u64>,
-    /// The closed epoch, until it is released, and the script's number of it.
-    closed: Option<(Epoch, u64)>,
+    /// The closed epochs, until they are released, the oldest first, and the script's numbers of them.
+    closed: VecDeque<(Epoch, u64)>,
     /// Why the session is tainted.
     taint: String,
     /// Whether the script does not know it yet.
@@ -59,12 +62,20 @@ type Answer = Result<(u64, Counts), String>;
 
 impl Epochs {
     pub(super) fn new(session: Started) -> Self {
+        let mut session = session;
         let dropped_before = session.output.counts().dropped_packets;
-        Self { session, open: None, closed: None, taint: String::new(), untold: false, dropped_before }
+        Self {
+            session,
+            open: None,
+            closed: VecDeque::new(),
+            taint: String::new(),
+            untold: false,
+            dropped_before,
+        }
     }
 
     /// The descriptors to poll between two orders.
-    pub(super) fn output(&self) -> Option<&OutputCommit> {
+    pub(super) fn output(&self) -> Option<&Output> {
         (self.session.output.state() == State::Protected).then_some(&self.session.output)
     }
 
@@ -110,7 +121,7 @@ impl Epochs {
             (_, None) => self.session.output.start_buffer().map_err(|error| self.failed(&error))?,
             (_, Some(open)) if open.checked_add(1) == Some(number) => {
                 let epoch = self.session.output.close().map_err(|error| self.not_closed(&error))?;
-                self.closed = Some((epoch, open));
+                self.closed.push_back((epoch, open));
             }
             (_, Some(open)) => {
                 return Err(format!("epoch {open} is open, and {number} is not the next; output is held"));
@@ -121,12 +132,12 @@ impl Epochs {
     }
 
     fn ack(&mut self, number: u64) -> Answer {
-        let Some((epoch, closed)) = self.closed.take() else {
+        let Some((epoch, closed)) = self.closed.pop_front() else {
             let state = if self.open.is_some() { "output is held" } else { "the network is open" };
             return Err(format!("no epoch is closed; {state}"));
         };
         if closed != number {
-            self.closed = Some((epoch, closed));
+            self.closed.push_front((epoch, closed));
             return Err(format!("epoch {closed} is closed, and not {number}; output is held"));
         }
         // The script's number was compared; the session's own is another one.
@@ -135,7 +146,9 @@ impl Epochs {
             Ok(_released) => Ok(self.counted(number)),
             Err(error) => {
                 let why = self.failed(&error);
-                self.closed = error.into_epoch().map(|epoch| (epoch, closed));
+                if let Some(epoch) = error.into_epoch() {
+                    self.closed.push_front((epoch, closed));
+                }
                 Err(why)
             }
         }
@@ -143,14 +156,14 @@ impl Epochs {
 
     fn abort(&mut self) -> Answer {
         let network = self.session.output.abort().map_err(|error| self.failed(&error))?;
-        self.closed = None;
+        self.closed.clear();
         self.taint = format!("aborted; {network}");
         let number = self.open.take().unwrap_or(0);
         Ok(self.counted(number))
     }
 
     fn quit(&mut self) -> Answer {
-        if let Some((_, closed)) = &self.closed {
+        if let Some((_, closed)) = self.closed.front() {
             return Err(format!("epoch {closed} is closed and not acknowledged; output is held"));
         }
         let number = self.open.unwrap_or(0);
@@ -181,17 +194,22 @@ impl Epochs {
         lost.into_iter().chain([text.to_owned()]).collect::<Vec<_>>().join("; ")
     }
 
-    fn counted(&self, number: u64) -> (u64, Counts) {
+    fn counted(&mut self, number: u64) -> (u64, Counts) {
         let counts = self.session.output.counts();
         let dropped_packets = counts.dropped_packets.saturating_sub(self.dropped_before);
         (number, Counts { dropped_packets, ..counts })
     }
 
     fn not_closed(&mut self, error: &Error) -> String {
-        match (error, &self.closed) {
+        match (error, self.closed.front()) {
             // In the script's numbers.
-            (Error::EpochOutstanding { .. }, Some((_, closed))) => {
+            (Error::EpochOutstanding { .. } | Error::RingFull { outstanding: 1, .. }, Some((_, closed))) => {
                 format!("epoch {closed} is closed and not acknowledged; output is held")
+            }
+            (Error::RingFull { outstanding, .. }, Some((_, closed))) => {
+                format!(
+                    "{outstanding} epochs are closed and not acknowledged, epoch {closed} first; output is held"
+                )
             }
             _ => self.failed(error),
         }
@@ -201,7 +219,7 @@ impl Epochs {
     fn failed(&mut self, error: &Error) -> String {
         let text = error.to_string();
         if matches!(error, Error::Tainted { .. }) {
-            self.closed = None;
+            self.closed.clear();
             self.open = None;
             self.taint.clone_from(&text);
         }

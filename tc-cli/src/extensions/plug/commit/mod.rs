@@ -35,6 +35,7 @@ use clap::{ArgMatches, Command};
 use serde_json::json;
 use tc_qdiscs::plug::commit::{Counts, OnDrop};
 
+use super::place::{self, Placement};
 use super::start::start;
 use super::words;
 use crate::context::failure::Failure;
@@ -54,7 +55,9 @@ pub(super) fn words() -> Command {
              of this program: --on-death decides.\n\n\
              A plug of plug attach that is buffering is refused: plug open or plug drop it first.",
         )
-        .args([words::devs(), words::limit(), words::max_hold(), words::on_death(), words::journal_dir()])
+        .args([words::devs(), words::max_hold(), words::on_death(), words::journal_dir()])
+        .args(words::limits())
+        .args(place::words())
 }
 
 pub(super) fn run(words: &ArgMatches, session: &mut Session<'_>) -> Result<(), Failure> {
@@ -64,7 +67,8 @@ pub(super) fn run(words: &ArgMatches, session: &mut Session<'_>) -> Result<(), F
             "plug commit: --max-hold is for --on-death open; nothing was changed".into(),
         ));
     }
-    let started = start("commit", &words::the_devs(words), words, OnDrop::Taint)?;
+    let placement = Placement::of("commit", words, session)?;
+    let started = start("commit", &words::the_devs(words), words, &placement, OnDrop::Taint)?;
     started.report_stale("commit", session.report);
     let mut epochs = Epochs::new(started);
     // Also after a closed pipe: the state of the network must be reported.

@@ -1,11 +1,12 @@
 //! `tc-cli plug demo`: output commit on one screen.
 //!
-//! Packets of three epochs are sent through a plug; each epoch comes out when it
+//! Packets of three epochs wait in a ring of plugs at once; each epoch comes out when it
 //! is released and not before. This scenario runs on a private network of
 //! the real kernel, or on the embedded one.
 
 mod real;
 mod report;
+mod session;
 mod simulated;
 
 use std::error::Error;
@@ -13,7 +14,6 @@ use std::time::{Duration, Instant};
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use tc_core::stats::Stats;
-use tc_qdiscs::plug::Plug;
 
 use crate::context::failure::Failure;
 use crate::context::output;
@@ -43,22 +43,22 @@ pub(super) fn run(words: &ArgMatches, session: &Session<'_>) -> Result<(), Failu
 }
 
 /// The network of the scenario: a sender, a receiver, and between them a device
-/// that can have a plug.
+/// that can have a ring.
 pub(crate) trait Stage {
-    /// Adds the plug.
-    fn attach(&mut self, plug: &Plug) -> Result<(), Box<dyn Error>>;
-    /// Changes the plug.
-    fn change(&mut self, plug: &Plug) -> Result<(), Box<dyn Error>>;
+    /// Puts the ring there.
+    fn attach(&mut self) -> Result<(), Box<dyn Error>>;
+    /// An order to the ring.
+    fn act(&mut self, act: Act) -> Result<(), Box<dyn Error>>;
     /// Sends one packet.
     fn send(&mut self, name: &str) -> Result<(), Box<dyn Error>>;
     /// The packets that came out within `time`; returns early when there are
     /// `want`.
     fn receive(&mut self, want: usize, time: Duration) -> Result<Vec<String>, Box<dyn Error>>;
-    /// The counters of the plug.
+    /// The counters of the ring.
     fn counters(&mut self) -> Result<Counters, Box<dyn Error>>;
 }
 
-/// The plug's counters, as the kernel reports them.
+/// The ring's counters, as the kernel reports them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counters {
     /// Packets that passed.
@@ -88,30 +88,37 @@ impl Counters {
 
 /// The action of a step.
 #[derive(Clone, Copy, Debug)]
-enum Act {
-    Attach(Plug),
-    Change(Plug),
+pub(crate) enum Act {
+    Attach,
+    /// Starts to hold: epoch 0 is open.
+    Hold,
+    /// Closes the open epoch.
+    Close,
+    /// Releases the oldest closed epoch.
+    Ack,
+    /// Lets all go.
+    Open,
     Send(&'static [&'static str]),
-    Wait,
 }
 
 /// A step: its description, its action, and the packets expected after it.
 type Step = (&'static str, Act, &'static [&'static str]);
 
-const LIMIT_BYTES: u32 = 1_000_000;
-
 const STEPS: &[Step] = &[
-    ("add the plug, limit 1 MB", Act::Attach(Plug::set_limit(LIMIT_BYTES)), &[]),
-    ("epoch 1 sends", Act::Send(&["a1", "a2", "a3"]), &[]),
-    ("buffer: epoch 1 ends", Act::Change(Plug::buffer()), &[]),
-    ("epoch 2 sends", Act::Send(&["b1", "b2"]), &[]),
-    ("(checkpoint 1 is on its way)", Act::Wait, &[]),
-    ("release_one: checkpoint 1 is safe", Act::Change(Plug::release_one()), &["a1", "a2", "a3"]),
-    ("buffer: epoch 2 ends", Act::Change(Plug::buffer()), &[]),
-    ("epoch 3 sends", Act::Send(&["c1"]), &[]),
-    ("release_one: checkpoint 2 is safe", Act::Change(Plug::release_one()), &["b1", "b2"]),
-    ("release_indefinite: all may go", Act::Change(Plug::release_indefinite()), &["c1"]),
-    ("send once more", Act::Send(&["d1"]), &["d1"]),
+    ("attach a ring of 4 plugs, 1 MB each", Act::Attach, &[]),
+    ("hold: epoch 0 is open", Act::Hold, &[]),
+    ("epoch 0 sends", Act::Send(&["a1", "a2", "a3"]), &[]),
+    ("close epoch 0, its checkpoint goes", Act::Close, &[]),
+    ("epoch 1 sends", Act::Send(&["b1", "b2"]), &[]),
+    ("close epoch 1", Act::Close, &[]),
+    ("epoch 2 sends", Act::Send(&["c1"]), &[]),
+    ("close epoch 2: three are in flight", Act::Close, &[]),
+    ("epoch 3 sends", Act::Send(&["d1"]), &[]),
+    ("ack 0: checkpoint 0 is safe", Act::Ack, &["a1", "a2", "a3"]),
+    ("ack 1: checkpoint 1 is safe", Act::Ack, &["b1", "b2"]),
+    ("ack 2: checkpoint 2 is safe", Act::Ack, &["c1"]),
+    ("open: all may go", Act::Open, &["d1"]),
+    ("send once more", Act::Send(&["e1"]), &["e1"]),
 ];
 
 /// How long nothing must come out for "held" to be believed.
@@ -138,15 +145,14 @@ fn play(stage: &mut dyn Stage, about: String) -> Result<Report, Box<dyn Error>> 
     for (words, act, expected) in STEPS {
         let at = start.elapsed();
         match act {
-            Act::Attach(plug) => stage.attach(plug)?,
-            Act::Change(plug) => stage.change(plug)?,
+            Act::Attach => stage.attach()?,
             Act::Send(names) => {
                 for name in *names {
                     report.sent(name, start.elapsed());
                     stage.send(name)?;
                 }
             }
-            Act::Wait => {}
+            order => stage.act(*order)?,
         }
         let mut out = Vec::new();
         if !expected.is_empty() {

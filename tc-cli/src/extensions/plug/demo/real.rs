@@ -8,21 +8,24 @@ use std::net::{Ipv4Addr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use tc_core::link::LinkChange;
+use tc_core::monitor::Monitor;
 use tc_core::netns::Namespace;
-use tc_core::{Connection, Handle, Request, Verb, object};
-use tc_qdiscs::plug::Plug;
+use tc_core::uapi::{RTNLGRP_LINK, RTNLGRP_TC};
+use tc_core::{Connection, Socket};
+use tc_qdiscs::plug::commit::Error as CommitError;
+use tc_qdiscs::plug::place::{Place, PlaceError};
 
-use super::{Counters, Stage};
+use super::session::Session;
+use super::{Act, Counters, Stage};
 
 const SENDER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 const RECEIVER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
 const PORT: u16 = 9;
-const PLUG: Handle = Handle::qdisc(1);
 
 /// Two private namespaces; they end with the process.
 pub(super) struct Network {
     tc: Connection,
-    ifindex: i32,
+    session: Option<Session<Socket>>,
     sender: UdpSocket,
     receiver: UdpSocket,
 }
@@ -55,7 +58,7 @@ impl Network {
         bring_up(&mut tc, ifindex, SENDER)?;
         let sender = UdpSocket::bind((SENDER, PORT))?;
         sender.connect((RECEIVER, PORT))?;
-        let mut network = Self { tc, ifindex, sender, receiver };
+        let mut network = Self { tc, session: None, sender, receiver };
         // Both ends resolve each other before the plug could hold an ARP.
         network.send("hello")?;
         match network.receive(1, Duration::from_secs(2))?.len() {
@@ -64,22 +67,22 @@ impl Network {
         }
     }
 
-    /// Whether this kernel has sch_plug: adds one and deletes it.
+    /// Whether this kernel has what a ring needs: attaches one and detaches it.
     fn probe(mut self) -> Result<Self, String> {
-        let request = Request::qdisc(self.ifindex).parent(Handle::ROOT).handle(PLUG);
-        match self.tc.apply_as_it_is(Verb::Add, &request.clone().kind("plug")) {
-            Ok(_) => {}
-            Err(error) if error.is_unknown_kind() => {
-                return Err(format!("Linux {} here has no sch_plug", release()));
+        self.attach().map_err(|error| match error.downcast_ref::<CommitError>() {
+            Some(CommitError::Place { error, .. }) => match &**error {
+                PlaceError::NoModule { needed, .. } => format!("Linux {} here has no {needed}", release()),
+                other => other.to_string(),
+            },
+            Some(error) if error.tc().is_some_and(tc_core::Error::is_unknown_kind) => {
+                format!("Linux {} here has no sch_plug or sch_prio", release())
             }
-            Err(error) => return Err(error.to_string()),
+            _ => error.to_string(),
+        })?;
+        if let Some(mut session) = self.session.take() {
+            session.detach().map_err(|error| error.to_string())?;
         }
-        self.tc.delete(&request).map_err(|error| error.to_string())?;
         Ok(self)
-    }
-
-    fn request<'a>(&self, plug: &'a Plug) -> Request<'a, object::Qdisc> {
-        Request::qdisc(self.ifindex).parent(Handle::ROOT).handle(PLUG).options(plug)
     }
 }
 
@@ -101,12 +104,15 @@ pub(super) fn release() -> String {
 }
 
 impl Stage for Network {
-    fn attach(&mut self, plug: &Plug) -> Result<(), Box<dyn Error>> {
-        Ok(self.tc.add(&self.request(plug))?)
+    fn attach(&mut self) -> Result<(), Box<dyn Error>> {
+        let mut monitor = Monitor::open(&[RTNLGRP_TC, RTNLGRP_LINK])?;
+        monitor.set_nonblocking(true)?;
+        self.session = Some(Session::attach(Connection::open()?, monitor, Place::Egress)?);
+        Ok(())
     }
 
-    fn change(&mut self, plug: &Plug) -> Result<(), Box<dyn Error>> {
-        Ok(self.tc.change(&self.request(plug))?)
+    fn act(&mut self, act: Act) -> Result<(), Box<dyn Error>> {
+        self.session.as_mut().map_or(Ok(()), |session| session.act(act))
     }
 
     fn send(&mut self, name: &str) -> Result<(), Box<dyn Error>> {
@@ -134,8 +140,6 @@ impl Stage for Network {
     }
 
     fn counters(&mut self) -> Result<Counters, Box<dyn Error>> {
-        let request = Request::qdisc(self.ifindex).parent(Handle::ROOT);
-        let stats = self.tc.get(&request)?.stats()?.unwrap_or_default();
-        Ok(Counters::of(&stats))
+        self.session.as_ref().map_or(Ok(Counters::default()), |session| session.counters(&mut self.tc))
     }
 }

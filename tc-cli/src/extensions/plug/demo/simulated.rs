@@ -4,13 +4,15 @@
 use std::error::Error;
 use std::time::Duration;
 
+use tc_core::Connection;
 use tc_core::embedded::{Device, Kernel, Socket};
-use tc_core::{Connection, Handle, Request, object};
-use tc_qdiscs::plug::Plug;
+use tc_core::monitor::Monitor;
+use tc_core::uapi::{RTNLGRP_LINK, RTNLGRP_TC};
+use tc_qdiscs::plug::place::Place;
 
-use super::{Counters, Stage};
+use super::session::Session;
+use super::{Act, Counters, Stage};
 
-const PLUG: Handle = Handle::qdisc(1);
 /// Ethernet, IPv4 and UDP headers in front of a packet's name.
 const HEADERS: [u8; 42] = [0; 42];
 
@@ -18,6 +20,7 @@ pub(super) struct Network {
     kernel: Kernel,
     tc: Connection<Socket>,
     ifindex: i32,
+    session: Option<Session<Socket>>,
 }
 
 impl Network {
@@ -25,21 +28,22 @@ impl Network {
         let kernel = tc_qdiscs::embedded::kinds(Kernel::builder()).device(Device::new("tx")).build();
         let mut tc = Connection::over(kernel.connect());
         let ifindex = tc.ifindex("tx")?;
-        Ok(Self { kernel, tc, ifindex })
-    }
-
-    fn request<'a>(&self, plug: &'a Plug) -> Request<'a, object::Qdisc> {
-        Request::qdisc(self.ifindex).parent(Handle::ROOT).handle(PLUG).options(plug)
+        Ok(Self { kernel, tc, ifindex, session: None })
     }
 }
 
 impl Stage for Network {
-    fn attach(&mut self, plug: &Plug) -> Result<(), Box<dyn Error>> {
-        Ok(self.tc.add(&self.request(plug))?)
+    /// At the root: the embedded kernel's filters do not redirect.
+    fn attach(&mut self) -> Result<(), Box<dyn Error>> {
+        let notices = self.kernel.connect();
+        [RTNLGRP_TC, RTNLGRP_LINK].iter().for_each(|group| notices.join(*group));
+        let tc = Connection::over(self.kernel.connect());
+        self.session = Some(Session::attach(tc, Monitor::over(notices), Place::Root)?);
+        Ok(())
     }
 
-    fn change(&mut self, plug: &Plug) -> Result<(), Box<dyn Error>> {
-        Ok(self.tc.change(&self.request(plug))?)
+    fn act(&mut self, act: Act) -> Result<(), Box<dyn Error>> {
+        self.session.as_mut().map_or(Ok(()), |session| session.act(act))
     }
 
     fn send(&mut self, name: &str) -> Result<(), Box<dyn Error>> {
@@ -59,7 +63,6 @@ impl Stage for Network {
     }
 
     fn counters(&mut self) -> Result<Counters, Box<dyn Error>> {
-        let stats = self.tc.get(&self.request(&Plug::default()))?.stats()?.unwrap_or_default();
-        Ok(Counters::of(&stats))
+        self.session.as_ref().map_or(Ok(Counters::default()), |session| session.counters(&mut self.tc))
     }
 }

@@ -163,11 +163,16 @@ fn device(
     let failed = |error: tc_core::Error| Failure::Extension(format!("plug doctor: {error}"));
     let link = tc.link_by_name(dev).map_err(failed)?;
     let details = tc.link_details(link.ifindex).map_err(failed)?;
-    let root = Root::on(link.ifindex, tc)?.filter(|root| !root.handle.is_unspec());
-    let records = match &root {
-        Some(root) => journals.naming(root)?,
-        None => Vec::new(),
-    };
+    let roots = Root::of_device(link.ifindex, tc)?;
+    let (mut root, mut records) = (None, Vec::new());
+    for holder in roots.iter().filter(|root| root.can_hold()) {
+        let naming = journals.naming(holder)?;
+        if records.is_empty() && !naming.is_empty() {
+            (root, records) = (Some(holder.clone()), naming);
+        }
+    }
+    let own = roots.into_iter().find(|root| root.ifindex == link.ifindex && root.parent == Handle::ROOT);
+    let root = root.or(own).filter(|root| !root.handle.is_unspec());
     let mut found = vec![state_of(&link), root_of(root.as_ref(), &records)];
     let limit = records.first().map(JournalRecord::limit_bytes);
     let speed = if elsewhere { None } else { speed_mbit(dev) };
@@ -204,16 +209,17 @@ fn root_of(root: Option<&Root>, records: &[JournalRecord]) -> Finding {
         return Finding::new(Level::Ok, "root", "the kernel's default, which a plug can replace");
     };
     match records.first() {
-        Some(record) if root.kind == "plug" => {
+        Some(record) if root.can_hold() => {
             let dead = !record.attached && !record.is_alive();
             let level = if dead { Level::Warn } else { Level::Ok };
-            let text = format!("plug {} of ours: {}", root.handle, record.to_text());
+            let text = format!("{} {} of ours: {}", root.kind, root.handle, record.to_text());
             let advice = if dead { "see plug rescue" } else { "" };
             Finding::new(level, "root", text).advice(advice)
         }
         _ => {
             let text = format!("{} {} is somebody else's, and is left alone", root.kind, root.handle);
-            Finding::new(Level::Fail, "root", text).advice("delete it first, if nobody needs it")
+            let advice = "hold at the egress (the default), which keeps it; --where root refuses";
+            Finding::new(Level::Warn, "root", text).advice(advice)
         }
     }
 }

@@ -4,6 +4,7 @@
 use tc_core::link::Xdp;
 use tc_core::message::Entry;
 use tc_core::{Attrs, Connection, DecodeError, DumpRequest, Handle};
+use tc_qdiscs::plug::place::{Redirect, Side};
 
 use super::{Finding, Level};
 use crate::context::failure::Failure;
@@ -87,11 +88,16 @@ pub(super) fn filters(ifindex: i32, tc: &mut Connection) -> Result<Vec<Finding>,
     let advice = "do not delete or add it while packets are held";
     let mut found = vec![Finding::new(Level::Warn, "clsact", text).advice(advice)];
     if kind == "clsact" {
+        // The redirect to a ring is the way to it.
+        let ours = Redirect::find(tc, ifindex, Side::Egress).ok().flatten();
+        let ours = ours.filter(Redirect::is_connected).map(|redirect| redirect.priorities());
         let select = DumpRequest::filters(ifindex).parent(Handle::FILTER_EGRESS);
         let filters = tc.list(&select).map_err(Failure::List)?;
         // Kernel: each priority is listed once more, as an entry without options.
         let filters = filters.iter().filter_map(|entry| entry.entry().ok());
         let filters = filters.filter(|entry| entry.options().is_some());
+        let filters =
+            filters.filter(|entry| ours.as_ref().is_none_or(|ours| !ours.contains(&entry.priority())));
         let filters: Vec<_> = filters.map(|entry| Seen::of(&entry)).collect();
         found.extend(judge(&filters));
     }

@@ -21,6 +21,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tc_core::netns::Namespace;
 use tc_qdiscs::plug::commit::{Counts, Error, NetworkState, OnDrop, State};
 
+use super::place::{self, Placement};
 use super::start::{Started, start};
 use super::words;
 use crate::context::environment::path;
@@ -43,7 +44,9 @@ pub(super) fn words() -> Command {
              A plug of plug attach that is buffering is refused: plug open or plug drop it first.\n\
              The capability CAP_NET_ADMIN is enough; --netns needs CAP_SYS_ADMIN too.",
         )
-        .args([words::dev(), words::limit(), words::max_hold(), words::on_death(), words::journal_dir()])
+        .args([words::dev(), words::max_hold(), words::on_death(), words::journal_dir()])
+        .args(words::limits())
+        .args(place::words())
         .arg(netns.help("The device's network namespace; the command runs where this one does"))
         .arg(cmd.help("The command, whose exit status is returned"))
 }
@@ -53,7 +56,8 @@ pub(super) fn run(words: &ArgMatches, session: &mut Session<'_>) -> Result<(), F
     // Before anything is held: a signal must not end us from then on.
     let mut wait =
         Wait::new().map_err(|error| Failure::System(format!("plug hold: {error}; nothing was changed")))?;
-    let mut hold = Hold::begin(words)?;
+    let placement = Placement::of("hold", words, session)?;
+    let mut hold = Hold::begin(words, &placement)?;
     let ended = hold.while_it_runs(words, &mut wait, session);
     let left = hold.leave();
     let report = hold.report;
@@ -88,7 +92,7 @@ struct Hold {
 
 impl Hold {
     /// In the namespace that is asked for; the thread comes back from it.
-    fn begin(words: &ArgMatches) -> Result<Self, Failure> {
+    fn begin(words: &ArgMatches, placement: &Placement) -> Result<Self, Failure> {
         let untouched =
             |error: tc_core::Error| Failure::Extension(format!("plug hold: {error}; nothing was changed"));
         // Not without --netns: it needs CAP_SYS_ADMIN, also for the namespace that the thread is in.
@@ -98,7 +102,7 @@ impl Hold {
             Namespace::open(path(name)).and_then(|there| there.enter()).map_err(untouched)?;
         }
         let dev = words::the_dev(words);
-        let started = start("hold", &[dev], words, OnDrop::Report);
+        let started = start("hold", &[dev], words, placement, OnDrop::Report);
         let back = here.map_or(Ok(()), |here| here.enter());
         let (since, before) = (Instant::now(), Counts::default());
         let mut hold = Self { session: started?, since, deadline: None, before, report: Report::new(dev) };

@@ -8,12 +8,12 @@ use std::os::unix::net::UnixStream;
 use std::process::{Child, ExitStatus};
 use std::time::Instant;
 
+use crate::extensions::plug::output::Output;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::Signal;
 use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::WithRawSiginfo;
-use tc_qdiscs::plug::commit::OutputCommit;
 
 /// Signals that let go, and their names.
 const LET_GO: [(Signal, &str); 4] =
@@ -75,7 +75,7 @@ impl Wait {
     pub(super) fn next(
         &mut self,
         child: &mut Child,
-        output: Option<&OutputCommit>,
+        output: Option<&Output>,
         deadline: Option<Instant>,
     ) -> io::Result<Event> {
         loop {

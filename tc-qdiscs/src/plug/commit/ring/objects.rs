@@ -67,15 +67,6 @@ impl Objects {
         ifindex: i32,
         root: Handle,
     ) -> Result<Option<Self>, Error> {
-        Ok(Self::find_with_map(tc, ifindex, root)?.map(|(ring, _)| ring))
-    }
-
-    /// The ring, and the band that the map leads to.
-    fn find_with_map<T: Transport>(
-        tc: &mut Connection<T>,
-        ifindex: i32,
-        root: Handle,
-    ) -> Result<Option<(Self, Band)>, Error> {
         let mut plugs = [Handle::UNSPEC; BANDS];
         let mut ring = None;
         for listed in tc.list_confirmed(&DumpRequest::qdiscs().device(ifindex))? {
@@ -84,10 +75,9 @@ impl Objects {
             match entry.kind() {
                 Ok("prio") if header.handle == root => {
                     let prio = entry.options_as::<Prio>().ok().flatten();
-                    let depth = prio.as_ref().and_then(|prio| u8::try_from(prio.bands).ok());
-                    let depth = depth.and_then(|bands| Depth::new(bands).ok());
-                    let band = prio.map_or(0, |prio| prio.priomap[0]);
-                    ring = depth.map(|depth| (header.parent, depth, band));
+                    let bands = prio.and_then(|prio| u8::try_from(prio.bands).ok());
+                    let depth = bands.and_then(|bands| Depth::new(bands).ok());
+                    ring = depth.map(|depth| (header.parent, depth));
                 }
                 Ok("plug") if header.parent.qdisc_of() == root => {
                     let band = usize::from(header.parent.minor()).wrapping_sub(1);
@@ -98,18 +88,12 @@ impl Objects {
                 _ => {}
             }
         }
-        Ok(ring.map(|(parent, depth, band)| (Self { ifindex, parent, root, depth, plugs }, band)))
+        Ok(ring.map(|(parent, depth)| Self { ifindex, parent, root, depth, plugs }))
     }
 
-    /// Starts to hold in the band that the map leads to. False if the ring is gone.
-    pub(in super::super) fn hold<T: Transport>(
-        tc: &mut Connection<T>,
-        ifindex: i32,
-        root: Handle,
-    ) -> Result<bool, Error> {
-        let Some((ring, band)) = Self::find_with_map(tc, ifindex, root)? else { return Ok(false) };
-        tc.apply_as_it_is(Verb::Change, &ring.plug(band).options(&Plug::buffer()))?;
-        Ok(true)
+    /// Starts to hold, in every band.
+    pub(in super::super) fn hold<T: Transport>(&self, tc: &mut Connection<T>) -> Result<(), Error> {
+        self.change_all(tc, &Plug::buffer())
     }
 
     /// Sets the limit of each band. Held packets stay.
