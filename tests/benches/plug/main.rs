@@ -12,6 +12,8 @@
 //! command, as scripts do; iptables-restore locks and unlocks like CRIU, which drops packets.
 #![expect(clippy::expect_used, reason = "a benchmark that cannot go on says so and stops")]
 
+mod latency;
+mod paths;
 mod programs;
 mod session;
 
@@ -26,16 +28,20 @@ use tests::lab::Net;
 use tests::lab::need::has;
 
 /// How often each is done.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Sizes {
     /// Epochs through the library.
     cycles: usize,
     /// Epochs by programs, two starts each.
     starts: usize,
+    /// Packets of a ping-pong, and of a measurement of latency.
+    rounds: usize,
+    /// One part: `epochs`, `paths` or `latency`.
+    only: Option<String>,
 }
 
-const WHOLE: Sizes = Sizes { cycles: 5000, starts: 200 };
-const QUICK: Sizes = Sizes { cycles: 1000, starts: 20 };
+const WHOLE: Sizes = Sizes { cycles: 5000, starts: 200, rounds: 1000, only: None };
+const QUICK: Sizes = Sizes { cycles: 1000, starts: 20, rounds: 200, only: None };
 
 /// Makes this program the one that disturbs.
 const DISTURB: &str = "--disturb";
@@ -54,11 +60,16 @@ fn main() {
     let mut sizes = WHOLE;
     let mut words = words.iter();
     while let Some(word) = words.next() {
+        if word == "--only" {
+            sizes.only = words.next().cloned();
+            continue;
+        }
         let mut number = || words.next().and_then(|word| word.parse::<usize>().ok()).expect("a number");
         match word.as_str() {
             "--quick" => sizes = QUICK,
             "--cycles" => sizes.cycles = number(),
             "--starts" => sizes.starts = number(),
+            "--rounds" => sizes.rounds = number(),
             // A filter for tests.
             _ => {}
         }
@@ -73,15 +84,29 @@ fn main() {
     for missing in programs::missing() {
         println!("Left out: {missing}\n");
     }
-    table("quiet", &rows(sizes));
-    let disturber = Disturber::start();
-    table("rtnl lock contended", &rows(sizes));
-    drop(disturber);
+    let ring = ["sch_prio", "sch_ingress", "cls_matchall", "act_mirred", "ifb"].into_iter().all(has);
+    let wanted = |part: &str| sizes.only.as_deref().is_none_or(|only| only == part);
+    if wanted("epochs") {
+        table("quiet", &rows(&sizes, ring));
+        let disturber = Disturber::start();
+        table("rtnl lock contended", &rows(&sizes, ring));
+        drop(disturber);
+    }
+    if ring && wanted("paths") {
+        paths::table(sizes.rounds);
+    }
+    if ring && wanted("latency") {
+        latency::table(sizes.rounds);
+    }
 }
 
-fn rows(sizes: Sizes) -> Vec<Row> {
+fn rows(sizes: &Sizes, ring: bool) -> Vec<Row> {
     let mut rows = session::epochs(sizes.cycles);
     rows.extend(session::bare(sizes.cycles));
+    if ring {
+        rows.extend(session::ring(sizes.cycles));
+        rows.extend(session::bare_ring(sizes.cycles));
+    }
     rows.extend(programs::epochs(sizes.starts));
     rows
 }

@@ -8,6 +8,7 @@ mod death;
 mod flood;
 mod foreign;
 mod resets;
+mod strangers;
 
 use std::path::PathBuf;
 use std::time::Duration;

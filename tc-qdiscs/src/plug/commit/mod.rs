@@ -8,10 +8,27 @@
 //! that was sent after it. So output is held in epochs, one for each checkpoint,
 //! and an epoch leaves when its checkpoint is acknowledged.
 //!
-//! New code uses a [ring of plugs](crate::plug::ring): resets of a queue cannot let
-//! packets out of it, the device keeps its root qdisc, and several epochs can wait for
-//! their acknowledgement. [`OutputCommit`], described here, is one plug at the root of
-//! the device. Both have the same options, tokens, errors, journal and guardian.
+//! # The ring
+//!
+//! ```text
+//!  sockets ─▶ eth0 ─ clsact egress ─ filter ─ mirred ─┐          ┌─▶ root qdisc of eth0 ─▶ wire
+//!                                                     ▼          │
+//!                      the ring's IFB:  prio, all 16 priorities ─▶ one band
+//!                                       band 0  plug  epoch 4   closed, waits for its ack
+//!                                       band 1  plug  epoch 5   closed, waits for its ack
+//!                                       band 2  plug  epoch 6   open: the map leads here
+//!                                       band 3  plug  epoch 3   released, sends what it has
+//! ```
+//!
+//! New code uses this [ring of plugs](crate::plug::ring). *A packet on the wire was committed when it
+//! left*: a band is opened only by the acknowledgement of the one epoch that it holds, and no number of
+//! packets is released that a reset could make wrong. The device keeps its root qdisc, and up to 15
+//! epochs wait for their acknowledgement. [The chapter](crate::plug::ring) has the proof of the
+//! property, its assumptions, what taints a ring, and what remains.
+//!
+//! [`OutputCommit`], described in the rest of this page, is one plug at the root of the device, with one
+//! closed epoch. Its races, which the ring does not have, are listed [below](#what-remains). Both have
+//! the same options, tokens, errors, journal and guardian.
 //!
 //! # From the paper to the code
 //!
@@ -97,7 +114,7 @@
 //!
 //! # Taint
 //!
-//! A plug counts packets, and forgets none of its counts when the kernel empties
+//! This concerns one plug; few of these events taint a [ring](crate::plug::ring). A plug counts packets, and forgets none of its counts when the kernel empties
 //! its queue. After such a reset the next RELEASE lets packets of the open epoch
 //! out. So a session distrusts its queue, and releases nothing any more, when a
 //! device was set down, lost its carrier or a transmit queue, had its `txqueuelen`
@@ -184,6 +201,8 @@
 //! two sections list the limits of the proof.
 //!
 //! # What remains
+//!
+//! With one plug:
 //!
 //! - Between the look and the RELEASE a queue can be reset, by whoever gets the
 //!   kernel's lock in these few microseconds (more where the lock is contended).

@@ -255,10 +255,11 @@ pub(super) fn delete_filters<T: Transport>(
     all_at: Option<u16>,
 ) -> Result<(), Error> {
     let Some(priority) = all_at else {
-        for filter in &our_filters(tc, ifindex, side)? {
+        let found = our_filters(tc, ifindex, side)?;
+        for filter in &found {
             gone_is_fine(tc.delete(&filter.request(ifindex, side)))?;
         }
-        return Ok(());
+        return delete_empty_tables(tc, ifindex, side, &found);
     };
     // By its handle: a list can lack it.
     let filter = filter(ifindex, side, priority, (0, &Match::all()));
@@ -273,6 +274,34 @@ pub(super) fn delete_filters<T: Transport>(
         true => gone_is_fine(tc.delete(&filter)),
         false => Ok(()),
     }
+}
+
+/// Deletes the hash tables of our u32 filters. Kernel: while another priority has a u32 filter, the
+/// table stays when its last filter goes (`u32_delete`).
+fn delete_empty_tables<T: Transport>(
+    tc: &mut Connection<T>,
+    ifindex: i32,
+    side: Side,
+    deleted: &[Ours],
+) -> Result<(), Error> {
+    if deleted.iter().all(|filter| filter.kind != "u32") {
+        return Ok(());
+    }
+    let (mut tables, mut used) = (Vec::new(), Vec::new());
+    for filter in tc.list_confirmed(&DumpRequest::filters(ifindex).parent(side.hook()))? {
+        let Ok(entry) = filter.entry() else { continue };
+        match ours(&entry) {
+            Found::Head => tables.push(entry.priority()),
+            _ => used.push(entry.priority()),
+        }
+    }
+    for filter in deleted.iter().filter(|filter| filter.kind == "u32") {
+        if tables.contains(&filter.priority) && !used.contains(&filter.priority) {
+            let whole = Ours { handle: Handle::UNSPEC, ..filter.clone() };
+            gone_is_fine(tc.delete(&whole.request(ifindex, side)))?;
+        }
+    }
+    Ok(())
 }
 
 /// Deletes clsact or ingress if no filter is on it.

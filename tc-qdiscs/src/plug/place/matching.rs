@@ -61,6 +61,9 @@ impl Match {
         if !matches!(Attrs::new(&buffer).find(actions), Ok(None)) {
             return Err(MatchError::HasActions { kind });
         }
+        if kind == "u32" {
+            make_terminal(&mut buffer);
+        }
         let handle = if chosen { Handle::UNSPEC } else { Handle::from_raw(1) };
         Ok(Self { protocol, kind, handle, options: buffer.to_vec() })
     }
@@ -99,6 +102,19 @@ impl Match {
         Actions::new().with(action).encode(attribute, &context, &mut writer)?;
         writer.finish()?;
         Ok(buffer.to_vec())
+    }
+}
+
+/// Kernel: a u32 filter runs its actions only if it is terminal (`TC_U32_TERMINAL`), which words imply
+/// by an action.
+fn make_terminal(options: &mut [u8]) {
+    const TCA_U32_SEL: u16 = 5;
+    const TC_U32_TERMINAL: u8 = 1;
+    let sel = Attrs::new(options).find(TCA_U32_SEL).ok().flatten();
+    // `struct tc_u32_sel` begins with the flags.
+    let at = sel.map(|sel| sel.payload.as_ptr() as usize - options.as_ptr() as usize);
+    if let Some(flags) = at.and_then(|at| options.get_mut(at)) {
+        *flags |= TC_U32_TERMINAL;
     }
 }
 
@@ -147,6 +163,17 @@ mod tests {
         assert_eq!(Match::new(ETH_P_ALL, &acting), Err(MatchError::HasActions { kind: "matchall" }));
         let wrong = Match::new(ETH_P_ALL, &Pfifo::new(10));
         assert_eq!(wrong, Err(MatchError::NoActions { kind: "pfifo".to_owned() }));
+    }
+
+    #[test]
+    fn match_of_u32_is_terminal() {
+        let u32s = tc_core::Registry::global().unwrap().get(TcType::Filter, "u32").unwrap();
+        let mut words = tc_core::words::Words::new(&["match", "ip", "dport", "7", "0xffff"]);
+        let context = tc_core::words::WordsContext::new(Verb::Add);
+        let port = u32s.parse_words(&mut words, &context).unwrap().unwrap();
+        let matching = Match::new(ETH_P_IP, &*port).unwrap();
+        let flags = Attrs::new(&matching.options).find(5).unwrap().unwrap().payload[0];
+        assert_eq!((flags & 1, matching.handle), (1, Handle::UNSPEC));
     }
 
     #[test]
