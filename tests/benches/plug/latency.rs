@@ -17,8 +17,8 @@ use tc_qdiscs::plug::ring::Ring;
 use tests::lab::{PATIENCE, Pair};
 
 const LIMIT: NonZeroU32 = NonZeroU32::new(50_000_000).expect("not 0");
-const EPOCHS_MS: [u64; 4] = [1, 5, 25, 100];
-const ANSWERS_MS: [u64; 4] = [1, 5, 20, 50];
+const EPOCHS_MS: [u64; 3] = [1, 10, 100];
+const ANSWERS_MS: [u64; 3] = [1, 10, 50];
 
 /// A session of either kind.
 enum Session {
@@ -57,7 +57,11 @@ impl Session {
     }
 }
 
-/// One table. `rounds` packets for each cell.
+/// Each cell is measured so many times, by turns; the one with the least median counts, because the machine
+/// may have had other work in the others.
+const REPEATS: usize = 3;
+
+/// One table. `rounds` packets for each measurement.
 pub(crate) fn table(rounds: usize) {
     println!(
         "| epoch ms | answer ms | half an epoch and the answer | ring p50 ms | ring p99 ms | plug p50 ms | plug p99 ms |"
@@ -66,7 +70,15 @@ pub(crate) fn table(rounds: usize) {
     for epoch in EPOCHS_MS {
         for answer in ANSWERS_MS {
             let expected = epoch as f64 / 2.0 + answer as f64;
-            let times = [true, false].map(|is_ring| measure(is_ring, epoch, answer, rounds));
+            let mut times = [Vec::new(), Vec::new()];
+            for _ in 0..REPEATS {
+                for (best, is_ring) in times.iter_mut().zip([true, false]) {
+                    let next = measure(is_ring, epoch, answer, rounds);
+                    if best.is_empty() || next[next.len() / 2] < best[best.len() / 2] {
+                        *best = next;
+                    }
+                }
+            }
             let at =
                 |times: &[Duration], share: usize| times[(times.len() - 1) * share / 100].as_secs_f64() * 1e3;
             let [ring, plug] = &times;
@@ -138,7 +150,7 @@ fn control(session: &mut Session, epoch: Duration, answer: Duration, done: &Atom
     while !done.load(Ordering::Relaxed) || !waiting.is_empty() {
         let answered = waiting.front().map(|(answered, _)| *answered);
         let next = match answered {
-            Some(answered) if full => answered,
+            Some(answered) if full || done.load(Ordering::Relaxed) => answered,
             Some(answered) => answered.min(due),
             None => due,
         };
@@ -149,7 +161,7 @@ fn control(session: &mut Session, epoch: Duration, answer: Duration, done: &Atom
             session.release(token).expect("nothing disturbs the queue");
             full = false;
         }
-        if due <= Instant::now() && !full {
+        if due <= Instant::now() && !full && !done.load(Ordering::Relaxed) {
             match session.close().expect("nothing disturbs the queue") {
                 Some(token) => {
                     waiting.push_back((Instant::now() + answer, token));

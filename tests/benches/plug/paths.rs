@@ -16,7 +16,7 @@ use tests::lab::{PATIENCE, Pair};
 
 const LIMIT: NonZeroU32 = NonZeroU32::new(50_000_000).expect("not 0");
 /// How long a stream flows.
-const FLOW: Duration = Duration::from_secs(3);
+const FLOW: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {
@@ -26,18 +26,32 @@ enum Way {
     Ring,
 }
 
+/// Each way is measured so many times, by turns; the best counts, because the machine may have had other
+/// work in the others.
+const REPEATS: usize = 5;
+
 /// One table: each way, and its ratios to the first.
 pub(crate) fn table(rounds: usize) {
     println!("| Packets through | Mbit/s | ratio | ping-pong p50 us | ratio | p99 us |");
     println!("|---|--:|--:|--:|--:|--:|");
-    let mut first = None;
-    for (way, name) in [
+    let ways = [
         (Way::Direct, "no hold, the kernel's default"),
         (Way::Clsact, "a clsact without filters"),
         (Way::RootPlug, "an open plug at the root"),
         (Way::Ring, "an open ring of 8 on an IFB"),
-    ] {
-        let (mbit, times) = measure(way, rounds);
+    ];
+    let mut best = vec![(0.0, Vec::new()); ways.len()];
+    for _ in 0..REPEATS {
+        for ((way, _), best) in ways.iter().zip(&mut best) {
+            let (mbit, times) = measure(*way, rounds);
+            best.0 = f64::max(best.0, mbit);
+            if best.1.is_empty() || times[times.len() / 2] < best.1[best.1.len() / 2] {
+                best.1 = times;
+            }
+        }
+    }
+    let mut first = None;
+    for ((_, name), (mbit, times)) in ways.iter().zip(best) {
         let at = |share: usize| times[(times.len() - 1) * share / 100].as_secs_f64() * 1e6;
         let (mbit_of_first, p50_of_first) = *first.get_or_insert((mbit, at(50)));
         println!(
