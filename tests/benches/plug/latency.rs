@@ -57,7 +57,7 @@ impl Session {
     }
 }
 
-/// Each cell is measured so many times, by turns; the one with the least median counts, because the machine
+/// How often each cell is measured, by turns. The run with the least median counts, because the machine
 /// may have had other work in the others.
 const REPEATS: usize = 3;
 

@@ -26,7 +26,7 @@ enum Way {
     Ring,
 }
 
-/// Each way is measured so many times, by turns; the best counts, because the machine may have had other
+/// How often each way is measured, by turns. The best run counts, because the machine may have had other
 /// work in the others.
 const REPEATS: usize = 5;
 

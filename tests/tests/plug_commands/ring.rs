@@ -15,7 +15,7 @@ fn plug(stage: &Stage, global: &str, words: &str) -> Output {
     stage.pair.near.run(tc_cli(), &words)
 }
 
-/// Gives `near` a shaper of its own.
+/// Puts a shaper at the root of `near`.
 fn shaped(stage: &Stage) -> String {
     let near = &stage.pair.near;
     near.tc("qdisc add dev near root handle 1: htb default 10").ok();
@@ -311,7 +311,7 @@ fn ring_words_and_devices_that_are_wrong_change_nothing() {
     check(
         "--dev ifb7 --limit 64k",
         1,
-        "device ifb7 is an IFB: put the hold at its root; nothing was changed",
+        "device ifb7 is an IFB: put the hold at its root (--where root); nothing was changed",
     );
     check("--dev nodev --limit 64k", 1, "No such device; nothing was changed");
     check("--dev near --limit 100", 1, "too small for one packet");

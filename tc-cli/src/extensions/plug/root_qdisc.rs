@@ -67,8 +67,8 @@ impl Root {
         Ok(all.filter(|root| root.parent == Handle::ROOT || root.is_prio()).collect())
     }
 
-    /// The qdiscs that can hold the output of a device: its own, and those of the IFBs to which its
-    /// packets are led.
+    /// The qdiscs that can hold the output of a device: those of the device, and of the IFBs that
+    /// its packets are led to.
     pub(super) fn of_device(ifindex: i32, tc: &mut Connection) -> Result<Vec<Self>, Failure> {
         let devices = holders(ifindex, tc)?;
         let mut roots = Self::with_rings(tc)?;
@@ -135,7 +135,7 @@ fn depth(entry: &Entry<'_>) -> Option<Depth> {
 pub(super) fn holders(ifindex: i32, tc: &mut Connection) -> Result<Vec<i32>, Failure> {
     let mut devices = vec![ifindex];
     for side in [Side::Egress, Side::Ingress] {
-        // A device of somebody else that has the name is none of ours.
+        // A device of somebody else that has the name is not ours.
         match Redirect::find(tc, ifindex, side) {
             Ok(redirect) => devices.extend(redirect.map(|redirect| redirect.ifindex())),
             Err(PlaceError::NameTaken { .. }) => {}

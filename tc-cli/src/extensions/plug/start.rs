@@ -13,7 +13,7 @@ use tc_qdiscs::plug::Plug;
 use tc_qdiscs::plug::commit::{
     AttachOptions, Counts, Error, JournalError, Limit, OnAdopt, OnDrop, OrphanedSession, OutputCommit,
 };
-use tc_qdiscs::plug::place::{Place, Redirect, Side};
+use tc_qdiscs::plug::place::{Place, PlaceError, Redirect, Side};
 use tc_qdiscs::plug::ring::{Depth, Ring, RingOptions, Site};
 
 use super::attach::stale;
@@ -157,6 +157,7 @@ pub(super) fn start(
             Error::Journal { error, network } if is_denied(error) => {
                 format!("{error} (--journal-dir names another directory); {network}")
             }
+            Error::Place { error, network } => format!("{error}{}; {network}", advice(error)),
             error => error.to_string(),
         };
         Failure::own(format!("plug {name}: {text}"), error.tc())
@@ -275,6 +276,16 @@ fn is_open(dev: &str, root: &Root, record: &JournalRecord, tc: &mut Connection) 
         };
     }
     Ok(())
+}
+
+/// The words that lead on.
+const fn advice(error: &PlaceError) -> &'static str {
+    match error {
+        PlaceError::NoModule { .. } => " (--where root needs sch_plug alone)",
+        PlaceError::ForeignFilter { .. } => " (--pref names another priority)",
+        PlaceError::DeviceIsIfb { .. } => " (--where root)",
+        _ => "",
+    }
 }
 
 fn is_denied(error: &JournalError) -> bool {

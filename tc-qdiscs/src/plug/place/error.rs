@@ -102,7 +102,7 @@ pub enum MatchError {
         /// The kind.
         kind: String,
     },
-    /// The filter has actions of its own; the redirect is the action.
+    /// The filter has actions already; the redirect is its action.
     #[error("the filter {kind} has actions: give it without")]
     HasActions {
         /// The kind.

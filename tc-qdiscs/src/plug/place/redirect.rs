@@ -26,7 +26,7 @@ pub struct RedirectSetup {
     /// before, and may keep them from being held. Not 0.
     pub priority: u16,
     /// The packets that are redirected: those that one of these filters matches. Each filter has a
-    /// priority of its own, from [`RedirectSetup::priority`] upwards. Without a filter, the default,
+    /// separate priority, from [`RedirectSetup::priority`] upwards. Without a filter, the default,
     /// all packets are.
     pub matches: Vec<Match>,
 }
