@@ -6,6 +6,7 @@
 
 use crate::connection::Connection;
 use crate::connection::Transport;
+use crate::connection::talk::{self, Talk, apply_one};
 use crate::exchange::error::{Cause, Error};
 use crate::exchange::parts::Parts;
 use crate::exchange::request::Request;
@@ -26,88 +27,100 @@ impl<T: Transport> Connection<T> {
     }
 
     pub(crate) fn apply_parts(&mut self, verb: Verb, request: &Parts<'_>) -> Result<Option<ExtAck>, Error> {
-        if !request.reads_first(verb) {
-            return self.apply_one(verb, request);
+        match request.reads_first(verb) {
+            false => talk::now(apply_one(self, verb, request)),
+            true => talk::now(apply_parts(self, verb, request)),
         }
-        let there = match verb {
-            Verb::Add => Found::Nothing,
-            _ => self.find(request)?,
-        };
-        let first = match (&there, verb) {
-            (Found::Own(own), _) => own.address(request.clone()),
-            (Found::Foreign(what), Verb::Change) => {
-                let cause = Cause::Refused(format!("there is {what}, which is not made a {}", request.kind));
-                return Err(Error::new(verb.name(), request.describe(), cause));
-            }
-            // An object that appears in between is not touched: the kernel reports the missing one.
-            (Found::Nothing, Verb::Change) if request.header.handle.is_unspec() => {
-                request.clone().with_handle(NOBODYS)
-            }
-            _ => request.clone(),
-        };
-        let warning = self.apply_one(verb, &first)?;
-        let Some(options) = request.options().and_then(|options| options.second_request(verb)) else {
-            return Ok(warning);
-        };
-        self.second_request(verb, request, &*options, !matches!(there, Found::Own(_)))?;
-        Ok(warning)
     }
+}
 
-    fn second_request(
-        &mut self,
-        verb: Verb,
-        request: &Parts<'_>,
-        options: &dyn crate::kind::Options,
-        made: bool,
-    ) -> Result<(), Error> {
-        // The first part was carried out.
-        let partly = |error: Error| error.map_cause(|cause| Cause::Partly(Box::new(cause)));
-        let gone = || {
-            let cause = Cause::Refused("it was taken away at once".into());
-            partly(Error::new(verb.name(), request.describe(), cause))
-        };
-        let Found::Own(own) = self.find(request).map_err(partly)? else { return Err(gone()) };
-        let second = own.address(request.clone().other_options(options));
-        let Err(error) = self.apply_one(Verb::Change, &second) else { return Ok(()) };
-        if !made || verb != Verb::Add {
-            return Err(partly(error));
-        }
-        // All or nothing.
-        match self.apply_one(Verb::Delete, &second) {
-            Ok(_) => Err(error),
-            Err(_) => Err(partly(error)),
-        }
+/// Carries a request out; see [`Connection::apply`].
+pub(crate) async fn apply_parts<C: Talk>(
+    tc: &mut C,
+    verb: Verb,
+    request: &Parts<'_>,
+) -> Result<Option<ExtAck>, Error> {
+    if !request.reads_first(verb) {
+        return apply_one(tc, verb, request).await;
     }
+    let there = match verb {
+        Verb::Add => Found::Nothing,
+        _ => find(tc, request).await?,
+    };
+    let first = match (&there, verb) {
+        (Found::Own(own), _) => own.address(request.clone()),
+        (Found::Foreign(what), Verb::Change) => {
+            let cause = Cause::Refused(format!("there is {what}, which is not made a {}", request.kind));
+            return Err(Error::new(verb.name(), request.describe(), cause));
+        }
+        // An object that appears in between is not touched: the kernel reports the missing one.
+        (Found::Nothing, Verb::Change) if request.header.handle.is_unspec() => {
+            request.clone().with_handle(NOBODYS)
+        }
+        _ => request.clone(),
+    };
+    let warning = apply_one(tc, verb, &first).await?;
+    let Some(options) = request.options().and_then(|options| options.second_request(verb)) else {
+        return Ok(warning);
+    };
+    second_request(tc, verb, request, &*options, !matches!(there, Found::Own(_))).await?;
+    Ok(warning)
+}
 
-    /// The object at the request's place.
-    fn find(&mut self, request: &Parts<'_>) -> Result<Found, Error> {
-        let header = request.header;
-        let mut place = Request::new(request.tc_type, header.ifindex).parent(header.parent);
-        if header.parent.is_unspec() {
-            place = place.handle(header.handle);
-        }
-        let entry = match self.get(&place) {
-            Ok(entry) => entry,
-            Err(error) if error.is_not_found() => return Ok(Found::Nothing),
-            Err(error) => return Err(error),
-        };
-        let (kind, handle) = (entry.kind().unwrap_or("?"), entry.header.handle);
-        if handle.is_unspec() {
-            return Ok(Found::Nothing); // a default of the kernel's
-        }
-        if kind != request.kind {
-            return Ok(Found::Foreign(format!("{} {kind} {handle}", request.tc_type)));
-        }
-        if !header.handle.is_unspec() && header.handle != handle {
-            return Ok(Found::Nothing); // another one of the kind: the kernel refuses
-        }
-        let stab = entry.attr(TCA_STAB).map(|attr| Stab::decode(&attr)).transpose();
-        let stab = stab.map_err(|error| {
-            let why = format!("the size table that is there would be lost: it cannot be read ({error})");
-            Error::new("look for", request.describe(), Cause::Refused(why))
-        })?;
-        Ok(Found::Own(Own { handle, stab }))
+async fn second_request<C: Talk>(
+    tc: &mut C,
+    verb: Verb,
+    request: &Parts<'_>,
+    options: &dyn crate::kind::Options,
+    made: bool,
+) -> Result<(), Error> {
+    // The first part was carried out.
+    let partly = |error: Error| error.map_cause(|cause| Cause::Partly(Box::new(cause)));
+    let gone = || {
+        let cause = Cause::Refused("it was taken away at once".into());
+        partly(Error::new(verb.name(), request.describe(), cause))
+    };
+    let Found::Own(own) = find(tc, request).await.map_err(partly)? else { return Err(gone()) };
+    let second = own.address(request.clone().other_options(options));
+    let Err(error) = apply_one(tc, Verb::Change, &second).await else { return Ok(()) };
+    if !made || verb != Verb::Add {
+        return Err(partly(error));
     }
+    // All or nothing.
+    match apply_one(tc, Verb::Delete, &second).await {
+        Ok(_) => Err(error),
+        Err(_) => Err(partly(error)),
+    }
+}
+
+/// The object at the request's place.
+async fn find<C: Talk>(tc: &mut C, request: &Parts<'_>) -> Result<Found, Error> {
+    let header = request.header;
+    let mut place = Request::new(request.tc_type, header.ifindex).parent(header.parent);
+    if header.parent.is_unspec() {
+        place = place.handle(header.handle);
+    }
+    let entry = match talk::get(tc, &place.parts).await {
+        Ok(entry) => entry,
+        Err(error) if error.is_not_found() => return Ok(Found::Nothing),
+        Err(error) => return Err(error),
+    };
+    let (kind, handle) = (entry.kind().unwrap_or("?"), entry.header.handle);
+    if handle.is_unspec() {
+        return Ok(Found::Nothing); // a default of the kernel's
+    }
+    if kind != request.kind {
+        return Ok(Found::Foreign(format!("{} {kind} {handle}", request.tc_type)));
+    }
+    if !header.handle.is_unspec() && header.handle != handle {
+        return Ok(Found::Nothing); // another one of the kind: the kernel refuses
+    }
+    let stab = entry.attr(TCA_STAB).map(|attr| Stab::decode(&attr)).transpose();
+    let stab = stab.map_err(|error| {
+        let why = format!("the size table that is there would be lost: it cannot be read ({error})");
+        Error::new("look for", request.describe(), Cause::Refused(why))
+    })?;
+    Ok(Found::Own(Own { handle, stab }))
 }
 
 /// A handle that the kernel never chooses by itself: it counts from 8001: up.

@@ -2,10 +2,12 @@
 
 use crate::connection::Connection;
 use crate::connection::Transport;
+use crate::connection::talk::{self, Talk};
 use crate::exchange::dump_request::DumpRequest;
 use crate::exchange::entry::OwnedEntry;
 use crate::exchange::error::{Cause, Error};
-use crate::exchange::reply::{ForeignDatagramGuard, MessageRange};
+use crate::exchange::reply::MessageRange;
+use crate::exchange::sans_io::Step;
 use crate::wire::error::DecodeError;
 use crate::wire::handle::Handle;
 use crate::wire::message::{Entry, Message};
@@ -24,95 +26,127 @@ impl<T: Transport> Connection<T> {
     /// no object of traffic control: see [`Connection::list_consistent`].
     pub fn dump(&mut self, select: &DumpRequest) -> Result<Dump<'_, T>, Error> {
         let fail = |cause: Cause| Error::new("list", plural(select), cause);
-        self.send(|sequence, buffer| select.encode(sequence, buffer)).map_err(fail)?;
-        Ok(Dump {
-            connection: self,
-            select: *select,
-            at: 0,
-            length: 0,
-            pieces: 0,
-            interrupted: false,
-            done: false,
-        })
+        begin(self, select).map_err(fail)?;
+        Ok(Dump { connection: self, select: *select })
     }
 
     /// Lists objects into memory. A list that changed while it was read, if the
     /// kernel reports that, or that lost a part, is read again, ten times in all. An entry that cannot be read is left out.
     ///
     /// Kernel: changes of qdiscs, classes and filters are not reported. Use
-    /// Use [`Connection::list_consistent`] if other processes may change them.
+    /// [`Connection::list_consistent`] if other processes may change them.
     ///
     /// [`Error::read`] has the objects read before an error.
     pub fn list(&mut self, select: &DumpRequest) -> Result<Vec<OwnedEntry>, Error> {
-        self.list_in_pieces(select).map(|(entries, _)| entries)
+        talk::now(list_in_pieces(self, select)).map(|(entries, _)| entries)
     }
 
     /// Lists objects, and counts the datagrams.
     pub(crate) fn list_in_pieces(&mut self, select: &DumpRequest) -> Result<(Vec<OwnedEntry>, usize), Error> {
-        let mut tries = 1;
-        loop {
-            let mut entries = Vec::new();
-            let error = match self.list_into(select, &mut entries) {
-                Ok(pieces) => return Ok((entries, pieces)),
-                Err(error) => error,
-            };
-            let again = matches!(error.cause(), Cause::Interrupted(_) | Cause::AnswerLost(_));
-            if again && tries < TRIES {
-                tries += 1;
-                continue;
-            }
-            let counted = |cause| match cause {
-                Cause::Interrupted(_) => Cause::Interrupted(tries),
-                cause => cause,
-            };
-            return Err(error.map_cause(counted).having_read(entries));
-        }
-    }
-
-    fn list_into(&mut self, select: &DumpRequest, entries: &mut Vec<OwnedEntry>) -> Result<usize, Error> {
-        let mut dump = self.dump(select)?;
-        while let Some(listed) = dump.next()? {
-            entries.extend(listed.to_owned());
-        }
-        let pieces = dump.pieces();
-        drop(dump);
-        if select.tc_type == TcType::Filter && !select.chains && pieces > 1 {
-            self.list_skipped(select, entries)?;
-        }
-        Ok(pieces)
-    }
-
-    /// Adds filters that the kernel passed over.
-    ///
-    /// Kernel: `mall_walk` of `cls_matchall.c` counts a filter that no longer fits in the datagram, and the next one
-    /// goes on behind it: seen on Linux 6.1 and 6.12, 18 of 2,000 filters. The priority is listed as one without
-    /// a filter; such priorities are asked for again, each by itself.
-    fn list_skipped(&mut self, select: &DumpRequest, entries: &mut Vec<OwnedEntry>) -> Result<(), Error> {
-        let mut at = 0;
-        while let Some(entry) = entries.get(at) {
-            let filters_of = |entry: &OwnedEntry| entry.entry().ok().map(|entry| Priority::of(&entry));
-            let next = entries.get(at + 1).and_then(filters_of);
-            let is_bare = |entry: &OwnedEntry| entry.entry().is_ok_and(|entry| is_bare(&entry));
-            let lacks = is_bare(entry) && next != filters_of(entry);
-            at += 1;
-            let Some(priority) = filters_of(entry).filter(|_| lacks) else { continue };
-            let again = priority.select(select);
-            let mut dump = self.dump(&again)?;
-            let mut skipped = Vec::new();
-            while let Some(listed) = dump.next()? {
-                skipped.extend(listed.to_owned().filter(|listed| !is_bare(listed)));
-            }
-            let count = skipped.len();
-            entries.splice(at..at, skipped);
-            at += count;
-        }
-        Ok(())
+        talk::now(list_in_pieces(self, select))
     }
 }
 
+/// Sends the request for a list.
+pub(crate) fn begin<C: Talk>(tc: &mut C, select: &DumpRequest) -> Result<(), Cause> {
+    let tc = tc.connection();
+    tc.exchange.begin_list(tc.transport.port(), select)?;
+    tc.send()
+}
+
+/// The place of the next object; `None` at the end.
+#[inline]
+pub(crate) async fn next<C: Talk>(tc: &mut C) -> Result<Option<MessageRange>, Cause> {
+    match talk::step(tc).await? {
+        Step::Object(_, place) => Ok(Some(place)),
+        Step::Verdict(_, Err(error)) => Err(error.into()),
+        _ => Ok(None),
+    }
+}
+
+/// Lists objects, and counts the datagrams.
+pub(crate) async fn list_in_pieces<C: Talk>(
+    tc: &mut C,
+    select: &DumpRequest,
+) -> Result<(Vec<OwnedEntry>, usize), Error> {
+    let mut tries = 1;
+    loop {
+        let mut entries = Vec::new();
+        let error = match list_into(tc, select, &mut entries).await {
+            Ok(pieces) => return Ok((entries, pieces)),
+            Err(cause) => Error::new("list", plural(select), cause),
+        };
+        let again = matches!(error.cause(), Cause::Interrupted(_) | Cause::AnswerLost(_));
+        if again && tries < TRIES {
+            tries += 1;
+            continue;
+        }
+        let counted = |cause| match cause {
+            Cause::Interrupted(_) => Cause::Interrupted(tries),
+            cause => cause,
+        };
+        return Err(error.map_cause(counted).having_read(entries));
+    }
+}
+
+/// Adds the objects of a list; returns the number of datagrams.
+async fn list_into<C: Talk>(
+    tc: &mut C,
+    select: &DumpRequest,
+    entries: &mut Vec<OwnedEntry>,
+) -> Result<usize, Cause> {
+    let pieces = read_into(tc, select, entries).await?;
+    if select.tc_type == TcType::Filter && !select.chains && pieces > 1 {
+        list_skipped(tc, select, entries).await?;
+    }
+    Ok(pieces)
+}
+
+async fn read_into<C: Talk>(
+    tc: &mut C,
+    select: &DumpRequest,
+    entries: &mut Vec<OwnedEntry>,
+) -> Result<usize, Cause> {
+    begin(tc, select)?;
+    while let Some(place) = next(tc).await? {
+        let answer = &tc.connection().answer;
+        if Entry::decode(&place.message(answer)).is_ok() {
+            entries.push(OwnedEntry::copy(place.bytes(answer)));
+        }
+    }
+    Ok(tc.connection().exchange.pieces())
+}
+
+/// Adds filters that the kernel passed over.
+///
+/// Kernel: `mall_walk` of `cls_matchall.c` counts a filter that no longer fits in the datagram, and the next one
+/// goes on behind it: seen on Linux 6.1 and 6.12, 18 of 2,000 filters. The priority is listed as one without
+/// a filter; such priorities are asked for again, each by itself.
+async fn list_skipped<C: Talk>(
+    tc: &mut C,
+    select: &DumpRequest,
+    entries: &mut Vec<OwnedEntry>,
+) -> Result<(), Cause> {
+    let mut at = 0;
+    while let Some(entry) = entries.get(at) {
+        let filters_of = |entry: &OwnedEntry| entry.entry().ok().map(|entry| Priority::of(&entry));
+        let next = entries.get(at + 1).and_then(filters_of);
+        let lacks = is_bare(entry) && next != filters_of(entry);
+        at += 1;
+        let Some(priority) = filters_of(entry).filter(|_| lacks) else { continue };
+        let mut skipped = Vec::new();
+        read_into(tc, &priority.select(select), &mut skipped).await?;
+        skipped.retain(|listed| !is_bare(listed));
+        let count = skipped.len();
+        entries.splice(at..at, skipped);
+        at += count;
+    }
+    Ok(())
+}
+
 /// Whether this is a priority, which is listed before its filters.
-fn is_bare(entry: &Entry<'_>) -> bool {
-    entry.header.handle.is_unspec() && entry.options().is_none()
+fn is_bare(listed: &OwnedEntry) -> bool {
+    listed.entry().is_ok_and(|entry| entry.header.handle.is_unspec() && entry.options().is_none())
 }
 
 /// The filters of one kind, which are listed together.
@@ -155,11 +189,6 @@ pub(crate) const fn plural(select: &DumpRequest) -> &'static str {
 pub struct Dump<'c, T: Transport> {
     connection: &'c mut Connection<T>,
     select: DumpRequest,
-    at: usize,
-    length: usize,
-    pieces: usize,
-    interrupted: bool,
-    done: bool,
 }
 
 /// One object of a list, as the message that it came in.
@@ -170,6 +199,10 @@ pub struct DumpEntry<'a> {
 }
 
 impl<'a> DumpEntry<'a> {
+    pub(crate) fn at(place: MessageRange, answer: &'a [u8]) -> Self {
+        Self { message: place.message(answer), bytes: place.bytes(answer) }
+    }
+
     /// The object; an error if its header and attributes cannot be
     /// separated. The next one is not affected by that.
     pub fn entry(&self) -> Result<Entry<'a>, DecodeError> {
@@ -180,10 +213,6 @@ impl<'a> DumpEntry<'a> {
     pub const fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
-
-    fn to_owned(self) -> Option<OwnedEntry> {
-        self.entry().ok().map(|_| OwnedEntry::copy(self.bytes))
-    }
 }
 
 impl<T: Transport> Dump<'_, T> {
@@ -193,17 +222,9 @@ impl<T: Transport> Dump<'_, T> {
         reason = "it lends from the receive buffer, which Iterator cannot"
     )]
     pub fn next(&mut self) -> Result<Option<DumpEntry<'_>>, Error> {
-        let place = match self.next_place() {
-            Ok(place) => place,
-            Err(cause) => {
-                self.done = true;
-                return Err(Error::new("list", plural(&self.select), cause));
-            }
-        };
-        let Some(place) = place else { return Ok(None) };
-        let bytes = place.bytes(&self.connection.answer);
-        let message = place.message(&self.connection.answer);
-        Ok(Some(DumpEntry { message, bytes }))
+        let place = talk::now(next(self.connection));
+        let place = place.map_err(|cause| Error::new("list", plural(&self.select), cause))?;
+        Ok(place.map(|place| DumpEntry::at(place, &self.connection.answer)))
     }
 
     /// How many datagrams with objects have come up to now.
@@ -211,69 +232,12 @@ impl<T: Transport> Dump<'_, T> {
     /// Kernel: it fills one under its lock, so that a change can spoil only a
     /// list of several.
     pub const fn pieces(&self) -> usize {
-        self.pieces
-    }
-
-    fn next_place(&mut self) -> Result<Option<MessageRange>, Cause> {
-        let mut stray = ForeignDatagramGuard::default();
-        // The rest of a datagram was counted with its first object.
-        let mut is_counted = true;
-        while !self.done {
-            if self.at >= self.length {
-                self.length = self.connection.receive(&mut stray)?;
-                (self.at, is_counted) = (0, false);
-            }
-            let Some(place) = MessageRange::next(&self.connection.answer[..self.length], &mut self.at)?
-            else {
-                continue;
-            };
-            let message = place.message(&self.connection.answer);
-            if !self.connection.is_mine(&message) {
-                continue;
-            }
-            self.interrupted |= message.flags & NLM_F_DUMP_INTR != 0;
-            if message.kind >= NLMSG_MIN_TYPE && !std::mem::replace(&mut is_counted, true) {
-                self.pieces += 1;
-            }
-            if message.kind >= NLMSG_MIN_TYPE && self.is_selected(&message) {
-                return Ok(Some(place));
-            }
-            let verdict = self.connection.verdict(&message)?;
-            match verdict {
-                // Kernel: one dump at a time for a socket. An earlier dump was abandoned;
-                // each receive brings its next datagram, so this loop ends.
-                Some(Err(error)) if message.kind == NLMSG_ERROR && error.errno == libc::EBUSY => {
-                    let select = self.select;
-                    self.connection.send(|sequence, buffer| select.encode(sequence, buffer))?;
-                    continue;
-                }
-                Some(verdict) => {
-                    self.done = true;
-                    verdict?;
-                    if self.interrupted {
-                        return Err(Cause::Interrupted(1));
-                    }
-                }
-                None => {}
-            }
-            stray.reset();
-        }
-        Ok(None)
-    }
-
-    /// Kernel: a qdisc dump comes for all devices, whatever was asked for. The
-    /// filters of a device may be those of a block, and name no device.
-    fn is_selected(&self, message: &Message<'_>) -> bool {
-        if self.select.tc_type != TcType::Qdisc {
-            return true;
-        }
-        let ifindex = self.select.header.ifindex;
-        ifindex == 0 || message.payload.get(4..8).is_none_or(|bytes| *bytes == ifindex.to_ne_bytes())
+        self.connection.exchange.pieces()
     }
 }
 
 impl<T: Transport> Drop for Dump<'_, T> {
     fn drop(&mut self) {
-        while let Ok(Some(_)) = self.next_place() {}
+        while let Ok(Some(_)) = talk::now(next(self.connection)) {}
     }
 }

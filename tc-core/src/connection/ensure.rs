@@ -2,6 +2,9 @@
 
 use crate::connection::Connection;
 use crate::connection::Transport;
+use crate::connection::apply::apply_parts;
+use crate::connection::dump::list_in_pieces;
+use crate::connection::talk::{self, Talk};
 use crate::exchange::dump_request::DumpRequest;
 use crate::exchange::entry::OwnedEntry;
 use crate::exchange::error::{Cause, Error};
@@ -61,46 +64,12 @@ impl<T: Transport> Connection<T> {
     /// # Ok::<(), tc_core::Error>(())
     /// ```
     pub fn ensure<O>(&mut self, request: &Request<'_, O>) -> Result<Ensured, Error> {
-        self.ensure_parts(&request.parts)
-    }
-
-    fn ensure_parts(&mut self, request: &Parts<'_>) -> Result<Ensured, Error> {
-        let fail = |cause: Cause| Error::new("ensure", request.describe(), cause);
-        if request.tc_type == TcType::Action {
-            return Err(fail(Cause::Refused(
-                "an action has no place: give it an index, and replace it".into(),
-            )));
-        }
-        let Some(there) = self.look_up(request)? else {
-            self.apply_parts(Verb::Add, request)?;
-            return Ok(Ensured::Added);
-        };
-        let there = there.entry().map_err(|error| fail(error.into()))?;
-        match difference(request, &there).map_err(fail)? {
-            Difference::None => Ok(Ensured::Unchanged),
-            Difference::Change { was } => {
-                let mut change = request.clone().with_handle(there.header.handle);
-                change.header.info = there.header.info;
-                self.apply_parts(Verb::Change, &change)?;
-                Ok(Ensured::Changed { was })
-            }
-            Difference::Renew { was } if request.tc_type == TcType::Qdisc => {
-                self.apply_parts(Verb::Replace, request)?;
-                Ok(Ensured::Replaced { was })
-            }
-            Difference::Renew { was } => Err(fail(Cause::Refused(format!(
-                "no change can make it so: it is {was}; delete it first, or replace it"
-            )))),
-        }
+        talk::now(ensure_parts(self, &request.parts))
     }
 
     /// Asks for one object, as [`Connection::get`] does; `None` if it is not there.
     pub fn get_if_exists<O>(&mut self, request: &Request<'_, O>) -> Result<Option<OwnedEntry>, Error> {
-        match self.get(request) {
-            Ok(entry) => Ok(Some(OwnedEntry::of(&entry))),
-            Err(error) if error.is_not_found() => Ok(None),
-            Err(error) => Err(error),
-        }
+        talk::now(talk::get_if_exists(self, &request.parts))
     }
 
     /// Deletes an object, as [`Connection::delete`] does; false if it is not there.
@@ -111,61 +80,89 @@ impl<T: Transport> Connection<T> {
             Err(error) => Err(error),
         }
     }
+}
 
-    /// The object at the request's place.
-    fn look_up(&mut self, request: &Parts<'_>) -> Result<Option<OwnedEntry>, Error> {
-        let header = request.header;
-        if request.tc_type == TcType::Filter {
-            return self.look_up_filter(request);
-        }
-        let mut place = Request::new(request.tc_type, header.ifindex);
-        place = match (request.tc_type, header.parent.is_unspec()) {
-            (TcType::Qdisc, false) => place.parent(header.parent),
-            _ => place.handle(header.handle),
-        };
-        // Kernel: a default qdisc has no handle, and an add replaces it.
-        let found = self.get_if_exists(&place)?;
-        Ok(found.filter(|found| found.entry().is_ok_and(|entry| !entry.header.handle.is_unspec())))
+/// See [`Connection::ensure`].
+pub(crate) async fn ensure_parts<C: Talk>(tc: &mut C, request: &Parts<'_>) -> Result<Ensured, Error> {
+    let fail = |cause: Cause| Error::new("ensure", request.describe(), cause);
+    if request.tc_type == TcType::Action {
+        return Err(fail(Cause::Refused("an action has no place: give it an index, and replace it".into())));
     }
-
-    fn look_up_filter(&mut self, request: &Parts<'_>) -> Result<Option<OwnedEntry>, Error> {
-        let header = request.header;
-        let priority = (header.info >> 16) as u16;
-        let protocol = header.info as u16;
-        let mut filters = match header.ifindex {
-            TCM_IFINDEX_MAGIC_BLOCK => DumpRequest::filters_of_block(header.parent.raw()),
-            ifindex => DumpRequest::filters(ifindex).parent(header.parent),
-        };
-        filters = filters.priority(priority).protocol(u16::from_be(protocol));
-        filters = filters.chain(request.chain.unwrap_or(0));
-        let fail = |text: String| Error::new("ensure", request.describe(), Cause::Refused(text));
-        if priority == 0 {
-            return Err(fail("a filter without a priority has no place: give it one".into()));
+    let Some(there) = look_up(tc, request).await? else {
+        apply_parts(tc, Verb::Add, request).await?;
+        return Ok(Ensured::Added);
+    };
+    let there = there.entry().map_err(|error| fail(error.into()))?;
+    match difference(request, &there).map_err(fail)? {
+        Difference::None => Ok(Ensured::Unchanged),
+        Difference::Change { was } => {
+            let mut change = request.clone().with_handle(there.header.handle);
+            change.header.info = there.header.info;
+            apply_parts(tc, Verb::Change, &change).await?;
+            Ok(Ensured::Changed { was })
         }
-        let mut found = Vec::new();
-        let listed = match self.list(&filters) {
-            Ok(listed) => listed,
-            Err(error) if error.is_not_found() => Vec::new(),
-            Err(error) => return Err(error),
-        };
-        for listed in listed {
-            let Ok(entry) = listed.entry() else { continue };
-            let is_it = match header.handle.is_unspec() {
-                // The head of a priority has no options, and is no filter.
-                true => !entry.header.handle.is_unspec() && entry.options().is_some(),
-                false => entry.header.handle == header.handle,
-            };
-            if is_it {
-                found.push(listed);
-            }
+        Difference::Renew { was } if request.tc_type == TcType::Qdisc => {
+            apply_parts(tc, Verb::Replace, request).await?;
+            Ok(Ensured::Replaced { was })
         }
-        match found.len() {
-            0 | 1 => Ok(found.pop()),
-            count => Err(fail(format!("{count} filters have this place: give it a handle"))),
-        }
+        Difference::Renew { was } => Err(fail(Cause::Refused(format!(
+            "no change can make it so: it is {was}; delete it first, or replace it"
+        )))),
     }
 }
 
+/// The object at the request's place.
+async fn look_up<C: Talk>(tc: &mut C, request: &Parts<'_>) -> Result<Option<OwnedEntry>, Error> {
+    let header = request.header;
+    if request.tc_type == TcType::Filter {
+        return look_up_filter(tc, request).await;
+    }
+    let mut place = Request::new(request.tc_type, header.ifindex);
+    place = match (request.tc_type, header.parent.is_unspec()) {
+        (TcType::Qdisc, false) => place.parent(header.parent),
+        _ => place.handle(header.handle),
+    };
+    // Kernel: a default qdisc has no handle, and an add replaces it.
+    let found = talk::get_if_exists(tc, &place.parts).await?;
+    Ok(found.filter(|found| found.entry().is_ok_and(|entry| !entry.header.handle.is_unspec())))
+}
+
+async fn look_up_filter<C: Talk>(tc: &mut C, request: &Parts<'_>) -> Result<Option<OwnedEntry>, Error> {
+    let header = request.header;
+    let priority = (header.info >> 16) as u16;
+    let protocol = header.info as u16;
+    let mut filters = match header.ifindex {
+        TCM_IFINDEX_MAGIC_BLOCK => DumpRequest::filters_of_block(header.parent.raw()),
+        ifindex => DumpRequest::filters(ifindex).parent(header.parent),
+    };
+    filters = filters.priority(priority).protocol(u16::from_be(protocol));
+    filters = filters.chain(request.chain.unwrap_or(0));
+    let fail = |text: String| Error::new("ensure", request.describe(), Cause::Refused(text));
+    if priority == 0 {
+        return Err(fail("a filter without a priority has no place: give it one".into()));
+    }
+    let mut found = Vec::new();
+    let listed = match list_in_pieces(tc, &filters).await {
+        Ok((listed, _)) => listed,
+        Err(error) if error.is_not_found() => Vec::new(),
+        Err(error) => return Err(error),
+    };
+    for listed in listed {
+        let Ok(entry) = listed.entry() else { continue };
+        let is_it = match header.handle.is_unspec() {
+            // The head of a priority has no options, and is no filter.
+            true => !entry.header.handle.is_unspec() && entry.options().is_some(),
+            false => entry.header.handle == header.handle,
+        };
+        if is_it {
+            found.push(listed);
+        }
+    }
+    match found.len() {
+        0 | 1 => Ok(found.pop()),
+        count => Err(fail(format!("{count} filters have this place: give it a handle"))),
+    }
+}
 /// The step from the object that is there to the requested one.
 fn difference(request: &Parts<'_>, there: &Entry<'_>) -> Result<Difference, Cause> {
     let renew = |was: String| Ok(Difference::Renew { was });

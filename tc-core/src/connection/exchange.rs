@@ -1,22 +1,16 @@
-//! Datagrams out and in, and the assignment of answers to requests.
+//! Drives the exchange over a transport: sends, receives, and limits the time.
 
 use std::io;
-use std::ops::Range;
-
-use bytes::BytesMut;
+use std::task::{Poll, ready};
+use std::time::{Duration, Instant};
 
 use super::{Connection, ROOM};
 use crate::connection::{Received, Transport};
 use crate::exchange::error::Cause;
-use crate::exchange::reply::{ForeignDatagramGuard, MessageRange, Reply, cut_short};
-use crate::wire::ack::{Verdict, decode_done, decode_error};
-use crate::wire::error::{DecodeError, EncodeError};
-use crate::wire::message::Message;
-use crate::wire::uapi::*;
+use crate::exchange::inbox::SLOTS;
+use crate::exchange::sans_io::{Next, Step};
 
-/// How many datagrams are received at once where many are expected. Each has
-/// room for the longest description of one object (`NLMSG_GOODSIZE`).
-const SLOTS: usize = 8;
+/// The room of each of several datagrams: enough for the longest description of one object (`NLMSG_GOODSIZE`).
 pub(super) const SLOT: usize = ROOM / SLOTS;
 
 /// The most that an answer takes of the receive buffer, with the kernel's
@@ -30,100 +24,135 @@ const MOST_FORGOTTEN: usize = 1000;
 /// Maximum EINTR retries for a send.
 const MOST_SIGNALS: u32 = 1000;
 
+/// Keeps a flood of datagrams that are not for us from holding a request for
+/// ever: each receive has a time limit, and so has the sum of them.
+#[derive(Debug, Default)]
+pub(crate) struct ForeignDatagramGuard {
+    since: Option<Instant>,
+    received: bool,
+}
+
+impl ForeignDatagramGuard {
+    pub(crate) fn check(&mut self, timeout: Duration) -> Result<(), Cause> {
+        // The clock is not read for the first datagram, which is nearly always
+        // the answer.
+        if !std::mem::replace(&mut self.received, true) {
+            return Ok(());
+        }
+        match self.since.get_or_insert_with(Instant::now).elapsed() > timeout {
+            true => Err(Cause::Timeout(timeout)),
+            false => Ok(()),
+        }
+    }
+
+    /// Something of ours came: the limit starts again.
+    pub(crate) const fn reset(&mut self) {
+        (self.since, self.received) = (None, false);
+    }
+}
+
+/// Nothing came within the time limit of a transport that waits.
+pub(crate) fn in_time<T>(_: &mut T, _: u64) -> Poll<io::Result<()>> {
+    Poll::Ready(Err(io::ErrorKind::WouldBlock.into()))
+}
+
 impl<T: Transport> Connection<T> {
-    pub(crate) fn send(
-        &mut self,
-        encode: impl FnOnce(u32, &mut BytesMut) -> Result<(), EncodeError>,
-    ) -> Result<(), Cause> {
-        self.sequence = self.sequence.wrapping_add(1);
-        self.request.clear();
-        encode(self.sequence, &mut self.request)?;
-        self.send_pack()
+    /// Sends what the exchange has to send.
+    pub(crate) fn send(&mut self) -> Result<(), Cause> {
+        self.stray.reset();
+        self.send_again()
     }
 
-    /// Waits for an object and the acknowledgement that follows it. Kernel: the
-    /// built-in defaults (noqueue) are acknowledged without the object.
-    pub(super) fn wait_for_object(&mut self) -> Result<MessageRange, Cause> {
-        match self.wait()? {
-            Reply::Verdict(verdict) => verdict.map_err(Cause::from).and(Err(Cause::NotShown)),
-            Reply::Object(place) => {
-                // Behind the object, so that it stays whole. One that comes
-                // again is passed over.
-                loop {
-                    if let Reply::Verdict(verdict) = self.wait_behind(place.end())? {
-                        return verdict.map_err(Cause::from).map(|_| place);
+    fn send_again(&mut self) -> Result<(), Cause> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match self.transport.send(self.exchange.bytes()) {
+                // A send that a signal stopped sent nothing.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted && tries < MOST_SIGNALS => {}
+                Ok(()) => return Ok(()),
+                Err(error) => {
+                    self.exchange.stop();
+                    return Err(Cause::Send(error));
+                }
+            }
+        }
+    }
+
+    /// The next step of the exchange. After an error it is over.
+    ///
+    /// Where a receive has nothing yet, `wait` decides: to try again, not yet, or an error. It gets the transport and
+    /// the number of datagrams up to now.
+    pub(crate) fn poll_step(
+        &mut self,
+        wait: impl FnMut(&mut T, u64) -> Poll<io::Result<()>>,
+    ) -> Poll<Result<Step, Cause>> {
+        let step = ready!(self.drive(wait));
+        match &step {
+            Ok(_) => self.stray.reset(),
+            Err(_) => self.exchange.stop(),
+        }
+        Poll::Ready(step)
+    }
+
+    fn drive(
+        &mut self,
+        mut wait: impl FnMut(&mut T, u64) -> Poll<io::Result<()>>,
+    ) -> Poll<Result<Step, Cause>> {
+        loop {
+            match self.exchange.next(&self.answer)? {
+                Next::Step(step) => return Poll::Ready(Ok(step)),
+                Next::Send => self.send_again()?,
+                Next::Receive { behind, many, progress } => {
+                    if progress {
+                        self.stray.reset();
                     }
+                    ready!(self.receive(behind, many, &mut wait))?;
                 }
             }
         }
     }
 
-    /// Waits for the answer to the last request: late answers to others,
-    /// notices and datagrams of other processes are passed over.
-    pub(super) fn wait(&mut self) -> Result<Reply, Cause> {
-        self.wait_behind(0)
-    }
-
-    /// Waits for an answer, received after the first `kept` bytes of the buffer.
-    fn wait_behind(&mut self, kept: usize) -> Result<Reply, Cause> {
-        let mut stray = ForeignDatagramGuard::default();
-        loop {
-            let end = kept + self.receive_behind(kept, &mut stray)?;
-            let mut at = kept;
-            while let Some(place) = MessageRange::next(&self.answer[..end], &mut at)? {
-                let message = place.message(&self.answer);
-                if !self.is_mine(&message) {
-                    continue;
-                }
-                return Ok(match self.verdict(&message)? {
-                    Some(verdict) => Reply::Verdict(verdict),
-                    None => Reply::Object(place),
-                });
-            }
-        }
-    }
-
-    /// Receives one datagram of the kernel's.
-    pub(crate) fn receive(&mut self, stray: &mut ForeignDatagramGuard) -> Result<usize, Cause> {
-        self.receive_behind(0, stray)
-    }
-
-    fn receive_behind(&mut self, kept: usize, stray: &mut ForeignDatagramGuard) -> Result<usize, Cause> {
-        loop {
-            stray.check(self.timeout)?;
-            let received = match self.transport.receive(&mut self.answer[kept..]) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                received => received.map_err(|error| self.lost(error))?,
-            };
-            if received.sender != 0 {
-                continue; // Another process: any may send to our port.
-            }
-            if received.length > self.answer.len() - kept {
-                return Err(cut_short());
-            }
-            return Ok(received.length);
-        }
-    }
-
-    /// Receives the datagrams that are there, at least one of them, and returns
-    /// where in the buffer they stand.
-    pub(crate) fn receive_many(
+    /// Receives one datagram behind the first bytes of the buffer, or several.
+    fn receive(
         &mut self,
-        stray: &mut ForeignDatagramGuard,
-    ) -> Result<impl Iterator<Item = Range<usize>> + use<T>, Cause> {
-        let mut received = [Received::default(); SLOTS];
-        let count = loop {
-            stray.check(self.timeout)?;
-            match self.transport.receive_many(&mut self.answer, &mut received, true) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                count => break count.map_err(|error| self.lost(error))?,
+        behind: usize,
+        many: bool,
+        mut wait: impl FnMut(&mut T, u64) -> Poll<io::Result<()>>,
+    ) -> Poll<Result<(), Cause>> {
+        self.stray.check(self.timeout)?;
+        loop {
+            let received = if many {
+                let mut received = [Received::default(); SLOTS];
+                let count = self.transport.receive_many(&mut self.answer, &mut received, true);
+                count.map(|count| self.exchange.received_many(SLOT, &received[..count]))
+            } else {
+                let room = self.answer.len() - behind;
+                let received = self.transport.receive(&mut self.answer[behind..]);
+                received.map(|received| self.exchange.received(behind, room, received))
+            };
+            match received {
+                Ok(taken) => {
+                    self.datagrams += 1;
+                    return Poll::Ready(taken);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => self.stray.check(self.timeout)?,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if let Err(error) = ready!(wait(&mut self.transport, self.datagrams)) {
+                        return Poll::Ready(Err(self.lost(error)));
+                    }
+                    self.stray.check(self.timeout)?;
+                }
+                Err(error) => return Poll::Ready(Err(self.lost(error))),
             }
-        };
-        if received[..count].iter().any(|one| one.sender == 0 && one.length > SLOT) {
-            return Err(cut_short());
         }
-        let ours = received.into_iter().take(count).enumerate().filter(|(_, one)| one.sender == 0);
-        Ok(ours.map(|(slot, one)| slot * SLOT..slot * SLOT + one.length))
+    }
+
+    fn lost(&self, error: io::Error) -> Cause {
+        match error.kind() {
+            io::ErrorKind::WouldBlock => Cause::Timeout(self.timeout),
+            _ => Cause::AnswerLost(error),
+        }
     }
 
     /// Discards received datagrams: after a loss, the kernel delivers nothing until
@@ -145,76 +174,5 @@ impl<T: Transport> Connection<T> {
     pub(crate) fn room_for_answers(&mut self, most: usize) -> usize {
         let room = self.transport.make_room(most * ANSWER).unwrap_or(0);
         (room / ANSWER).clamp(1, most)
-    }
-
-    fn lost(&self, error: io::Error) -> Cause {
-        match error.kind() {
-            io::ErrorKind::WouldBlock => Cause::Timeout(self.timeout),
-            _ => Cause::AnswerLost(error),
-        }
-    }
-
-    /// Empties the request buffer for a pack, and takes `most` sequence numbers
-    /// that follow each other; returns the first.
-    pub(crate) fn start_pack(&mut self, most: u32) -> u32 {
-        self.request.clear();
-        // They do not wrap within a pack.
-        let first = self.sequence.checked_add(most).map_or(0, |_| self.sequence + 1);
-        self.sequence = first + (most - 1);
-        first
-    }
-
-    /// Where the requests of a pack are written.
-    pub(crate) const fn group_buffer(&mut self) -> &mut BytesMut {
-        &mut self.request
-    }
-
-    /// Sends the request buffer. A send that a signal stopped sent nothing.
-    pub(crate) fn send_pack(&mut self) -> Result<(), Cause> {
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            match self.transport.send(&self.request) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted && tries < MOST_SIGNALS => {}
-                sent => return sent.map_err(Cause::Send),
-            }
-        }
-    }
-
-    /// The verdict in a message, with the attribute at fault found in the request;
-    /// `None` for other messages.
-    pub(crate) fn verdict(&self, message: &Message<'_>) -> Result<Option<Verdict>, DecodeError> {
-        let mut verdict = match message.kind {
-            NLMSG_ERROR => decode_error(message)?,
-            NLMSG_DONE => decode_done(message)?,
-            _ => return Ok(None),
-        };
-        let ext_ack = match &mut verdict {
-            Ok(warning) => warning.as_mut(),
-            Err(error) => Some(&mut error.ext_ack),
-        };
-        if let Some(ext_ack) = ext_ack {
-            let mut at = 0;
-            while let Ok(Some(place)) = MessageRange::next(&self.request, &mut at) {
-                if place.message(&self.request).sequence == message.sequence {
-                    ext_ack.explain(place.bytes(&self.request));
-                    break;
-                }
-            }
-        }
-        Ok(Some(verdict))
-    }
-
-    /// Whether a message answers the last request.
-    pub(crate) fn is_mine(&self, message: &Message<'_>) -> bool {
-        self.answers(message, self.sequence) == Some(0)
-    }
-
-    /// The request that a message answers, counted from the one with the sequence
-    /// number `first`; `None` if it answers another socket or carries no answer.
-    pub(crate) fn answers(&self, message: &Message<'_>, first: u32) -> Option<usize> {
-        let mine = message.port == self.transport.port();
-        let says = !matches!(message.kind, NLMSG_NOOP | NLMSG_OVERRUN);
-        message.sequence.checked_sub(first).filter(|_| mine && says).map(|index| index as usize)
     }
 }

@@ -1,15 +1,14 @@
 //! Several requests in one datagram.
 
-use std::ops::Range;
-
 use bytes::BytesMut;
 
 use crate::connection::Connection;
 use crate::connection::Transport;
+use crate::connection::talk::{self, Talk};
 use crate::exchange::error::{Cause, Error};
 use crate::exchange::parts::Parts;
-use crate::exchange::reply::{ForeignDatagramGuard, MessageRange};
 use crate::exchange::request::Request;
+use crate::exchange::sans_io::{Expected, MOST_OPEN, Step};
 use crate::wire::ack::ExtAck;
 use crate::wire::error::EncodeError;
 use crate::wire::message::{Message, edit_flags};
@@ -44,9 +43,6 @@ use crate::wire::verb::Verb;
 #[derive(Debug)]
 pub struct RequestGroup<'c, T: Transport> {
     connection: &'c mut Connection<T>,
-    /// The sequence number of the first request; the others count up from it.
-    first: u32,
-    count: usize,
 }
 
 /// The answer to a request of a [`RequestGroup`].
@@ -62,14 +58,14 @@ pub enum Done<'a> {
 impl<T: Transport> Connection<T> {
     /// Starts a pack of requests.
     pub fn group(&mut self) -> RequestGroup<'_, T> {
-        let first = self.start_pack(RequestGroup::<T>::MOST as u32);
-        RequestGroup { connection: self, first, count: 0 }
+        self.exchange.begin_many(self.transport.port(), RequestGroup::<T>::MOST as u32);
+        RequestGroup { connection: self }
     }
 }
 
 impl<T: Transport> RequestGroup<'_, T> {
     /// The most requests in one pack.
-    pub const MOST: usize = 128;
+    pub const MOST: usize = MOST_OPEN;
 
     /// Adds a request that is answered by an acknowledgement, and returns its
     /// index. An error leaves the pack as it was.
@@ -94,16 +90,14 @@ impl<T: Transport> RequestGroup<'_, T> {
         flags: impl FnOnce(u16) -> u16,
     ) -> Result<usize, Error> {
         let fail = |cause: Cause| Error::new(verb.name(), request.describe(), cause);
-        if self.count == Self::MOST {
+        let exchange = &mut self.connection.exchange;
+        if exchange.count() == Self::MOST {
             return Err(fail(Cause::Refused(format!("a pack holds {} requests", Self::MOST))));
         }
-        let sequence = self.first + self.count as u32;
-        let buffer = self.connection.group_buffer();
-        let start = buffer.len();
-        request.encode(verb, sequence, buffer).map_err(|error| fail(error.into()))?;
-        edit_flags(buffer, start, flags);
-        self.count += 1;
-        Ok(self.count - 1)
+        let start = exchange.push(|sequence, buffer| request.encode(verb, sequence, buffer));
+        let start = start.map_err(|error| fail(error.into()))?;
+        edit_flags(exchange.bytes_mut(), start, flags);
+        Ok(exchange.count() - 1)
     }
 
     /// Adds the message that `encode` writes, which is answered by an acknowledgement.
@@ -111,22 +105,18 @@ impl<T: Transport> RequestGroup<'_, T> {
         &mut self,
         encode: impl FnOnce(u32, &mut BytesMut) -> Result<(), EncodeError>,
     ) -> Result<(), Cause> {
-        let sequence = self.first + self.count as u32;
-        let buffer = self.connection.group_buffer();
-        let length = buffer.len();
-        encode(sequence, buffer).inspect_err(|_| self.connection.group_buffer().truncate(length))?;
-        self.count += 1;
+        self.connection.exchange.push(encode)?;
         Ok(())
     }
 
     /// How many requests it holds.
     pub const fn len(&self) -> usize {
-        self.count
+        self.connection.exchange.count()
     }
 
     /// Whether it holds none.
     pub const fn is_empty(&self) -> bool {
-        self.count == 0
+        self.len() == 0
     }
 
     /// Sends all requests, and reports the outcome of each once, with its index: in
@@ -134,60 +124,45 @@ impl<T: Transport> RequestGroup<'_, T> {
     /// [`Cause::is_outcome_unknown`].
     ///
     /// If this returns an error, nothing was sent.
-    pub fn send(self, mut each: impl FnMut(usize, Result<Done<'_>, Cause>)) -> Result<(), Error> {
-        if self.count == 0 {
-            return Ok(());
-        }
-        // Where the system allows no more room, answers can be lost.
-        self.connection.room_for_answers(self.count);
-        let sent = self.connection.send_pack();
-        sent.map_err(|cause| Error::new("send", format!("a pack of {} requests", self.count), cause))?;
-        let mut open = u128::MAX >> (Self::MOST - self.count);
-        let mut stray = ForeignDatagramGuard::default();
-        while open != 0 {
-            let told = match self.connection.receive_many(&mut stray) {
-                Ok(mut datagrams) => {
-                    datagrams.try_for_each(|place| self.tell(place, &mut open, &mut stray, &mut each))
-                }
-                Err(cause) => Err(cause),
-            };
-            if let Err(cause) = told {
-                self.connection.forget_answers();
-                for index in (0..self.count).filter(|index| open & 1 << index != 0) {
+    pub fn send(self, each: impl FnMut(usize, Result<Done<'_>, Cause>)) -> Result<(), Error> {
+        talk::now(send(self.connection, each))
+    }
+}
+
+/// Sends the requests of the exchange, and reports the outcome of each.
+pub(crate) async fn send<C: Talk>(
+    tc: &mut C,
+    mut each: impl FnMut(usize, Result<Done<'_>, Cause>),
+) -> Result<(), Error> {
+    let connection = tc.connection();
+    let count = connection.exchange.count();
+    if count == 0 {
+        return Ok(());
+    }
+    // Where the system allows no more room, answers can be lost.
+    connection.room_for_answers(count);
+    connection.exchange.expect(Expected::Each(u128::MAX >> (MOST_OPEN - count)));
+    let sent = connection.send();
+    sent.map_err(|cause| Error::new("send", format!("a pack of {count} requests"), cause))?;
+    loop {
+        match talk::step(tc).await {
+            Ok(Step::Verdict(index, verdict)) => {
+                each(index, verdict.map(Done::Acknowledged).map_err(Cause::from));
+            }
+            Ok(Step::Object(index, place)) => {
+                each(index, Ok(Done::Shown(place.message(&tc.connection().answer))));
+            }
+            Ok(Step::Succeeded(_)) => {}
+            Ok(Step::End) => return Ok(()),
+            Err(cause) => {
+                let connection = tc.connection();
+                connection.forget_answers();
+                for index in connection.exchange.open() {
                     each(index, Err(cause.again()));
                 }
                 return Ok(());
             }
         }
-        Ok(())
-    }
-
-    /// Tells the outcomes that one datagram holds.
-    fn tell(
-        &self,
-        datagram: Range<usize>,
-        open: &mut u128,
-        stray: &mut ForeignDatagramGuard,
-        each: &mut impl FnMut(usize, Result<Done<'_>, Cause>),
-    ) -> Result<(), Cause> {
-        let answer = &self.connection.answer;
-        let mut at = datagram.start;
-        while let Some(place) = MessageRange::next(&answer[..datagram.end], &mut at)? {
-            let message = place.message(answer);
-            let index = self.connection.answers(&message, self.first);
-            // Of those that have no outcome yet.
-            let Some(index) = index.filter(|index| *index < self.count && *open & 1 << index != 0) else {
-                continue;
-            };
-            let outcome = match self.connection.verdict(&message)? {
-                Some(verdict) => verdict.map(Done::Acknowledged).map_err(Cause::from),
-                None => Ok(Done::Shown(message)),
-            };
-            *open &= !(1 << index);
-            stray.reset();
-            each(index, outcome);
-        }
-        Ok(())
     }
 }
 

@@ -13,6 +13,7 @@ mod pipeline;
 #[cfg(test)]
 pub(crate) mod scripted;
 mod socket;
+pub(crate) mod talk;
 mod transport;
 pub(crate) mod watch;
 
@@ -21,13 +22,14 @@ use std::time::Duration;
 use bytes::BytesMut;
 
 use crate::connection::echo::Echo;
+use crate::connection::exchange::ForeignDatagramGuard;
 use crate::connection::netns::Namespace;
 use crate::exchange::error::{Cause, Error};
-use crate::exchange::parts::Parts;
-use crate::exchange::reply::{MessageRange, Reply};
+use crate::exchange::reply::MessageRange;
 use crate::exchange::request::Request;
+use crate::exchange::sans_io::{Exchange, Expected};
 use crate::wire::ack::ExtAck;
-use crate::wire::error::{DecodeError, EncodeError};
+use crate::wire::error::EncodeError;
 use crate::wire::message::Entry;
 use crate::wire::verb::Verb;
 
@@ -66,11 +68,13 @@ const ROOM: usize = 256 * 1024;
 #[derive(Debug)]
 pub struct Connection<T: Transport = Socket> {
     pub(crate) transport: T,
-    sequence: u32,
+    pub(crate) exchange: Exchange,
     timeout: Duration,
-    request: BytesMut,
     pub(crate) answer: Box<[u8]>,
     pub(crate) echo: Echo,
+    stray: ForeignDatagramGuard,
+    /// How often something was received.
+    datagrams: u64,
 }
 
 impl Connection {
@@ -94,11 +98,12 @@ impl<T: Transport> Connection<T> {
     pub fn over(transport: T) -> Self {
         Self {
             transport,
-            sequence: 0,
+            exchange: Exchange::new(),
             timeout: DEFAULT_TIMEOUT,
-            request: BytesMut::with_capacity(4096),
             answer: vec![0; ROOM].into_boxed_slice(),
             echo: Echo::default(),
+            stray: ForeignDatagramGuard::default(),
+            datagrams: 0,
         }
     }
 
@@ -173,12 +178,7 @@ impl<T: Transport> Connection<T> {
         verb: Verb,
         request: &Request<'_, O>,
     ) -> Result<Option<ExtAck>, Error> {
-        self.apply_one(verb, &request.parts)
-    }
-
-    pub(crate) fn apply_one(&mut self, verb: Verb, request: &Parts<'_>) -> Result<Option<ExtAck>, Error> {
-        let fail = |cause: Cause| Error::new(verb.name(), request.describe(), cause);
-        self.transact(|sequence, buffer| request.encode(verb, sequence, buffer)).map_err(fail)
+        talk::now(talk::apply_one(self, verb, &request.parts))
     }
 
     /// Asks for one object, by its handle or parent: one send and two receives.
@@ -196,16 +196,7 @@ impl<T: Transport> Connection<T> {
     /// assert!(missing.is_not_found());
     /// ```
     pub fn get<O>(&mut self, request: &Request<'_, O>) -> Result<Entry<'_>, Error> {
-        self.get_one(&request.parts)
-    }
-
-    pub(crate) fn get_one(&mut self, request: &Parts<'_>) -> Result<Entry<'_>, Error> {
-        let fail = |cause: Cause| Error::new(Verb::Get.name(), request.describe(), cause);
-        self.send(|sequence, buffer| request.encode(Verb::Get, sequence, buffer)).map_err(fail)?;
-        let waited = self.wait_for_object();
-        let place = self.clean(waited).map_err(fail)?;
-        let message = place.message(&self.answer);
-        Entry::decode(&message).map_err(|error| fail(error.into()))
+        talk::now(talk::get(self, &request.parts))
     }
 
     /// Sends the message that `encode` writes, and waits for its acknowledgement.
@@ -213,19 +204,7 @@ impl<T: Transport> Connection<T> {
         &mut self,
         encode: impl FnOnce(u32, &mut BytesMut) -> Result<(), EncodeError>,
     ) -> Result<Option<ExtAck>, Cause> {
-        if self.echo.is_on() {
-            return self.transact_with_echo(encode);
-        }
-        self.send(encode)?;
-        let verdict = loop {
-            match self.wait() {
-                Ok(Reply::Verdict(verdict)) => break verdict.map_err(Cause::from),
-                // It may be shown before it fails: the verdict alone counts.
-                Ok(Reply::Object(_)) => {}
-                Err(cause) => break Err(cause),
-            }
-        };
-        self.clean(verdict)
+        talk::now(talk::transact(self, encode))
     }
 
     /// Sends the message that `encode` writes, and waits for the object in reply.
@@ -233,27 +212,12 @@ impl<T: Transport> Connection<T> {
         &mut self,
         encode: impl FnOnce(u32, &mut BytesMut) -> Result<(), EncodeError>,
     ) -> Result<MessageRange, Cause> {
-        self.send(encode)?;
-        let waited = self.wait();
-        match self.clean(waited)? {
-            Reply::Object(place) => Ok(place),
-            Reply::Verdict(Err(error)) => Err(error.into()),
-            Reply::Verdict(Ok(_)) => Err(DecodeError::Missing { what: "object in the answer" }.into()),
-        }
-    }
-
-    /// The outcome, with nothing left in the way of the next one if an answer
-    /// was lost.
-    pub(crate) fn clean<R>(&mut self, outcome: Result<R, Cause>) -> Result<R, Cause> {
-        if matches!(outcome, Err(Cause::AnswerLost(_))) {
-            self.forget_answers();
-        }
-        outcome
+        talk::now(talk::ask(self, Expected::Object, encode))
     }
 
     #[cfg(test)]
     pub(crate) const fn set_sequence(&mut self, sequence: u32) {
-        self.sequence = sequence;
+        self.exchange.set_sequence(sequence);
     }
 }
 

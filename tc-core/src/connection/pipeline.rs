@@ -2,11 +2,12 @@
 
 use crate::connection::Connection;
 use crate::connection::Transport;
+use crate::connection::talk;
 use crate::exchange::error::{Cause, Error};
 use crate::exchange::parts::Parts;
-use crate::exchange::reply::{ForeignDatagramGuard, MessageRange};
 use crate::exchange::request::Request;
-use crate::wire::message::{Message, edit_flags};
+use crate::exchange::sans_io::{Expected, Step};
+use crate::wire::message::edit_flags;
 use crate::wire::uapi::*;
 use crate::wire::verb::Verb;
 
@@ -58,8 +59,6 @@ pub struct Pipeline<'c, T: Transport, F: FnMut(usize, Result<(), Cause>)> {
     waiting: usize,
     /// The most of them in one datagram.
     most: usize,
-    /// The sequence number of the first; the others count up from it.
-    first: u32,
     /// Where the last of them starts in the buffer.
     last: usize,
 }
@@ -68,7 +67,7 @@ impl<T: Transport> Connection<T> {
     /// Starts a batch. `each` receives the outcome of every request with its index.
     pub fn pipeline<F: FnMut(usize, Result<(), Cause>)>(&mut self, each: F) -> Pipeline<'_, T, F> {
         let most = self.room_for_answers(MOST);
-        Pipeline { connection: self, each, told: 0, waiting: 0, most, first: 0, last: 0 }
+        Pipeline { connection: self, each, told: 0, waiting: 0, most, last: 0 }
     }
 }
 
@@ -86,19 +85,18 @@ impl<T: Transport, F: FnMut(usize, Result<(), Cause>)> Pipeline<'_, T, F> {
         if request.reads_first(verb) {
             return Ok(self.apply(verb, request));
         }
+        let exchange = &mut self.connection.exchange;
         if self.waiting == 0 {
-            self.first = self.connection.start_pack(self.most as u32);
+            exchange.begin_many(self.connection.transport.port(), self.most as u32);
         }
-        let sequence = self.first + self.waiting as u32;
-        let buffer = self.connection.group_buffer();
-        let start = buffer.len();
         let fail = |error| Error::new(verb.name(), request.describe(), Cause::Encode(error));
-        request.encode(verb, sequence, buffer).map_err(fail)?;
-        edit_flags(buffer, start, |flags| flags & !NLM_F_ACK);
+        let start = exchange.push(|sequence, buffer| request.encode(verb, sequence, buffer)).map_err(fail)?;
+        edit_flags(exchange.bytes_mut(), start, |flags| flags & !NLM_F_ACK);
+        let length = exchange.bytes().len();
         self.last = start;
         self.waiting += 1;
         let index = self.told + self.waiting - 1;
-        if self.waiting == self.most || buffer.len() >= FULL {
+        if self.waiting == self.most || length >= FULL {
             self.flush();
         }
         Ok(index)
@@ -111,10 +109,12 @@ impl<T: Transport, F: FnMut(usize, Result<(), Cause>)> Pipeline<'_, T, F> {
         }
         // Kernel: errors are answered without the flag as well. The answer to the
         // last request therefore marks the end.
-        edit_flags(self.connection.group_buffer(), self.last, |flags| flags | NLM_F_ACK);
-        let end = self.told + self.waiting;
-        let answered = match self.connection.send_pack() {
-            Ok(()) => self.receive(end),
+        let exchange = &mut self.connection.exchange;
+        edit_flags(exchange.bytes_mut(), self.last, |flags| flags | NLM_F_ACK);
+        exchange.expect(Expected::Failures(0));
+        let (first, end) = (self.told, self.told + self.waiting);
+        let answered = match self.connection.send() {
+            Ok(()) => self.receive(first),
             Err(cause) => Err(cause),
         };
         if let Err(cause) = answered {
@@ -141,35 +141,20 @@ impl<T: Transport, F: FnMut(usize, Result<(), Cause>)> Pipeline<'_, T, F> {
         self.told - 1
     }
 
-    /// Receives answers and reports outcomes, up to that of request `end`.
-    fn receive(&mut self, end: usize) -> Result<(), Cause> {
-        let first = self.told;
-        let mut stray = ForeignDatagramGuard::default();
-        while self.told < end {
-            let datagrams = self.connection.receive_many(&mut stray)?;
-            for datagram in datagrams {
-                let mut at = datagram.start;
-                while let Some(place) = MessageRange::next(&self.connection.answer[..datagram.end], &mut at)?
-                {
-                    let message = place.message(&self.connection.answer);
-                    let Some(index) = self.index(&message, first, end) else { continue };
-                    let Some(verdict) = self.connection.verdict(&message)? else { continue };
-                    // Answers come in order: requests without one succeeded.
-                    while self.told < index {
+    /// Receives answers and reports outcomes; `first` is the index of the first request.
+    fn receive(&mut self, first: usize) -> Result<(), Cause> {
+        loop {
+            match talk::now(talk::step(self.connection))? {
+                Step::Succeeded(before) => {
+                    while self.told < first + before {
                         self.tell(Ok(()));
                     }
-                    self.tell(verdict.map(|_warning| ()).map_err(Cause::from));
-                    stray.reset();
                 }
+                Step::Verdict(_, verdict) => self.tell(verdict.map(|_warning| ()).map_err(Cause::from)),
+                Step::Object(..) => {}
+                Step::End => return Ok(()),
             }
         }
-        Ok(())
-    }
-
-    /// The request that a message answers, if its outcome is pending.
-    fn index(&self, message: &Message<'_>, first: usize, end: usize) -> Option<usize> {
-        let index = first + self.connection.answers(message, self.first)?;
-        (self.told..end).contains(&index).then_some(index)
     }
 
     fn tell(&mut self, outcome: Result<(), Cause>) {
@@ -192,6 +177,7 @@ mod tests {
     use super::*;
     use crate::connection::scripted::{Script, Scripted, message, verdict};
     use crate::wire::handle::Handle;
+    use crate::wire::message::Message;
 
     /// As the kernel answers: refusals, and whoever asked for an answer.
     const KERNEL: Script = |all| {

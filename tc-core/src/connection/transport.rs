@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+pub use crate::exchange::inbox::Received;
 use crate::wire::device::DeviceNames;
 use crate::wire::queues::QueueEvents;
 
@@ -82,15 +83,6 @@ pub trait Transport {
     fn queue_events(&self) -> io::Result<Box<dyn QueueEvents>> {
         Err(io::ErrorKind::Unsupported.into())
     }
-}
-
-/// A datagram that was received.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Received {
-    /// Its length. More than the buffer's means that the rest was cut off.
-    pub length: usize,
-    /// The port it came from: 0 is the kernel, anything else another process.
-    pub sender: u32,
 }
 
 macro_rules! forward_to_what_it_points_at {

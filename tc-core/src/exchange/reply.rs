@@ -1,49 +1,14 @@
-//! Replies: their position in the buffer, and the time limit for them.
+//! Replies: their position in the buffer.
 
 use std::io;
-use std::time::{Duration, Instant};
 
 use crate::exchange::error::Cause;
-use crate::wire::ack::Verdict;
 use crate::wire::error::DecodeError;
 use crate::wire::message::{Message, Messages};
 use crate::wire::uapi::NLMSG_HDRLEN;
 
 pub(crate) fn cut_short() -> Cause {
     Cause::AnswerLost(io::Error::other("a datagram was cut short"))
-}
-
-/// The reply to a request.
-pub(crate) enum Reply {
-    Verdict(Verdict),
-    Object(MessageRange),
-}
-
-/// Keeps a flood of datagrams that are not for us from holding a request for
-/// ever: each receive has a time limit, and so has the sum of them.
-#[derive(Default)]
-pub(crate) struct ForeignDatagramGuard {
-    since: Option<Instant>,
-    received: bool,
-}
-
-impl ForeignDatagramGuard {
-    pub(crate) fn check(&mut self, timeout: Duration) -> Result<(), Cause> {
-        // The clock is not read for the first datagram, which is nearly always
-        // the answer.
-        if !std::mem::replace(&mut self.received, true) {
-            return Ok(());
-        }
-        match self.since.get_or_insert_with(Instant::now).elapsed() > timeout {
-            true => Err(Cause::Timeout(timeout)),
-            false => Ok(()),
-        }
-    }
-
-    /// Something of ours came: the limit starts again.
-    pub(crate) fn reset(&mut self) {
-        *self = Self::default();
-    }
 }
 
 /// The position of a message in the answer buffer, and its header.
@@ -74,6 +39,11 @@ impl MessageRange {
     /// The type of the message.
     pub(crate) const fn kind(self) -> u16 {
         self.kind
+    }
+
+    /// The first byte of its header.
+    pub(crate) const fn start(self) -> usize {
+        self.start
     }
 
     /// The first byte after it.
