@@ -38,7 +38,7 @@ impl<T: Transport> Connection<T> {
     ///
     /// [`Error::read`] has the objects read before an error.
     pub fn list(&mut self, select: &DumpRequest) -> Result<Vec<OwnedEntry>, Error> {
-        talk::now(list_in_pieces(self, select)).map(|(entries, _)| entries)
+        talk::now(list(self, select))
     }
 
     /// Lists objects, and counts the datagrams.
@@ -57,11 +57,17 @@ pub(crate) fn begin<C: Talk>(tc: &mut C, select: &DumpRequest) -> Result<(), Cau
 /// The place of the next object; `None` at the end.
 #[inline]
 pub(crate) async fn next<C: Talk>(tc: &mut C) -> Result<Option<MessageRange>, Cause> {
-    match talk::step(tc).await? {
-        Step::Object(_, place) => Ok(Some(place)),
-        Step::Verdict(_, Err(error)) => Err(error.into()),
-        _ => Ok(None),
+    match talk::step(tc).await {
+        Ok(Step::Object(_, place)) => Ok(Some(place)),
+        Ok(Step::Verdict(_, Err(error))) => Err(Cause::Kernel(*error)),
+        Ok(_) => Ok(None),
+        Err(cause) => Err(*cause),
     }
+}
+
+/// Lists objects into memory; see [`Connection::list`].
+pub(crate) async fn list<C: Talk>(tc: &mut C, select: &DumpRequest) -> Result<Vec<OwnedEntry>, Error> {
+    list_in_pieces(tc, select).await.map(|(entries, _)| entries)
 }
 
 /// Lists objects, and counts the datagrams.

@@ -83,10 +83,11 @@ impl<T: Transport> Connection<T> {
     ///
     /// Where a receive has nothing yet, `wait` decides: to try again, not yet, or an error. It gets the transport and
     /// the number of datagrams up to now.
+    #[inline]
     pub(crate) fn poll_step(
         &mut self,
         wait: impl FnMut(&mut T, u64) -> Poll<io::Result<()>>,
-    ) -> Poll<Result<Step, Cause>> {
+    ) -> Poll<Result<Step, Box<Cause>>> {
         let step = ready!(self.drive(wait));
         match &step {
             Ok(_) => self.stray.reset(),
@@ -95,19 +96,20 @@ impl<T: Transport> Connection<T> {
         Poll::Ready(step)
     }
 
+    #[inline]
     fn drive(
         &mut self,
         mut wait: impl FnMut(&mut T, u64) -> Poll<io::Result<()>>,
-    ) -> Poll<Result<Step, Cause>> {
+    ) -> Poll<Result<Step, Box<Cause>>> {
         loop {
             match self.exchange.next(&self.answer)? {
                 Next::Step(step) => return Poll::Ready(Ok(step)),
-                Next::Send => self.send_again()?,
+                Next::Send => self.send_again().map_err(Box::new)?,
                 Next::Receive { behind, many, progress } => {
                     if progress {
                         self.stray.reset();
                     }
-                    ready!(self.receive(behind, many, &mut wait))?;
+                    ready!(self.receive(behind, many, &mut wait)).map_err(Box::new)?;
                 }
             }
         }

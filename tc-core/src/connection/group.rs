@@ -147,7 +147,8 @@ pub(crate) async fn send<C: Talk>(
     loop {
         match talk::step(tc).await {
             Ok(Step::Verdict(index, verdict)) => {
-                each(index, verdict.map(Done::Acknowledged).map_err(Cause::from));
+                let warning = verdict.map(|warning| warning.map(|warning| *warning));
+                each(index, warning.map(Done::Acknowledged).map_err(|error| Cause::Kernel(*error)));
             }
             Ok(Step::Object(index, place)) => {
                 each(index, Ok(Done::Shown(place.message(&tc.connection().answer))));

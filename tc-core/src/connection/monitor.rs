@@ -2,21 +2,23 @@
 
 mod follow;
 
+use std::future::poll_fn;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::task::{Poll, ready};
 
 use crate::connection::Socket;
 use crate::connection::netns::Namespace;
-use crate::connection::{Received, Transport};
+use crate::connection::{Received, Transport, talk};
 use crate::exchange::error::{Cause, Error};
+use crate::exchange::inbox::{Inbox, SLOTS};
 use crate::exchange::reply::MessageRange;
-use crate::wire::message::{Message, Messages};
+use crate::wire::message::Message;
 use crate::wire::uapi::*;
 
 pub use follow::{Event, Follower};
-
-/// The number of datagrams discarded in one call.
-const SLOTS: usize = 8;
+#[cfg(feature = "tokio")]
+pub(crate) use follow::{Following, Heard, Listen, next_event};
 
 /// Upper bound on such calls, against an endless flood.
 const MOST_FORGOTTEN: usize = 1 << 16;
@@ -45,8 +47,14 @@ const ROOM_FOR_NOTICES: u32 = 4 * 1024 * 1024;
 pub struct Monitor<T: Transport = Socket> {
     transport: T,
     buffer: Box<[u8]>,
-    at: usize,
-    length: usize,
+    inbox: Inbox,
+}
+
+/// An event, with the place of its message in the buffer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Found {
+    Message(MessageRange),
+    Overflow,
 }
 
 /// An event of a monitor.
@@ -106,7 +114,7 @@ impl<T: Transport + AsFd> AsRawFd for Monitor<T> {
 impl<T: Transport> Monitor<T> {
     /// A monitor over any transport that delivers notices.
     pub fn over(transport: T) -> Self {
-        Self { transport, buffer: vec![0; 64 * 1024].into_boxed_slice(), at: 0, length: 0 }
+        Self { transport, buffer: vec![0; 64 * 1024].into_boxed_slice(), inbox: Inbox::default() }
     }
 
     /// The transport below.
@@ -121,7 +129,7 @@ impl<T: Transport> Monitor<T> {
 
     /// Throws away the notices that wait; false if there was no end of them.
     pub(crate) fn forget(&mut self) -> Result<bool, Error> {
-        (self.at, self.length) = (0, 0);
+        self.inbox.clear();
         let mut received = [Received::default(); SLOTS];
         for _ in 0..MOST_FORGOTTEN {
             match self.transport.receive_many(&mut self.buffer, &mut received, false) {
@@ -140,8 +148,7 @@ impl<T: Transport> Monitor<T> {
     /// Reads the notices that are there, without waiting for more; whether one of
     /// them counts, or some were lost. Without an end of them they count.
     pub(crate) fn drain(&mut self, mut counts: impl FnMut(&Message<'_>) -> bool) -> Result<bool, Error> {
-        let mut counted = count(&self.buffer[self.at..self.length.max(self.at)], &mut counts);
-        (self.at, self.length) = (0, 0);
+        let mut counted = self.count(&mut counts);
         let share = self.buffer.len() / SLOTS;
         let mut received = [Received::default(); SLOTS];
         for _ in 0..MOST_FORGOTTEN {
@@ -153,11 +160,8 @@ impl<T: Transport> Monitor<T> {
                     Some(Notice::Overflow) => counted = true,
                 },
                 Ok(datagrams) => {
-                    let ours = received.iter().take(datagrams).enumerate().filter(|(_, one)| one.sender == 0);
-                    for (slot, one) in ours {
-                        let bytes = &self.buffer[slot * share..][..one.length.min(share)];
-                        counted |= one.length > share || count(bytes, &mut counts);
-                    }
+                    counted |= !self.inbox.put_many(share, &received[..datagrams]);
+                    counted |= self.count(&mut counts);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(counted),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -171,46 +175,71 @@ impl<T: Transport> Monitor<T> {
     /// Waits for the next notice; `None` when nothing came within the
     /// transport's time limit (at once, if it does not block).
     pub fn receive(&mut self) -> Result<Option<Notice<'_>>, Error> {
-        self.receive_of(|_| true)
+        let found = talk::now(poll_fn(|_| self.poll_receive(|_| true, |_| Poll::Ready(false))))?;
+        Ok(found.map(|found| self.notice(found)))
     }
 
-    /// Waits for the next notice with a type (`RTM_*`) that is `wanted`.
-    pub(crate) fn receive_of(&mut self, wanted: impl Fn(u16) -> bool) -> Result<Option<Notice<'_>>, Error> {
+    /// The next notice with a type (`RTM_*`) that is `wanted`. Where there is none yet, `wait` decides: to try again,
+    /// not yet, or that there is none.
+    pub(crate) fn poll_receive(
+        &mut self,
+        wanted: impl Fn(u16) -> bool,
+        mut wait: impl FnMut(&mut T) -> Poll<bool>,
+    ) -> Poll<Result<Option<Found>, Error>> {
         let fail = |cause: Cause| Error::new("receive", "notice", cause);
-        let place = loop {
-            match MessageRange::next(&self.buffer[..self.length], &mut self.at)
-                .map_err(|error| fail(error.into()))?
-            {
-                Some(place) if wanted(place.kind()) => break place,
-                Some(_) => {}
-                None => match self.transport.receive(&mut self.buffer) {
-                    Ok(received) if received.sender == 0 && received.length <= self.buffer.len() => {
-                        (self.at, self.length) = (0, received.length);
-                    }
-                    Ok(received) if received.sender == 0 => return Ok(Some(Notice::Overflow)),
-                    Ok(_) => {}
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {
-                        return Ok(Some(Notice::Overflow));
-                    }
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-                    Err(error) => return Err(fail(Cause::System(error))),
-                },
+        loop {
+            match self.inbox.next(&self.buffer).map_err(|error| fail(error.into()))? {
+                Some(place) if place.kind() == NLMSG_OVERRUN => {
+                    return Poll::Ready(Ok(Some(Found::Overflow)));
+                }
+                Some(place) if wanted(place.kind()) => return Poll::Ready(Ok(Some(Found::Message(place)))),
+                Some(_) => continue,
+                None => {}
             }
-        };
-        let message = place.message(&self.buffer);
-        Ok(Some(match message.kind {
-            NLMSG_OVERRUN => Notice::Overflow,
-            _ => Notice::Message(message),
-        }))
+            let is_whole = match self.transport.receive(&mut self.buffer) {
+                Ok(received) => self.inbox.put(0, self.buffer.len(), received),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => true,
+                Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => false,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    match ready!(wait(&mut self.transport)) {
+                        true => true,
+                        false => return Poll::Ready(Ok(None)),
+                    }
+                }
+                Err(error) => return Poll::Ready(Err(fail(Cause::System(error)))),
+            };
+            if !is_whole {
+                return Poll::Ready(Ok(Some(Found::Overflow)));
+            }
+        }
     }
-}
 
-/// Whether one of these messages counts, or cannot be read.
-fn count(datagram: &[u8], counts: &mut impl FnMut(&Message<'_>) -> bool) -> bool {
-    // All are looked at: `counts` may keep something of each.
-    Messages::new(datagram).fold(false, |counted, message| {
-        let is_loss = |message: &Message<'_>| message.kind == NLMSG_OVERRUN;
-        counted | message.map_or(true, |message| is_loss(&message) || counts(&message))
-    })
+    /// The notice at a place.
+    pub(crate) fn notice(&self, found: Found) -> Notice<'_> {
+        match found {
+            Found::Message(place) => Notice::Message(place.message(&self.buffer)),
+            Found::Overflow => Notice::Overflow,
+        }
+    }
+
+    /// The message at a place, header included.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn bytes(&self, place: MessageRange) -> &[u8] {
+        place.bytes(&self.buffer)
+    }
+
+    /// Whether one of the messages that were received counts, or cannot be read.
+    fn count(&mut self, counts: &mut impl FnMut(&Message<'_>) -> bool) -> bool {
+        let mut counted = false;
+        loop {
+            // All are looked at: `counts` may keep something of each.
+            match self.inbox.next(&self.buffer) {
+                Ok(None) => return counted,
+                Ok(Some(place)) => {
+                    counted |= place.kind() == NLMSG_OVERRUN || counts(&place.message(&self.buffer));
+                }
+                Err(_) => counted = true,
+            }
+        }
+    }
 }

@@ -144,13 +144,15 @@ impl<T: Transport, F: FnMut(usize, Result<(), Cause>)> Pipeline<'_, T, F> {
     /// Receives answers and reports outcomes; `first` is the index of the first request.
     fn receive(&mut self, first: usize) -> Result<(), Cause> {
         loop {
-            match talk::now(talk::step(self.connection))? {
+            match talk::now(talk::step(self.connection)).map_err(|cause| *cause)? {
                 Step::Succeeded(before) => {
                     while self.told < first + before {
                         self.tell(Ok(()));
                     }
                 }
-                Step::Verdict(_, verdict) => self.tell(verdict.map(|_warning| ()).map_err(Cause::from)),
+                Step::Verdict(_, verdict) => {
+                    self.tell(verdict.map(|_warning| ()).map_err(|error| Cause::Kernel(*error)))
+                }
                 Step::Object(..) => {}
                 Step::End => return Ok(()),
             }

@@ -30,7 +30,7 @@ pub(crate) trait Talk {
     fn connection(&mut self) -> &mut Connection<Self::Transport>;
 
     /// The next step of the exchange.
-    fn poll_step(&mut self, context: &mut Context<'_>) -> Poll<Result<Step, Cause>>;
+    fn poll_step(&mut self, context: &mut Context<'_>) -> Poll<Result<Step, Box<Cause>>>;
 }
 
 impl<T: Transport> Talk for Connection<T> {
@@ -42,7 +42,7 @@ impl<T: Transport> Talk for Connection<T> {
     }
 
     #[inline]
-    fn poll_step(&mut self, _: &mut Context<'_>) -> Poll<Result<Step, Cause>> {
+    fn poll_step(&mut self, _: &mut Context<'_>) -> Poll<Result<Step, Box<Cause>>> {
         Self::poll_step(self, in_time)
     }
 }
@@ -61,7 +61,7 @@ pub(crate) fn now<R>(work: impl Future<Output = R>) -> R {
 
 /// The next step of the exchange.
 #[inline]
-pub(crate) async fn step<C: Talk>(tc: &mut C) -> Result<Step, Cause> {
+pub(crate) async fn step<C: Talk>(tc: &mut C) -> Result<Step, Box<Cause>> {
     poll_fn(|context| tc.poll_step(context)).await
 }
 
@@ -97,9 +97,11 @@ pub(crate) async fn transact<C: Talk>(
                 let tc = tc.connection();
                 tc.echo.note(place.bytes(&tc.answer));
             }
-            Ok(Step::Verdict(_, verdict)) => break verdict.map_err(Cause::from),
+            Ok(Step::Verdict(_, Ok(None))) => return Ok(None),
+            Ok(Step::Verdict(_, Ok(Some(warning)))) => break Ok(Some(*warning)),
+            Ok(Step::Verdict(_, Err(error))) => break Err(Cause::Kernel(*error)),
             Ok(_) => {}
-            Err(cause) => break Err(cause),
+            Err(cause) => break Err(*cause),
         }
     };
     clean(tc, outcome)
@@ -113,10 +115,10 @@ pub(crate) async fn ask<C: Talk>(
 ) -> Result<MessageRange, Cause> {
     let is_acknowledged = matches!(expected, Expected::ObjectAndVerdict(_));
     begin(tc, expected, encode)?;
-    let stepped = step(tc).await;
+    let stepped = step(tc).await.map_err(|cause| *cause);
     match clean(tc, stepped)? {
         Step::Object(_, place) => Ok(place),
-        Step::Verdict(_, Err(error)) => Err(error.into()),
+        Step::Verdict(_, Err(error)) => Err(Cause::Kernel(*error)),
         // Kernel: the built-in defaults (noqueue) are acknowledged without the object.
         _ if is_acknowledged => Err(Cause::NotShown),
         _ => Err(DecodeError::Missing { what: "object in the answer" }.into()),

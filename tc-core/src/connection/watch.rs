@@ -21,14 +21,14 @@ use crate::wire::uapi::*;
 use crate::wire::verb::TcType;
 
 /// How often a list is read before the error.
-const TRIES: u32 = 10;
+pub(super) const TRIES: u32 = 10;
 
 /// How long nothing may have changed before another try: changes come in bursts,
 /// and a list that starts within one is in vain.
-const SILENCE: Duration = Duration::from_millis(1);
+pub(super) const SILENCE: Duration = Duration::from_millis(1);
 
 /// Upper bound on the wait for that, before each try.
-const MOST_SILENCES: u32 = 200;
+pub(super) const MOST_SILENCES: u32 = 200;
 
 /// Kinds of filters that the kernel changes without its lock: their notices can
 /// come after the end of a list that they spoiled.
@@ -132,7 +132,10 @@ impl<M: Transport> ChangeWatch<M> {
         mut work: impl FnMut() -> Result<R, E>,
     ) -> Result<Result<R, E>, Error> {
         let Self { monitor, rereads } = self;
-        read_consistent(monitor, rereads, object, &mut work)
+        match read_until(monitor, rereads, |_| true, |_| work())? {
+            (Ok(_), false) => Err(Error::new("list", object, Cause::Interrupted(TRIES))),
+            (outcome, _) => Ok(outcome),
+        }
     }
 }
 
@@ -142,19 +145,6 @@ enum Seen {
     /// It was one step of the kernel's, which no change can spoil.
     AtOnce,
     Change,
-}
-
-/// See [`ChangeWatch::read`].
-pub(crate) fn read_consistent<M: Transport, R, E>(
-    monitor: &mut Monitor<M>,
-    rereads: &mut u64,
-    object: &str,
-    mut work: impl FnMut() -> Result<R, E>,
-) -> Result<Result<R, E>, Error> {
-    match read_until(monitor, rereads, |_| true, |_| work())? {
-        (Ok(_), false) => Err(Error::new("list", object, Cause::Interrupted(TRIES))),
-        (outcome, _) => Ok(outcome),
-    }
 }
 
 /// The outcome of the last run, and whether nothing changed meanwhile.

@@ -25,6 +25,7 @@ pub(crate) struct MessageRange {
 impl MessageRange {
     /// The place of the message at `at`. Moves `at` past it, or past everything that
     /// cannot be read.
+    #[inline]
     pub(crate) fn next(datagram: &[u8], at: &mut usize) -> Result<Option<Self>, DecodeError> {
         let start = *at;
         let mut messages = Messages::new(datagram.get(start..).unwrap_or_default());
@@ -41,6 +42,21 @@ impl MessageRange {
         self.kind
     }
 
+    /// Its flags.
+    pub(crate) const fn flags(self) -> u16 {
+        self.flags
+    }
+
+    /// Its sequence number.
+    pub(crate) const fn sequence(self) -> u32 {
+        self.sequence
+    }
+
+    /// The port that it is addressed to.
+    pub(crate) const fn port(self) -> u32 {
+        self.port
+    }
+
     /// The first byte of its header.
     pub(crate) const fn start(self) -> usize {
         self.start
@@ -55,6 +71,7 @@ impl MessageRange {
         &buffer[self.start..self.end]
     }
 
+    #[inline]
     pub(crate) fn message(self, buffer: &[u8]) -> Message<'_> {
         let Self { kind, flags, sequence, port, .. } = self;
         Message { kind, flags, sequence, port, payload: &buffer[self.start + NLMSG_HDRLEN..self.end] }

@@ -10,7 +10,7 @@ use crate::exchange::dump_request::DumpRequest;
 use crate::exchange::error::Cause;
 use crate::exchange::inbox::{Inbox, Received};
 use crate::exchange::reply::{MessageRange, cut_short};
-use crate::wire::ack::{Verdict, decode_done, decode_error};
+use crate::wire::ack::{ExtAck, KernelError, decode_done, decode_error};
 use crate::wire::error::{DecodeError, EncodeError};
 use crate::wire::message::Message;
 use crate::wire::uapi::*;
@@ -83,13 +83,16 @@ pub(crate) enum Next {
     Step(Step),
 }
 
+/// A verdict, small where all is well: steps are many.
+pub(crate) type Told = Result<Option<Box<ExtAck>>, Box<KernelError>>;
+
 /// A step of an exchange.
 #[derive(Debug)]
 pub(crate) enum Step {
     /// The object that answers the request with this index, or belongs to its list.
     Object(usize, MessageRange),
     /// The verdict on the request with this index.
-    Verdict(usize, Verdict),
+    Verdict(usize, Told),
     /// All requests before this one that had no outcome yet were carried out.
     Succeeded(usize),
     /// There are no more answers.
@@ -217,14 +220,28 @@ impl Exchange {
     }
 
     /// The next step; `buffer` has the datagrams that were received. An error ends the exchange.
-    pub(crate) fn next(&mut self, buffer: &[u8]) -> Result<Next, Cause> {
+    #[inline]
+    pub(crate) fn next(&mut self, buffer: &[u8]) -> Result<Next, Box<Cause>> {
         while !self.is_over {
-            let Some(place) = self.inbox.next(buffer)? else { return Ok(self.receive()) };
-            let message = place.message(buffer);
-            let Some(index) = self.index(&message) else { continue };
+            let Some(place) = self.inbox.next(buffer).map_err(boxed)? else { return Ok(self.receive()) };
+            // An answer to another socket, to another request, or none.
+            let index = place.sequence().wrapping_sub(self.first) as usize;
+            let is_mine = place.port() == self.port && index < self.count;
+            if !is_mine || matches!(place.kind(), NLMSG_NOOP | NLMSG_OVERRUN) {
+                continue;
+            }
             let next = match &mut self.expected {
-                Expected::List(_) => self.listed(&message, place)?,
-                _ => self.answered(index, &message, place)?.map(Next::Step),
+                Expected::List(list) if place.kind() >= NLMSG_MIN_TYPE => {
+                    self.progress = true;
+                    list.interrupted |= place.flags() & NLM_F_DUMP_INTR != 0;
+                    list.pieces += usize::from(!std::mem::replace(&mut list.is_counted, true));
+                    match list.is_selected(&place.message(buffer)) {
+                        true => return Ok(Next::Step(Step::Object(0, place))),
+                        false => continue,
+                    }
+                }
+                Expected::List(_) => self.ended(&place.message(buffer))?,
+                _ => self.answered(index, &place.message(buffer), place)?.map(Next::Step),
             };
             if let Some(next) = next {
                 return Ok(next);
@@ -242,27 +259,22 @@ impl Exchange {
         Next::Receive { behind, many, progress: std::mem::take(&mut self.progress) }
     }
 
-    /// The request that a message answers; `None` if it answers another socket or another request, comes again, or
-    /// carries no answer.
-    fn index(&self, message: &Message<'_>) -> Option<usize> {
-        let is_mine = message.port == self.port && !matches!(message.kind, NLMSG_NOOP | NLMSG_OVERRUN);
-        let index = message.sequence.checked_sub(self.first).filter(|_| is_mine)? as usize;
-        let is_open = match self.expected {
-            Expected::Each(open) => index < self.count && open & 1 << index != 0,
-            Expected::Failures(told) => (told..self.count).contains(&index),
-            _ => index < self.count,
-        };
-        is_open.then_some(index)
-    }
-
     /// An answer to a request that is no list; `None` if more follows.
     fn answered(
         &mut self,
         index: usize,
         message: &Message<'_>,
         place: MessageRange,
-    ) -> Result<Option<Step>, Cause> {
-        let verdict = self.verdict(message)?;
+    ) -> Result<Option<Step>, Box<Cause>> {
+        let is_told = match self.expected {
+            Expected::Each(open) => open & 1 << index == 0,
+            Expected::Failures(told) => index < told,
+            _ => false,
+        };
+        if is_told {
+            return Ok(None);
+        }
+        let verdict = self.verdict(message).map_err(boxed)?;
         let step = match (&mut self.expected, verdict) {
             (Expected::Verdict, None) => return Ok(Some(Step::Object(index, place))),
             (Expected::Object, None) => Step::Object(index, place),
@@ -300,53 +312,48 @@ impl Exchange {
         Ok(Some(step))
     }
 
-    /// A part of a list; `None` if there is nothing to tell.
-    fn listed(&mut self, message: &Message<'_>, place: MessageRange) -> Result<Option<Next>, Cause> {
+    /// The end of a list, or a failure; `None` if it is neither.
+    fn ended(&mut self, message: &Message<'_>) -> Result<Option<Next>, Box<Cause>> {
         let Expected::List(list) = &mut self.expected else { return Ok(None) };
         self.progress = true;
         list.interrupted |= message.flags & NLM_F_DUMP_INTR != 0;
-        if message.kind >= NLMSG_MIN_TYPE {
-            list.pieces += usize::from(!std::mem::replace(&mut list.is_counted, true));
-            return Ok(list.is_selected(message).then_some(Next::Step(Step::Object(0, place))));
-        }
         let (select, interrupted) = (list.select, list.interrupted);
-        match self.verdict(message)? {
+        match self.verdict(message).map_err(boxed)? {
             None => Ok(None),
             // Kernel: one dump at a time for a socket. An earlier dump was abandoned; each receive brings its
             // next datagram, so this comes to an end.
             Some(Err(error)) if message.kind == NLMSG_ERROR && error.errno == libc::EBUSY => {
-                self.begin_list(self.port, &select)?;
+                self.begin_list(self.port, &select).map_err(boxed)?;
                 Ok(Some(Next::Send))
             }
-            Some(Ok(_)) if interrupted => Err(Cause::Interrupted(1)),
-            Some(verdict) => {
+            Some(Ok(_)) if interrupted => Err(boxed(Cause::Interrupted(1))),
+            Some(told) => {
                 self.is_over = true;
-                Ok(Some(Next::Step(verdict.map_or_else(|error| Step::Verdict(0, Err(error)), |_| Step::End))))
+                Ok(Some(Next::Step(told.map_or_else(|error| Step::Verdict(0, Err(error)), |_| Step::End))))
             }
         }
     }
 
     /// The verdict in a message, with the attribute at fault found in the request; `None` for other messages.
-    fn verdict(&self, message: &Message<'_>) -> Result<Option<Verdict>, DecodeError> {
+    fn verdict(&self, message: &Message<'_>) -> Result<Option<Told>, DecodeError> {
         let mut verdict = match message.kind {
             NLMSG_ERROR => decode_error(message)?,
             NLMSG_DONE => decode_done(message)?,
             _ => return Ok(None),
         };
         let ext_ack = match &mut verdict {
-            Ok(warning) => warning.as_mut(),
-            Err(error) => Some(&mut error.ext_ack),
+            Ok(None) => return Ok(Some(Ok(None))),
+            Ok(Some(warning)) => warning,
+            Err(error) => &mut error.ext_ack,
         };
-        if let Some(ext_ack) = ext_ack {
-            let mut at = 0;
-            while let Ok(Some(place)) = MessageRange::next(&self.out, &mut at) {
-                if place.message(&self.out).sequence == message.sequence {
-                    ext_ack.explain(place.bytes(&self.out));
-                    break;
-                }
+        let mut at = 0;
+        while let Ok(Some(place)) = MessageRange::next(&self.out, &mut at) {
+            if place.sequence() == message.sequence {
+                ext_ack.explain(place.bytes(&self.out));
+                break;
             }
         }
-        Ok(Some(verdict))
+        Ok(Some(verdict.map(|warning| warning.map(Box::new)).map_err(Box::new)))
     }
 
     #[cfg(test)]
@@ -365,6 +372,10 @@ impl List {
         let ifindex = self.select.header.ifindex;
         ifindex == 0 || message.payload.get(4..8).is_none_or(|bytes| *bytes == ifindex.to_ne_bytes())
     }
+}
+
+fn boxed(error: impl Into<Cause>) -> Box<Cause> {
+    Box::new(error.into())
 }
 
 #[cfg(test)]

@@ -74,6 +74,7 @@ impl ExtAck {
 pub type Verdict = Result<Option<ExtAck>, KernelError>;
 
 /// Reads `NLMSG_ERROR` (an acknowledgement when its error is 0).
+#[inline]
 pub(crate) fn decode_error(message: &Message<'_>) -> Result<Verdict, DecodeError> {
     let mut reader = Reader::new(message.payload);
     let error = reader.i32()?;

@@ -1,17 +1,23 @@
 //! Notices for programs that track the current state, with recovery after a loss.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::future::{Future, poll_fn};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::task::{Context, Poll};
+use std::time::Duration;
 
-use super::{Monitor, Notice};
+use super::{Found, Monitor};
 use crate::connection::Connection;
 use crate::connection::Socket;
 use crate::connection::Transport;
+use crate::connection::dump::list;
 use crate::connection::netns::Namespace;
-use crate::connection::watch::read_consistent;
+use crate::connection::talk::{self, Talk};
+use crate::connection::watch::{MOST_SILENCES, SILENCE, TRIES};
 use crate::exchange::dump_request::DumpRequest;
 use crate::exchange::entry::OwnedEntry;
-use crate::exchange::error::Error;
+use crate::exchange::error::{Cause, Error};
+use crate::exchange::reply::MessageRange;
 use crate::wire::error::DecodeError;
 use crate::wire::handle::Handle;
 use crate::wire::message::Message;
@@ -48,8 +54,7 @@ use crate::wire::uapi::{RTM_DELLINK, RTM_NEWLINK, RTNLGRP_LINK, RTNLGRP_TC};
 pub struct Follower<M: Transport = Socket, C: Transport = Socket> {
     monitor: Monitor<M>,
     connection: Connection<C>,
-    state: State,
-    listed: VecDeque<OwnedEntry>,
+    following: Following,
 }
 
 /// An event of a follower.
@@ -70,11 +75,75 @@ pub enum Event<'a> {
     InStep,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The state of a follower.
+#[derive(Debug, Default)]
+pub(crate) struct Following {
+    state: State,
+    listed: VecDeque<OwnedEntry>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum State {
+    #[default]
     Watching,
     Lost,
     Listing,
+}
+
+/// An event, with the place of its message in the monitor's buffer.
+#[derive(Debug)]
+pub(crate) enum Heard {
+    Notice(MessageRange),
+    DeviceGone(i32),
+    Overflow,
+    Listed(OwnedEntry),
+    InStep,
+}
+
+/// A monitor, whether it waits or not.
+pub(crate) trait Listen {
+    type Transport: Transport;
+
+    /// The monitor below.
+    fn monitor(&mut self) -> &mut Monitor<Self::Transport>;
+
+    /// The next notice with a type that is `wanted`.
+    fn poll_notice(
+        &mut self,
+        context: &mut Context<'_>,
+        wanted: fn(u16) -> bool,
+    ) -> Poll<Result<Option<Found>, Error>>;
+
+    /// Waits for a time.
+    fn sleep(&self, time: Duration) -> impl Future<Output = ()> + Send + use<Self>;
+}
+
+impl<M: Transport> Listen for Monitor<M> {
+    type Transport = M;
+
+    fn monitor(&mut self) -> &mut Self {
+        self
+    }
+
+    fn poll_notice(
+        &mut self,
+        _: &mut Context<'_>,
+        wanted: fn(u16) -> bool,
+    ) -> Poll<Result<Option<Found>, Error>> {
+        self.poll_receive(wanted, |_| Poll::Ready(false))
+    }
+
+    fn sleep(&self, time: Duration) -> impl Future<Output = ()> + Send + use<M> {
+        std::thread::sleep(time);
+        std::future::ready(())
+    }
+}
+
+impl Following {
+    /// Makes a list of all objects follow, as after a loss.
+    pub(crate) const fn list_anew(&mut self) {
+        self.state = State::Lost;
+    }
 }
 
 impl Follower {
@@ -114,8 +183,8 @@ impl<M: Transport + AsFd, C: Transport> AsRawFd for Follower<M, C> {
 
 impl<M: Transport, C: Transport> Follower<M, C> {
     /// Follows over any monitor, and a connection for the lists.
-    pub const fn over(monitor: Monitor<M>, connection: Connection<C>) -> Self {
-        Self { monitor, connection, state: State::Watching, listed: VecDeque::new() }
+    pub fn over(monitor: Monitor<M>, connection: Connection<C>) -> Self {
+        Self { monitor, connection, following: Following::default() }
     }
 
     /// The monitor below.
@@ -135,7 +204,7 @@ impl<M: Transport, C: Transport> Follower<M, C> {
 
     /// Makes a list of all objects follow, as after a loss.
     pub fn list_anew(&mut self) {
-        self.state = State::Lost;
+        self.following.list_anew();
     }
 
     /// Waits for the next event; `None` when nothing came within the monitor's
@@ -146,45 +215,93 @@ impl<M: Transport, C: Transport> Follower<M, C> {
     /// come one after the other.
     #[expect(clippy::should_implement_trait, reason = "it lends from the monitor's buffer")]
     pub fn next(&mut self) -> Result<Option<Event<'_>>, Error> {
-        if self.state == State::Lost {
-            if !self.monitor.forget()? {
-                return Ok(Some(Event::Overflow)); // a flood
-            }
-            let Self { monitor, connection, .. } = self;
-            let list = || list_all(connection);
-            self.listed = read_consistent(monitor, &mut 0, "qdiscs, classes and filters", list)??.into();
-            self.state = State::Listing;
+        let Self { monitor, connection, following } = self;
+        let heard = talk::now(next_event(following, monitor, connection))?;
+        Ok(heard.map(|heard| Event::of(heard, &self.monitor)))
+    }
+}
+
+impl<'a> Event<'a> {
+    pub(crate) fn of<M: Transport>(heard: Heard, monitor: &'a Monitor<M>) -> Self {
+        match heard {
+            Heard::Notice(place) => Self::Notice(place.message(&monitor.buffer)),
+            Heard::DeviceGone(ifindex) => Self::DeviceGone(ifindex),
+            Heard::Overflow => Self::Overflow,
+            Heard::Listed(entry) => Self::Listed(entry),
+            Heard::InStep => Self::InStep,
         }
-        if self.state == State::Listing {
-            return Ok(Some(match self.listed.pop_front() {
-                Some(entry) => Event::Listed(entry),
-                None => {
-                    self.state = State::Watching;
-                    Event::InStep
-                }
-            }));
+    }
+}
+
+/// See [`Follower::next`]. If it is dropped, no event is lost: a list that had begun begins anew.
+pub(crate) async fn next_event<M: Listen, C: Talk>(
+    following: &mut Following,
+    monitor: &mut M,
+    connection: &mut C,
+) -> Result<Option<Heard>, Error> {
+    if following.state == State::Lost {
+        if !monitor.monitor().forget()? {
+            return Ok(Some(Heard::Overflow)); // a flood
         }
-        // New devices matter to lists alone.
-        let wanted = |kind: u16| kind != RTM_NEWLINK;
-        Ok(match self.monitor.receive_of(wanted)? {
-            None => None,
-            Some(Notice::Message(message)) if message.kind == RTM_DELLINK => {
-                let ifindex = message.payload.get(4..).and_then(|rest| rest.first_chunk());
-                let ifindex = ifindex.ok_or(DecodeError::Malformed { what: "link message" })?;
-                Some(Event::DeviceGone(i32::from_ne_bytes(*ifindex)))
+        following.listed = list_steadily(monitor, connection).await?.into();
+        following.state = State::Listing;
+    }
+    if following.state == State::Listing {
+        return Ok(Some(match following.listed.pop_front() {
+            Some(entry) => Heard::Listed(entry),
+            None => {
+                following.state = State::Watching;
+                Heard::InStep
             }
-            Some(Notice::Message(message)) => Some(Event::Notice(message)),
-            Some(Notice::Overflow) => {
-                self.state = State::Lost;
-                Some(Event::Overflow)
+        }));
+    }
+    // New devices matter to lists alone.
+    let found = poll_fn(|context| monitor.poll_notice(context, |kind| kind != RTM_NEWLINK)).await?;
+    Ok(match found {
+        None => None,
+        Some(Found::Message(place)) if place.kind() == RTM_DELLINK => {
+            let message = place.message(&monitor.monitor().buffer);
+            let ifindex = message.payload.get(4..).and_then(|rest| rest.first_chunk());
+            let ifindex = ifindex.ok_or(DecodeError::Malformed { what: "link message" })?;
+            Some(Heard::DeviceGone(i32::from_ne_bytes(*ifindex)))
+        }
+        Some(Found::Message(place)) => Some(Heard::Notice(place)),
+        Some(Found::Overflow) => {
+            following.state = State::Lost;
+            Some(Heard::Overflow)
+        }
+    })
+}
+
+/// Lists all objects until nothing changes meanwhile.
+async fn list_steadily<M: Listen, C: Talk>(
+    monitor: &mut M,
+    connection: &mut C,
+) -> Result<Vec<OwnedEntry>, Error> {
+    for _ in 1..TRIES {
+        let is_empty = monitor.monitor().forget()?;
+        let listed = list_all(connection).await;
+        if is_empty && !monitor.monitor().drain(|_| true)? {
+            return listed;
+        }
+        for _ in 0..MOST_SILENCES {
+            monitor.sleep(SILENCE).await;
+            if !monitor.monitor().drain(|_| true)? {
+                break;
             }
-        })
+        }
+    }
+    let is_empty = monitor.monitor().forget()?;
+    let listed = list_all(connection).await?;
+    match is_empty && !monitor.monitor().drain(|_| true)? {
+        true => Ok(listed),
+        false => Err(Error::new("list", "qdiscs, classes and filters", Cause::Interrupted(TRIES))),
     }
 }
 
 /// All qdiscs, their classes, and the filters of each qdisc and hook.
-fn list_all<C: Transport>(connection: &mut Connection<C>) -> Result<Vec<OwnedEntry>, Error> {
-    let mut all = connection.list(&DumpRequest::qdiscs())?;
+async fn list_all<C: Talk>(connection: &mut C) -> Result<Vec<OwnedEntry>, Error> {
+    let mut all = list(connection, &DumpRequest::qdiscs()).await?;
     let mut devices = BTreeSet::new();
     let mut filtered = BTreeSet::new();
     for qdisc in all.iter().filter_map(|qdisc| qdisc.entry().ok()) {
@@ -203,11 +320,11 @@ fn list_all<C: Transport>(connection: &mut Connection<C>) -> Result<Vec<OwnedEnt
         }
     }
     for ifindex in devices {
-        all.extend(connection.list(&DumpRequest::classes(ifindex))?);
+        all.extend(list(connection, &DumpRequest::classes(ifindex)).await?);
     }
     for (ifindex, parent) in filtered {
         // A parent that was deleted meanwhile has no filters, which is not an error.
-        all.extend(connection.list(&DumpRequest::filters(ifindex).parent(parent))?);
+        all.extend(list(connection, &DumpRequest::filters(ifindex).parent(parent)).await?);
     }
     Ok(all)
 }
