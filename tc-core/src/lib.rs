@@ -19,6 +19,7 @@
 //! | add a kind | [`Kind`], [`Syntax`] and [`register!`]; [`contract::check`] in its tests |
 //! | add an ematch | [`ematch::Ematch`] and [`register_ematch!`] |
 //! | work in another network namespace | [`netns::Namespace`], [`Connection::open_in`] |
+//! | work in an asynchronous program | `tc_core::tokio` (feature `tokio`) |
 //! | test without a kernel | [`embedded::Kernel`] |
 //! | read or write messages by hand | [`Attrs`], [`AttrWriter`], [`message`] |
 //!
@@ -43,6 +44,8 @@ pub mod link;
 pub mod tree;
 mod wire;
 
+#[cfg(feature = "tokio")]
+pub use connection::tokio;
 pub use connection::watch::ChangeWatch;
 pub use connection::{
     Connection, DEFAULT_TIMEOUT, Done, Dump, DumpEntry, Ensured, Pipeline, Received, RequestGroup, Socket,

@@ -57,6 +57,10 @@ pub(crate) fn begin<C: Talk>(tc: &mut C, select: &DumpRequest) -> Result<(), Cau
 /// The place of the next object; `None` at the end.
 #[inline]
 pub(crate) async fn next<C: Talk>(tc: &mut C) -> Result<Option<MessageRange>, Cause> {
+    let connection = tc.connection();
+    if let Some(place) = connection.exchange.next_listed(&connection.answer) {
+        return Ok(Some(place));
+    }
     match talk::step(tc).await {
         Ok(Step::Object(_, place)) => Ok(Some(place)),
         Ok(Step::Verdict(_, Err(error))) => Err(Cause::Kernel(*error)),

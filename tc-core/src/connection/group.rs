@@ -8,7 +8,7 @@ use crate::connection::talk::{self, Talk};
 use crate::exchange::error::{Cause, Error};
 use crate::exchange::parts::Parts;
 use crate::exchange::request::Request;
-use crate::exchange::sans_io::{Expected, MOST_OPEN, Step};
+use crate::exchange::sans_io::{Exchange, Expected, MOST_OPEN, Step};
 use crate::wire::ack::ExtAck;
 use crate::wire::error::EncodeError;
 use crate::wire::message::{Message, edit_flags};
@@ -70,7 +70,7 @@ impl<T: Transport> RequestGroup<'_, T> {
     /// Adds a request that is answered by an acknowledgement, and returns its
     /// index. An error leaves the pack as it was.
     pub fn push<O>(&mut self, verb: Verb, request: &Request<'_, O>) -> Result<usize, Error> {
-        self.push_with(verb, &request.parts, |flags| flags)
+        push(&mut self.connection.exchange, verb, &request.parts, |flags| flags)
     }
 
     /// Adds a request that is answered by the object itself, with its counters,
@@ -80,24 +80,7 @@ impl<T: Transport> RequestGroup<'_, T> {
     /// For qdiscs with a handle alone. Kernel: a default qdisc with the handle 0
     /// may have nothing shown, and the request is then never answered.
     pub fn push_shown<O>(&mut self, verb: Verb, request: &Request<'_, O>) -> Result<usize, Error> {
-        self.push_with(verb, &request.parts, |flags| (flags | NLM_F_ECHO) & !NLM_F_ACK)
-    }
-
-    fn push_with(
-        &mut self,
-        verb: Verb,
-        request: &Parts<'_>,
-        flags: impl FnOnce(u16) -> u16,
-    ) -> Result<usize, Error> {
-        let fail = |cause: Cause| Error::new(verb.name(), request.describe(), cause);
-        let exchange = &mut self.connection.exchange;
-        if exchange.count() == Self::MOST {
-            return Err(fail(Cause::Refused(format!("a pack holds {} requests", Self::MOST))));
-        }
-        let start = exchange.push(|sequence, buffer| request.encode(verb, sequence, buffer));
-        let start = start.map_err(|error| fail(error.into()))?;
-        edit_flags(exchange.bytes_mut(), start, flags);
-        Ok(exchange.count() - 1)
+        push(&mut self.connection.exchange, verb, &request.parts, shown)
     }
 
     /// Adds the message that `encode` writes, which is answered by an acknowledgement.
@@ -127,6 +110,28 @@ impl<T: Transport> RequestGroup<'_, T> {
     pub fn send(self, each: impl FnMut(usize, Result<Done<'_>, Cause>)) -> Result<(), Error> {
         talk::now(send(self.connection, each))
     }
+}
+
+/// The flags of a request that is answered by the object itself.
+pub(crate) const fn shown(flags: u16) -> u16 {
+    (flags | NLM_F_ECHO) & !NLM_F_ACK
+}
+
+/// Adds a request to the exchange.
+pub(crate) fn push(
+    exchange: &mut Exchange,
+    verb: Verb,
+    request: &Parts<'_>,
+    flags: impl FnOnce(u16) -> u16,
+) -> Result<usize, Error> {
+    let fail = |cause: Cause| Error::new(verb.name(), request.describe(), cause);
+    if exchange.count() == MOST_OPEN {
+        return Err(fail(Cause::Refused(format!("a pack holds {MOST_OPEN} requests"))));
+    }
+    let start = exchange.push(|sequence, buffer| request.encode(verb, sequence, buffer));
+    let start = start.map_err(|error| fail(error.into()))?;
+    edit_flags(exchange.bytes_mut(), start, flags);
+    Ok(exchange.count() - 1)
 }
 
 /// Sends the requests of the exchange, and reports the outcome of each.

@@ -14,6 +14,8 @@ mod pipeline;
 pub(crate) mod scripted;
 mod socket;
 pub(crate) mod talk;
+#[cfg(feature = "tokio")]
+pub mod tokio;
 mod transport;
 pub(crate) mod watch;
 
@@ -25,9 +27,8 @@ use crate::connection::echo::Echo;
 use crate::connection::exchange::ForeignDatagramGuard;
 use crate::connection::netns::Namespace;
 use crate::exchange::error::{Cause, Error};
-use crate::exchange::reply::MessageRange;
 use crate::exchange::request::Request;
-use crate::exchange::sans_io::{Exchange, Expected};
+use crate::exchange::sans_io::Exchange;
 use crate::wire::ack::ExtAck;
 use crate::wire::error::EncodeError;
 use crate::wire::message::Entry;
@@ -205,14 +206,6 @@ impl<T: Transport> Connection<T> {
         encode: impl FnOnce(u32, &mut BytesMut) -> Result<(), EncodeError>,
     ) -> Result<Option<ExtAck>, Cause> {
         talk::now(talk::transact(self, encode))
-    }
-
-    /// Sends the message that `encode` writes, and waits for the object in reply.
-    pub(crate) fn ask(
-        &mut self,
-        encode: impl FnOnce(u32, &mut BytesMut) -> Result<(), EncodeError>,
-    ) -> Result<MessageRange, Cause> {
-        talk::now(talk::ask(self, Expected::Object, encode))
     }
 
     #[cfg(test)]

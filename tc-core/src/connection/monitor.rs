@@ -24,7 +24,7 @@ pub(crate) use follow::{Following, Heard, Listen, next_event};
 const MOST_FORGOTTEN: usize = 1 << 16;
 
 /// How much room the kernel gets for notices that were not read yet.
-const ROOM_FOR_NOTICES: u32 = 4 * 1024 * 1024;
+pub(crate) const ROOM_FOR_NOTICES: u32 = 4 * 1024 * 1024;
 
 /// Receives notices. Those of other processes, which could forge them, are
 /// skipped. To track the current state, use a [`Follower`].

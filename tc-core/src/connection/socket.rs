@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use netlink_sys::SocketAddr;
@@ -109,6 +109,12 @@ impl AsFd for Socket {
     }
 }
 
+impl AsRawFd for Socket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+}
+
 impl Transport for Socket {
     fn send(&mut self, datagram: &[u8]) -> io::Result<()> {
         // A netlink datagram is taken whole or not at all.
@@ -169,6 +175,15 @@ impl Transport for Socket {
     fn queue_events(&self) -> io::Result<Box<dyn QueueEvents>> {
         Ok(Box::new(Uevents::open()?))
     }
+}
+
+/// Puts a socket into the reactor of the current tokio runtime, to learn when it can be read.
+#[cfg(feature = "tokio")]
+pub(crate) fn in_reactor(socket: Socket) -> io::Result<::tokio::io::unix::AsyncFd<Socket>> {
+    let readable = ::tokio::io::Interest::READABLE;
+    // SAFETY: `as_raw_fd` answers the same descriptor always, which stays open until the socket is dropped: nothing
+    // takes the socket out of the `AsyncFd`.
+    Ok(unsafe { ::tokio::io::unix::AsyncFd::register_with_interest(socket, readable) }?)
 }
 
 /// The kernel's uevents of removed objects.

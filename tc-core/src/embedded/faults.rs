@@ -129,6 +129,8 @@ pub struct Faults<T> {
     late: VecDeque<Held>,
     happened: Vec<Fault>,
     refusals: BTreeMap<u64, Refusal>,
+    /// Whether the last receive timed out by a fault.
+    timed_out: bool,
 }
 
 type Event = Box<dyn FnOnce() + Send>;
@@ -152,6 +154,7 @@ impl<T: Transport> Faults<T> {
             late: VecDeque::new(),
             happened: Vec::new(),
             refusals: BTreeMap::new(),
+            timed_out: false,
         }
     }
 
@@ -291,6 +294,7 @@ impl<T: Transport> Transport for Faults<T> {
 
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Received> {
         let mut befalls = self.begin_call();
+        self.timed_out = false;
         loop {
             if let Some(held) = self.ready.pop_front() {
                 return Ok(held.copy_to(buffer));
@@ -303,6 +307,7 @@ impl<T: Transport> Transport for Faults<T> {
                 Fault::Lost => continue,
                 Fault::Late => {
                     self.late.push_back(held);
+                    self.timed_out = true;
                     return Err(io::ErrorKind::WouldBlock.into());
                 }
                 Fault::Doubled => self.ready.push_back(held.again()),
@@ -317,6 +322,7 @@ impl<T: Transport> Transport for Faults<T> {
                 Fault::NoBuffers => return Err(io::Error::from_raw_os_error(libc::ENOBUFS)),
                 Fault::Interrupted | Fault::WouldBlock => {
                     self.ready.push_back(held);
+                    self.timed_out = fault == Fault::WouldBlock;
                     let errno = if fault == Fault::Interrupted { libc::EINTR } else { libc::EAGAIN };
                     return Err(io::Error::from_raw_os_error(errno));
                 }
@@ -366,6 +372,19 @@ impl<T: Transport> Transport for Faults<T> {
 
     fn queue_events(&self) -> io::Result<Box<dyn QueueEvents>> {
         self.inner.queue_events()
+    }
+}
+
+#[cfg(feature = "tokio")]
+impl<T: crate::tokio::AsyncTransport> crate::tokio::AsyncTransport for Faults<T> {
+    fn poll_readable(&mut self, context: &mut std::task::Context<'_>) -> std::task::Poll<io::Result<()>> {
+        if std::mem::take(&mut self.timed_out) {
+            return std::task::Poll::Ready(Err(io::ErrorKind::WouldBlock.into()));
+        }
+        match self.ready.is_empty() {
+            true => self.inner.poll_readable(context),
+            false => std::task::Poll::Ready(Ok(())),
+        }
     }
 }
 

@@ -33,6 +33,9 @@ pub(super) struct Mailbox {
     /// was read.
     congested: bool,
     largest_receive: usize,
+    /// Woken when something comes.
+    #[cfg(feature = "tokio")]
+    waker: Option<std::task::Waker>,
 }
 
 impl Mailbox {
@@ -48,6 +51,8 @@ impl Mailbox {
             overrun: false,
             congested: false,
             largest_receive: 0,
+            #[cfg(feature = "tokio")]
+            waker: None,
         }
     }
 
@@ -70,10 +75,31 @@ impl Mailbox {
         if self.congested || !self.queue.is_empty() && self.held + size > self.room {
             self.overrun |= !self.congested;
             self.congested = true;
+            self.wake();
             return;
         }
         self.held += size;
         self.queue.push_back(datagram);
+        self.wake();
+    }
+
+    /// Wakes who waits for something to come.
+    #[cfg_attr(not(feature = "tokio"), expect(clippy::unused_self, reason = "without tokio nobody waits"))]
+    fn wake(&mut self) {
+        #[cfg(feature = "tokio")]
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    /// Whether there is something to receive.
+    #[cfg(feature = "tokio")]
+    pub(super) fn poll_readable(&mut self, context: &std::task::Context<'_>) -> std::task::Poll<()> {
+        if self.overrun || !self.queue.is_empty() {
+            return std::task::Poll::Ready(());
+        }
+        self.waker = Some(context.waker().clone());
+        std::task::Poll::Pending
     }
 
     /// Makes the next receive report a loss.

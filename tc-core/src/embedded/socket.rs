@@ -154,6 +154,17 @@ impl Transport for Socket {
     }
 }
 
+/// It has to be one without a time limit of its own: see [`Socket::set_timeout`].
+#[cfg(feature = "tokio")]
+impl crate::tokio::AsyncTransport for Socket {
+    fn poll_readable(&mut self, context: &mut std::task::Context<'_>) -> std::task::Poll<io::Result<()>> {
+        match self.kernel.lock().sockets.get_mut(&self.port) {
+            Some(mailbox) => mailbox.poll_readable(context).map(Ok),
+            None => std::task::Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }
+}
+
 /// The queue events from the `at`th on.
 #[derive(Debug)]
 struct Events {

@@ -71,8 +71,13 @@ impl Inbox {
         MessageRange::next(&buffer[..self.end], &mut self.at)
     }
 
-    /// Makes [`next`](Self::next) return this message, the last one that it returned, once more.
-    pub(crate) const fn unread(&mut self, place: MessageRange) {
-        self.at = place.start();
+    /// The position in the current datagram.
+    pub(crate) const fn mark(&self) -> usize {
+        self.at
+    }
+
+    /// Goes back to a position in the current datagram.
+    pub(crate) const fn back_to(&mut self, mark: usize) {
+        self.at = mark;
     }
 }

@@ -1,6 +1,7 @@
 //! The details of a device that decide which way its packets take.
 
-use super::get_link;
+use super::find;
+use crate::connection::talk::now;
 use crate::connection::{Connection, Transport};
 use crate::exchange::error::Error;
 use crate::wire::attr::{Attr, Attrs, Reader};
@@ -76,9 +77,7 @@ impl LinkDetails {
 impl<T: Transport> Connection<T> {
     /// The details of a device. [`Error::is_not_found`] if it does not exist.
     pub fn link_details(&mut self, ifindex: i32) -> Result<LinkDetails, Error> {
-        let place = self.ask(|sequence, buffer| get_link(ifindex, None, sequence, buffer));
-        let details = place.and_then(|place| Ok(LinkDetails::decode(&place.message(&self.answer))?));
-        details.map_err(|cause| Error::new("find", format!("device {ifindex}"), cause))
+        now(find(self, ifindex, false, LinkDetails::decode))
     }
 }
 

@@ -1,13 +1,13 @@
 //! Devices that are made with their marks, and the packets that devices have counted.
 
-use bytes::BytesMut;
-
+use super::find;
 use super::request::link_message;
+use crate::connection::talk::now;
 use crate::connection::{Connection, Transport};
 use crate::exchange::error::{Cause, Error};
-use crate::wire::attr::{AttrWriter, Attrs, Reader};
-use crate::wire::error::{DecodeError, EncodeError};
-use crate::wire::message::{Message, begin_message, end_message};
+use crate::wire::attr::{Attrs, Reader};
+use crate::wire::error::DecodeError;
+use crate::wire::message::Message;
 use crate::wire::uapi::*;
 
 /// A device to make, with marks by which it is found again.
@@ -85,25 +85,11 @@ impl<T: Transport> Connection<T> {
     /// The packets that a device has counted; `None` if the kernel does not report it.
     /// [`Error::is_not_found`] if the device does not exist.
     pub fn link_packets(&mut self, ifindex: i32) -> Result<Option<LinkPackets>, Error> {
-        let place = self.ask(|sequence, buffer| get_link_with_stats(ifindex, sequence, buffer));
-        let packets = place.and_then(|place| Ok(decode(&place.message(&self.answer))?));
-        packets.map_err(|cause| Error::new("find", format!("device {ifindex}"), cause))
+        now(find(self, ifindex, true, decode))
     }
 }
 
-fn get_link_with_stats(ifindex: i32, sequence: u32, buffer: &mut BytesMut) -> Result<(), EncodeError> {
-    let start = begin_message(buffer, RTM_GETLINK, NLM_F_REQUEST, sequence);
-    let mut out = AttrWriter::new(buffer);
-    // struct ifinfomsg: family, type, index, flags, change.
-    out.put_u32(0);
-    out.put_i32(ifindex);
-    out.put_u64(0);
-    out.finish()?;
-    end_message(buffer, start);
-    Ok(())
-}
-
-fn decode(message: &Message<'_>) -> Result<Option<LinkPackets>, DecodeError> {
+pub(super) fn decode(message: &Message<'_>) -> Result<Option<LinkPackets>, DecodeError> {
     let mut reader = Reader::new(message.payload);
     reader.skip(IFINFOMSG_LEN)?;
     let Some(stats) = Attrs::new(reader.rest()).find(IFLA_STATS64)? else { return Ok(None) };

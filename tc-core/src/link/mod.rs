@@ -3,6 +3,8 @@
 mod details;
 mod marked;
 mod request;
+#[cfg(feature = "tokio")]
+mod tokio;
 
 use std::ffi::OsStr;
 
@@ -10,7 +12,9 @@ use bytes::BytesMut;
 
 use crate::connection::Connection;
 use crate::connection::Transport;
+use crate::connection::talk::{Talk, ask, now};
 use crate::exchange::error::{Cause, Error};
+use crate::exchange::sans_io::Expected;
 use crate::wire::attr::{Attr, AttrWriter, Attrs, Reader};
 use crate::wire::device::device_name_bytes;
 use crate::wire::error::{DecodeError, EncodeError};
@@ -115,24 +119,12 @@ impl<T: Transport> Connection<T> {
     /// A device by its name or one of its alternative names, as bytes or as
     /// [lossless](crate::lossless) text. [`Error::is_not_found`] if it does not exist.
     pub fn link_by_name(&mut self, name: impl AsRef<OsStr>) -> Result<Link, Error> {
-        let name = name.as_ref();
-        let fail = |cause: Cause| Error::new("find", format!("device {name:?}"), cause);
-        if name.is_empty() {
-            return Err(fail(Cause::Refused("the name is empty".into())));
-        }
-        let bytes = device_name_bytes(name).map_err(Cause::System).map_err(fail)?;
-        // Kernel: IFLA_IFNAME finds alternative names too, but takes no long one.
-        let attribute = if bytes.len() < IFNAMSIZ { IFLA_IFNAME } else { IFLA_ALT_IFNAME };
-        let place = self.ask(|sequence, buffer| get_link(0, Some((attribute, &bytes)), sequence, buffer));
-        let link = place.and_then(|place| Ok(Link::decode(&place.message(&self.answer))?));
-        link.map_err(fail)
+        now(link_by_name(self, name.as_ref()))
     }
 
     /// A device by its index. [`Error::is_not_found`] if it does not exist.
     pub fn link_by_index(&mut self, ifindex: i32) -> Result<Link, Error> {
-        let place = self.ask(|sequence, buffer| get_link(ifindex, None, sequence, buffer));
-        let link = place.and_then(|place| Ok(Link::decode(&place.message(&self.answer))?));
-        link.map_err(|cause| Error::new("find", format!("device {ifindex}"), cause))
+        now(find(self, ifindex, false, Link::decode))
     }
 
     /// The names of devices, on demand; they can be asked for while a dump is
@@ -143,8 +135,38 @@ impl<T: Transport> Connection<T> {
     }
 }
 
+/// See [`Connection::link_by_name`].
+async fn link_by_name<C: Talk>(tc: &mut C, name: &OsStr) -> Result<Link, Error> {
+    let fail = |cause: Cause| Error::new("find", format!("device {name:?}"), cause);
+    if name.is_empty() {
+        return Err(fail(Cause::Refused("the name is empty".into())));
+    }
+    let bytes = device_name_bytes(name).map_err(Cause::System).map_err(fail)?;
+    // Kernel: IFLA_IFNAME finds alternative names too, but takes no long one.
+    let attribute = if bytes.len() < IFNAMSIZ { IFLA_IFNAME } else { IFLA_ALT_IFNAME };
+    let encode =
+        |sequence, buffer: &mut BytesMut| get_link(0, false, Some((attribute, &bytes)), sequence, buffer);
+    let place = ask(tc, Expected::Object, encode).await;
+    let link = place.and_then(|place| Ok(Link::decode(&place.message(&tc.connection().answer))?));
+    link.map_err(fail)
+}
+
+/// A device by its index, with its counters or without.
+async fn find<C: Talk, R>(
+    tc: &mut C,
+    ifindex: i32,
+    stats: bool,
+    decode: fn(&Message<'_>) -> Result<R, DecodeError>,
+) -> Result<R, Error> {
+    let encode = |sequence, buffer: &mut BytesMut| get_link(ifindex, stats, None, sequence, buffer);
+    let place = ask(tc, Expected::Object, encode).await;
+    let found = place.and_then(|place| Ok(decode(&place.message(&tc.connection().answer))?));
+    found.map_err(|cause| Error::new("find", format!("device {ifindex}"), cause))
+}
+
 fn get_link(
     ifindex: i32,
+    stats: bool,
     name: Option<(u16, &[u8])>,
     sequence: u32,
     buffer: &mut BytesMut,
@@ -155,7 +177,9 @@ fn get_link(
     out.put_u32(0);
     out.put_i32(ifindex);
     out.put_u64(0);
-    out.attr_u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+    if !stats {
+        out.attr_u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+    }
     if let Some((kind, name)) = name {
         out.attr_c_string(kind, name);
     }

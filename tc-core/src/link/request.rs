@@ -8,6 +8,7 @@ use bytes::BytesMut;
 
 use crate::connection::Connection;
 use crate::connection::Transport;
+use crate::connection::talk::{Talk, now, transact};
 use crate::exchange::error::{Cause, Error};
 use crate::wire::attr::AttrWriter;
 use crate::wire::error::EncodeError;
@@ -29,13 +30,7 @@ impl<T: Transport> Connection<T> {
     /// Makes a device of a kind that needs no options: `ifb`, `dummy`.
     /// [`Error::is_exists`] if one of that name is there. It begins down.
     pub fn add_link(&mut self, name: &str, kind: &str) -> Result<(), Error> {
-        let made = self.transact(|sequence, buffer| {
-            link_message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, 0, None, sequence, buffer, |out| {
-                out.attr_str(IFLA_IFNAME, name);
-                out.nest(IFLA_LINKINFO).attr_str(IFLA_INFO_KIND, kind);
-            })
-        });
-        made.map(|_| ()).map_err(|cause| Error::new("add", format!("{kind} device {name:?}"), cause))
+        now(add_link(self, name, kind))
     }
 
     /// Makes two connected devices, the second one in another network
@@ -67,25 +62,12 @@ impl<T: Transport> Connection<T> {
     /// Changes a device. An error can come after a part was changed: the kernel
     /// does one thing after the other.
     pub fn set_link(&mut self, ifindex: i32, change: &LinkChange) -> Result<(), Error> {
-        let set = self.transact(|sequence, buffer| {
-            link_message(RTM_NEWLINK, 0, ifindex, change.up, sequence, buffer, |out| {
-                if let Some(length) = change.tx_queue_len {
-                    out.attr_u32(IFLA_TXQLEN, length);
-                }
-                if let Some(mtu) = change.mtu {
-                    out.attr_u32(IFLA_MTU, mtu);
-                }
-            })
-        });
-        set.map(|_| ()).map_err(|cause| Error::new("change", format!("device {ifindex}"), cause))
+        now(set_link(self, ifindex, change))
     }
 
     /// Deletes a device. A veth device takes its peer along.
     pub fn delete_link(&mut self, ifindex: i32) -> Result<(), Error> {
-        let deleted = self.transact(|sequence, buffer| {
-            link_message(RTM_DELLINK, 0, ifindex, None, sequence, buffer, |_| {})
-        });
-        deleted.map(|_| ()).map_err(|cause| Error::new("delete", format!("device {ifindex}"), cause))
+        now(delete_link(self, ifindex))
     }
 
     /// Deletes a device by its name.
@@ -114,6 +96,40 @@ impl<T: Transport> Connection<T> {
         let fail = |cause: Cause| Error::new("add", format!("address {address} to device {ifindex}"), cause);
         added.map(|_| ()).map_err(fail)
     }
+}
+
+/// See [`Connection::add_link`].
+pub(super) async fn add_link<C: Talk>(tc: &mut C, name: &str, kind: &str) -> Result<(), Error> {
+    let made = transact(tc, |sequence, buffer| {
+        link_message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, 0, None, sequence, buffer, |out| {
+            out.attr_str(IFLA_IFNAME, name);
+            out.nest(IFLA_LINKINFO).attr_str(IFLA_INFO_KIND, kind);
+        })
+    });
+    made.await.map(|_| ()).map_err(|cause| Error::new("add", format!("{kind} device {name:?}"), cause))
+}
+
+/// See [`Connection::set_link`].
+pub(super) async fn set_link<C: Talk>(tc: &mut C, ifindex: i32, change: &LinkChange) -> Result<(), Error> {
+    let set = transact(tc, |sequence, buffer| {
+        link_message(RTM_NEWLINK, 0, ifindex, change.up, sequence, buffer, |out| {
+            if let Some(length) = change.tx_queue_len {
+                out.attr_u32(IFLA_TXQLEN, length);
+            }
+            if let Some(mtu) = change.mtu {
+                out.attr_u32(IFLA_MTU, mtu);
+            }
+        })
+    });
+    set.await.map(|_| ()).map_err(|cause| Error::new("change", format!("device {ifindex}"), cause))
+}
+
+/// See [`Connection::delete_link`].
+pub(super) async fn delete_link<C: Talk>(tc: &mut C, ifindex: i32) -> Result<(), Error> {
+    let deleted = transact(tc, |sequence, buffer| {
+        link_message(RTM_DELLINK, 0, ifindex, None, sequence, buffer, |_| {})
+    });
+    deleted.await.map(|_| ()).map_err(|cause| Error::new("delete", format!("device {ifindex}"), cause))
 }
 
 /// A link message: header, `struct ifinfomsg`, and the attributes that `attributes` writes.

@@ -15,9 +15,9 @@ use tests::lab::count;
 use crate::world::{ETH0, kernel, line};
 
 /// The state of a reader of notices.
-type Picture = BTreeMap<String, String>;
+pub(crate) type Picture = BTreeMap<String, String>;
 
-fn note(picture: &mut Picture, message: &Message<'_>) {
+pub(crate) fn note(picture: &mut Picture, message: &Message<'_>) {
     let entry = Entry::decode(message).unwrap();
     let header = entry.header;
     let key = format!("{} {} {} {}", entry.tc_type(), header.ifindex, header.handle, header.parent);
@@ -28,13 +28,13 @@ fn note(picture: &mut Picture, message: &Message<'_>) {
     }
 }
 
-fn list(picture: &mut Picture, entry: &tc_core::OwnedEntry) {
+pub(crate) fn list(picture: &mut Picture, entry: &tc_core::OwnedEntry) {
     let bytes = entry.bytes();
     note(picture, &tc_core::message::Messages::new(bytes).next().unwrap().unwrap());
 }
 
 /// The objects, without the kernel's defaults, for which there are no notices.
-fn there(kernel: &Kernel) -> Picture {
+pub(crate) fn there(kernel: &Kernel) -> Picture {
     let socket = kernel.connect();
     let mut follower = Follower::over(Monitor::over(socket), Connection::over(kernel.connect()));
     follower.list_anew();
@@ -46,7 +46,7 @@ fn there(kernel: &Kernel) -> Picture {
     picture
 }
 
-fn change(kernel: &Kernel, from: u16, to: u16) {
+pub(crate) fn change(kernel: &Kernel, from: u16, to: u16) {
     let mut tc = Connection::over(kernel.connect());
     let one = Handle::qdisc(1);
     let _there = tc.add(&Request::qdisc(ETH0).parent(Handle::ROOT).handle(one).options(&Htb::default()));

@@ -7,6 +7,7 @@
 //! See `tc-core/docs/faults.md`.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at an unexpected error")]
 
+mod asynchronous;
 mod commit;
 mod follow;
 mod operations;
@@ -109,9 +110,30 @@ fn with_trouble(operation: &Operation, right: &Right, trouble: Trouble, call: u6
         Trouble::Fault(_) => !world.tc().transport().happened().is_empty(),
         Trouble::Unplugged => call < world.calls(),
     };
+    let unplugged = trouble == Trouble::Unplugged && happened;
+    judge(operation, right, &mut world, &said, trouble, unplugged, call);
+    if !happened {
+        return false;
+    }
+    // The connection is usable afterwards, and stale answers do not mislead it.
+    let next = world.tc().link_by_index(world::ETH1).unwrap();
+    assert_eq!(next.ifindex, world::ETH1, "{}", when());
+    true
+}
+
+/// Judges the report of an operation by the kernel's state.
+fn judge(
+    operation: &Operation,
+    right: &Right,
+    world: &mut World,
+    said: &[Said],
+    trouble: Trouble,
+    unplugged: bool,
+    call: u64,
+) {
+    let when = || format!("{} with {trouble:?} at call {call}", operation.name);
     assert_eq!(said.len(), operation.parts, "{}: an outcome for each part", when());
     let after = world.truth();
-    let unplugged = trouble == Trouble::Unplugged && happened;
     let trusts_netlink = operation.trusts_netlink && trouble.is_against_netlink();
     for (part, said) in said.iter().enumerate() {
         match said {
@@ -126,7 +148,7 @@ fn with_trouble(operation: &Operation, right: &Right, trouble: Trouble, call: u6
                 );
             }
             Said::Done(digest) => {
-                let done = (operation.happened)(&world, part);
+                let done = (operation.happened)(world, part);
                 // Changes on a device are gone with it.
                 let gone = unplugged && (call > 0 || !operation.on_device);
                 assert!(done || gone || trusts_netlink, "{}: part {part} was not done", when());
@@ -140,15 +162,8 @@ fn with_trouble(operation: &Operation, right: &Right, trouble: Trouble, call: u6
                 assert_eq!(&after, before, "{}: {why}, and all the same this changed", when());
             }
             Said::Failed(why) => {
-                assert!(!(operation.happened)(&world, part), "{}: part {part} was done: {why}", when());
+                assert!(!(operation.happened)(world, part), "{}: part {part} was done: {why}", when());
             }
         }
     }
-    if !happened {
-        return false;
-    }
-    // The connection is usable afterwards, and stale answers do not mislead it.
-    let next = world.tc().link_by_index(world::ETH1).unwrap();
-    assert_eq!(next.ifindex, world::ETH1, "{}", when());
-    true
 }

@@ -17,6 +17,8 @@ use tc_qdiscs::htb::{Htb, HtbClass};
 use tc_qdiscs::pfifo::Pfifo;
 use tc_qdiscs::plug::{self, Capture, CaptureError, CaptureSetup, Plug};
 
+pub(crate) use others::refused_in_pack;
+
 use crate::world::{ETH0, ETH1, Said, Tc, World, hex, line, lines};
 
 pub(crate) struct Operation {
@@ -38,21 +40,21 @@ pub(crate) struct Operation {
 }
 
 const ONE: Handle = Handle::qdisc(1);
-const TWO: Handle = Handle::qdisc(2);
+pub(crate) const TWO: Handle = Handle::qdisc(2);
 
-fn root() -> Request<'static, object::Qdisc> {
+pub(crate) fn root() -> Request<'static, object::Qdisc> {
     Request::qdisc(ETH0).parent(Handle::ROOT).handle(ONE)
 }
 
-const fn pfifo(limit_packets: u32) -> Pfifo {
+pub(crate) const fn pfifo(limit_packets: u32) -> Pfifo {
     Pfifo::new(limit_packets)
 }
 
-fn class(minor: u16) -> Request<'static, object::Class> {
+pub(crate) fn class(minor: u16) -> Request<'static, object::Class> {
     Request::class(ETH0).parent(ONE).handle(Handle::class(1, minor))
 }
 
-fn shape(bytes_per_s: u64) -> HtbClass {
+pub(crate) fn shape(bytes_per_s: u64) -> HtbClass {
     HtbClass::builder(Rate::bytes_per_second(bytes_per_s)).build().unwrap()
 }
 

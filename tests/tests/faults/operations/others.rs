@@ -156,7 +156,7 @@ const fn refused_in_batch(part: usize) -> bool {
     part % 10 == 3 || part == 69
 }
 
-const fn refused_in_pack(part: usize) -> bool {
+pub(crate) const fn refused_in_pack(part: usize) -> bool {
     part == 4
 }
 
