@@ -84,9 +84,12 @@ fn a_stream_under_load_ends_with_the_right_picture() {
     // Sockets stay in the namespace of the thread that opens them.
     let (overflows, picture, expected) = runtime.block_on(async {
         let mut follower = Follower::open().unwrap();
-        // Too little for the load: notices are lost.
+        // Too little for what follows: notices are lost.
         follower.monitor_mut().transport_mut().set_receive_buffer(4096).unwrap();
-        follower.list_anew();
+        for limit in 1..500 {
+            setup.replace(&root(end, limit)).unwrap();
+        }
+        setup.delete(&root(end, 0)).unwrap();
         let running = Arc::new(AtomicUsize::new(DEVICES));
         let last = root(end, 77);
         let tasks: Vec<_> = devices
