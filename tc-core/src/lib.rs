@@ -37,6 +37,7 @@
 //! ```
 
 mod connection;
+#[cfg(feature = "embedded")]
 pub mod embedded;
 mod exchange;
 mod kind;
@@ -58,10 +59,12 @@ pub use exchange::request::Request;
 #[doc(hidden)]
 pub use inventory;
 pub use kind::action::{Action, Actions};
+#[cfg(feature = "contract")]
+pub use kind::contract;
 pub use kind::{
     Change, ChangeSemantics, Difference, Estimator, Fill, FillContext, FilterPlace, FilterSyntax, Kind,
     KindWithWords, OptionWords, Options, Origin, Registered, Registry, RegistryError, Stab, Syntax, TcOps,
-    Xstats, action, contract, ematch, object, ops_of, print, rate, shared_ops_of, words,
+    Xstats, action, ematch, object, ops_of, print, rate, shared_ops_of, words,
 };
 #[doc(hidden)]
 pub use kind::{GivesWay, Registration, SyntaxOf};

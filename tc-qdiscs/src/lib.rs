@@ -9,6 +9,7 @@ pub mod bpf;
 mod common;
 mod counters;
 pub mod ematch;
+#[cfg(feature = "embedded")]
 pub mod embedded;
 pub mod filter;
 mod params;

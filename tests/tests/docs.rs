@@ -1,4 +1,4 @@
-//! The pages name tests that exist.
+//! The pages name tests and examples that exist.
 #![expect(clippy::unwrap_used, reason = "a test stops at an unexpected error")]
 
 use std::fs;
@@ -54,4 +54,21 @@ fn tests_that_pages_name_exist() {
     }
     assert!(known > 20, "only {known} names were found");
     assert_eq!(missing, Vec::<String>::new());
+}
+
+#[test]
+fn examples_are_in_readme_and_each_is_run_by_a_test() {
+    let [readme, test] = ["README.md", "tests/tests/examples.rs"]
+        .map(|path| fs::read_to_string(Path::new(TOP).join(path)).unwrap());
+    let mut seen = 0;
+    for crate_ in ["tc-core", "tc-qdiscs", "tc-cli"] {
+        let Ok(folder) = fs::read_dir(Path::new(TOP).join(crate_).join("examples")) else { continue };
+        for entry in folder {
+            let path = format!("{crate_}/examples/{}", entry.unwrap().file_name().display());
+            assert!(readme.contains(&format!("({path})")), "{path} is not in README.md");
+            assert!(test.contains(&format!("../../{path}")), "{path} is not run");
+            seen += 1;
+        }
+    }
+    assert!(seen >= 8, "only {seen} examples were found");
 }

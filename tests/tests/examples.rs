@@ -32,24 +32,6 @@ use tests::need;
 const TEN_MBIT: Rate = Rate::bytes_per_second(1_250_000);
 
 #[test]
-fn every_example_is_run_here_and_listed_in_readme() {
-    let top = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-    let [readme, this] = ["README.md", "tests/tests/examples.rs"]
-        .map(|path| std::fs::read_to_string(format!("{top}/{path}")).unwrap());
-    let mut seen = 0;
-    for crate_ in ["tc-core", "tc-qdiscs", "tc-cli"] {
-        let Ok(folder) = std::fs::read_dir(format!("{top}/{crate_}/examples")) else { continue };
-        for entry in folder {
-            let path = format!("{crate_}/examples/{}", entry.unwrap().file_name().to_str().unwrap());
-            assert!(readme.contains(&format!("({path})")), "{path} is not in README.md");
-            assert!(this.contains(&format!("../../{path}")), "{path} is not run here");
-            seen += 1;
-        }
-    }
-    assert!(seen >= 8, "only {seen} examples were found");
-}
-
-#[test]
 fn shape_adds_then_changes_the_rate_alone() {
     need!("sch_htb", "ifb");
     let net = Net::new();

@@ -1,6 +1,7 @@
 //! The kernel's side of a kind: the typed layer, which authors write.
 
 pub mod action;
+#[cfg(feature = "contract")]
 pub mod contract;
 pub mod ematch;
 mod entry;
