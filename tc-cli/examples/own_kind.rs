@@ -1,4 +1,4 @@
-//! A tc with a kind of one's own: `blackhole`, a qdisc that drops every packet. The kernel has it, this workspace has
+//! A tc with one more kind: `blackhole`, a qdisc that drops every packet. The kernel has it, this workspace has
 //! not.
 //!
 //! `own_kind qdisc add dev lo root handle 1: blackhole`; all other words work as in `tc-cli`.

@@ -36,7 +36,7 @@ pub fn restore(device: &str, mut repaired: impl FnMut(&Ensured)) -> Result<(), B
                     continue;
                 }
             }
-            // The end of a list, behind a loss: anything may have changed.
+            // The end of a list, after a loss: anything may have changed.
             Event::InStep => {}
             _ => continue,
         }

@@ -115,7 +115,7 @@ impl<T: Transport> Connection<T> {
         }
     }
 
-    /// Receives one datagram behind the first bytes of the buffer, or several.
+    /// Receives one datagram after the first bytes of the buffer, or several.
     fn receive(
         &mut self,
         behind: usize,

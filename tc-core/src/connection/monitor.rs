@@ -179,8 +179,8 @@ impl<T: Transport> Monitor<T> {
         Ok(found.map(|found| self.notice(found)))
     }
 
-    /// The next notice with a type (`RTM_*`) that is `wanted`. Where there is none yet, `wait` decides: to try again,
-    /// not yet, or that there is none.
+    /// The next notice with a type (`RTM_*`) that is `wanted`. If nothing is there yet, `wait` decides: to try again,
+    /// not yet, or no notice.
     pub(crate) fn poll_receive(
         &mut self,
         wanted: impl Fn(u16) -> bool,

@@ -84,7 +84,6 @@ impl Mailbox {
     }
 
     /// Wakes who waits for something to come.
-    #[cfg_attr(not(feature = "tokio"), expect(clippy::unused_self, reason = "without tokio nobody waits"))]
     fn wake(&mut self) {
         #[cfg(feature = "tokio")]
         if let Some(waker) = self.waker.take() {

@@ -154,7 +154,7 @@ impl Transport for Socket {
     }
 }
 
-/// It has to be one without a time limit of its own: see [`Socket::set_timeout`].
+/// The socket must have no time limit: see [`Socket::set_timeout`].
 #[cfg(feature = "tokio")]
 impl crate::tokio::AsyncTransport for Socket {
     fn poll_readable(&mut self, context: &mut std::task::Context<'_>) -> std::task::Poll<io::Result<()>> {

@@ -18,10 +18,10 @@ pub struct Received {
 /// The positions of unread datagrams in a buffer.
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
-    /// The position behind the last message that was read, in the first datagram.
+    /// The position after the last message that was read, in the first datagram.
     at: usize,
     end: usize,
-    /// The datagrams behind it.
+    /// The datagrams after it.
     rest: [(usize, usize); SLOTS],
     next: usize,
     count: usize,
@@ -58,7 +58,7 @@ impl Inbox {
         (self.at, self.end, self.next, self.count) = (0, 0, 0, 0);
     }
 
-    /// The next message; `None` if all were read. Behind an error, the next datagram follows.
+    /// The next message; `None` if all were read. After an error, the next datagram follows.
     #[inline]
     pub(crate) fn next(&mut self, buffer: &[u8]) -> Result<Option<MessageRange>, DecodeError> {
         while self.at >= self.end {

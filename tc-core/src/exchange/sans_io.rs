@@ -69,7 +69,7 @@ pub(crate) struct List {
 pub(crate) enum Next {
     /// Send [`Exchange::bytes`] again.
     Send,
-    /// Receive into the buffer behind its first bytes, which stay, and call [`Exchange::received`]; or several
+    /// Receive into the buffer after its first bytes, which stay, and call [`Exchange::received`]; or several
     /// datagrams, each into its share of the buffer, and call [`Exchange::received_many`].
     Receive {
         /// How many bytes stay.
@@ -184,7 +184,7 @@ impl Exchange {
         &mut self.out
     }
 
-    /// A datagram came, into the buffer behind its first `behind` bytes, where there was room for `room`.
+    /// A datagram came, into the buffer after its first `behind` bytes, where there was room for `room`.
     pub(crate) fn received(&mut self, behind: usize, room: usize, received: Received) -> Result<(), Cause> {
         let is_whole = self.inbox.put(behind, room, received);
         self.datagram(is_whole)

@@ -25,7 +25,7 @@ use crate::wire::verb::Verb;
 const TURN: u64 = 32;
 
 /// A conversation with the kernel about traffic control: [`tc_core::Connection`](crate::Connection) with asynchronous
-/// methods. See the [module](super) for what a future that is dropped leaves behind.
+/// methods. See the [module](super) for the effect of a dropped future.
 ///
 /// A request that succeeds allocates nothing and costs the same two system calls; the reactor is asked only where the
 /// answer is not there yet.

@@ -7,7 +7,7 @@
 //! **The kernel works within the system calls.** It carries a request out while it is sent, and makes each part of a
 //! list while the part before it is received; both wait for the rtnl lock, tens of milliseconds while links are made
 //! or destroyed. The thread waits with them, as with a file. A program that must not have such pauses keeps its
-//! connection in a task of its own on a runtime of several threads.
+//! connection in a separate task on a runtime of several threads.
 //!
 //! # Cancel safety
 //!
