@@ -71,7 +71,8 @@ pub use kind::{GivesWay, Registration, SyntaxOf};
 pub use wire::ack::KernelError;
 pub use wire::attr::{Attr, AttrWriter, Attrs, Nest, Reader, zero_extended};
 pub use wire::classid::{ClassIdError, ClassIds};
-pub use wire::convert::payload_of;
+#[cfg(feature = "netlink-packet-route")]
+pub use wire::convert::{payload_of, payload_of_options};
 pub use wire::error::{DecodeError, EncodeError};
 pub use wire::handle::{Handle, HandleError};
 pub use wire::verb::{TcType, Verb};

@@ -10,6 +10,8 @@ pub mod ipset;
 pub mod monitor;
 pub mod netns;
 mod pipeline;
+#[cfg(feature = "netlink-packet-route")]
+mod route;
 #[cfg(test)]
 pub(crate) mod scripted;
 mod socket;

@@ -225,7 +225,7 @@ impl<'a, T: Placed> Request<'a, T> {
     }
 
     /// The kind by its name, and the payload of `TCA_OPTIONS` as it stands: for a kind that the program
-    /// lacks, or for options that another library wrote (see [`payload_of`](crate::payload_of)).
+    /// lacks, or for options that another library wrote (`payload_of_options` writes those of netlink-packet-route).
     ///
     /// ```
     /// use tc_core::{Handle, Request};

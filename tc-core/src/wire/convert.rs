@@ -1,4 +1,4 @@
-//! Conversions from and to netlink-packet-route, for programs that use it, or
+//! Conversions from and to netlink-packet-route (feature `netlink-packet-route`), for programs that use it, or
 //! rtnetlink on top of it.
 //!
 //! Handles and headers convert without loss. A message converts as far as that
@@ -8,7 +8,7 @@
 use bytes::BytesMut;
 use netlink_packet_core::{DecodeError as RouteError, Emitable, Parseable};
 use netlink_packet_route::AddressFamily;
-use netlink_packet_route::tc::{TcHandle, TcHeader as RouteHeader, TcMessage as RouteMessage};
+use netlink_packet_route::tc::{TcHandle, TcHeader as RouteHeader, TcMessage as RouteMessage, TcOption};
 
 use crate::wire::handle::Handle;
 use crate::wire::message::{Entry, TcHeader};
@@ -78,6 +78,24 @@ impl TryFrom<&Entry<'_>> for RouteMessage {
 pub fn payload_of(message: &RouteMessage) -> Vec<u8> {
     let mut payload = vec![0; message.buffer_len()];
     message.emit(&mut payload);
+    payload
+}
+
+/// The payload of `TCA_OPTIONS` that netlink-packet-route would write, for
+/// [`Request::raw_options`](crate::Request::raw_options): options of any kind that it knows.
+///
+/// ```
+/// use netlink_packet_route::tc::{TcOption, TcQdiscFqCodelOption};
+/// use tc_core::{Handle, Request, payload_of_options};
+///
+/// let options = payload_of_options(&[TcOption::FqCodel(TcQdiscFqCodelOption::Limit(100))]);
+/// let root = Request::qdisc(2).parent(Handle::ROOT).raw_options("fq_codel", &options);
+/// assert_eq!(options, [8, 0, 2, 0, 100, 0, 0, 0]);
+/// # let _ = root;
+/// ```
+pub fn payload_of_options(options: &[TcOption]) -> Vec<u8> {
+    let mut payload = vec![0; options.buffer_len()];
+    options.emit(&mut payload);
     payload
 }
 

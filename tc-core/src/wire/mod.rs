@@ -3,6 +3,7 @@
 pub mod ack;
 pub(crate) mod attr;
 pub(crate) mod classid;
+#[cfg(feature = "netlink-packet-route")]
 pub(crate) mod convert;
 pub(crate) mod device;
 pub(crate) mod error;
