@@ -17,7 +17,7 @@ pub fn delay(container: &str, device: &str, delay: Duration) -> Result<(), Box<d
         tc.delete_if_exists(&root)?;
         return Ok(());
     }
-    let netem = Netem::default().delay_ns(i64::try_from(delay.as_nanos())?);
+    let netem = Netem::default().delay(delay);
     tc.replace(&root.options(&netem))?;
     Ok(())
 }
