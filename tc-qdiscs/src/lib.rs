@@ -6,6 +6,7 @@
 
 pub mod action;
 pub mod bpf;
+pub mod classify;
 mod common;
 mod counters;
 pub mod ematch;

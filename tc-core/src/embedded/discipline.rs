@@ -133,6 +133,40 @@ pub enum Enqueued {
     OtherDropped,
 }
 
+/// The result of the filters of a qdisc or an inner class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Classified {
+    /// No filter decided.
+    Miss,
+    /// A filter selected this class; it is unspecified if the filter has none.
+    Match(Handle),
+    /// An action dropped the packet.
+    Dropped,
+    /// An action took the packet.
+    Stolen,
+}
+
+/// The place that a classful qdisc gives a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// This leaf class.
+    Class(Handle),
+    /// The qdisc itself.
+    Own,
+    /// The packet is dropped.
+    Dropped,
+    /// An action took the packet.
+    Stolen,
+}
+
+/// A classification that depends on facts outside the packet.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("cannot know: {reason}")]
+pub struct Unclassified {
+    /// The fact.
+    pub reason: String,
+}
+
 /// A kind's behaviour: one value is one qdisc.
 ///
 /// A new value is made for each qdisc and then initialised; it is dropped when
@@ -287,8 +321,19 @@ pub trait Classes {
         None
     }
 
-    /// Returns the leaf class of a packet; `None` is the qdisc itself.
+    /// Returns the leaf class of a packet without filters; `None` is the qdisc itself.
     fn classify(&self, packet: &Packet) -> Option<Handle>;
+
+    /// Returns the place of a packet. `filters` classifies it by those of a place: the qdisc, or an
+    /// inner class. A kind without filters leaves this out.
+    fn choose(
+        &self,
+        packet: &Packet,
+        filters: &mut dyn FnMut(Handle) -> Result<Classified, Unclassified>,
+    ) -> Result<Choice, Unclassified> {
+        let _ = filters;
+        Ok(self.classify(packet).map_or(Choice::Own, Choice::Class))
+    }
 
     /// The leaf classes in their order of service.
     fn order(&self) -> Vec<Handle> {

@@ -60,7 +60,9 @@ mod state;
 mod tests;
 
 pub use builder::{Builder, Device};
-pub use discipline::{Classes, Discipline, Enqueued, Nature, Packet, Place, Refusal};
+pub use discipline::{
+    Choice, Classes, Classified, Discipline, Enqueued, Nature, Packet, Place, Refusal, Unclassified,
+};
 pub use faults::{Chances, Fault, Faults};
 pub use fifo::{PacketQueue, Queueless, Stored};
 pub use kernel::Kernel;

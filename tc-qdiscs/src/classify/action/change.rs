@@ -1,0 +1,99 @@
+//! Changes of metadata and addresses.
+
+use tc_core::action::Control;
+use tc_core::uapi::{ETH_P_IP, ETH_P_IPV6};
+
+use super::super::{CannotKnow, Direction, Packet};
+use crate::action::nat::Nat;
+use crate::action::skbedit::{PacketType, Skbedit};
+use crate::filter::flower::{IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP};
+
+/// `tcf_skbedit_act`.
+pub(super) fn skbedit(
+    skbedit: &Skbedit,
+    packet: &mut Packet,
+    effect: &mut String,
+) -> Result<Control, CannotKnow> {
+    let mut said = Vec::new();
+    if let Some(priority) = skbedit.priority {
+        packet.priority = priority.raw();
+        said.push(format!("priority {priority}"));
+    }
+    if skbedit.flags & Skbedit::INHERIT_DSFIELD != 0 {
+        let at = packet.network;
+        let field = match packet.ethertype {
+            ETH_P_IP => packet.bytes(at, 20).map(|header| header[1]),
+            ETH_P_IPV6 => packet.bytes(at, 40).map(|header| header[0] << 4 | header[1] >> 4),
+            _ => Some(0).filter(|_| false),
+        };
+        match (field, packet.ethertype) {
+            (Some(field), _) => packet.priority = u32::from(field >> 2),
+            (None, ETH_P_IP | ETH_P_IPV6) => return Ok(Control::Drop),
+            (None, _) => {}
+        }
+        said.push(format!("priority {} by the DS field", packet.priority));
+    }
+    if let Some(queue) = skbedit.queue_mapping {
+        if skbedit.flags & Skbedit::TXQ_SKBHASH != 0 {
+            return Err(CannotKnow::new("the hash of the packet, which selects the queue"));
+        }
+        packet.queue = queue;
+        said.push(format!("queue {queue}, if the device has it"));
+    }
+    if let Some(mark) = skbedit.mark {
+        let mask = skbedit.mask.unwrap_or(u32::MAX);
+        packet.mark = packet.mark & !mask | mark & mask;
+        said.push(format!("mark {:#x}", packet.mark));
+    }
+    if let Some(ptype) = skbedit.ptype {
+        packet.packet_type = match ptype {
+            PacketType::Host => 0,
+            PacketType::Broadcast => 1,
+            PacketType::Multicast => 2,
+            PacketType::OtherHost => 3,
+            PacketType::Other(number) => number as u8,
+        };
+        said.push(format!("type {}", packet.packet_type));
+    }
+    *effect = said.join(", ");
+    Ok(skbedit.control)
+}
+
+/// `tcf_nat_act`. Checksums stay as they are.
+pub(super) fn nat(nat: &Nat, packet: &mut Packet, effect: &mut String) -> Result<Control, CannotKnow> {
+    let at = packet.network;
+    let Some(header) = packet.array::<20>(at).filter(|_| nat.control != Control::Drop) else {
+        return Ok(Control::Drop);
+    };
+    let is_egress = nat.flags & Nat::EGRESS != 0;
+    let place = if is_egress { 12 } else { 16 };
+    let address =
+        u32::from_be_bytes([header[place], header[place + 1], header[place + 2], header[place + 3]]);
+    let (old, new, mask) = (nat.old.to_bits(), nat.new.to_bits(), nat.mask.to_bits());
+    let is_first = u16::from_be_bytes([header[6], header[7]]) & 0x1fff == 0;
+    let proto = header[9];
+    if (old ^ address) & mask != 0 {
+        if is_first && proto == IPPROTO_ICMP {
+            return Err(CannotKnow::new("the addresses in an ICMP message, which nat changes"));
+        }
+        "other addresses".clone_into(effect);
+        return Ok(nat.control);
+    }
+    let changed = new & mask | address & !mask;
+    packet.frame[at + place..at + place + 4].copy_from_slice(&changed.to_be_bytes());
+    *effect = format!("the address is {}", std::net::Ipv4Addr::from(changed));
+    let size = match proto {
+        _ if !is_first => 0,
+        IPPROTO_TCP => 20,
+        IPPROTO_UDP => 8,
+        IPPROTO_ICMP => return Err(CannotKnow::new("the addresses in an ICMP message, which nat changes")),
+        _ => 0,
+    };
+    let end = at + usize::from(header[0] & 0xf) * 4 + size;
+    Ok(if packet.frame.len() < end { Control::Drop } else { nat.control })
+}
+
+/// Whether the packet is at ingress, where `skb->data` is at the network header.
+pub(super) fn data_start(packet: &Packet) -> usize {
+    if packet.direction == Direction::Ingress { packet.network } else { 0 }
+}
