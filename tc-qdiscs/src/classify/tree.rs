@@ -134,6 +134,17 @@ impl Tree {
         places
     }
 
+    /// The classes without children.
+    pub fn leaves(&self) -> Vec<Handle> {
+        self.classes.iter().map(|class| class.id).filter(|class| self.is_leaf(*class)).collect()
+    }
+
+    /// Whether this is a class without children.
+    pub fn is_leaf(&self, class: Handle) -> bool {
+        let is_there = self.classes.iter().any(|other| other.id == class);
+        is_there && !self.classes.iter().any(|other| other.parent == class) && class.minor() != 0
+    }
+
     /// The filters of a place.
     pub fn filters(&self, place: Handle) -> Option<&Filters> {
         self.filters.get(&place)

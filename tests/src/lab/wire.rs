@@ -9,7 +9,7 @@ use nix::ifaddrs::getifaddrs;
 use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, bind, getsockopt, recv, send, setsockopt,
     socket,
-    sockopt::{ReceiveTimeout, SocketError},
+    sockopt::{Mark, Priority, ReceiveTimeout, SocketError},
 };
 use nix::sys::time::{TimeVal, TimeValLike};
 
@@ -35,6 +35,17 @@ impl Wire {
     /// The kernel's error.
     pub fn send(&self, frame: &[u8]) -> io::Result<()> {
         send(self.0.as_raw_fd(), frame, MsgFlags::empty())?;
+        Ok(())
+    }
+
+    /// Sets the mark and the priority of the frames that are sent from now on.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's error.
+    pub fn set_metadata(&self, mark: u32, priority: u32) -> io::Result<()> {
+        setsockopt(&self.0, Mark, &mark)?;
+        setsockopt(&self.0, Priority, &priority.cast_signed())?;
         Ok(())
     }
 

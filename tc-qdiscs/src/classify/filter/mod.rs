@@ -78,6 +78,31 @@ impl Filter {
         self.body == Body::Priority
     }
 
+    /// The kind's name, if the options can be read.
+    pub const fn options(&self) -> Option<&'static str> {
+        match &self.body {
+            Body::U32(_) => Some(U32::KIND),
+            Body::Fw(_) => Some(Fw::KIND),
+            Body::Flower(_) => Some(Flower::KIND),
+            Body::Basic(_) => Some(Basic::KIND),
+            Body::Matchall(_) => Some(Matchall::KIND),
+            Body::Priority | Body::Other => None,
+        }
+    }
+
+    /// The number of keys of a u32 filter; `None` for its tables, and for other kinds.
+    pub fn key_count(&self) -> Option<usize> {
+        match &self.body {
+            Body::U32(options) => options.selector.as_ref().map(|selector| selector.keys.len()),
+            _ => None,
+        }
+    }
+
+    /// Whether a u32 filter has a mark.
+    pub const fn has_mark(&self) -> bool {
+        matches!(&self.body, Body::U32(options) if options.mark.is_some())
+    }
+
     /// The actions, those that stand for the filter's own police included.
     pub fn actions(&self) -> Vec<Action> {
         let (police, actions) = match &self.body {

@@ -153,6 +153,16 @@ impl Packet {
         }
     }
 
+    /// The frame as it is on the wire, with the tag in it.
+    pub fn wire_frame(&self) -> Vec<u8> {
+        let mut frame = self.frame.clone();
+        if let Some(Tag { protocol, tci }) = self.tag {
+            let at = frame.len().min(12);
+            frame.splice(at..at, protocol.to_be_bytes().into_iter().chain(tci.to_be_bytes()));
+        }
+        frame
+    }
+
     /// `skb->len`: at ingress without the Ethernet header.
     pub fn length(&self) -> u32 {
         let start = if self.direction == Direction::Ingress { self.network } else { 0 };
