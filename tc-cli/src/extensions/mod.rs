@@ -1,5 +1,6 @@
 //! The commands that `tc` does not have.
 
+mod explain;
 mod kinds;
 mod plug;
 mod reconcile;
@@ -13,6 +14,7 @@ pub(crate) const EXTENSIONS: &[Extension] = &[
     reconcile::EXPORT,
     reconcile::DIFF,
     reconcile::APPLY,
+    explain::EXPLAIN,
     plug::PLUG,
     shell::COMPLETIONS,
     shell::MAN,

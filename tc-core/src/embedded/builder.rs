@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::classifier::Classifier;
 use super::device;
 use super::discipline::Discipline;
 use super::kernel::Kernel;
@@ -151,16 +152,23 @@ impl Builder {
         self
     }
 
-    /// Adds a filter kind. Filters are stored and dumped, and do not classify
-    /// packets.
+    /// Sets the effect of filters and actions on packets. Without it they have none.
+    #[must_use]
+    pub fn classifier(mut self, classifier: impl Classifier + 'static) -> Self {
+        self.kinds.set_classifier(Box::new(classifier));
+        self
+    }
+
+    /// Adds a filter kind. Filters are stored and dumped; the
+    /// [classifier](Builder::classifier) classifies packets by them.
     #[must_use]
     pub fn filter_kind(mut self, kind: &str) -> Self {
         self.kinds.register_filter(kind);
         self
     }
 
-    /// Adds an action kind. Shared actions are stored and dumped, and have no
-    /// effect.
+    /// Adds an action kind. Shared actions are stored and dumped. Those of
+    /// filters have the effect that the [classifier](Builder::classifier) gives them.
     #[must_use]
     pub fn action_kind(mut self, kind: &str) -> Self {
         self.kinds.register_action(kind);

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use super::discipline::{Discipline, Packet, Place};
+use super::discipline::{Discipline, Packet, Place, Unclassified};
 use super::kinds::{Kinds, LEAF};
 use crate::wire::handle::Handle;
 
@@ -68,6 +68,10 @@ pub(super) struct Device {
     /// Whether the queues use their qdiscs, and not noop.
     pub(super) active: bool,
     pub(super) sent: VecDeque<Packet>,
+    /// The packets that the machine received.
+    pub(super) received: VecDeque<Packet>,
+    /// The facts that classifications depended on.
+    pub(super) unclassified: Vec<Unclassified>,
 }
 
 impl Device {
@@ -96,6 +100,8 @@ impl Device {
             buckets: Default::default(),
             active: false,
             sent: VecDeque::new(),
+            received: VecDeque::new(),
+            unclassified: Vec::new(),
         }
     }
 
@@ -220,6 +226,7 @@ impl Device {
 
     pub(super) fn destroy(&mut self, id: Id) {
         let Some(qdisc) = self.qdiscs.remove(&id) else { return };
+        self.kinds.forget(&qdisc.filters);
         self.buckets[bucket(qdisc.handle)].retain(|other| *other != id);
         for leaf in qdisc.leaves.into_values() {
             self.put(Some(leaf));

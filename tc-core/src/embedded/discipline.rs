@@ -19,6 +19,16 @@ pub struct Packet {
     /// The transmit queue; one that the device does not have counts as the
     /// first.
     pub queue: u16,
+    /// `skb->mark`.
+    pub mark: u32,
+    /// `skb->tc_index`.
+    pub tc_index: u16,
+    /// Whether a device received the packet; otherwise it sends it. The kernel sets it.
+    pub is_received: bool,
+    /// The device's index (`skb->dev`). The kernel sets it.
+    pub ifindex: i32,
+    /// The device's name. The kernel sets it.
+    pub device: String,
     /// The accounted length in bytes: the packet's length, or that of the size
     /// table (`qdisc_pkt_len`). The kernel sets it.
     pub counted_bytes: u32,
@@ -41,6 +51,13 @@ impl Packet {
     #[must_use]
     pub const fn queue(mut self, queue: u16) -> Self {
         self.queue = queue;
+        self
+    }
+
+    /// Sets the mark.
+    #[must_use]
+    pub const fn mark(mut self, mark: u32) -> Self {
+        self.mark = mark;
         self
     }
 

@@ -137,7 +137,7 @@ impl Dump {
                         let filter = device.get(Some(id)).and_then(|qdisc| qdisc.filters.get(at));
                         if let Some(filter) = filter {
                             let head = Head { kind: RTM_NEWTFILTER, ..head };
-                            fill_filter(piece, device.ifindex, filter, head);
+                            fill_filter(piece, device.ifindex, filter, &device.kinds, head);
                         }
                     }
                     Object::Link => device.fill_link(piece, Head { kind: RTM_NEWLINK, ..head }, 0),

@@ -1,12 +1,13 @@
 //! Requests for filters: `tc_new_tfilter`, `tc_del_tfilter` and `tc_get_tfilter`
-//! of `net/sched/cls_api.c` (6.1). A filter is kept as it was given, and chooses
-//! no packets.
+//! of `net/sched/cls_api.c` (6.1). A filter is kept as it was given.
 
 use bytes::BytesMut;
 
+use super::classifier::PlacedFilter;
 use super::device::{Device, Id};
 use super::discipline::Refusal;
 use super::fill::{Head, message};
+use super::kinds::Kinds;
 use super::policy;
 use super::qdisc::{Attributes, Notices, no};
 use super::state::{Ask, State};
@@ -18,6 +19,8 @@ use crate::wire::uapi::*;
 /// A filter of a qdisc, a class or a hook.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Filter {
+    /// Its number among all filters of the kernel.
+    pub(super) number: u64,
     pub(super) parent: Handle,
     pub(super) chain: u32,
     pub(super) priority: u32,
@@ -29,6 +32,19 @@ pub(super) struct Filter {
 }
 
 impl Filter {
+    /// The filter as a [`Classifier`](super::Classifier) sees it.
+    pub(super) fn placed(&self) -> PlacedFilter<'_> {
+        PlacedFilter {
+            number: self.number,
+            chain: self.chain,
+            priority: u16::try_from(self.priority).unwrap_or(u16::MAX),
+            protocol: u16::from_be(self.protocol),
+            handle: self.handle,
+            kind: &self.kind,
+            options: self.options.as_deref(),
+        }
+    }
+
     fn is_at(&self, place: &Place) -> bool {
         (self.parent, self.chain, self.priority) == (place.parent, place.chain, place.priority)
     }
@@ -132,6 +148,7 @@ impl Device {
             (_, handle) => handle,
         };
         let filter = Filter {
+            number: self.kinds.next_filter(),
             parent: place.parent,
             chain: place.chain,
             priority: place.priority,
@@ -140,9 +157,13 @@ impl Device {
             kind,
             options: attributes[usize::from(TCA_OPTIONS)].map(|attr| attr.payload.to_vec()),
         };
-        let notice = filter_message(self.ifindex, &filter, Head { kind: RTM_NEWTFILTER, ..head(ask) });
+        let head = Head { kind: RTM_NEWTFILTER, ..head(ask) };
+        let notice = filter_message(self.ifindex, &filter, &self.kinds, head);
         match there {
-            Some(at) => filters[at] = filter,
+            Some(at) => {
+                let gone = std::mem::replace(&mut filters[at], filter);
+                self.kinds.forget(&[gone]);
+            }
             None => {
                 // Chains are in the order of priorities.
                 let at = filters.partition_point(|other| {
@@ -162,7 +183,7 @@ impl Device {
     ) -> Result<Notices, Refusal> {
         let place = self.filter_place(header, attributes)?;
         let kind = kind_of(attributes)?;
-        let ifindex = self.ifindex;
+        let (ifindex, kinds) = (self.ifindex, self.kinds.clone());
         let head = Head { kind: RTM_DELTFILTER, ..head(ask) };
         let Some(filters) = self.qdiscs.get_mut(&place.qdisc).map(|qdisc| &mut qdisc.filters) else {
             return Err(NOT_FOUND);
@@ -172,17 +193,17 @@ impl Device {
                 return Err(no(libc::ENOENT, "Cannot flush filters with protocol, handle or kind set"));
             }
             let goes = |filter: &Filter| (filter.parent, filter.chain) == (place.parent, place.chain);
-            return Ok(take_out(filters, goes, ifindex, head));
+            return Ok(take_out(filters, goes, ifindex, &kinds, head));
         }
         if !filters.iter().any(|filter| filter.chain == place.chain && filter.parent == place.parent) {
             return Err(no(libc::ENOENT, "Cannot find specified filter chain"));
         }
         find(filters, &place, kind)?;
         if header.handle.is_unspec() {
-            return Ok(take_out(filters, |filter| filter.is_at(&place), ifindex, head));
+            return Ok(take_out(filters, |filter| filter.is_at(&place), ifindex, &kinds, head));
         }
         let goes = |filter: &Filter| filter.is_at(&place) && filter.handle == header.handle;
-        let told = take_out(filters, goes, ifindex, head);
+        let told = take_out(filters, goes, ifindex, &kinds, head);
         if told.is_empty() { Err(no(libc::ENOENT, "Specified filter handle not found")) } else { Ok(told) }
     }
 
@@ -200,7 +221,7 @@ impl Device {
         find(filters, &place, kind_of(attributes)?)?;
         let found = filters.iter().find(|filter| filter.is_at(&place) && filter.handle == header.handle);
         let found = found.ok_or(no(libc::ENOENT, "Specified filter handle not found"))?;
-        Ok(filter_message(self.ifindex, found, Head { kind: RTM_NEWTFILTER, ..head(ask) }))
+        Ok(filter_message(self.ifindex, found, &self.kinds, Head { kind: RTM_NEWTFILTER, ..head(ask) }))
     }
 
     /// `__tcf_qdisc_find` and `__tcf_qdisc_cl_find`.
@@ -237,14 +258,14 @@ impl Device {
     }
 }
 
-pub(super) fn filter_message(ifindex: i32, filter: &Filter, head: Head) -> BytesMut {
+pub(super) fn filter_message(ifindex: i32, filter: &Filter, kinds: &Kinds, head: Head) -> BytesMut {
     let mut datagram = BytesMut::new();
-    fill_filter(&mut datagram, ifindex, filter, head);
+    fill_filter(&mut datagram, ifindex, filter, kinds, head);
     datagram
 }
 
 /// `tcf_fill_node`.
-pub(super) fn fill_filter(out: &mut BytesMut, ifindex: i32, filter: &Filter, head: Head) {
+pub(super) fn fill_filter(out: &mut BytesMut, ifindex: i32, filter: &Filter, kinds: &Kinds, head: Head) {
     let info = filter.priority << 16 | u32::from(filter.protocol);
     let header = TcHeader { family: 0, ifindex, handle: filter.handle, parent: filter.parent, info };
     message(out, head, |out| {
@@ -253,7 +274,10 @@ pub(super) fn fill_filter(out: &mut BytesMut, ifindex: i32, filter: &Filter, hea
         out.attr_str(TCA_KIND, &filter.kind);
         out.attr_u32(TCA_CHAIN, filter.chain);
         if let Some(options) = &filter.options {
-            out.attr(TCA_OPTIONS, options);
+            match kinds.classifier() {
+                Some(classifier) => out.attr(TCA_OPTIONS, &classifier.dump(&filter.placed())),
+                None => out.attr(TCA_OPTIONS, options),
+            }
         }
     });
 }
@@ -278,9 +302,16 @@ fn find(filters: &[Filter], place: &Place, kind: Option<&str>) -> Result<(), Ref
     Ok(())
 }
 
-fn take_out(filters: &mut Vec<Filter>, goes: impl Fn(&Filter) -> bool, ifindex: i32, head: Head) -> Notices {
-    let told = filters.iter().filter(|filter| goes(filter));
-    let told = told.map(|filter| filter_message(ifindex, filter, head)).collect();
-    filters.retain(|filter| !goes(filter));
+fn take_out(
+    filters: &mut Vec<Filter>,
+    goes: impl Fn(&Filter) -> bool,
+    ifindex: i32,
+    kinds: &Kinds,
+    head: Head,
+) -> Notices {
+    let (gone, left): (Vec<_>, Vec<_>) = filters.drain(..).partition(|filter| goes(filter));
+    *filters = left;
+    let told = gone.iter().map(|filter| filter_message(ifindex, filter, kinds, head)).collect();
+    kinds.forget(&gone);
     told
 }

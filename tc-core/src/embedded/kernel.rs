@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::builder::{Builder, Device};
 use super::device;
-use super::discipline::Packet;
+use super::discipline::{Packet, Unclassified};
 use super::mailbox::Mailbox;
 use super::path::Sent;
 use super::socket::Socket;
@@ -105,7 +105,13 @@ impl Kernel {
     /// Sends a packet through a device's root qdisc.
     pub fn send(&self, ifindex: i32, packet: impl Into<Packet>) -> Sent {
         let packet = packet.into();
-        self.with_device(ifindex, |device| device.send(packet)).unwrap_or(Sent::NoDevice)
+        self.lock().send(ifindex, packet)
+    }
+
+    /// Receives a packet on a device: it passes the filters at ingress.
+    pub fn receive(&self, ifindex: i32, packet: impl Into<Packet>) -> Sent {
+        let packet = packet.into();
+        self.lock().receive_packet(ifindex, packet)
     }
 
     /// Runs the qdiscs of a device. The kernel also runs them after every packet, and
@@ -119,6 +125,19 @@ impl Kernel {
     pub fn take_sent(&self, ifindex: i32) -> Vec<Vec<u8>> {
         let sent = self.with_device(ifindex, |device| std::mem::take(&mut device.sent));
         sent.unwrap_or_default().into_iter().map(|packet| packet.bytes).collect()
+    }
+
+    /// Returns the packets that the machine received from a device since the last call, in order.
+    pub fn take_received(&self, ifindex: i32) -> Vec<Packet> {
+        let received = self.with_device(ifindex, |device| std::mem::take(&mut device.received));
+        received.unwrap_or_default().into()
+    }
+
+    /// Returns the facts that classifications on a device depended on since the last call
+    /// ([`Sent::Unclassified`]).
+    pub fn take_unclassified(&self, ifindex: i32) -> Vec<Unclassified> {
+        let taken = self.with_device(ifindex, |device| std::mem::take(&mut device.unclassified));
+        taken.unwrap_or_default()
     }
 
     fn with_device<R>(&self, ifindex: i32, work: impl FnOnce(&mut device::Device) -> R) -> Option<R> {

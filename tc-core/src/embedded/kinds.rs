@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::classifier::Classifier;
 use super::discipline::Discipline;
 use super::fifo::{Queueless, Stored};
 
@@ -22,6 +24,8 @@ pub(super) struct Kinds {
     filters: BTreeSet<String>,
     actions: BTreeSet<String>,
     default: String,
+    classifier: Option<Box<dyn Classifier>>,
+    last_filter: AtomicU64,
 }
 
 impl Default for Kinds {
@@ -31,6 +35,8 @@ impl Default for Kinds {
             filters: BTreeSet::new(),
             actions: BTreeSet::new(),
             default: DEFAULT.to_owned(),
+            classifier: None,
+            last_filter: AtomicU64::new(0),
         }
     }
 }
@@ -54,6 +60,26 @@ impl Kinds {
 
     pub(super) fn has_action(&self, kind: &str) -> bool {
         self.actions.contains(kind)
+    }
+
+    pub(super) fn set_classifier(&mut self, classifier: Box<dyn Classifier>) {
+        self.classifier = Some(classifier);
+    }
+
+    pub(super) fn classifier(&self) -> Option<&dyn Classifier> {
+        self.classifier.as_deref()
+    }
+
+    /// The number of a new filter.
+    pub(super) fn next_filter(&self) -> u64 {
+        self.last_filter.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Filters are gone.
+    pub(super) fn forget(&self, filters: &[super::filter::Filter]) {
+        if let Some(classifier) = self.classifier() {
+            filters.iter().for_each(|filter| classifier.forget(filter.number));
+        }
     }
 
     pub(super) fn set_default(&mut self, kind: &str) {

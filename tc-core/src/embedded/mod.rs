@@ -6,7 +6,7 @@
 //! notices, dumps in pieces. A [`Connection`](crate::Connection) or
 //! [`Monitor`](crate::connection::monitor::Monitor) over one of its sockets behaves
 //! as over a real one for qdiscs, classes and devices. Filters and actions are
-//! stored, listed and notified, and have no effect on packets.
+//! stored, listed and notified; a [`Classifier`] gives them their effect on packets.
 //!
 //! ```
 //! use tc_core::embedded::{Device, Kernel, Sent, Stored};
@@ -35,6 +35,7 @@ mod action;
 mod activate;
 mod builder;
 mod class;
+mod classifier;
 mod device;
 mod discipline;
 mod dump;
@@ -60,6 +61,7 @@ mod state;
 mod tests;
 
 pub use builder::{Builder, Device};
+pub use classifier::{Answer, Classifier, Copy, PlacedFilter};
 pub use discipline::{
     Choice, Classes, Classified, Discipline, Enqueued, Nature, Packet, Place, Refusal, Unclassified,
 };

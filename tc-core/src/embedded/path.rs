@@ -1,7 +1,10 @@
 //! The way of packets: in through the root qdisc, out to the device.
 
+use super::classifier::Copy;
 use super::device::{Device, Id};
-use super::discipline::{Enqueued, Packet};
+use super::discipline::{Choice, Classified, Enqueued, Packet, Unclassified};
+use super::state::State;
+use crate::wire::handle::Handle;
 use crate::wire::stats::Queue;
 
 /// The outcome of a send.
@@ -16,27 +19,84 @@ pub enum Sent {
     Down,
     /// There is no such device.
     NoDevice,
+    /// A filter or an action depends on a fact that is not known: the packet is gone.
+    /// [`Kernel::take_unclassified`](super::Kernel::take_unclassified) returns the fact.
+    Unclassified,
+}
+
+/// Kernel: `MIRRED_NEST_LIMIT`, the devices that a packet passes one after the other.
+const MOST_DEVICES: usize = 4;
+
+impl State {
+    /// Sends a packet through a device, and its copies through others.
+    pub(super) fn send(&mut self, ifindex: i32, packet: Packet) -> Sent {
+        self.pass(Copy { ifindex, to_ingress: false, packet }, 0)
+    }
+
+    /// Receives a packet on a device.
+    pub(super) fn receive_packet(&mut self, ifindex: i32, packet: Packet) -> Sent {
+        self.pass(Copy { ifindex, to_ingress: true, packet }, 0)
+    }
+
+    fn pass(&mut self, passed: Copy, depth: usize) -> Sent {
+        let Ok(position) = self.position(passed.ifindex) else { return Sent::NoDevice };
+        let (device, mut copies) = (&mut self.devices[position], Vec::new());
+        let done = match passed.to_ingress {
+            true => device.receive(passed.packet, &mut copies),
+            false => device.send(passed.packet, &mut copies),
+        };
+        let sent = done.unwrap_or_else(|unclassified| {
+            device.unclassified.push(unclassified);
+            Sent::Unclassified
+        });
+        if depth + 1 < MOST_DEVICES {
+            copies.into_iter().for_each(|copy| {
+                self.pass(copy, depth + 1);
+            });
+        }
+        sent
+    }
 }
 
 impl Device {
+    /// `__netif_receive_skb_core`.
+    fn receive(&mut self, mut packet: Packet, copies: &mut Vec<Copy>) -> Result<Sent, Unclassified> {
+        if !self.up {
+            return Ok(Sent::Down);
+        }
+        packet.is_received = true;
+        match self.hook(Handle::FILTER_INGRESS, &mut packet, copies)? {
+            Classified::Dropped => return Ok(Sent::Dropped),
+            Classified::Stolen => {}
+            Classified::Miss | Classified::Match(_) => self.received.push_back(packet),
+        }
+        Ok(Sent::Taken)
+    }
+
     /// `__dev_queue_xmit`.
-    pub(super) fn send(&mut self, mut packet: Packet) -> Sent {
-        let Some(id) = self.active_queue(packet.queue) else { return Sent::Down };
-        let Some(qdisc) = self.qdiscs.get(&id) else { return Sent::Down };
+    fn send(&mut self, mut packet: Packet, copies: &mut Vec<Copy>) -> Result<Sent, Unclassified> {
+        packet.is_received = false;
+        match self.hook(Handle::FILTER_EGRESS, &mut packet, copies)? {
+            Classified::Dropped => return Ok(Sent::Dropped),
+            Classified::Stolen => return Ok(Sent::Taken),
+            Classified::Miss | Classified::Match(_) => {}
+        }
+        let Some(id) = self.active_queue(packet.queue) else { return Ok(Sent::Down) };
+        let Some(qdisc) = self.qdiscs.get(&id) else { return Ok(Sent::Down) };
         if qdisc.discipline.nature().queueless {
             if !self.transmits {
-                return Sent::Dropped;
+                return Ok(Sent::Dropped);
             }
             self.sent.push_back(packet);
-            return Sent::Taken;
+            return Ok(Sent::Taken);
         }
         packet.counted_bytes = match &qdisc.stab {
             Some(stab) => stab.counted_bytes(packet.length()),
             None => packet.length(),
         };
-        let enqueued = self.enqueue(id, packet);
+        let enqueued = self.enqueue(id, packet, copies)?;
         self.run_one(id);
-        if enqueued == Enqueued::Queued { Sent::Taken } else { Sent::Dropped }
+        Ok(if enqueued == Enqueued::Queued { Sent::Taken } else { Sent::Dropped })
     }
 
     /// Transmits the packets that all qdiscs release.
@@ -79,18 +139,38 @@ impl Device {
         id == above || self.children(above).into_iter().any(|child| self.is_within(id, child))
     }
 
-    fn enqueue(&mut self, id: Id, packet: Packet) -> Enqueued {
-        let Some(qdisc) = self.qdiscs.get_mut(&id) else { return Enqueued::Dropped };
-        let class = qdisc.discipline.classes().and_then(|classes| classes.classify(&packet));
-        let Some(class) = class else { return qdisc.discipline.enqueue(packet) };
-        let enqueued = match self.leaf(id, class) {
-            Some(leaf) => self.enqueue(leaf, packet),
-            None => Enqueued::Dropped,
+    fn enqueue(
+        &mut self,
+        id: Id,
+        mut packet: Packet,
+        copies: &mut Vec<Copy>,
+    ) -> Result<Enqueued, Unclassified> {
+        let choice = self.choose(id, &mut packet, copies)?;
+        let Some(qdisc) = self.qdiscs.get_mut(&id) else { return Ok(Enqueued::Dropped) };
+        let enqueued = match choice {
+            Choice::Own => return Ok(qdisc.discipline.enqueue(packet)),
+            Choice::Stolen => return Ok(Enqueued::Queued),
+            Choice::Dropped => Enqueued::Dropped,
+            Choice::Class(class) => match self.leaf(id, class) {
+                Some(leaf) => self.enqueue(leaf, packet, copies)?,
+                None => Enqueued::Dropped,
+            },
         };
         if let Some(qdisc) = self.qdiscs.get_mut(&id).filter(|_| enqueued != Enqueued::Queued) {
             qdisc.drops_below = qdisc.drops_below.wrapping_add(1);
         }
-        enqueued
+        Ok(enqueued)
+    }
+
+    /// The place that a qdisc gives a packet.
+    fn choose(&self, id: Id, packet: &mut Packet, copies: &mut Vec<Copy>) -> Result<Choice, Unclassified> {
+        let Some(qdisc) = self.qdiscs.get(&id) else { return Ok(Choice::Dropped) };
+        let Some(classes) = qdisc.discipline.classes() else { return Ok(Choice::Own) };
+        if qdisc.filters.is_empty() {
+            return classes.choose(packet, &mut |_| Ok(Classified::Miss));
+        }
+        let seen = packet.clone();
+        classes.choose(&seen, &mut |place| self.classify(id, place, packet, copies))
     }
 
     fn dequeue(&mut self, id: Id) -> Option<Packet> {

@@ -46,3 +46,23 @@ impl Hits {
         self.keys[at] += 1;
     }
 }
+
+impl Hits {
+    /// Adds the counters of further packets.
+    pub fn add(&mut self, more: &Self) {
+        self.seen += more.seen;
+        self.matched += more.matched;
+        self.marks += more.marks;
+        if self.keys.len() < more.keys.len() {
+            self.keys.resize(more.keys.len(), 0);
+        }
+        self.keys.iter_mut().zip(&more.keys).for_each(|(count, more)| *count += more);
+        for (at, more) in more.actions.iter().enumerate() {
+            let action = self.action(at);
+            action.packets += more.packets;
+            action.bytes += more.bytes;
+            action.drops += more.drops;
+            action.overlimits += more.overlimits;
+        }
+    }
+}

@@ -42,6 +42,7 @@ pub use filter::Filter;
 pub use hits::{ActionHits, Hits};
 pub use packet::{Arp, Direction, Packet, PacketTextError, Tag, Transport, Vlan};
 pub use qdisc::{Chosen, Classful};
+pub(crate) use qdisc::{band, htb_class};
 pub use tree::{End, Qdisc, Tree, TreeClass};
 pub use walk::{Copied, Outcome, Step, Walk};
 
@@ -59,3 +60,6 @@ impl CannotKnow {
         Self { reason: reason.into() }
     }
 }
+
+#[cfg(test)]
+mod tests;

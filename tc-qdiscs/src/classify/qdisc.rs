@@ -122,7 +122,7 @@ impl Classful {
         }
         let mut head = self.level(self.handle).unwrap_or(0);
         let mut place = self.handle;
-        loop {
+        for _ in 0..MOST_INNER {
             let class = match filters(place)? {
                 Classified::Miss => break,
                 Classified::Match(class) => class,
@@ -133,8 +133,11 @@ impl Classful {
             if level == 0 {
                 return Ok(chosen(class, BY_FILTER));
             }
-            // A filter may only lead downwards.
-            if level >= head {
+            // Kernel: only filters of inner classes must lead downwards (`hfsc_bind_tcf`).
+            if class == self.handle {
+                return Ok(CIRCLE);
+            }
+            if level >= head && place != self.handle {
                 break;
             }
             (head, place) = (level, class);
@@ -185,8 +188,10 @@ pub(crate) fn htb_class<E>(
         Some(_) => named,
         None => handle,
     };
-    // Kernel: a filter can lead to the same inner class again and again.
-    for _ in 0..MOST_INNER {
+    for step in 0.. {
+        if step == MOST_INNER {
+            return Ok(CIRCLE);
+        }
         let class = match filters(place)? {
             Classified::Miss => break,
             Classified::Match(class) => class,
@@ -209,8 +214,11 @@ pub(crate) fn htb_class<E>(
     })
 }
 
-/// Linux has no bound. A circle of inner classes hangs it.
+/// Linux has no bound: filters that lead in a circle of inner classes hang it (seen on 6.1 with hfsc and
+/// a filter to its root class).
 const MOST_INNER: usize = 64;
+const CIRCLE: Chosen =
+    Chosen { choice: Choice::Dropped, why: "the filters lead in a circle, which Linux never leaves" };
 
 /// `prio_classify` and `ets_classify`.
 pub(crate) fn band<E>(

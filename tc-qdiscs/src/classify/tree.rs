@@ -124,7 +124,8 @@ impl Tree {
                     if Classful::new(kind, qdisc.handle, qdisc.options.as_deref()).is_some() {
                         places.push(qdisc.handle);
                         let is_inner = |class: &&TreeClass| {
-                            class.id.qdisc_of() == qdisc.handle && matches!(kind, "htb" | "hfsc")
+                            let is_below = class.id.qdisc_of() == qdisc.handle && class.id != qdisc.handle;
+                            is_below && matches!(kind, "htb" | "hfsc")
                         };
                         places.extend(self.classes.iter().filter(is_inner).map(|class| class.id));
                     }
@@ -132,6 +133,16 @@ impl Tree {
             }
         }
         places
+    }
+
+    /// The shared block that has the filters of a place.
+    pub fn block_of(&self, place: Handle) -> Option<u32> {
+        let hook = self.qdiscs.iter().find(|qdisc| qdisc.parent == Handle::INGRESS)?;
+        match place {
+            Handle::FILTER_INGRESS => hook.ingress_block,
+            Handle::FILTER_EGRESS => hook.egress_block,
+            _ => None,
+        }
     }
 
     /// The classes without children.

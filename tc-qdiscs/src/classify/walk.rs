@@ -3,6 +3,8 @@
 use tc_core::Handle;
 use tc_core::action::Control;
 
+use super::Packet;
+
 /// The record of a classification, and the facts that it is given beside the packet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -104,7 +106,7 @@ pub enum Outcome {
 }
 
 /// A copy of the packet, or the packet itself, that `mirred` sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Copied {
     /// The device's index.
@@ -113,4 +115,6 @@ pub struct Copied {
     pub to_ingress: bool,
     /// Whether the packet itself went.
     pub redirected: bool,
+    /// The packet as it was then.
+    pub packet: Packet,
 }

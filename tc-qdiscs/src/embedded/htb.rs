@@ -3,9 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use tc_core::embedded::{Classes, Discipline, Enqueued, Nature, Packet, PacketQueue, Place, Refusal};
+use tc_core::embedded::{
+    Choice, Classes, Classified, Discipline, Enqueued, Nature, Packet, PacketQueue, Place, Refusal,
+    Unclassified,
+};
 use tc_core::stats::Queue;
 use tc_core::{AttrWriter, Attrs, Fill, Handle, Reader};
+
+use crate::classify::htb_class;
 
 const TCA_HTB_PARMS: u16 = 1;
 const TCA_HTB_INIT: u16 = 2;
@@ -208,12 +213,19 @@ impl Classes for Htb {
     }
 
     fn classify(&self, packet: &Packet) -> Option<Handle> {
-        let leaf = |class: &Handle| self.is_leaf(*class);
-        let named = Handle::from_raw(packet.priority);
-        if named == self.handle {
-            return None;
+        match self.choose(packet, &mut |_| Ok(Classified::Miss)) {
+            Ok(Choice::Class(class)) => Some(class),
+            _ => None,
         }
-        let default = Handle::class(self.handle.major(), self.default_class as u16);
-        Some(named).filter(leaf).or(Some(default).filter(leaf))
+    }
+
+    fn choose(
+        &self,
+        packet: &Packet,
+        filters: &mut dyn FnMut(Handle) -> Result<Classified, Unclassified>,
+    ) -> Result<Choice, Unclassified> {
+        let level = |class: Handle| self.classes.get(&class).map(|class| class.level.into());
+        let chosen = htb_class(self.handle, self.default_class, &level, packet.priority, filters)?;
+        Ok(chosen.choice)
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Plug and the fifos treat packets as the real ones do; htb and prio have
 //! classes and leaf qdiscs, and send without shaping; all others that are
-//! registered keep their options and queue first in, first out.
+//! registered keep their options and queue first in, first out. Filters and
+//! their actions [classify](crate::classify) packets, and count them.
 //!
 //! ```
 //! use tc_core::embedded::{Device, Kernel};
@@ -22,6 +23,7 @@
 //! # Ok::<(), tc_core::Error>(())
 //! ```
 
+mod classifier;
 mod fifo;
 mod htb;
 mod ingress;
@@ -31,6 +33,7 @@ mod prio;
 use tc_core::embedded::{Builder, Multi, Queueless, Stored};
 use tc_core::{Registry, TcType};
 
+pub use classifier::Filtering;
 pub use fifo::{Fifo, PfifoFast};
 pub use htb::Htb;
 pub use ingress::Ingress;
@@ -50,6 +53,7 @@ pub fn kinds(mut builder: Builder) -> Builder {
         };
     }
     builder
+        .classifier(Filtering::default())
         .kind("plug", Plug::new)
         .kind("pfifo", Fifo::packets)
         .kind("bfifo", Fifo::bytes)
@@ -73,5 +77,7 @@ pub(crate) const fn unsupported() -> tc_core::embedded::Refusal {
     tc_core::embedded::Refusal::errno(95)
 }
 
+#[cfg(test)]
+mod filter_tests;
 #[cfg(test)]
 mod tests;

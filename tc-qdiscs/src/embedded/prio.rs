@@ -1,7 +1,9 @@
-//! `prio` in the embedded kernel (`net/sched/sch_prio.c`), without filters.
+//! `prio` in the embedded kernel (`net/sched/sch_prio.c`).
 
-use tc_core::embedded::{Classes, Discipline, Packet, Place, Refusal};
+use tc_core::embedded::{Choice, Classes, Classified, Discipline, Packet, Place, Refusal, Unclassified};
 use tc_core::{AttrWriter, Fill, Handle, Reader};
+
+use crate::classify::band;
 
 /// The discipline of a prio.
 #[derive(Clone, Debug, Default)]
@@ -70,11 +72,17 @@ impl Classes for Prio {
     }
 
     fn classify(&self, packet: &Packet) -> Option<Handle> {
-        // A class id of this qdisc selects the band itself.
-        let named = Handle::from_raw(packet.priority);
-        if named.qdisc_of() == self.handle {
-            return Some(self.find(named).unwrap_or(self.class(u16::from(self.priority_to_band[0]) + 1)));
+        match self.choose(packet, &mut |_| Ok(Classified::Miss)) {
+            Ok(Choice::Class(class)) => Some(class),
+            _ => None,
         }
-        Some(self.class(u16::from(self.priority_to_band[packet.priority as usize & 15]) + 1))
+    }
+
+    fn choose(
+        &self,
+        packet: &Packet,
+        filters: &mut dyn FnMut(Handle) -> Result<Classified, Unclassified>,
+    ) -> Result<Choice, Unclassified> {
+        Ok(band(self.handle, self.bands, &self.priority_to_band, packet.priority, filters)?.choice)
     }
 }

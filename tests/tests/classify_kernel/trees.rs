@@ -46,13 +46,12 @@ pub(crate) fn tree(chance: &mut Chance, sent: &[Sent]) -> Vec<String> {
     if matches!(root, "htb" | "hfsc") {
         places.push("dev near parent 1:1");
     }
-    let bands = matches!(root, "prio" | "ets");
     for place in places {
         for _ in 0..1 + chance.below(5) {
             // A preference is used once: u32 lists tables of all chains.
             preference += 1;
             let chain = *chance.of(&[0, 0, 0, 1, 2]);
-            commands.extend(filters(chance, sent, place, preference, chain, bands));
+            commands.extend(filters(chance, sent, place, preference, chain, root));
         }
     }
     commands
@@ -65,7 +64,7 @@ fn filters(
     place: &str,
     preference: u32,
     chain: u32,
-    bands: bool,
+    root: &str,
 ) -> Vec<String> {
     let protocol = *chance.of(&["all", "all", "ip", "ip", "ipv6", "arp", "802.1q", "mpls_uc"]);
     let kind = *chance.of(&["u32", "u32", "fw", "flower", "flower", "basic", "basic", "matchall"]);
@@ -73,10 +72,10 @@ fn filters(
     let mut commands = Vec::new();
     let count = if kind == "matchall" { 1 } else { 1 + chance.below(3) };
     if kind == "u32" && chance.is(40) {
-        commands.extend(tables(chance, sent, &head, place, bands));
+        commands.extend(tables(chance, sent, &head, place, root));
     }
     for _ in 0..count {
-        let end = end(chance, place, bands);
+        let end = end(chance, place, root);
         commands.push(match kind {
             "u32" => format!("{head} u32 {}{end}", u32_keys(chance, sent)),
             "fw" => {
@@ -92,15 +91,15 @@ fn filters(
 }
 
 /// Class and actions.
-fn end(chance: &mut Chance, place: &str, bands: bool) -> String {
-    let classes: &[&str] = match (place.contains("parent"), bands) {
+fn end(chance: &mut Chance, place: &str, root: &str) -> String {
+    let classes: &[&str] = match (place.contains("parent"), root) {
         (false, _) => &["", "", " classid 1:10"],
-        (true, true) => &[" classid 1:1", " classid 1:2", " classid 1:4", " classid 1:9", ""],
+        (true, "prio" | "ets") => &[" classid 1:1", " classid 1:2", " classid 1:4", " classid 1:9", ""],
         // An inner class that leads to itself hangs Linux.
-        (true, false) if place.contains("1:1") => &[" classid 1:11", " classid 1:12", " classid 1:99", ""],
-        (true, false) => {
-            &[" classid 1:10", " classid 1:1", " classid 1:11", " classid 1:99", " classid 1:", ""]
-        }
+        (true, _) if place.contains("1:1") => &[" classid 1:11", " classid 1:12", " classid 1:99", ""],
+        // So does the root class of hfsc.
+        (true, "hfsc") => &[" classid 1:10", " classid 1:1", " classid 1:11", " classid 1:99"],
+        (true, _) => &[" classid 1:10", " classid 1:1", " classid 1:11", " classid 1:99", " classid 1:", ""],
     };
     let mut text = (*chance.of(classes)).to_owned();
     for _ in 0..*chance.of(&[0, 1, 1, 2, 3]) {
@@ -199,7 +198,7 @@ fn u32_keys(chance: &mut Chance, sent: &[Sent]) -> String {
 }
 
 /// A table with filters, and a filter that leads there.
-fn tables(chance: &mut Chance, sent: &[Sent], head: &str, place: &str, bands: bool) -> Vec<String> {
+fn tables(chance: &mut Chance, sent: &[Sent], head: &str, place: &str, root: &str) -> Vec<String> {
     let table = 1 + chance.below(0x700);
     let divisor = *chance.of(&[1u32, 2, 16, 256]);
     let mut commands = vec![format!("{head} handle {table:x}: u32 divisor {divisor}")];
@@ -210,7 +209,7 @@ fn tables(chance: &mut Chance, sent: &[Sent], head: &str, place: &str, bands: bo
             1 => format!("match u16 {:#x} 0xffff at nexthdr+0", chance.of(&PORTS)),
             _ => u32_keys(chance, sent),
         };
-        commands.push(format!("{head} u32 ht {table:x}:{bucket:x}: {keys}{}", end(chance, place, bands)));
+        commands.push(format!("{head} u32 ht {table:x}:{bucket:x}: {keys}{}", end(chance, place, root)));
     }
     let lead = *chance.of(&["match u32 0 0 at 0", "match ip protocol 6 0xff", "match u8 0x45 0xff at 0"]);
     let offset = *chance.of(&[

@@ -3,7 +3,7 @@
 use tc_core::action::Control;
 use tc_core::uapi::{ETH_P_IP, ETH_P_IPV6};
 
-use super::super::{CannotKnow, Direction, Packet};
+use super::super::{ActionHits, CannotKnow, Direction, Packet};
 use crate::action::nat::Nat;
 use crate::action::skbedit::{PacketType, Skbedit};
 use crate::filter::flower::{IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP};
@@ -12,6 +12,7 @@ use crate::filter::flower::{IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP};
 pub(super) fn skbedit(
     skbedit: &Skbedit,
     packet: &mut Packet,
+    hits: &mut ActionHits,
     effect: &mut String,
 ) -> Result<Control, CannotKnow> {
     let mut said = Vec::new();
@@ -28,7 +29,7 @@ pub(super) fn skbedit(
         };
         match (field, packet.ethertype) {
             (Some(field), _) => packet.priority = u32::from(field >> 2),
-            (None, ETH_P_IP | ETH_P_IPV6) => return Ok(Control::Drop),
+            (None, ETH_P_IP | ETH_P_IPV6) => return Ok(dropped(hits)),
             (None, _) => {}
         }
         said.push(format!("priority {} by the DS field", packet.priority));
@@ -60,10 +61,15 @@ pub(super) fn skbedit(
 }
 
 /// `tcf_nat_act`. Checksums stay as they are.
-pub(super) fn nat(nat: &Nat, packet: &mut Packet, effect: &mut String) -> Result<Control, CannotKnow> {
+pub(super) fn nat(
+    nat: &Nat,
+    packet: &mut Packet,
+    hits: &mut ActionHits,
+    effect: &mut String,
+) -> Result<Control, CannotKnow> {
     let at = packet.network;
     let Some(header) = packet.array::<20>(at).filter(|_| nat.control != Control::Drop) else {
-        return Ok(Control::Drop);
+        return Ok(dropped(hits));
     };
     let is_egress = nat.flags & Nat::EGRESS != 0;
     let place = if is_egress { 12 } else { 16 };
@@ -90,7 +96,13 @@ pub(super) fn nat(nat: &Nat, packet: &mut Packet, effect: &mut String) -> Result
         _ => 0,
     };
     let end = at + usize::from(header[0] & 0xf) * 4 + size;
-    Ok(if packet.frame.len() < end { Control::Drop } else { nat.control })
+    Ok(if packet.frame.len() < end { dropped(hits) } else { nat.control })
+}
+
+/// The fate of a packet that an action cannot change.
+pub(super) const fn dropped(hits: &mut ActionHits) -> Control {
+    hits.drops += 1;
+    Control::Drop
 }
 
 /// Whether the packet is at ingress, where `skb->data` is at the network header.

@@ -86,17 +86,17 @@ fn run(
     let control = if let Some(gact) = action.options_as::<Gact>() {
         gact_control(gact)?
     } else if let Some(mirred) = action.options_as::<Mirred>() {
-        self::mirred(mirred, walk, effect)?
+        self::mirred(mirred, packet, walk, effect)?
     } else if let Some(police) = action.options_as::<Police>() {
         self::police(police, packet, hits, walk, effect)?
     } else if let Some(skbedit) = action.options_as::<Skbedit>() {
-        change::skbedit(skbedit, packet, effect)?
+        change::skbedit(skbedit, packet, hits, effect)?
     } else if let Some(vlan) = action.options_as::<Vlan>() {
-        vlan::run(vlan, packet, effect)?
+        vlan::run(vlan, packet, hits, effect)?
     } else if let Some(pedit) = action.options_as::<Pedit>() {
         pedit::run(pedit, packet, hits, effect)?
     } else if let Some(nat) = action.options_as::<Nat>() {
-        change::nat(nat, packet, effect)?
+        change::nat(nat, packet, hits, effect)?
     } else if let Some(csum) = action.options_as::<Csum>() {
         "checksums are set; their bytes are not known".clone_into(effect);
         csum.control
@@ -130,7 +130,12 @@ fn gact_control(gact: &Gact) -> Result<Control, CannotKnow> {
 }
 
 /// `tcf_mirred_act`, for a device that is up.
-fn mirred(mirred: &Mirred, walk: &mut Walk, effect: &mut String) -> Result<Control, CannotKnow> {
+fn mirred(
+    mirred: &Mirred,
+    packet: &Packet,
+    walk: &mut Walk,
+    effect: &mut String,
+) -> Result<Control, CannotKnow> {
     let (to_ingress, redirected) = match mirred.eaction {
         Eaction::EgressRedirect => (false, true),
         Eaction::EgressMirror => (false, false),
@@ -141,7 +146,7 @@ fn mirred(mirred: &Mirred, walk: &mut Walk, effect: &mut String) -> Result<Contr
     if mirred.block.is_some() {
         return Err(CannotKnow::new("the devices of the block of a mirred"));
     }
-    let copied = Copied { ifindex: mirred.ifindex, to_ingress, redirected };
+    let copied = Copied { ifindex: mirred.ifindex, to_ingress, redirected, packet: packet.clone() };
     let what = if redirected { "redirected to" } else { "copied to" };
     let side = if to_ingress { "ingress" } else { "egress" };
     *effect = format!("{what} the {side} of device {}, if that is up", mirred.ifindex);
@@ -179,3 +184,6 @@ fn police(
     hits.overlimits += 1;
     Ok(police.exceed)
 }
+
+#[cfg(test)]
+mod tests;

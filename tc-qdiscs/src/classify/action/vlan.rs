@@ -4,10 +4,16 @@ use tc_core::action::Control;
 use tc_core::uapi::ETH_P_8021Q;
 
 use super::super::packet::is_vlan;
-use super::super::{CannotKnow, Packet, Tag, Transport};
+use super::super::{ActionHits, CannotKnow, Packet, Tag, Transport};
+use super::change::dropped;
 use crate::action::vlan::{Vlan, VlanOperation};
 
-pub(super) fn run(vlan: &Vlan, packet: &mut Packet, effect: &mut String) -> Result<Control, CannotKnow> {
+pub(super) fn run(
+    vlan: &Vlan,
+    packet: &mut Packet,
+    hits: &mut ActionHits,
+    effect: &mut String,
+) -> Result<Control, CannotKnow> {
     let done = match vlan.operation {
         VlanOperation::Pop => pop(packet),
         VlanOperation::Push => {
@@ -21,7 +27,7 @@ pub(super) fn run(vlan: &Vlan, packet: &mut Packet, effect: &mut String) -> Resu
         Some(tag) => format!("the tag is {:#06x}, VLAN {}", tag.protocol, tag.tci & 0xfff),
         None => "there is no tag".to_owned(),
     };
-    Ok(if done.is_some() { vlan.control } else { Control::Drop })
+    Ok(if done.is_some() { vlan.control } else { dropped(hits) })
 }
 
 /// The tag of the action; bits that it does not have come from `tci`.
