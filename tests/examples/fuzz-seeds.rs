@@ -50,12 +50,27 @@ fn seeds(capture: &Capture) -> Vec<(&'static str, Vec<u8>)> {
     {
         seeds.push(("ematch", [&[0], words.as_bytes()].concat()));
     }
+    seeds.extend(classify(capture).map(|seed| ("classify", seed)));
     let command = capture.command[1..].join(" ").replace("dev d0", "dev lo");
     seeds.push(("batch", command.into_bytes()));
     for word in capture.command.iter().filter(|word| word.starts_with(|c: char| c.is_ascii_digit())) {
         seeds.push(("units", word.clone().into_bytes()));
     }
     seeds
+}
+
+/// The filters of the target, by number.
+const CLASSIFIED: [&str; 5] = ["u32", "fw", "flower", "basic", "matchall"];
+
+/// A filter, and a TCP segment.
+fn classify(capture: &Capture) -> Option<Vec<u8>> {
+    let kind = CLASSIFIED.iter().position(|kind| *kind == capture.kind)?;
+    let options = capture.options().filter(|_| capture.tc_type == TcType::Filter)?.payload;
+    let length = u8::try_from(options.len()).ok()?;
+    let header = [0, 1, u8::try_from(kind).ok()?, length, 0, 1, 0, 8, 0, 0x80];
+    let frame =
+        [&[2; 12][..], &[8, 0, 0x45], &[0; 8], &[6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2], &[0x50; 20]].concat();
+    Some([&header[..], options, &frame].concat())
 }
 
 /// The attribute with the expression, by kind.

@@ -92,7 +92,11 @@ fn filters_and_actions_are_named_with_reasons() {
         assert!(text.lines().any(|other| other == line), "no {line}\n{text}");
     }
     let taken = json(&net, &["dev", "d0", "tcp 10.0.0.1:4711 > 10.0.0.9:443"]);
-    assert_eq!((&taken["end"]["what"], &taken["copies"][0]["dev"]), (&"stolen".into(), &"d1".into()), "{taken}");
+    assert_eq!(
+        (&taken["end"]["what"], &taken["copies"][0]["dev"]),
+        (&"stolen".into(), &"d1".into()),
+        "{taken}"
+    );
     let udp = "udp 10.0.0.1:1 > 10.0.0.2:2";
     let ends = [&["dev", "d0", "ingress", udp][..], &["dev", "d0", "ingress", "police", "exceed", udp]];
     let ends = ends.map(|words| json(&net, words)["end"]["what"].clone());

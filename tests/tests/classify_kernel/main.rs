@@ -5,6 +5,7 @@
 //! A pair is a tree and a packet. `TC_SEED=N` repeats one tree, `TREES_CLASSIFY=N` sets their number.
 #![expect(clippy::expect_used, reason = "a test stops at an unexpected error")]
 
+mod embedded;
 mod packets;
 mod sides;
 mod trees;
@@ -59,7 +60,7 @@ fn counters_are_those_of_the_kernel() {
     };
     let (mut lab, start) = (Lab::new(), Instant::now());
     let (mut pairs, mut unknown, mut filters, mut refused, mut commands) = (0, 0, 0, 0, 0);
-    let mut reports = Vec::new();
+    let (mut reports, mut embedded) = (Vec::new(), 0);
     for seed in first..first + count {
         let mut chance = Chance(seed);
         let all: Vec<Sent> = (0..PACKETS).map(|_| packet(&mut chance)).collect();
@@ -69,7 +70,8 @@ fn counters_are_those_of_the_kernel() {
             println!("{}\nrefused:\n{}", words.join("\n"), not_taken.join("\n"));
         }
         (refused, commands) = (refused + not_taken.len(), commands + words.len());
-        let mut trees = lab.trees();
+        let fresh = lab.trees();
+        let mut trees = fresh.clone();
         filters += trees.filters();
         let mut known = Vec::new();
         for sent in &all {
@@ -91,6 +93,10 @@ fn counters_are_those_of_the_kernel() {
         if counters != expected {
             reports.push(report(&mut lab, seed, &words, &known, &difference(&counters, &expected)));
         }
+        if let Some((ours, expected, count)) = embedded::compare(&mut lab, &fresh, &known) {
+            assert_eq!(difference(&ours, &expected), "", "embedded, TC_SEED={seed}:\n{}", words.join("\n"));
+            embedded += count;
+        }
         if reports.len() >= MOST_REPORTS {
             break;
         }
@@ -99,8 +105,8 @@ fn counters_are_those_of_the_kernel() {
     assert!(unknown * 4 < pairs, "{unknown} of {pairs} packets depend on facts that are not known");
     assert!(refused * 4 < commands, "the kernel refused {refused} of {commands} commands");
     tests::lab::count(&format!(
-        "classify: {pairs} pairs of a tree and a packet, {filters} filters in {count} trees, 0 differences \
-         ({:.0} s; seeds from {first}; {unknown} packets left out, {refused} of {commands} commands refused)",
+        "classify: {pairs} pairs of a tree and a packet, {filters} filters in {count} trees, {embedded} pairs in \
+         the embedded kernel, 0 differences ({:.0} s; seeds from {first}; {unknown} packets left out, {refused} of {commands} commands refused)",
         start.elapsed().as_secs_f64(),
     ));
 }

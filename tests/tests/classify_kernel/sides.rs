@@ -7,7 +7,7 @@ use std::time::Duration;
 use tc_core::action::Action;
 use tc_core::message::Entry;
 use tc_core::stats::Stats;
-use tc_core::{Connection, DumpRequest, FilterPlace, Handle, Kind};
+use tc_core::{Connection, DumpRequest, FilterPlace, Handle, Kind, OwnedEntry, TcType};
 use tc_qdiscs::classify::{CannotKnow, Direction, End, Filter, Hits, Packet, Tag, Transport, Tree, Walk};
 use tc_qdiscs::filter::basic::Basic;
 use tc_qdiscs::filter::matchall::Matchall;
@@ -27,7 +27,8 @@ pub(crate) struct Lab {
     shell: Shell,
     tc: Connection,
     wire: Wire,
-    near: i32,
+    pub(crate) near: i32,
+    pub(crate) sink: i32,
     far: i32,
 }
 
@@ -53,9 +54,9 @@ impl Lab {
         net.ip("link add sink type dummy").ok();
         net.ip("link set sink up").ok();
         let mut tc = Connection::open().expect("a socket");
-        let [near, far] = ["near", "far"].map(|name| tc.ifindex(name).expect(name));
+        let [near, far, sink] = ["near", "far", "sink"].map(|name| tc.ifindex(name).expect(name));
         let (shell, wire) = (net.shell(tc_cli(), &[] as &[&str]), net.wire("near"));
-        Self { _net: net, shell, tc, wire, near, far }
+        Self { _net: net, shell, tc, wire, near, sink, far }
     }
 
     /// Makes the tree; returns the commands that the kernel refused, with its texts.
@@ -94,6 +95,29 @@ impl Lab {
         });
         let far = std::mem::take(&mut trees[1]);
         Trees { near: std::mem::take(&mut trees[0]), far, classes: BTreeMap::new() }
+    }
+
+    /// All objects of the near device, as the kernel lists them; filters of basic with the oldest first.
+    pub(crate) fn entries(&mut self, tree: &Tree) -> Vec<OwnedEntry> {
+        let lists = [DumpRequest::qdiscs().device(self.near), DumpRequest::classes(self.near)];
+        let filters = tree.places().into_iter().map(|place| DumpRequest::filters(self.near).parent(place));
+        let mut entries = Vec::new();
+        for list in lists.into_iter().chain(filters) {
+            let mut listed = self.tc.list(&list).expect("a list");
+            // The newest filter of basic comes first in a list, and the oldest parent of classes last.
+            listed.sort_by_key(|entry| {
+                let entry = entry.entry().expect("an entry");
+                let handle = entry.header.handle.raw();
+                match entry.tc_type() {
+                    TcType::Filter => (u32::from(entry.priority()), handle),
+                    _ => (0, if entry.header.handle.minor() == 0 { 0 } else { handle }),
+                }
+            });
+            entries.extend(listed);
+        }
+        let near = self.near;
+        entries.retain(|entry| entry.entry().is_ok_and(|entry| entry.header.ifindex == near));
+        entries
     }
 
     pub(crate) fn send(&self, sent: &Sent) {
@@ -267,7 +291,7 @@ fn predicted(filter: &Filter, hits: &Hits, place: &str, counters: &mut Counters)
     }
 }
 
-fn reported(entry: &Entry<'_>, place: &str, counters: &mut Counters) {
+pub(crate) fn reported(entry: &Entry<'_>, place: &str, counters: &mut Counters) {
     let kind = entry.kind().expect("a kind");
     let filter = Filter::new(kind, &FilterPlace::of(entry), entry.options());
     let name = name(place, &filter);

@@ -112,8 +112,7 @@ fn run(
     };
     hits.packets += 1;
     hits.bytes += u64::from(packet.counted_bytes);
-    let counts_drops = action.options_as::<Gact>().is_some() || action.options_as::<Police>().is_some();
-    if control == Control::Drop && counts_drops {
+    if control == Control::Drop && action.options_as::<Gact>().is_some() {
         hits.drops += 1;
     }
     Ok(control)
@@ -176,13 +175,16 @@ fn police(
     } else {
         true
     };
-    if conforms {
-        "conforms".clone_into(effect);
-        return Ok(police.conform);
+    let control = if conforms { police.conform } else { police.exceed };
+    *effect = if conforms { "conforms" } else { "exceeds" }.to_owned();
+    if !conforms {
+        hits.overlimits += 1;
     }
-    "exceeds".clone_into(effect);
-    hits.overlimits += 1;
-    Ok(police.exceed)
+    // Kernel: a conforming packet that is dropped counts only beside a rate.
+    if control == Control::Drop && (!conforms || has_rate) {
+        hits.drops += 1;
+    }
+    Ok(control)
 }
 
 #[cfg(test)]

@@ -2,9 +2,12 @@
 
 use tc_core::action::Control;
 
-use super::super::{ActionHits, CannotKnow, Packet, Transport};
+use tc_core::uapi::{ETH_P_IP, ETH_P_IPV6};
+
+use super::super::{ActionHits, CannotKnow, Packet};
 use super::change::data_start;
 use crate::action::pedit::{Command, Header, Key, Pedit};
+use crate::filter::flower::{IPPROTO_AH, IPPROTO_TCP, IPPROTO_UDP};
 
 /// The reason why the kernel leaves the keys that follow.
 enum Ends {
@@ -43,13 +46,8 @@ fn change(key: &Key, packet: &mut Packet) -> Result<(), Ends> {
     let header = match key.header {
         Header::Eth => 0,
         Header::Network | Header::Ip4 | Header::Ip6 => packet.network,
-        Header::Tcp | Header::Udp => match packet.transport {
-            Transport::At(at) => at,
-            Transport::Unset => return Err(Ends::Bad),
-            Transport::Unknown => {
-                return Err(CannotKnow::new("the transport header, which pedit changes").into());
-            }
-        },
+        Header::Tcp => transport(packet, IPPROTO_TCP).ok_or(Ends::Bad)?,
+        Header::Udp => transport(packet, IPPROTO_UDP).ok_or(Ends::Bad)?,
         _ => return Err(Ends::Bad),
     };
     let mut offset = i64::from(key.offset);
@@ -79,3 +77,42 @@ fn change(key: &Key, packet: &mut Packet) -> Result<(), Ends> {
     packet.frame[at..at + 4].copy_from_slice(&changed.to_ne_bytes());
     Ok(())
 }
+
+/// `pedit_l4_skb_offset`, since Linux 6.4 and in the long-term versions. In IPv4 the protocol does not
+/// matter.
+fn transport(packet: &Packet, proto: u8) -> Option<usize> {
+    let at = packet.network;
+    match packet.ethertype {
+        ETH_P_IP => Some(at + usize::from(packet.bytes(at, 20)?[0] & 0xf) * 4),
+        ETH_P_IPV6 => find_in_ipv6(packet, proto),
+        _ => None,
+    }
+}
+
+/// `ipv6_find_hdr`.
+fn find_in_ipv6(packet: &Packet, proto: u8) -> Option<usize> {
+    let mut next = packet.bytes(packet.network, 40)?[6];
+    let mut at = packet.network + 40;
+    while next != proto {
+        let [following, length] = packet.array(at)?;
+        let size = match next {
+            FRAGMENT => {
+                let [_, _, high, low, ..] = packet.array::<8>(at)?;
+                if u16::from_be_bytes([high, low]) & 0xfff8 != 0 {
+                    return None;
+                }
+                8
+            }
+            IPPROTO_AH => (usize::from(length) + 2) << 2,
+            HOP | ROUTING | DESTINATION => (usize::from(length) + 1) << 3,
+            _ => return None,
+        };
+        (next, at) = (following, at + size);
+    }
+    Some(at)
+}
+
+const HOP: u8 = 0;
+const ROUTING: u8 = 43;
+const FRAGMENT: u8 = 44;
+const DESTINATION: u8 = 60;

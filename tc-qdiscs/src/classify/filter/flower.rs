@@ -13,19 +13,19 @@ use crate::filter::flower::{
     PortRange,
 };
 
-/// Kernel: the sets of masks are asked in the order of their creation, and the first match ends the
-/// priority. A dump has the order of handles.
+/// Kernel: filters with the same masks share a set. The sets are asked in the order of their creation,
+/// and the first match ends the priority. A dump has the order of handles, which is that of creation
+/// unless filters were deleted.
 pub(super) fn classify(scene: &mut Scene<'_>, group: Range<usize>) -> Result<Verdict, CannotKnow> {
     let list = scene.list;
     let mut found = None;
-    for at in group {
+    for at in in_sets(list, group) {
         let options = match &list[at].body {
-            Body::Priority => continue,
             Body::Flower(options) => options,
             _ => return scene.cannot_know(at, "the options of the filter cannot be read"),
         };
-        if let Some((_, first)) = found {
-            if differs(options, first, &list[at], scene.packet) {
+        if found.is_some() {
+            if matches_too(options, &list[at], scene.packet) {
                 let text = "another set of masks matches too; the older set counts".to_owned();
                 scene.walk.step(Step::Note { text });
                 break;
@@ -44,8 +44,100 @@ pub(super) fn classify(scene: &mut Scene<'_>, group: Range<usize>) -> Result<Ver
     }
 }
 
-/// Whether a later filter matches too.
-fn differs(options: &Flower, _: &Flower, filter: &Filter, packet: &Packet) -> bool {
+/// The filters in the order of their sets of masks.
+fn in_sets(list: &[Filter], group: Range<usize>) -> Vec<usize> {
+    let mut sets: Vec<String> = Vec::new();
+    let filters = group.filter(|at| !matches!(list[*at].body, Body::Priority));
+    let mut ordered: Vec<(usize, usize)> = filters
+        .map(|at| {
+            let set = match &list[at].body {
+                Body::Flower(options) => masks(options),
+                _ => String::new(),
+            };
+            let number = sets.iter().position(|other| *other == set).unwrap_or(sets.len());
+            if number == sets.len() {
+                sets.push(set);
+            }
+            (number, at)
+        })
+        .collect();
+    ordered.sort_unstable();
+    ordered.into_iter().map(|(_, at)| at).collect()
+}
+
+/// The masks of a filter, in a form to compare.
+fn masks(flower: &Flower) -> String {
+    macro_rules! masks {
+        ($($key:ident),*) => { vec![$(format!("{:?}", flower.$key.map(|masked| masked.mask))),*] };
+    }
+    macro_rules! given {
+        ($($key:ident),*) => { vec![$(format!("{:?}", flower.$key.is_some())),*] };
+    }
+    let ip = |ip: Option<MaskedIp>| match ip {
+        Some(MaskedIp::V4(masked)) => masked.mask.to_string(),
+        Some(MaskedIp::V6(masked)) => masked.mask.to_string(),
+        None => String::new(),
+    };
+    let labels = flower.mpls.iter().map(|entry| {
+        let fields = (entry.label.is_some(), entry.tc.is_some(), entry.bos.is_some(), entry.ttl.is_some());
+        format!("{} {fields:?}", entry.depth)
+    });
+    let mut text = masks![
+        dst_mac,
+        src_mac,
+        ip_tos,
+        ip_ttl,
+        src_port,
+        dst_port,
+        tcp_flags,
+        icmp_type,
+        icmp_code,
+        spi,
+        arp_op,
+        arp_sip,
+        arp_tip,
+        arp_sha,
+        arp_tha,
+        ip_flags,
+        enc_src_port,
+        enc_dst_port,
+        enc_tos,
+        enc_ttl,
+        enc_flags,
+        ct_state,
+        ct_zone,
+        ct_mark,
+        ct_label,
+        hash
+    ];
+    text.extend(given![
+        indev,
+        eth_type,
+        num_of_vlans,
+        vlan_id,
+        vlan_prio,
+        vlan_ethtype,
+        cvlan_id,
+        cvlan_prio,
+        cvlan_ethtype,
+        pppoe_sid,
+        ppp_proto,
+        ip_proto,
+        src_port_range,
+        dst_port_range,
+        l2tpv3_sid,
+        enc_key_id,
+        enc_opts,
+        cfm,
+        l2_miss
+    ]);
+    text.extend([ip(flower.src_ip), ip(flower.dst_ip), ip(flower.enc_src_ip), ip(flower.enc_dst_ip)]);
+    text.extend(labels);
+    text.join(" ")
+}
+
+/// Whether a filter after the one that counts matches too.
+fn matches_too(options: &Flower, filter: &Filter, packet: &Packet) -> bool {
     let Ok(found) = dissect(packet) else { return false };
     !options.skip_sw && Check::new(options, filter, packet, &found).mismatch().is_none()
 }

@@ -80,14 +80,24 @@ const MOST_LABELS: usize = 7;
 
 /// Reads the headers. Fails for protocols that Linux reads and this code does not.
 pub(in crate::classify) fn dissect(packet: &Packet) -> Result<Dissected, CannotKnow> {
+    read(packet, true)
+}
+
+/// Reads the headers for their end alone (`skb_flow_dissect_flow_keys_basic`), with which Linux sets the
+/// transport header.
+pub(in crate::classify) fn probe(packet: &Packet) -> Result<Dissected, CannotKnow> {
+    read(packet, false)
+}
+
+fn read(packet: &Packet, has_keys: bool) -> Result<Dissected, CannotKnow> {
     let protocol = packet.protocol();
     let found = Dissected { protocol, end: packet.network, ..Dissected::default() };
-    let mut reader = Reader { packet, found, tag: packet.tag.is_some() };
+    let mut reader = Reader { packet, found, tag: packet.tag.is_some(), has_keys };
     let mut next = Next::Protocol;
     for _ in 0..=MOST_HEADERS {
         next = match next {
             Next::Protocol => reader.protocol()?,
-            Next::IpProto => reader.ip_proto(),
+            Next::IpProto => reader.ip_proto()?,
             Next::Done | Next::Cut => break,
         };
     }
@@ -102,11 +112,18 @@ struct Reader<'a> {
     found: Dissected,
     /// The tag beside the packet is yet to be read.
     tag: bool,
+    /// Whether fields are wanted. Kernel: without, nothing after MPLS and in ARP is read, and tunnels are.
+    has_keys: bool,
 }
 
 impl Reader<'_> {
     fn protocol(&mut self) -> Result<Next, CannotKnow> {
         Ok(match self.found.protocol {
+            ETH_P_MPLS_UC | ETH_P_MPLS_MC if !self.has_keys => {
+                self.found.end += 4;
+                Next::Done
+            }
+            ETH_P_ARP | ETH_P_RARP if !self.has_keys => Next::Done,
             ETH_P_IP => self.ipv4().unwrap_or(Next::Cut),
             ETH_P_IPV6 => self.ipv6().unwrap_or(Next::Cut),
             protocol if is_vlan(protocol) => self.vlan().unwrap_or(Next::Cut),
@@ -197,7 +214,10 @@ impl Reader<'_> {
         Some(Next::Done)
     }
 
-    fn ip_proto(&mut self) -> Next {
+    fn ip_proto(&mut self) -> Result<Next, CannotKnow> {
+        if !self.has_keys && matches!(self.found.ip_proto, GRE | IP_IN_IP | IPV6_IN_IP) {
+            return Err(CannotKnow::new("the transport header in a tunnel"));
+        }
         let next = match (self.found.ip_proto, self.found.protocol) {
             (HOP | ROUTING | DESTINATION, ETH_P_IPV6) => self.extension().unwrap_or(Next::Cut),
             (FRAGMENT, ETH_P_IPV6) => self.fragment().unwrap_or(Next::Cut),
@@ -220,7 +240,7 @@ impl Reader<'_> {
         if !self.found.is_fragment {
             self.ports();
         }
-        next
+        Ok(next)
     }
 
     fn extension(&mut self) -> Option<Next> {
@@ -264,6 +284,9 @@ const HOP: u8 = 0;
 const ROUTING: u8 = 43;
 const FRAGMENT: u8 = 44;
 const DESTINATION: u8 = 60;
+const IP_IN_IP: u8 = 4;
+const IPV6_IN_IP: u8 = 41;
+const GRE: u8 = 47;
 const DCCP: u8 = 33;
 const UDPLITE: u8 = 136;
 const MPLS_IN_IP: u8 = 137;

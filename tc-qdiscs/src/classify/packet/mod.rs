@@ -5,6 +5,7 @@ mod text;
 
 use tc_core::uapi::*;
 
+use dissect::probe;
 pub use dissect::{Arp, Vlan};
 pub(super) use dissect::{Dissected, dissect};
 pub use text::PacketTextError;
@@ -146,7 +147,7 @@ impl Packet {
     }
 
     fn probed_transport(&self) -> Transport {
-        match dissect(self) {
+        match probe(self) {
             Ok(found) if found.is_whole => Transport::At(found.end),
             Ok(_) => Transport::Unset,
             Err(_) => Transport::Unknown,
