@@ -84,7 +84,7 @@ fn bands_are_chosen_by_priority_and_filter() {
 
 #[test]
 fn drr_needs_a_filter() {
-    let drr = qdisc(&Drr::default());
+    let drr = qdisc(&Drr);
     assert_eq!(choose(&drr, 0, MISS, MISS), Choice::Dropped);
     assert_eq!(choose(&drr, 0, to(0x10), MISS), class(0x10));
     assert_eq!(choose(&drr, 0x1_0011, MISS, MISS), class(0x11));

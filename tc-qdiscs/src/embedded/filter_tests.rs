@@ -74,7 +74,7 @@ fn filters_lead_packets_to_classes_and_count() {
 fn clsact_drops_and_changes_and_counts_actions() {
     let (kernel, mut tc, [eth0, _]) = kernel();
     htb(&mut tc, eth0);
-    tc.add(&Request::qdisc(eth0).parent(Handle::CLSACT).options(&Clsact::default())).unwrap();
+    tc.add(&Request::qdisc(eth0).parent(Handle::CLSACT).options(&Clsact)).unwrap();
     let filter =
         |priority| Request::filter(eth0).parent(Handle::FILTER_EGRESS).priority(priority).protocol(ETH_P_ALL);
     let web =

@@ -148,10 +148,10 @@ fn check(options: &Flower, filter: &Filter, scene: &Scene<'_>) -> Result<Option<
         return Ok(Some("skip_sw".into()));
     }
     let packet = &*scene.packet;
-    if let Some(indev) = &options.indev {
-        if !scene.is_from(Some(indev))? {
-            return Ok(Some(format!("indev is not {indev}")));
-        }
+    if let Some(indev) = &options.indev
+        && !scene.is_from(Some(indev))?
+    {
+        return Ok(Some(format!("indev is not {indev}")));
     }
     let found = dissect(packet)?;
     let check = Check::new(options, filter, packet, &found);

@@ -15,11 +15,11 @@ pub(super) fn classify(scene: &mut Scene<'_>, group: Range<usize>) -> Result<Ver
         return by_mark(scene, group.start);
     }
     // Kernel: the first filter sets the mask of all. Only masks that have a 0 are dumped.
-    let masks = list[group.clone()].iter().filter_map(|filter| match &filter.body {
+    let mut masks = list[group.clone()].iter().filter_map(|filter| match &filter.body {
         Body::Fw(options) => options.mask,
         _ => None,
     });
-    let id = scene.packet.mark & masks.last().unwrap_or(u32::MAX);
+    let id = scene.packet.mark & masks.next_back().unwrap_or(u32::MAX);
     for at in group {
         let options = match &list[at].body {
             Body::Priority => continue,
