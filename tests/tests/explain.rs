@@ -1,5 +1,5 @@
 //! `tc-cli explain`: the way of a packet, as text and as JSON, and bad input.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at an unexpected error")]
+#![expect(clippy::panic, reason = "a test stops at an unexpected error")]
 
 use std::fs;
 

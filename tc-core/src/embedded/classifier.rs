@@ -46,6 +46,8 @@ pub struct PlacedFilter<'a> {
 pub struct Answer {
     /// The result.
     pub classified: Classified,
+    /// Whether the packet passes by `TC_ACT_OK`: a hook of clsact then takes the class for `tc_index`.
+    pub passes: bool,
     /// The packets that actions sent elsewhere.
     pub copies: Vec<Copy>,
 }
@@ -69,18 +71,19 @@ impl Device {
         place: Handle,
         packet: &mut Packet,
         copies: &mut Vec<Copy>,
-    ) -> Result<Classified, Unclassified> {
-        let Some(classifier) = self.kinds.classifier() else { return Ok(Classified::Miss) };
+    ) -> Result<Answer, Unclassified> {
+        let miss = Answer { classified: Classified::Miss, passes: false, copies: Vec::new() };
+        let Some(classifier) = self.kinds.classifier() else { return Ok(miss) };
         let filters = self.qdiscs.get(&id).map(|qdisc| qdisc.filters.as_slice()).unwrap_or_default();
         let here: Vec<_> =
             filters.iter().filter(|filter| filter.parent == place).map(|filter| filter.placed()).collect();
         if here.is_empty() {
-            return Ok(Classified::Miss);
+            return Ok(miss);
         }
         (packet.ifindex, packet.device) = (self.ifindex, self.name.clone());
-        let answer = classifier.classify(&here, packet)?;
-        copies.extend(answer.copies);
-        Ok(answer.classified)
+        let mut answer = classifier.classify(&here, packet)?;
+        copies.append(&mut answer.copies);
+        Ok(answer)
     }
 
     /// The result of a hook of clsact, or of ingress.
@@ -98,10 +101,12 @@ impl Device {
         let named =
             qdisc.filters.first().filter(|_| qdisc.kind != "clsact" && place == Handle::FILTER_INGRESS);
         let place = named.map_or(place, |filter| filter.parent);
-        let classified = self.classify(id, place, packet, copies)?;
-        if let Classified::Match(class) = classified {
+        let answer = self.classify(id, place, packet, copies)?;
+        if let Classified::Match(class) = answer.classified
+            && answer.passes
+        {
             packet.tc_index = class.minor();
         }
-        Ok(classified)
+        Ok(answer.classified)
     }
 }

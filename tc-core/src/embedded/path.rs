@@ -170,7 +170,7 @@ impl Device {
             return classes.choose(packet, &mut |_| Ok(Classified::Miss));
         }
         let seen = packet.clone();
-        classes.choose(&seen, &mut |place| self.classify(id, place, packet, copies))
+        classes.choose(&seen, &mut |place| Ok(self.classify(id, place, packet, copies)?.classified))
     }
 
     fn dequeue(&mut self, id: Id) -> Option<Packet> {

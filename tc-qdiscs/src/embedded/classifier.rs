@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use bytes::BytesMut;
+use tc_core::action::Control;
 use tc_core::embedded::{Answer, Classifier, Copy, Packet, PlacedFilter, Unclassified};
 use tc_core::uapi::{TCA_ACT_STATS, TCA_STATS_BASIC, TCA_STATS_QUEUE};
 use tc_core::{Attr, AttrWriter, Attrs, FilterPlace};
 
-use crate::classify::{self, ActionHits, Direction, Filter, Filters, Hits, Walk};
+use crate::classify::{self, ActionHits, Direction, Filter, Filters, Hits, Verdict, Walk};
 
 /// The effect of filters and actions: that of [`classify`](crate::classify), with the counters of
 /// each filter. Packets conform to every police with a rate, since no time passes.
@@ -48,7 +49,10 @@ impl Classifier for Filtering {
             from_classify(&copied.packet, &mut copy);
             Copy { ifindex: copied.ifindex, to_ingress: copied.to_ingress, packet: copy }
         });
-        Ok(Answer { copies: copies.collect(), classified: verdict?.into() })
+        let copies = copies.collect();
+        let verdict = verdict?;
+        let passes = matches!(verdict, Verdict::Match { control: Control::Pass, .. });
+        Ok(Answer { classified: verdict.into(), passes, copies })
     }
 
     fn dump(&self, filter: &PlacedFilter<'_>) -> Vec<u8> {
