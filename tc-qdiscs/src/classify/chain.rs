@@ -69,7 +69,7 @@ impl Filters {
         &self.hits
     }
 
-    /// Whether there are none.
+    /// Whether the list is empty.
     pub const fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
