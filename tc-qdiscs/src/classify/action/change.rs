@@ -60,7 +60,7 @@ pub(super) fn skbedit(
     Ok(skbedit.control)
 }
 
-/// `tcf_nat_act`. Checksums stay as they are.
+/// `tcf_nat_act`, for a packet whose checksums are complete.
 pub(super) fn nat(
     nat: &Nat,
     packet: &mut Packet,
@@ -87,16 +87,46 @@ pub(super) fn nat(
     }
     let changed = new & mask | address & !mask;
     packet.frame[at + place..at + place + 4].copy_from_slice(&changed.to_be_bytes());
+    replace_at(packet, at + 10, address, changed);
     *effect = format!("the address is {}", std::net::Ipv4Addr::from(changed));
     let size = match proto {
         _ if !is_first => 0,
-        IPPROTO_TCP => 20,
-        IPPROTO_UDP => 8,
+        IPPROTO_TCP => TCP_HEADER,
+        IPPROTO_UDP => UDP_HEADER,
         IPPROTO_ICMP => return Err(CannotKnow::new("the addresses in an ICMP message, which nat changes")),
         _ => 0,
     };
-    let end = at + usize::from(header[0] & 0xf) * 4 + size;
-    Ok(if packet.frame.len() < end { dropped(hits) } else { nat.control })
+    let start = at + usize::from(header[0] & 0xf) * 4;
+    if packet.frame.len() < start + size {
+        return Ok(dropped(hits));
+    }
+    match size {
+        TCP_HEADER => replace_at(packet, start + 16, address, changed),
+        // No checksum is 0, and a checksum of 0 is written as its complement.
+        UDP_HEADER if packet.be16(start + 6) != Some(0) => {
+            replace_at(packet, start + 6, address, changed);
+            if packet.be16(start + 6) == Some(0) {
+                packet.frame[start + 6..start + 8].copy_from_slice(&[0xff, 0xff]);
+            }
+        }
+        _ => {}
+    }
+    Ok(nat.control)
+}
+
+const TCP_HEADER: usize = 20;
+const UDP_HEADER: usize = 8;
+
+/// Adapts the checksum at this offset to another address (`csum_replace4`).
+fn replace_at(packet: &mut Packet, at: usize, from: u32, to: u32) {
+    let Some(sum) = packet.be16(at) else { return };
+    let halves = |number: u32| (number >> 16) + (number & 0xffff);
+    // The upper half is that of the complement in 32 bits: the sum is never 0.
+    let mut total = 0xffff + u32::from(!sum) + halves(!from) + halves(to);
+    while total > 0xffff {
+        total = halves(total);
+    }
+    packet.frame[at..at + 2].copy_from_slice(&(!(total as u16)).to_be_bytes());
 }
 
 /// The fate of a packet that an action cannot change.

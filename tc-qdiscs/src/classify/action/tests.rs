@@ -122,6 +122,10 @@ fn pedit_and_nat_change_bytes() {
     };
     assert_eq!(run(vec![nat(true)], UDP).1.frame[26..30], [192, 0, 2, 1]);
     assert_eq!(run(vec![nat(false)], UDP).1.frame[30..34], [192, 0, 2, 9]);
+    // The sum over the header, with its checksum, is that of a valid one.
+    let header = &run(vec![nat(true)], UDP).1.frame[14..34];
+    let sum: u32 = header.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1])).sum();
+    assert_eq!((sum & 0xffff) + (sum >> 16), 0xffff);
     let (control, _, hits) = run(vec![nat(true)], "arp 10.0.0.1 > 10.0.0.2");
     assert_eq!((control.is_ok(), hits.actions[0].packets), (true, 1));
 }
