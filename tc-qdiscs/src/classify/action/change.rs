@@ -136,6 +136,6 @@ pub(super) const fn dropped(hits: &mut ActionHits) -> Control {
 }
 
 /// Whether the packet is at ingress, where `skb->data` is at the network header.
-pub(super) fn data_start(packet: &Packet) -> usize {
+pub(in crate::classify) fn data_start(packet: &Packet) -> usize {
     if packet.direction == Direction::Ingress { packet.network } else { 0 }
 }

@@ -4,6 +4,8 @@ mod change;
 mod pedit;
 mod vlan;
 
+pub(super) use change::data_start;
+
 use tc_core::action::{Action, Actions, Control};
 use tc_core::uapi::TCA_ACT_MAX_PRIO;
 

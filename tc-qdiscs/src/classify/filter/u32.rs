@@ -5,6 +5,7 @@ use std::ops::Range;
 use tc_core::Handle;
 use tc_core::uapi::TCA_CLS_FLAGS_SKIP_SW;
 
+use super::super::action::data_start;
 use super::super::chain::is_negative;
 use super::super::{CannotKnow, Step, Verdict};
 use super::{Body, Filter, Scene};
@@ -91,7 +92,9 @@ struct Search<'s, 'a> {
 
 impl<'a> Search<'_, 'a> {
     fn search(&mut self, mut place: Place) -> Result<Verdict, CannotKnow> {
-        let mut offset = self.scene.packet.network as i64;
+        // Kernel: from the start of the data, which a vlan action can move meanwhile.
+        let packet = &*self.scene.packet;
+        let mut offset = packet.network as i64 - data_start(packet) as i64;
         let mut stack: Vec<Above> = Vec::new();
         loop {
             let Some((at, node, options)) = self.node(place) else {
@@ -172,7 +175,8 @@ impl<'a> Search<'_, 'a> {
     }
 
     fn word(&self, offset: i64, at: i64) -> Result<u32, Not> {
-        let bytes = self.scene.packet.bytes_from(0, offset.saturating_add(at), 4)?;
+        let packet = &*self.scene.packet;
+        let bytes = packet.bytes_from(data_start(packet), offset.saturating_add(at), 4)?;
         let word = bytes.and_then(|bytes| bytes.try_into().ok()).map(u32::from_be_bytes);
         word.ok_or(Not::Whole)
     }
@@ -204,14 +208,15 @@ impl<'a> Search<'_, 'a> {
             self.off2 = 0;
         }
         // Kernel: the search goes on above if the packet ends before the next header.
-        let is_inside = usize::try_from(there).is_ok_and(|there| there < self.scene.packet.frame.len());
+        let is_inside = (0..i64::from(self.scene.packet.length())).contains(&there);
         Ok((if is_inside { place } else { NOWHERE }, there))
     }
 
     fn next_header(&self, selector: &Selector, offset: i64) -> Result<i64, Not> {
         let mut distance = i64::from(selector.plus.unwrap_or_default()) + 3;
         if let Some(variable) = selector.offset {
-            let bytes = self.scene.packet.bytes_from(0, offset + i64::from(variable.at), 2)?;
+            let packet = &*self.scene.packet;
+            let bytes = packet.bytes_from(data_start(packet), offset + i64::from(variable.at), 2)?;
             let bytes = bytes.and_then(|bytes| bytes.try_into().ok()).ok_or(Not::Whole)?;
             let masked = u32::from(u16::from_be_bytes(bytes) & variable.mask);
             distance += i64::from(masked.checked_shr(variable.shift.into()).unwrap_or_default());
