@@ -9,7 +9,7 @@ use tc_core::Connection;
 use tc_core::embedded::{Device, Kernel};
 use tc_core::monitor::Monitor;
 use tc_core::uapi::{RTNLGRP_LINK, RTNLGRP_TC};
-use tc_qdiscs::plug::commit::{Ack, Limit, OnDeath, OnTaint, OutputCommit, Plan, Plugs};
+use tc_qdiscs::plug::commit::{Ack, AttachOptions, DetachMode, Limit, OnDeath, OnTaint, OutputCommit};
 
 /// Runs epochs; returns the packets that had left after each step.
 pub fn epochs(journals: &Path) -> Result<Vec<usize>, Box<dyn Error>> {
@@ -18,9 +18,9 @@ pub fn epochs(journals: &Path) -> Result<Vec<usize>, Box<dyn Error>> {
     notices.join(RTNLGRP_TC);
     notices.join(RTNLGRP_LINK);
     let limit = Limit::bytes(NonZero::new(65_536).ok_or("no limit")?);
-    let plan = Plan::new(limit, OnTaint::FailClosed, OnDeath::StayClosed).journal_dir(journals);
+    let options = AttachOptions::new(limit, OnTaint::FailClosed, OnDeath::StayClosed).journal_dir(journals);
     let connection = Connection::over(kernel.connect());
-    let mut output = OutputCommit::attach_over(connection, Monitor::over(notices), &["eth0"], plan)?;
+    let mut output = OutputCommit::attach_over(connection, Monitor::over(notices), &["eth0"], options)?;
 
     let mut left = Vec::new();
     let mut look = |kernel: &Kernel| left.push(kernel.take_sent(2).len());
@@ -33,7 +33,7 @@ pub fn epochs(journals: &Path) -> Result<Vec<usize>, Box<dyn Error>> {
         output.release(epoch, Ack::of(number))?; // the backup has it
         look(&kernel); // the first, not the second
     }
-    output.detach(Plugs::Remove)?;
+    output.detach(DetachMode::Remove)?;
     look(&kernel); // the last epoch was open
     Ok(left)
 }

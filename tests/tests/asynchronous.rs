@@ -160,11 +160,12 @@ fn lists_of_many_tasks_are_whole() {
                 tokio::spawn(async move {
                     for round in 0..50 {
                         // A list that is given up does not disturb the next one.
-                        let mut dump = tc.dump(&DumpRequest::qdiscs()).unwrap();
-                        for _ in 0..round {
-                            assert!(dump.next().await.unwrap().is_some());
+                        {
+                            let mut dump = tc.dump(&DumpRequest::qdiscs()).unwrap();
+                            for _ in 0..round {
+                                assert!(dump.next().await.unwrap().is_some());
+                            }
                         }
-                        drop(dump);
                         assert_eq!(
                             tc.ifindex("b7").await.unwrap(),
                             tc.link_by_name("b7").await.unwrap().ifindex

@@ -110,7 +110,8 @@ fn netem_delays_in_the_container_alone() {
     let here = pair.near.tc(&format!("qdisc show dev {}", Pair::NEAR)).ok();
     container.kill().unwrap();
     container.wait().unwrap();
-    (delayed.unwrap(), back.unwrap());
+    delayed.unwrap();
+    back.unwrap();
     assert!(shown.contains("netem 1: root") && shown.contains("delay 7ms"), "{shown}");
     assert!(!after.contains("netem") && !here.contains("netem"), "{after} {here}");
 }

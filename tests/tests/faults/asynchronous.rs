@@ -200,11 +200,12 @@ fn a_half_read_list_does_not_disturb_the_next() {
         let all = tc.list(&DumpRequest::qdiscs()).await.unwrap().len();
         assert!(all > 20);
         for read in [0, 1, all / 2, all - 1] {
-            let mut dump = tc.dump(&DumpRequest::qdiscs()).unwrap();
-            for _ in 0..read {
-                assert!(dump.next().await.unwrap().is_some());
+            {
+                let mut dump = tc.dump(&DumpRequest::qdiscs()).unwrap();
+                for _ in 0..read {
+                    assert!(dump.next().await.unwrap().is_some());
+                }
             }
-            drop(dump);
             assert_eq!(tc.link_by_index(ETH1).await.unwrap().ifindex, ETH1);
             let mut dump = pin!(tc.dump(&DumpRequest::qdiscs()).unwrap());
             let mut count = 0;
