@@ -1,5 +1,4 @@
 //! The examples of the crates, each run once: their code is compiled into this test.
-#![expect(clippy::unwrap_used, reason = "a test stops at an unexpected error")]
 // Each has a `main`, which nobody calls here, and is written for a program.
 #![allow(dead_code, unreachable_pub)]
 

@@ -12,7 +12,7 @@ mod sides;
 mod trees;
 
 use std::fmt::Write;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use tests::lab::{number, tries};
 use tests::need;
