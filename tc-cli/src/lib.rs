@@ -31,8 +31,9 @@ mod extensions;
 mod show;
 
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStringExt as _;
+use std::path::Path;
 use std::process::ExitCode;
 
 pub use context::failure::Failure;
@@ -40,15 +41,20 @@ pub use context::failure::Failure;
 use tc_core::lossless::into_text;
 
 use command::usage;
+use context::extension::Extensions;
 use context::globals::{Globals, Parsed};
 use context::output;
 use context::report::Report;
 use context::session::Session;
 use extensions::EXTENSIONS;
 
-/// The whole command, with the words and the exit code of this process.
+/// The whole command, with the words and the exit code of this process. Called by the name `tc`, it has the commands
+/// and options of `tc` alone.
 pub fn main() -> ExitCode {
-    match run(env::args_os().skip(1)) {
+    let mut arguments = env::args_os();
+    let name = arguments.next().unwrap_or_default();
+    let extensions = if Path::new(&name).file_name() == Some(OsStr::new("tc")) { &[] } else { EXTENSIONS };
+    match run_with(arguments, extensions) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.exit_code().into(),
     }
@@ -57,28 +63,36 @@ pub fn main() -> ExitCode {
 /// Runs one command line, without the program's name. A failure was reported
 /// on standard error when it is returned.
 pub fn run(arguments: impl Iterator<Item = OsString>) -> Result<(), Failure> {
+    run_with(arguments, EXTENSIONS)
+}
+
+fn run_with(arguments: impl Iterator<Item = OsString>, extensions: Extensions) -> Result<(), Failure> {
     let mut report = Report::new();
-    let done = run_reported(arguments, &mut report);
+    let done = run_reported(arguments, extensions, &mut report);
     if let Err(failure) = &done {
         report.failure(failure);
     }
     done
 }
 
-fn run_reported(arguments: impl Iterator<Item = OsString>, report: &mut Report) -> Result<(), Failure> {
+fn run_reported(
+    arguments: impl Iterator<Item = OsString>,
+    extensions: Extensions,
+    report: &mut Report,
+) -> Result<(), Failure> {
     let arguments: Vec<_> = arguments.map(|argument| into_text(argument.into_vec())).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let (globals, rest) = match Globals::parse(&words, EXTENSIONS)? {
+    let (globals, rest) = match Globals::parse(&words, extensions)? {
         Parsed::Version => return output::say(usage::VERSION),
         Parsed::Help => {
-            report.text(&usage::tc(EXTENSIONS));
+            report.text(&usage::tc(extensions));
             return Ok(());
         }
         Parsed::Run(globals, rest) => (globals, rest),
     };
     report.set_json(globals.json);
     let batch = globals.batch.clone();
-    let mut session = Session::new(globals, report, EXTENSIONS)?;
+    let mut session = Session::new(globals, report, extensions)?;
     let done = match batch {
         Some(file) => batch::run(&file, &mut session),
         None => command::run(&rest, &mut session),

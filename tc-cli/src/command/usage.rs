@@ -9,6 +9,10 @@ pub(crate) const VERSION: &str =
 
 /// `tc help`, and the additional commands and options.
 pub(crate) fn tc(extensions: Extensions) -> String {
+    // Called by the name `tc`: the text of tc 6.1.
+    if extensions.is_empty() {
+        return TC.replace("| monitor }", "| monitor | exec }").replace(" | -echo }", " }");
+    }
     let commands = extensions.iter().map(|extension| (extension.name, extension.about));
     let more = commands.chain(EXTENSION_OPTIONS.iter().copied());
     let lines: String = more.map(|(name, about)| format!("  {name:12} {about}\n")).collect();

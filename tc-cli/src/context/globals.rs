@@ -51,6 +51,8 @@ pub(crate) struct Globals {
     /// `--pipelined`: a batch sends many commands at once, and goes on after a
     /// failure.
     pub(crate) pipelined: bool,
+    /// The program has the name `tc`: the options that `tc` does not have are not there.
+    pub(crate) as_plain_tc: bool,
 }
 
 /// When to use colours.
@@ -163,7 +165,7 @@ impl Globals {
     /// Reads the options at the front of the command line, and removes the additional
     /// ones from the rest.
     pub(crate) fn parse<'a>(words: &'a [&'a str], extensions: Extensions) -> Result<Parsed<'a>, Failure> {
-        let mut globals = Self::default();
+        let mut globals = Self { as_plain_tc: extensions.is_empty(), ..Self::default() };
         let mut words = Words::new(words);
         while let Some(word) = words.peek().filter(|word| word.starts_with('-')) {
             words.next();
@@ -229,6 +231,7 @@ impl Globals {
 
     fn take_extension(&mut self, word: &str) -> bool {
         match word {
+            _ if self.as_plain_tc => return false,
             "--dry-run" => self.dry_run = true,
             "--as-tc" => self.as_tc = true,
             "--pipelined" | "--packed" => self.pipelined = true,
