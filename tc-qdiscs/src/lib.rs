@@ -6,6 +6,7 @@
 
 pub mod action;
 pub mod bpf;
+#[cfg(feature = "embedded")]
 pub mod classify;
 mod common;
 mod counters;

@@ -19,7 +19,9 @@ fuzz_target!(|input: &[u8]| {
     }
     let (mut rest, mut filters) = (rest, Vec::new());
     for _ in 0..count % 8 {
-        let Some((&[kind, length, chain, priority, a, b, c, d], more)) = rest.split_first_chunk() else { break };
+        let Some((&[kind, length, chain, priority, a, b, c, d], more)) = rest.split_first_chunk() else {
+            break;
+        };
         let (options, more) = more.split_at(usize::from(length).min(more.len()));
         let mut place = FilterPlace::default();
         (place.chain, place.priority) = (Some(u32::from(chain) % 3), Some(u16::from(priority) % 4));
