@@ -22,7 +22,7 @@ use packets::{Sent, packet};
 use sides::{Counters, Lab};
 use trees::tree;
 
-const TREES: usize = 250;
+const TREES: usize = 60;
 /// For each tree.
 const PACKETS: usize = 44;
 /// Differences that are reported before the test ends.
