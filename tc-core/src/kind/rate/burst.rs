@@ -162,6 +162,9 @@ impl fmt::Debug for Burst {
     }
 }
 
+/// Above all bytes that a burst can have.
+const MOST_SENT: u64 = 1 << 63;
+
 impl Clock {
     fn kernel(spec: &RateSpec) -> Self {
         let mut plain = RateSpec::new(spec.rate);
@@ -176,15 +179,25 @@ impl Clock {
         }
     }
 
-    /// The first number of bytes that takes at least this time, or more than it.
-    fn first(self, reached: impl Fn(u128) -> bool) -> u64 {
-        let (mut below, mut first) = (0u64, 1u64 << 63);
-        if let Self::Kernel(_) = self {
-            first = 1 << 32;
+    /// The first number of bytes that takes longer than this.
+    fn first_above(self, ticks: u128) -> u64 {
+        match self {
+            // Rounded up: `bytes * 10^9 > ticks * rate * TICK_NS`.
+            Self::Sent(rate) if !rate.is_zero() => {
+                let per_tick = u128::from(rate.as_bytes_per_second()) * u128::from(TICK_NS);
+                let bytes = ticks.saturating_mul(per_tick) / 1_000_000_000;
+                u64::try_from(bytes).map_or(MOST_SENT, |bytes| bytes.saturating_add(1).min(MOST_SENT))
+            }
+            Self::Sent(_) => self.search(ticks, MOST_SENT),
+            Self::Kernel(_) => self.search(ticks, 1 << 32),
         }
+    }
+
+    fn search(self, ticks: u128, most: u64) -> u64 {
+        let (mut below, mut first) = (0, most);
         while first - below > 1 {
             let middle = u64::midpoint(below, first);
-            match reached(self.ticks(middle)) {
+            match self.ticks(middle) > ticks {
                 true => first = middle,
                 false => below = middle,
             }
@@ -198,9 +211,8 @@ impl Clock {
         if let (0, Self::Sent(_)) = (ticks, self) {
             return 0;
         }
-        let least = self.first(|there| there >= ticks.into());
-        let taken = self.ticks(least);
-        let most = self.first(|there| there > taken) - 1;
+        let least = ticks.checked_sub(1).map_or(1, |below| self.first_above(below.into()));
+        let most = self.first_above(self.ticks(least)) - 1;
         let round = [1 << 20, 1000, 1 << 10, 100, 10, 1].into_iter();
         if ticks == 0 {
             return most;
@@ -214,7 +226,7 @@ impl Clock {
     }
 
     fn most_bytes(self, ticks: u32) -> Option<u32> {
-        let most = self.first(|there| there > ticks.into()) - 1;
+        let most = self.first_above(ticks.into()) - 1;
         u32::try_from(most).ok().filter(|most| *most != 0 && self.ticks((*most).into()) == ticks.into())
     }
 }
@@ -231,5 +243,24 @@ fn ticks_up(bytes: u64, rate: Rate) -> u128 {
             }
         }
         rate => (bytes * 1_000_000_000).div_ceil(rate * u128::from(TICK_NS)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn first_bytes_above_a_time_are_computed_as_searched() {
+        let rates = [1, 7, 125, 125_000, 12_500_000, 1_250_000_000, 100_000_000_000, u64::MAX];
+        let ticks =
+            [0, 1, 2, 15, 1000, 15_625, 1 << 20, (1 << 32) - 1, u128::from(u64::MAX), 1 << 100, u128::MAX];
+        for rate in rates {
+            let clock = Clock::Sent(Rate::bytes_per_second(rate));
+            for ticks in ticks {
+                assert_eq!(clock.first_above(ticks), clock.search(ticks, MOST_SENT), "{ticks} at {rate}");
+            }
+        }
+        assert_eq!(Clock::Sent(Rate::ZERO).first_above(u128::MAX), MOST_SENT);
     }
 }
