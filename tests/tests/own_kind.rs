@@ -16,40 +16,12 @@ use tc_qdiscs as _;
 use tests::lab::Net;
 use tests::need;
 
-/// `blackhole`: drops every packet. The kernel has it; no kind of this workspace is for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Blackhole;
+// `blackhole`, which the kernel has and no kind of this workspace is for. Its `main` is for a program.
+#[path = "../../tc-cli/examples/own_kind.rs"]
+#[allow(dead_code, unreachable_pub)]
+mod own_kind;
 
-tc_core::register!(Blackhole);
-
-impl Kind for Blackhole {
-    type Object = object::Qdisc;
-    const KIND: &'static str = "blackhole";
-
-    fn encode(&self, _: &FillContext, _: &mut AttrWriter<'_>) -> Result<Fill, EncodeError> {
-        Ok(Fill::Absent)
-    }
-
-    fn decode(_: &[u8]) -> Result<Self, DecodeError> {
-        Ok(Self)
-    }
-}
-
-impl Syntax for Blackhole {
-    const USAGE: &'static str = "Usage: ... blackhole\n";
-
-    fn parse_words(words: &mut Words<'_>, _: &WordsContext<'_>) -> Result<Option<Self>, WordError> {
-        match words.next() {
-            None => Ok(None),
-            Some("help") => Err(WordError::Help),
-            Some(word) => Err(WordError::what_is(word)),
-        }
-    }
-
-    fn print(&self, _: &mut Printer) {}
-
-    fn to_words(&self, _: &mut OptionWords<'_>) {}
-}
+use own_kind::Blackhole;
 
 /// `skbprio`, which tc-qdiscs has too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

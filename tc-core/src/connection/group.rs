@@ -146,7 +146,7 @@ pub(crate) async fn send<C: Talk>(
     }
     // Where the system allows no more room, answers can be lost.
     connection.room_for_answers(count);
-    connection.exchange.expect(Expected::Each(u128::MAX >> (MOST_OPEN - count)));
+    connection.exchange.set_expected(Expected::Each(u128::MAX >> (MOST_OPEN - count)));
     let sent = connection.send();
     sent.map_err(|cause| Error::new("send", format!("a pack of {count} requests"), cause))?;
     loop {

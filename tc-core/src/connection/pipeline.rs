@@ -111,7 +111,7 @@ impl<T: Transport, F: FnMut(usize, Result<(), Cause>)> Pipeline<'_, T, F> {
         // last request therefore marks the end.
         let exchange = &mut self.connection.exchange;
         edit_flags(exchange.bytes_mut(), self.last, |flags| flags | NLM_F_ACK);
-        exchange.expect(Expected::Failures(0));
+        exchange.set_expected(Expected::Failures(0));
         let (first, end) = (self.told, self.told + self.waiting);
         let answered = match self.connection.send() {
             Ok(()) => self.receive(first),

@@ -126,7 +126,7 @@ impl Exchange {
         self.begin_at(self.sequence);
         encode(self.sequence, &mut self.out)?;
         self.count = 1;
-        self.expect(expected);
+        self.set_expected(expected);
         Ok(())
     }
 
@@ -164,7 +164,7 @@ impl Exchange {
     }
 
     /// Sets the answers that the requests have.
-    pub(crate) fn expect(&mut self, expected: Expected) {
+    pub(crate) fn set_expected(&mut self, expected: Expected) {
         self.expected = expected;
         self.is_over = false;
     }

@@ -66,7 +66,7 @@ impl Fed {
             exchange.push(|sequence, buffer| root.encode(Verb::Delete, sequence, buffer)).unwrap();
             assert_eq!(exchange.count(), index + 1);
         }
-        exchange.expect(expected);
+        exchange.set_expected(expected);
         Self { exchange, buffer: vec![0; ROOM], behind: 0 }
     }
 
