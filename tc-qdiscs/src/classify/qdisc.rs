@@ -214,8 +214,7 @@ pub(crate) fn htb_class<E>(
     })
 }
 
-/// Linux has no bound: filters that lead in a circle of inner classes hang it (seen on 6.1 with hfsc and
-/// a filter to its root class).
+/// Kernel, `htb_classify` and `hfsc_classify`: no bound is there, so that filters in a circle of inner classes never end.
 const MOST_INNER: usize = 64;
 const CIRCLE: Chosen =
     Chosen { choice: Choice::Dropped, why: "the filters lead in a circle, which Linux never leaves" };
